@@ -1,0 +1,61 @@
+import { RbdsrError } from './error.ts';
+
+/**
+ * The moment by which an operation has to have answered, on the monotonic clock. Made once in `main` and passed down;
+ * whatever waits takes one.
+ */
+export class Deadline {
+  readonly #at: number;
+
+  private constructor(at: number) {
+    this.#at = at;
+  }
+
+  static after(ms: number): Deadline {
+    return new Deadline(performance.now() + ms);
+  }
+
+  /** Milliseconds left, never below 0. */
+  get leftMs(): number {
+    return Math.max(0, this.#at - performance.now());
+  }
+
+  get expired(): boolean {
+    return this.leftMs === 0;
+  }
+
+  /** The earlier of this deadline and `ms` from now: for a step that must leave time for what follows. */
+  within(ms: number): Deadline {
+    return new Deadline(Math.min(this.#at, performance.now() + ms));
+  }
+
+  /** `promise`'s outcome, or a 'deadline' error that names what was waited for. The promise itself is not cancelled. */
+  async race<T>(promise: Promise<T>, waitedFor: string): Promise<T> {
+    const started = performance.now();
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<never>((_resolve, reject) => {
+      timer = setTimeout(() => reject(this.exceeded(waitedFor, started)), this.leftMs);
+    });
+    try {
+      return await Promise.race([promise, late]);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** Calls `probe` until it returns something other than undefined; waits `everyMs` between calls. */
+  async until<T>(probe: () => Promise<T | undefined> | T | undefined, waitedFor: string, everyMs = 50): Promise<T> {
+    const started = performance.now();
+    for (;;) {
+      const value = await probe();
+      if (value !== undefined) return value;
+      if (this.leftMs <= everyMs) throw this.exceeded(waitedFor, started);
+      await new Promise((resolve) => setTimeout(resolve, everyMs));
+    }
+  }
+
+  exceeded(waitedFor: string, startedAt: number): RbdsrError {
+    const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);
+    return new RbdsrError('deadline', { what: `waited ${seconds} s for ${waitedFor}`, facts: { waitedFor } });
+  }
+}
