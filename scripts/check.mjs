@@ -1,0 +1,46 @@
+// `npm run check`: decides whether a change is fit. Every part runs even when one fails; the table says which did.
+import { spawn } from 'node:child_process';
+import { availableParallelism } from 'node:os';
+
+const parts = [
+  { name: 'types', argv: ['tsc', '--noEmit', '-p', '.'] },
+  {
+    name: 'lint and layers',
+    argv: ['oxlint', '--type-aware', '--deny-warnings', 'src', 'lab', 'test', 'bench', 'scripts'],
+  },
+  { name: 'format', argv: ['biome', 'format', '.'] },
+  { name: 'dead code', argv: ['knip'] },
+];
+
+const queue = parts.map((part, index) => ({ ...part, index }));
+const results = [];
+await Promise.all(Array.from({ length: Math.min(availableParallelism(), parts.length) }, worker));
+results.sort((a, b) => a.index - b.index);
+for (const { name, code, output } of results) {
+  if (code !== 0) process.stdout.write(`\n--- ${name}\n${output.trimEnd()}\n`);
+}
+process.stdout.write('\n');
+for (const { name, code, ms } of results) {
+  process.stdout.write(`${code === 0 ? 'ok  ' : 'FAIL'}  ${name.padEnd(16)} ${(ms / 1000).toFixed(1)} s\n`);
+}
+process.exitCode = results.every(({ code }) => code === 0) ? 0 : 1;
+
+async function worker() {
+  for (let part = queue.shift(); part !== undefined; part = queue.shift()) {
+    const started = performance.now();
+    const { code, output } = await execute(part.argv);
+    results.push({ ...part, code, output, ms: performance.now() - started });
+  }
+}
+
+/** The program's exit code and everything it printed; a program that cannot start counts as failed. */
+function execute([program, ...args]) {
+  return new Promise((resolve) => {
+    let output = '';
+    const child = spawn(`node_modules/.bin/${program}`, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+    child.stdout.on('data', (chunk) => (output += chunk));
+    child.stderr.on('data', (chunk) => (output += chunk));
+    child.on('error', (error) => resolve({ code: 127, output: String(error) }));
+    child.on('close', (code) => resolve({ code: code ?? 1, output }));
+  });
+}
