@@ -1,0 +1,23 @@
+import { existsSync } from 'node:fs';
+import { release } from 'node:os';
+import type { Deadline } from '../base/deadline.ts';
+import { RbdsrError } from '../base/error.ts';
+import { runFailure, runProgram } from './run.ts';
+
+/** "4.19.0+1". */
+export function kernelRelease(): string {
+  return release();
+}
+
+/** Loads the module unless the kernel has it already, built in or loaded. 'kernel-module-missing' | 'deadline'. */
+export async function ensureModule(name: string, deadline: Deadline): Promise<void> {
+  if (existsSync(`/sys/module/${name.replaceAll('-', '_')}`)) return;
+  const outcome = await runProgram('modprobe', ['--', name], { deadline });
+  if (outcome.end.kind === 'exit' && outcome.end.code === 0) return;
+  if (outcome.end.kind === 'timeout') throw runFailure(outcome);
+  throw new RbdsrError('kernel-module-missing', {
+    what: `the kernel module ${name} cannot be loaded`,
+    found: `kernel ${kernelRelease()}; modprobe said: ${outcome.stderr.trim() || JSON.stringify(outcome.end)}`,
+    facts: { module: name, kernel: kernelRelease() },
+  });
+}

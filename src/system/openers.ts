@@ -1,0 +1,85 @@
+import { readFileSync, readdirSync, statSync } from 'node:fs';
+import { deviceNumbers } from './block-node.ts';
+import { processFacts } from './processes.ts';
+
+/** Who keeps a block device in use. */
+export interface DeviceOpeners {
+  readonly processes: readonly DeviceOpener[];
+  /** Names of the kernel devices built on it: `dm-3`, `loop0`. */
+  readonly holders: readonly string[];
+  /** Where it is mounted. */
+  readonly mountPoints: readonly string[];
+}
+
+export interface DeviceOpener {
+  readonly pid: number;
+  readonly command: string;
+}
+
+/** Whose open descriptors, mounts and stacked devices refer to `device`: the path of a node, or its numbers. This process is left out. */
+export function openersOf(device: string | { readonly major: number; readonly minor: number }): DeviceOpeners {
+  const numbers = typeof device === 'string' ? numbersOf(device) : device;
+  if (numbers === undefined) return { processes: [], holders: [], mountPoints: [] };
+  const { major, minor } = numbers;
+  return {
+    processes: processesWith(major, minor),
+    holders: entries(`/sys/dev/block/${major}:${minor}/holders`),
+    mountPoints: mountPointsOf(major, minor),
+  };
+}
+
+/** "pid 12 (qemu-nbd), dm-3, mounted on /mnt", or undefined when nobody has it open. */
+export function describeOpeners(openers: DeviceOpeners): string | undefined {
+  const all = [
+    ...openers.processes.map(({ pid, command }) => `pid ${pid} (${command})`),
+    ...openers.holders,
+    ...openers.mountPoints.map((path) => `mounted on ${path}`),
+  ];
+  return all.length === 0 ? undefined : all.join(', ');
+}
+
+function numbersOf(path: string): { major: number; minor: number } | undefined {
+  const stats = statSync(path, { throwIfNoEntry: false });
+  return stats?.isBlockDevice() === true ? deviceNumbers(stats.rdev) : undefined;
+}
+
+function processesWith(major: number, minor: number): DeviceOpener[] {
+  const found: DeviceOpener[] = [];
+  for (const name of entries('/proc')) {
+    const pid = Number(name);
+    if (!Number.isInteger(pid) || pid === process.pid || !holdsOpen(pid, major, minor)) continue;
+    found.push({ pid, command: processFacts(pid)?.command ?? '?' });
+  }
+  return found;
+}
+
+function holdsOpen(pid: number, major: number, minor: number): boolean {
+  for (const fd of entries(`/proc/${pid}/fd`)) {
+    try {
+      const stats = statSync(`/proc/${pid}/fd/${fd}`);
+      if (!stats.isBlockDevice()) continue;
+      const numbers = deviceNumbers(stats.rdev);
+      if (numbers.major === major && numbers.minor === minor) return true;
+    } catch {
+      // Closed, or its process ended, between the listing and the look.
+    }
+  }
+  return false;
+}
+
+/** Fields 3 and 5 of /proc/self/mountinfo: proc_pid_mountinfo(5). */
+function mountPointsOf(major: number, minor: number): string[] {
+  return readFileSync('/proc/self/mountinfo', 'utf8')
+    .split('\n')
+    .map((line) => line.split(' '))
+    .filter((fields) => fields[2] === `${major}:${minor}`)
+    .map((fields) => fields[4] ?? '?');
+}
+
+function entries(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch {
+    return [];
+  }
+}

@@ -1,0 +1,61 @@
+import { readFileSync } from 'node:fs';
+
+/** What /proc tells about a running process, in words that hold no secret. */
+export interface ProcessFacts {
+  readonly pid: number;
+  /** "rbdsr sm sr_attach", "python3 /opt/xensource/sm/LVMoISCSISR sr_scan". */
+  readonly command: string;
+  /** Milliseconds since 1970; undefined where /proc does not tell. */
+  readonly startedAt?: number;
+}
+
+/** Undefined when there is no such process (any more). */
+export function processFacts(pid: number): ProcessFacts | undefined {
+  const stat = read(`/proc/${pid}/stat`);
+  if (stat === undefined) return undefined;
+  const startedAt = startTime(stat);
+  const command = commandOf(read(`/proc/${pid}/cmdline`) ?? '', read(`/proc/${pid}/comm`)?.trim() ?? '');
+  return startedAt === undefined ? { pid, command } : { pid, command, startedAt };
+}
+
+/**
+ * The program, its script and, for a storage driver, the command in its request. Whole command lines are never shown: the stock driver has
+ * the request in its argv, and a request may hold a password.
+ */
+export function commandOf(cmdline: string, comm: string): string {
+  const args = cmdline.split('\0').filter((arg) => arg !== '');
+  const ours = args.find((arg) => arg.startsWith('rbdsr '));
+  if (ours !== undefined) return ours.slice(0, 80);
+  const [program, script] = args;
+  if (program === undefined) return comm === '' ? '?' : comm;
+  const words = [program.split('/').at(-1) ?? program];
+  if (script !== undefined && /^\/[\w./+-]+$/.test(script)) words.push(script);
+  const method = /<methodName>([a-z_]{1,40})<\/methodName>/.exec(cmdline)?.[1];
+  if (method !== undefined) words.push(method);
+  return words.join(' ').slice(0, 160);
+}
+
+/** "pid 123 (rbdsr sm sr_attach) since 2026-01-31T10:00:00Z (12 s)". */
+export function describeProcess(pid: number, now = Date.now()): string {
+  const facts = processFacts(pid);
+  if (facts === undefined) return `pid ${pid}`;
+  const head = `pid ${pid} (${facts.command})`;
+  if (facts.startedAt === undefined) return head;
+  const since = `${new Date(facts.startedAt).toISOString().slice(0, 19)}Z`;
+  return `${head} since ${since} (${Math.max(0, Math.round((now - facts.startedAt) / 1000))} s)`;
+}
+
+/** Field 22 of /proc/pid/stat is the start in clock ticks (100 a second on x86) since boot: proc(5). */
+function startTime(stat: string): number | undefined {
+  const ticks = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]);
+  const boot = Number(/^btime (\d+)$/m.exec(read('/proc/stat') ?? '')?.[1]);
+  return Number.isFinite(ticks) && Number.isFinite(boot) ? boot * 1000 + ticks * 10 : undefined;
+}
+
+function read(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return undefined;
+  }
+}
