@@ -1,0 +1,38 @@
+import { stringOf } from './database.ts';
+import type { PluginResult } from './host-port.ts';
+import { openSession, type XapiDouble } from './double.ts';
+import { decodeResponse, encodeCall, isArray, isStruct } from './xml-rpc.ts';
+
+/**
+ * host.call_plugin: runs `/etc/xapi.d/plugins/<plugin>` on a host with a methodCall of the function, the session and the arguments, and reads
+ * the XenAPI answer it prints (xen-api `ocaml/xapi/xapi_plugins.ml`).
+ */
+export async function callPlugin(
+  double: XapiDouble,
+  hostRef: string,
+  plugin: string,
+  fn: string,
+  args: Readonly<Record<string, string>>,
+): Promise<PluginResult> {
+  const hostUuid = stringOf(double.db.get('host', hostRef), 'uuid');
+  const program = `/etc/xapi.d/plugins/${plugin}`;
+  const session = openSession(double.sessions);
+  const request = encodeCall(fn, [session.ref, args]);
+  const started = performance.now();
+  try {
+    const result = await double.hostPort.exec(hostUuid, program, request);
+    double.runs.push({ hostUuid, program, request, ...result, durationMs: performance.now() - started });
+    if (result.code !== 0) return { failure: ['non-zero exit', '', result.stdout, result.stderr] };
+    return readAnswer(result.stdout);
+  } finally {
+    double.sessions.delete(session.ref);
+  }
+}
+
+function readAnswer(stdout: string): PluginResult {
+  const response = decodeResponse(stdout);
+  if (!('value' in response) || !isStruct(response.value)) return { failure: ['unparsable answer', stdout] };
+  const { Status, Value, ErrorDescription } = response.value;
+  if (Status === 'Success' && typeof Value === 'string') return { value: Value };
+  return { failure: isArray(ErrorDescription) ? ErrorDescription.map(String) : ['unparsable answer', stdout] };
+}
