@@ -1,0 +1,57 @@
+/** Something a checker has to say about an image. */
+export interface Finding {
+  /** An error makes the image unsound. */
+  readonly severity: 'error' | 'warning';
+  readonly code: FindingCode;
+  /** For people: what is wrong, and at which byte. */
+  readonly message: string;
+}
+
+export type FindingCode =
+  | 'too-small'
+  | 'end-footer'
+  | 'footer-copy'
+  | 'footers-differ'
+  | 'header'
+  | 'bat-beyond-end'
+  | 'metadata-overlap'
+  | 'locator'
+  | 'block-in-metadata'
+  | 'block-beyond-end'
+  | 'block-overlap'
+  | 'batmap-header'
+  | 'batmap-checksum'
+  | 'batmap-unallocated'
+  | 'batmap-not-full';
+
+/** Of each kind; a BAT of noise would yield a million. */
+const MOST_OF_A_KIND = 20;
+
+/** Collects findings and says how many more there are of a kind that repeats. */
+export class Findings {
+  readonly #list: Finding[] = [];
+  readonly #counts = new Map<FindingCode, number>();
+
+  error(code: FindingCode, message: string): void {
+    this.#add({ severity: 'error', code, message });
+  }
+
+  warning(code: FindingCode, message: string): void {
+    this.#add({ severity: 'warning', code, message });
+  }
+
+  all(): Finding[] {
+    const more = [...this.#counts].filter(([, count]) => count > MOST_OF_A_KIND);
+    const rests = more.map(([code, count]): Finding => {
+      const severity = this.#list.find((finding) => finding.code === code)?.severity ?? 'error';
+      return { severity, code, message: `and ${count - MOST_OF_A_KIND} more of this kind` };
+    });
+    return [...this.#list, ...rests];
+  }
+
+  #add(finding: Finding): void {
+    const count = (this.#counts.get(finding.code) ?? 0) + 1;
+    this.#counts.set(finding.code, count);
+    if (count <= MOST_OF_A_KIND) this.#list.push(finding);
+  }
+}
