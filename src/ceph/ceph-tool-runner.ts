@@ -1,0 +1,167 @@
+import { accessSync, constants } from 'node:fs';
+import { join } from 'node:path';
+import type { Deadline } from '../base/deadline.ts';
+import { RbdsrError } from '../base/error.ts';
+import { runProgram } from '../system/run.ts';
+import type { RunOutcome } from '../system/run.ts';
+import type { ClusterAccess } from './access.ts';
+import { errnoOf, toolFailed, toolNotAllowed } from './ceph-tool-errors.ts';
+import type { ToolFailure } from './ceph-tool-errors.ts';
+import { withClientFiles } from './client-files.ts';
+import { formatSpec } from './image-spec.ts';
+import type { ImageSpec } from './image-spec.ts';
+import { noMonitorAnswers, surveyMonitors } from './monitor-survey.ts';
+import { formatMonitors } from './monitors.ts';
+import { resolveMonitors } from './resolve-monitors.ts';
+
+export interface CephToolOptions {
+  /** Folders to look for the programs in. */
+  readonly searchPath?: readonly string[];
+  /** Where the private configuration and key are put for the length of a call; default `/var/run/rbdsr`. */
+  readonly runDir?: string;
+}
+
+/** The pool, namespace and perhaps image a call is about. */
+export type ToolSubject = Partial<ImageSpec> & { readonly pool: string };
+
+const SEARCH_PATH = ['/usr/bin', '/bin', '/usr/local/bin', '/usr/sbin'];
+
+/** Runs `rbd` and `ceph` with a configuration of our own, and turns how they end into named errors. */
+export class CephToolRunner {
+  readonly #access: ClusterAccess;
+  readonly #searchPath: readonly string[];
+  readonly #runDir: string;
+
+  constructor(access: ClusterAccess, options: CephToolOptions) {
+    this.#access = access;
+    this.#searchPath = options.searchPath ?? SEARCH_PATH;
+    this.#runDir = options.runDir ?? '/var/run/rbdsr';
+  }
+
+  /** 'control-plane-missing' unless one of the programs is there. */
+  requireAny(): void {
+    if (this.#find('rbd') === undefined && this.#find('ceph') === undefined) throw missing(['rbd', 'ceph']);
+  }
+
+  async rbd(args: readonly string[], subject: ToolSubject, deadline: Deadline): Promise<string> {
+    const outcome = await this.#run('rbd', args, deadline);
+    if (succeeded(outcome)) return outcome.stdout;
+    if (errnoOf(outcome) === 'ENOENT') throw await this.#whatIsMissing(subject, outcome, deadline);
+    throw await this.#failure(outcome, deadline);
+  }
+
+  async ceph(args: readonly string[], deadline: Deadline): Promise<string> {
+    const outcome = await this.#run('ceph', args, deadline);
+    if (succeeded(outcome)) return outcome.stdout;
+    throw await this.#failure(outcome, deadline);
+  }
+
+  async #run(name: 'rbd' | 'ceph', args: readonly string[], deadline: Deadline): Promise<RunOutcome> {
+    const program = this.#find(name);
+    if (program === undefined) throw missing([name]);
+    const seconds = Math.max(1, Math.min(MAX_SECONDS, Math.floor((deadline.leftMs / 1000) * 0.7)));
+    return withClientFiles(this.#runDir, this.#access, seconds, (config) => {
+      // --name and not --id: a value that starts with "client." is never taken for an option.
+      const common = ['--conf', config, '--name', `client.${this.#access.user}`];
+      const patience = name === 'ceph' ? ['--connect-timeout', String(seconds)] : [];
+      return runProgram(program, [...common, ...patience, ...args], { deadline });
+    });
+  }
+
+  #find(name: string): string | undefined {
+    return this.#searchPath.map((folder) => join(folder, name)).find(isExecutable);
+  }
+
+  async #failure(outcome: RunOutcome, deadline: Deadline): Promise<RbdsrError> {
+    const failure = this.#describe(outcome);
+    const errno = errnoOf(outcome);
+    // `ceph` exits with 1, which is also EPERM, when its connection timed out and for whatever it did not foresee.
+    const isCeph = outcome.program.endsWith('/ceph');
+    if (errno === 'EACCES' || (errno === 'EPERM' && !isCeph)) return toolNotAllowed(failure);
+    if (errno === 'ETIMEDOUT' || errno === 'EPERM' || errno === 'EINTR') return this.#whoIsSilent(failure, deadline);
+    return toolFailed(failure);
+  }
+
+  /** The monitors, or the OSDs behind them. */
+  async #whoIsSilent(failure: ToolFailure, deadline: Deadline): Promise<RbdsrError> {
+    const addresses = await resolveMonitors(this.#access.monitors, deadline.within(LOOK_MS));
+    const answers = await surveyMonitors(addresses, deadline.within(LOOK_MS));
+    if (!answers.some(({ state }) => state === 'msgr1' || state === 'msgr2')) return noMonitorAnswers(answers);
+    if (errnoOf(failure.outcome) === 'EPERM') return toolFailed(failure);
+    return new RbdsrError('osd-unresponsive', {
+      what: `the monitors answer, but \`${failure.command}\` did not end in time`,
+      expected: 'monitors in quorum, and OSDs that this host reaches',
+      found: errnoOf(failure.outcome),
+      todo: '`ceph -s` shows the quorum and the OSDs.',
+      facts: { command: failure.command },
+    });
+  }
+
+  /** ENOENT may be the pool, the namespace or the image: a second look at the pool tells. */
+  async #whatIsMissing(subject: ToolSubject, outcome: RunOutcome, deadline: Deadline): Promise<RbdsrError> {
+    const monitors = formatMonitors(this.#access.monitors);
+    const ends = async (...args: readonly string[]): Promise<boolean> =>
+      errnoOf(await this.#run('rbd', ['ls', ...args, '--pool', subject.pool], deadline)) === 'ENOENT';
+    if (await ends()) {
+      return new RbdsrError('pool-missing', {
+        what: `the cluster at ${monitors} has no pool called ${JSON.stringify(subject.pool)}`,
+        todo: '`ceph osd pool ls` lists the pools.',
+        facts: { pool: subject.pool },
+      });
+    }
+    const namespace = subject.namespace ?? '';
+    if (namespace !== '' && (await ends('--namespace', namespace))) {
+      return new RbdsrError('pool-missing', {
+        what: `pool ${JSON.stringify(subject.pool)} has no namespace called ${JSON.stringify(namespace)}`,
+        todo: '`rbd namespace ls POOL` lists the namespaces, `rbd namespace create` makes one.',
+        facts: { pool: subject.pool, namespace },
+      });
+    }
+    if (subject.image === undefined) return toolFailed(this.#describe(outcome));
+    return new RbdsrError('image-missing', {
+      what: `the cluster at ${monitors} has no image ${formatSpec({ ...subject, image: subject.image })}`,
+      todo: 'Make it with `rbd create --size SIZE --image-feature layering`, or give device-config size.',
+      facts: { pool: subject.pool, image: subject.image },
+    });
+  }
+
+  #describe(outcome: RunOutcome): ToolFailure {
+    const words = outcome.args.slice(outcome.program.endsWith('/ceph') ? 6 : 4);
+    const verb = words.slice(0, words.findIndex((word) => word.startsWith('-')) >>> 0).slice(0, 3);
+    const command = [outcome.program.replace(/^.*\//, ''), ...verb].join(' ');
+    return { outcome, command, user: this.#access.user, monitors: formatMonitors(this.#access.monitors) };
+  }
+}
+
+/** At most what one connection or one operation may take inside the programs, seconds. */
+const MAX_SECONDS = 20;
+/** What the second look at the monitors may take. */
+const LOOK_MS = 3000;
+
+function succeeded(outcome: RunOutcome): boolean {
+  return outcome.end.kind === 'exit' && outcome.end.code === 0;
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+const NEEDED_FOR: Readonly<Record<string, string>> = {
+  rbd: 'listing, creating and resizing images and seeing their watchers',
+  ceph: 'listing pools and fencing',
+};
+
+function missing(programs: readonly string[]): RbdsrError {
+  const uses = programs.map((program) => NEEDED_FOR[program] ?? program).join('; ');
+  return new RbdsrError('control-plane-missing', {
+    what: `this host has no program called ${programs.join(' or ')}, which is needed for ${uses}`,
+    expected: 'the package ceph-common',
+    todo: 'Without it, name the pool and an image that exists: mapping, attaching, scanning and every disk command work without ceph tools.',
+    facts: { programs: programs.join(',') },
+  });
+}

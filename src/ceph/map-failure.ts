@@ -1,0 +1,184 @@
+import { RbdsrError } from '../base/error.ts';
+import { featureMismatch, msgr1Only, msgr2Only } from './cluster-incompatible.ts';
+import { unsupportedFeatures } from './features.ts';
+import { formatSpec } from './image-spec.ts';
+import type { ImageSpec } from './image-spec.ts';
+import type { KernelFinding } from './kernel-messages.ts';
+import type { KernelTraits } from './kernel-traits.ts';
+
+/** What is known after the kernel refused a mapping. */
+export interface MapFailure {
+  readonly spec: ImageSpec;
+  readonly user: string;
+  /** `host:port` list as it was written. */
+  readonly monitors: string;
+  /** 'ENOENT': what the write returned. */
+  readonly errno: string;
+  readonly findings: readonly KernelFinding[];
+  readonly kernel: KernelTraits;
+  /** Monitors that answered a moment before; undefined when nobody asked. */
+  readonly answering?: number;
+}
+
+/**
+ * The named error for a refused mapping. A finding in the kernel's log decides where there is one that goes with the errno, else the errno
+ * alone: a log line may belong to another mapping of this host.
+ */
+export function mapFailure(failure: MapFailure): RbdsrError {
+  return byLog(failure) ?? byErrno(failure);
+}
+
+const NO_ANSWER = [
+  'ETIMEDOUT',
+  'EIO',
+  'ENXIO',
+  'EINVAL',
+  'EPROTO',
+  'EOPNOTSUPP',
+  'ECONNREFUSED',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+];
+const NOT_ALLOWED = ['EPERM', 'EACCES', 'EINVAL', 'EIO', 'ETIMEDOUT', 'ENOENT', 'EKEYREJECTED'];
+
+function byLog(failure: MapFailure): RbdsrError | undefined {
+  const { errno, findings, spec } = failure;
+  const found = <K extends KernelFinding['kind']>(kind: K): Extract<KernelFinding, { kind: K }> | undefined =>
+    findings.findLast((finding): finding is Extract<KernelFinding, { kind: K }> => finding.kind === kind);
+  if (errno === 'ENOENT') {
+    if (found('pool-missing')) return poolMissing(failure);
+    if (found('image-missing')) return imageMissing(failure);
+    if (found('snapshot-missing')) return snapshotMissing(failure);
+  }
+  const features = found('image-features');
+  if (features && (errno === 'ENXIO' || errno === 'EINVAL')) return unsupportedFeatures(spec, features.bits);
+  const option = found('unknown-option');
+  if (option && errno === 'EINVAL') return optionUnknown(failure, option.option);
+  if (found('auth') && NOT_ALLOWED.includes(errno)) return notAuthorised(failure);
+  if (found('auth-mode') && NOT_ALLOWED.includes(errno)) return authModeRefused(failure);
+  if (!NO_ANSWER.includes(errno)) return undefined;
+  const mismatch = found('feature-mismatch');
+  if (mismatch) return featureMismatch(failure.kernel, mismatch.missing);
+  if (found('protocol-mismatch') || found('map-undecodable')) return featureMismatch(failure.kernel, 0n);
+  if (found('msgr1-only')) return msgr1Only(failure.monitors);
+  return found('msgr2-only') ? msgr2Only(failure.monitors, failure.kernel) : undefined;
+}
+
+function byErrno(failure: MapFailure): RbdsrError {
+  switch (failure.errno) {
+    case 'ENOENT':
+      return failure.kernel.logsMissingPool ? imageMissing(failure) : poolOrImageMissing(failure);
+    case 'EPERM':
+    case 'EACCES':
+    case 'EKEYREJECTED':
+      return notAuthorised(failure);
+    case 'ENXIO':
+      return unsupportedFeatures(failure.spec, 0);
+    case 'ESHUTDOWN':
+      return fenced(failure);
+    case 'ETIMEDOUT':
+    case 'EIO':
+    case 'ECONNREFUSED':
+    case 'EHOSTUNREACH':
+    case 'ENETUNREACH':
+    case 'EINTR':
+    case 'ERESTARTSYS':
+      return noAnswer(failure);
+    default:
+      return unforeseen(failure);
+  }
+}
+
+function poolMissing({ spec, monitors }: MapFailure): RbdsrError {
+  return new RbdsrError('pool-missing', {
+    what: `the cluster at ${monitors} has no pool called ${JSON.stringify(spec.pool)}`,
+    todo: '`ceph osd pool ls` lists the pools.',
+    facts: { pool: spec.pool },
+  });
+}
+
+function imageMissing({ spec, monitors }: MapFailure): RbdsrError {
+  return new RbdsrError('image-missing', {
+    what: `the cluster at ${monitors} has no image ${formatSpec(spec)}`,
+    todo: `Make it with \`rbd create --size SIZE --image-feature layering\`, or give device-config size so that RBDSR makes it.`,
+    facts: { pool: spec.pool, image: spec.image },
+  });
+}
+
+function snapshotMissing({ spec }: MapFailure): RbdsrError {
+  return new RbdsrError('image-missing', {
+    what: `image ${formatSpec(spec)} has no such snapshot`,
+    facts: { pool: spec.pool, image: spec.image },
+  });
+}
+
+function poolOrImageMissing({ spec, monitors }: MapFailure): RbdsrError {
+  return new RbdsrError('image-missing', {
+    what: `the cluster at ${monitors} has no pool ${JSON.stringify(spec.pool)}, or no image ${formatSpec(spec)} in it; this kernel does not tell which`,
+    todo: '`rbd ls POOL` lists the images of a pool.',
+    facts: { pool: spec.pool, image: spec.image },
+  });
+}
+
+function notAuthorised({ user, spec, monitors, errno }: MapFailure): RbdsrError {
+  return new RbdsrError('cluster-auth', {
+    what: `the cluster at ${monitors} does not let client.${user} use image ${formatSpec(spec)}`,
+    expected: 'a user that exists, with its own key, and with the capabilities of profile rbd on the pool',
+    found: errno,
+    todo: `\`ceph auth get client.${user}\` shows its key and capabilities; \`ceph auth get-or-create client.${user} mon 'profile rbd' osd 'profile rbd pool=${spec.pool}'\` makes such a user.`,
+    facts: { user, errno },
+  });
+}
+
+function authModeRefused({ user, monitors }: MapFailure): RbdsrError {
+  return new RbdsrError('cluster-auth', {
+    what: `the cluster at ${monitors} does not accept the way the kernel authenticates client.${user}`,
+    expected: 'cephx, and the connection mode chosen by the map option ms_mode',
+    todo: 'Check ms_mode, and `ceph config get mon ms_mon_client_mode` and `auth_client_required` on the cluster.',
+    facts: { user },
+  });
+}
+
+function fenced({ spec, monitors }: MapFailure): RbdsrError {
+  return new RbdsrError('cluster-auth', {
+    what: `the cluster at ${monitors} has fenced this host's client of ${formatSpec(spec)}`,
+    found: 'ESHUTDOWN',
+    todo: '`ceph osd blocklist ls` lists what is fenced and until when; `ceph osd blocklist rm ADDRESS` ends it.',
+  });
+}
+
+function noAnswer({ monitors, errno, answering }: MapFailure): RbdsrError {
+  if (answering !== undefined && answering > 0) {
+    return new RbdsrError('osd-unresponsive', {
+      what: `${answering} of the monitors at ${monitors} answered, but the cluster did not complete the mapping in time`,
+      expected: 'monitors in quorum, and OSDs that this host reaches',
+      found: errno,
+      todo: '`ceph -s` shows the quorum and the OSDs; check that this host reaches the public network of the OSDs (ports 6800 to 7568).',
+      facts: { errno },
+    });
+  }
+  return new RbdsrError('monitor-unreachable', {
+    what: `no monitor at ${monitors} answered`,
+    found: errno,
+    todo: 'Check the addresses and ports, that the monitors run, and that a firewall lets this host reach them.',
+    facts: { errno },
+  });
+}
+
+function optionUnknown({ kernel }: MapFailure, option: string): RbdsrError {
+  return new RbdsrError('kernel-unsupported', {
+    what: `this host's kernel does not know the map option ${option}`,
+    found: `Linux ${kernel.release}`,
+    todo: 'Take it out of device-config options.',
+    facts: { options: option },
+  });
+}
+
+function unforeseen({ spec, errno, monitors }: MapFailure): RbdsrError {
+  return new RbdsrError('io', {
+    what: `the kernel refused to map ${formatSpec(spec)} of the cluster at ${monitors}`,
+    found: errno,
+    todo: 'The kernel log (`dmesg | grep -E "rbd|ceph"`) may say more.',
+    facts: { errno },
+  });
+}

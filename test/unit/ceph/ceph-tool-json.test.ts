@@ -1,0 +1,54 @@
+import { describe, expect, test } from 'vitest';
+import { decodeImages, decodeInfo, decodePools, decodeWatchers } from '../../../src/ceph/ceph-tool-json.ts';
+import { withoutNoise } from '../../../src/ceph/ceph-tool-errors.ts';
+import { failureOf } from './expect-error.ts';
+
+describe('what the ceph tools print', () => {
+  test('pools: those marked for rbd', () => {
+    const text = `\n${JSON.stringify([
+      { pool_id: 1, pool_name: 'rbd', application_metadata: { rbd: {} } },
+      { pool_id: 2, pool_name: 'device_health_metrics', application_metadata: { mgr_devicehealth: {} } },
+      { pool_id: 3, pool_name: 'a\nb', application_metadata: { rbd: {} } },
+      { pool_id: 4, pool_name: 'old' },
+    ])}\n`;
+    expect(decodePools(text)).toEqual([
+      { name: 'rbd', displayName: 'rbd' },
+      { name: 'a\nb', displayName: String.raw`a\x0ab` },
+      { name: 'old', displayName: 'old' },
+    ]);
+  });
+
+  // Captured: rbd 16.2.15.
+  test('images: without their snapshots', () => {
+    const text =
+      '[{"image":"t1","id":"1013eb638fb0","size":2147483648,"format":2},{"image":"t1","id":"1013eb638fb0","snapshot":"s1","snapshot_id":4,"size":2147483648,"format":2,"protected":"false"}]';
+    expect(decodeImages(text, { pool: 'rbd' })).toEqual([
+      { spec: { pool: 'rbd', image: 't1' }, displayName: 't1', sizeBytes: 2_147_483_648 },
+    ]);
+  });
+
+  test('info of an image', () => {
+    const text =
+      '{"name":"t1","id":"1013eb638fb0","size":1073741824,"objects":256,"order":22,"object_size":4194304,"snapshot_count":0,"block_name_prefix":"rbd_data.1013eb638fb0","format":2,"features":["layering","exclusive-lock"],"op_features":[],"flags":[]}';
+    expect(decodeInfo(text)).toEqual({ sizeBytes: 1_073_741_824, features: 5, objectBytes: 4_194_304 });
+  });
+
+  test.each([
+    '{"watchers":[{"address":"10.66.9.1:0/3232529558","client":4270,"cookie":1}]}',
+    '{"watchers":{"watcher":{"address":"10.66.9.1:0/3232529558","client":4270,"cookie":1}}}',
+  ])('watchers, as newer and older tools print them: %s', (text) => {
+    expect(decodeWatchers(text)).toEqual([{ address: '10.66.9.1:0/3232529558', client: 4270 }]);
+  });
+
+  test.each(['', 'nonsense', '{}', '[1]', '[{"image":5}]'])('%j is not understood', async (text) => {
+    await failureOf('control-plane-failed', () => decodeImages(text, { pool: 'rbd' }));
+  });
+
+  test('lines that librados logs are no explanation', () => {
+    expect(
+      withoutNoise(
+        '2026-11-24T08:58:58.772+0000 7f3b624931c0 -1 Falling back to public interface\nrbd: error opening image nope: (2) No such file or directory\n',
+      ),
+    ).toBe('rbd: error opening image nope: (2) No such file or directory');
+  });
+});
