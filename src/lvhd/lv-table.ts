@@ -1,0 +1,90 @@
+import type { BlockIo } from '../base/block-io.ts';
+import { hasCode, RbdsrError } from '../base/error.ts';
+import type { VdiUuid } from '../base/ids.ts';
+import { extentIo } from '../lvm/extents.ts';
+import type { LvReport, VgReport } from '../lvm/report.ts';
+import { HEADER_SUMMARY_BYTES, summariseHeader } from '../vhd/header-summary.ts';
+import { HIDDEN_TAG, parentLvName, vdiOfLv } from './names.ts';
+import type { VdiKind, VdiLv } from './names.ts';
+
+/** One VDI of the SR: a user's disk, a snapshot, or an inner node of a chain. Sizes are bytes. */
+export interface VdiNode {
+  readonly uuid: VdiUuid;
+  readonly kind: VdiKind;
+  readonly lvName: string;
+  readonly lvSizeBytes: number;
+  /** Of a raw VDI its LV's size; 0 where the header could not be read. */
+  readonly virtualSizeBytes: number;
+  /** A base copy, or a disk that is being deleted: xapi's users do not see it. */
+  readonly hidden: boolean;
+  readonly parentUuid?: VdiUuid;
+  readonly parentLvName?: string;
+  /** Of the LV, not of the VDI. */
+  readonly lvReadOnly: boolean;
+  readonly active: boolean;
+  readonly open: boolean;
+  /** Set aside by a leaf coalesce (`VHD-OLD_*`); a node with the same uuid may stand beside it. */
+  readonly old: boolean;
+  /** 'vhd-corrupt' | 'vdi-unavailable': why nothing is known of it but its LV. */
+  readonly scanError?: RbdsrError;
+}
+
+/** How many headers are read at a time. Enough to keep RADOS busy, few enough not to flood the ring of one krbd queue. */
+const PARALLEL_READS = 32;
+
+/**
+ * Every VDI of the volume group, from one LVM report and one read of 1.5 KiB per VHD. The reads go to the physical extents, so no LV has
+ * to be active on any host; they run in order of their place on the device. `pvIo` is the device of the one physical volume.
+ */
+export async function readVdiNodes(report: VgReport, pvIo: BlockIo): Promise<VdiNode[]> {
+  const found = report.lvs.flatMap((lv) => {
+    const vdi = vdiOfLv(lv.name);
+    return vdi === undefined ? [] : [{ lv, vdi }];
+  });
+  const inDeviceOrder = found.toSorted((a, b) => firstByte(a.lv) - firstByte(b.lv));
+  const nodes: VdiNode[] = [];
+  const queue = inDeviceOrder.values();
+  const worker = async (): Promise<void> => {
+    for (const { lv, vdi } of queue) nodes.push(await readNode(lv, vdi, pvIo));
+  };
+  await Promise.all(Array.from({ length: PARALLEL_READS }, worker));
+  return nodes.toSorted((a, b) => (a.lvName < b.lvName ? -1 : 1));
+}
+
+async function readNode(lv: LvReport, vdi: VdiLv, pvIo: BlockIo): Promise<VdiNode> {
+  const known = {
+    ...vdi,
+    lvName: lv.name,
+    lvSizeBytes: lv.sizeBytes,
+    lvReadOnly: lv.readOnly,
+    active: lv.active,
+    open: lv.open,
+  };
+  if (vdi.kind === 'aio') return { ...known, virtualSizeBytes: lv.sizeBytes, hidden: lv.tags.includes(HIDDEN_TAG) };
+  try {
+    const { virtualSizeBytes, hidden, parentName } = summariseHeader(
+      await extentIo(pvIo, lv).read(0, HEADER_SUMMARY_BYTES),
+    );
+    return { ...known, virtualSizeBytes, hidden, ...(parentName === undefined ? {} : parentOf(lv, parentName)) };
+  } catch (error) {
+    if (hasCode(error, 'vhd-corrupt', 'vdi-unavailable'))
+      return { ...known, virtualSizeBytes: 0, hidden: false, scanError: error };
+    throw error;
+  }
+}
+
+function parentOf(lv: LvReport, parentName: string): { readonly parentUuid: VdiUuid; readonly parentLvName: string } {
+  const name = parentLvName(parentName);
+  const vdi = name === undefined ? undefined : vdiOfLv(name);
+  if (name === undefined || vdi === undefined) {
+    throw new RbdsrError('vhd-corrupt', {
+      what: `${lv.name} names a parent that is no VDI of an SR`,
+      found: JSON.stringify(parentName.slice(0, 120)),
+    });
+  }
+  return { parentUuid: vdi.uuid, parentLvName: name };
+}
+
+function firstByte(lv: LvReport): number {
+  return lv.segments[0]?.pvOffsetBytes ?? 0;
+}

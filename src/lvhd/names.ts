@@ -1,0 +1,87 @@
+import { isUuid } from '../base/ids.ts';
+import type { SrUuid, VdiUuid } from '../base/ids.ts';
+import { splitDmName } from '../lvm/dm-name.ts';
+
+/** Names of LVHD on disk (sm `LVHDSR`, `lvhdutil`): the stock driver finds everything by them, so they are exact. */
+export const VG_PREFIX = 'VG_XenStorage-';
+export const MGT_LV = 'MGT';
+/** LV tags. */
+export const JOURNAL_TAG = 'journaler';
+export const CBT_LOG_TAG = 'cbtlog';
+export const RESIZE_JOURNAL_TAG = 'jvhd';
+/** A raw VDI has no header to hold the hidden flag: its LV carries this tag. */
+export const HIDDEN_TAG = 'hidden';
+/** Between the type prefix and the uuid of a leaf that a leaf coalesce has set aside; scans skip it. */
+export const OLD_MARK = 'OLD_';
+
+export type VdiKind = 'vhd' | 'aio';
+const PREFIX: Readonly<Record<VdiKind, string>> = { vhd: 'VHD-', aio: 'LV-' };
+
+export function vgName(sr: SrUuid): string {
+  return `${VG_PREFIX}${sr}`;
+}
+
+/** The SR's uuid, or undefined for a VG that is not an SR's. */
+export function srOfVg(vg: string): SrUuid | undefined {
+  const uuid = vg.startsWith(VG_PREFIX) ? vg.slice(VG_PREFIX.length) : '';
+  return isUuid(uuid) ? (uuid as SrUuid) : undefined;
+}
+
+export function lvName(kind: VdiKind, vdi: VdiUuid): string {
+  return `${PREFIX[kind]}${vdi}`;
+}
+
+export function oldLvName(kind: VdiKind, vdi: VdiUuid): string {
+  return `${PREFIX[kind]}${OLD_MARK}${vdi}`;
+}
+
+export function cbtLogName(vdi: VdiUuid): string {
+  return `${vdi}.cbtlog`;
+}
+
+export function resizeJournalName(vdi: VdiUuid): string {
+  return `jvhd_${vdi}`;
+}
+
+export interface VdiLv {
+  readonly kind: VdiKind;
+  readonly uuid: VdiUuid;
+  /** A leaf set aside by a leaf coalesce. */
+  readonly old: boolean;
+}
+
+/** The VDI an LV holds, or undefined for MGT, journals, logs and strangers. */
+export function vdiOfLv(name: string): VdiLv | undefined {
+  for (const kind of ['vhd', 'aio'] as const) {
+    if (!name.startsWith(PREFIX[kind])) continue;
+    const rest = name.slice(PREFIX[kind].length);
+    const old = rest.startsWith(OLD_MARK);
+    const uuid = old ? rest.slice(OLD_MARK.length) : rest;
+    if (isUuid(uuid)) return { kind, uuid: uuid as VdiUuid, old };
+  }
+  return undefined;
+}
+
+/**
+ * sm `lvhdutil.extractUuid`: the VDI uuid inside an LV path, a bare LV name or a device-mapper name, or undefined. "VHD-" is looked for
+ * first, as "LV-" may stand inside a name with it.
+ */
+export function extractUuid(path: string): string | undefined {
+  const base = path.slice(path.lastIndexOf('/') + 1).trim();
+  const name =
+    base.startsWith(VG_PREFIX.replaceAll('-', '--')) || base.startsWith(VG_PREFIX) ? base.replaceAll('--', '-') : base;
+  for (const kind of ['vhd', 'aio'] as const) {
+    const at = name.lastIndexOf(PREFIX[kind]);
+    if (at >= 0) return name.slice(at + PREFIX[kind].length).trim();
+  }
+  return undefined;
+}
+
+/**
+ * The LV name in the parent-name field of a VHD header (contract 4.4, scan): a device-mapper name, an LV path or a bare LV name.
+ */
+export function parentLvName(parentName: string): string | undefined {
+  const base = parentName.slice(parentName.lastIndexOf('/') + 1);
+  const lv = splitDmName(base)?.lv ?? base;
+  return vdiOfLv(lv) === undefined ? undefined : lv;
+}

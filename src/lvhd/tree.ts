@@ -1,0 +1,75 @@
+import { RbdsrError } from '../base/error.ts';
+import type { VdiUuid } from '../base/ids.ts';
+import type { VdiNode } from './lv-table.ts';
+
+/** The nodes of an SR as trees: lookups that every operation needs. Pure; built once per report. */
+export class VdiTree {
+  /** Without those set aside by a leaf coalesce. */
+  readonly nodes: readonly VdiNode[];
+  readonly #byUuid: ReadonlyMap<string, VdiNode>;
+  readonly #children: ReadonlyMap<string, readonly VdiNode[]>;
+
+  constructor(nodes: readonly VdiNode[]) {
+    this.nodes = nodes.filter((node) => !node.old);
+    this.#byUuid = new Map(this.nodes.map((node) => [node.uuid, node]));
+    const children = new Map<string, VdiNode[]>();
+    for (const node of this.nodes) {
+      if (node.parentUuid === undefined) continue;
+      const siblings = children.get(node.parentUuid);
+      if (siblings === undefined) children.set(node.parentUuid, [node]);
+      else siblings.push(node);
+    }
+    this.#children = children;
+  }
+
+  find(uuid: VdiUuid): VdiNode | undefined {
+    return this.#byUuid.get(uuid);
+  }
+
+  /** 'vdi-missing' for one that is not there; its scan error for one that cannot be read. */
+  get(uuid: VdiUuid): VdiNode {
+    const node = this.#byUuid.get(uuid);
+    if (node === undefined) throw new RbdsrError('vdi-missing', { what: `there is no VDI ${uuid} in this SR` });
+    if (node.scanError !== undefined) throw node.scanError;
+    return node;
+  }
+
+  children(uuid: VdiUuid): readonly VdiNode[] {
+    return this.#children.get(uuid) ?? [];
+  }
+
+  /** The VDI and its ancestors, leaf first. 'vhd-corrupt' where a parent is missing or the chain comes back to itself. */
+  chain(uuid: VdiUuid): readonly VdiNode[] {
+    const chain = [this.get(uuid)];
+    for (let parent = chain[0]?.parentUuid; parent !== undefined; ) {
+      const node = this.find(parent);
+      if (node === undefined || chain.includes(node)) {
+        throw new RbdsrError('vhd-corrupt', {
+          what: `the chain of VDI ${uuid} is broken`,
+          expected: `its ancestor ${parent}`,
+          found: node === undefined ? 'no such logical volume' : 'a chain that comes back to itself',
+          todo: 'Do not delete anything of this SR; ask for help with the output of "rbdsr check".',
+        });
+      }
+      if (node.scanError !== undefined) throw node.scanError;
+      chain.push(node);
+      parent = node.parentUuid;
+    }
+    return chain;
+  }
+
+  /** Nodes in the chain, the VDI itself included (`vhd-util query -d`). */
+  depth(uuid: VdiUuid): number {
+    return this.chain(uuid).length;
+  }
+
+  /** What a scan shows: all but hidden nodes that nothing hangs on, which wait to be collected. */
+  visible(): readonly VdiNode[] {
+    return this.nodes.filter((node) => !node.hidden || this.children(node.uuid).length > 0);
+  }
+
+  /** Nodes whose header could not be read. */
+  unreadable(): readonly VdiNode[] {
+    return this.nodes.filter((node) => node.scanError !== undefined);
+  }
+}

@@ -1,0 +1,58 @@
+import type { BlockIo } from '../base/block-io.ts';
+import { SECTOR } from '../base/units.ts';
+
+/** What an LVM2 physical volume says about itself. `vgName` is undefined for a PV that belongs to no volume group. */
+export interface PvLabel {
+  readonly pvUuid: string;
+  readonly vgName?: string;
+  readonly vgUuid?: string;
+  /** Byte offset of the label's sector. */
+  readonly offset: number;
+}
+
+/**
+ * Finds the LVM2 label in the first four sectors and reads the volume group's name and uuid from the text metadata of its first
+ * metadata area (lvm2 lib/label/label.h, lib/format_text/layout.h; every field little-endian). undefined where there is no label.
+ * CRCs are not checked: a damaged label still means that the device is someone's.
+ */
+export async function readPvLabel(io: BlockIo): Promise<PvLabel | undefined> {
+  if (io.size < 4 * SECTOR) return undefined;
+  const head = await io.read(0, 4 * SECTOR);
+  for (let offset = 0; offset < head.length; offset += SECTOR) {
+    const sector = head.subarray(offset, offset + SECTOR);
+    if (sector.toString('latin1', 0, 8) !== 'LABELONE' || sector.toString('latin1', 24, 32) !== 'LVM2 001') continue;
+    const header = sector.readUInt32LE(20);
+    const pvUuid = header + 40 <= SECTOR ? hyphenated(sector.toString('latin1', header, header + 32)) : '';
+    return { pvUuid, offset, ...(await volumeGroup(io, metadataArea(sector, header))) };
+  }
+  return undefined;
+}
+
+/** Byte offset of the first metadata area: the list after the list of data areas, each ended by an entry of offset 0. */
+function metadataArea(sector: Buffer, header: number): number | undefined {
+  let place = header + 40;
+  for (let lists = 0; place + 16 <= SECTOR; place += 16) {
+    const offset = Number(sector.readBigUInt64LE(place));
+    if (lists === 1) return offset === 0 ? undefined : offset;
+    if (offset === 0) lists += 1;
+  }
+  return undefined;
+}
+
+/** The head of the current text: `<vg name> {\nid = "..."`. The area is a ring; the head itself never wraps inside a sector. */
+async function volumeGroup(io: BlockIo, area: number | undefined): Promise<{ vgName?: string; vgUuid?: string }> {
+  if (area === undefined || area + SECTOR > io.size) return {};
+  const header = await io.read(area, SECTOR);
+  if (header.toString('latin1', 4, 20) !== ' LVM2 x[5A%r0N*>') return {};
+  const textOffset = Number(header.readBigUInt64LE(40));
+  const textLength = Number(header.readBigUInt64LE(48));
+  if (textOffset === 0 || textLength === 0 || area + textOffset + SECTOR > io.size) return {};
+  const text = (await io.read(area + textOffset, SECTOR)).toString('latin1');
+  const [, vgName, vgUuid] = /^([A-Za-z0-9+_.-]+) \{\s*id = "([A-Za-z0-9-]+)"/.exec(text) ?? [];
+  return vgName === undefined || vgUuid === undefined ? {} : { vgName, vgUuid };
+}
+
+/** The 32 characters of an LVM id as LVM prints them: 6-4-4-4-4-4-6. */
+function hyphenated(id: string): string {
+  return id.replace(/^(.{6})(.{4})(.{4})(.{4})(.{4})(.{4})(.{6})$/, '$1-$2-$3-$4-$5-$6-$7');
+}
