@@ -1,0 +1,101 @@
+import type { BlockIo } from '../base/block-io.ts';
+import type { Deadline } from '../base/deadline.ts';
+import { RbdsrError, messageOf } from '../base/error.ts';
+import type { Log } from '../base/log.ts';
+import { faultPoint } from '../system/fault-point.ts';
+import { ensureDir, removeIfExists, writeFileAtomic } from '../system/files.ts';
+import { takeRecordLock } from '../system/record-lock.ts';
+import type { Disk } from './datapath.ts';
+import { connectKernelDevice } from './nbd-device.ts';
+import type { KernelNbdDevice } from './nbd-device.ts';
+import { openDisk } from './nbd-disk.ts';
+import type { NbdFiles, NbdState } from './nbd-files.ts';
+import { startNbdServer } from './nbd-server.ts';
+
+/** What the worker hands to the server it starts. */
+export interface NbdServerOrder {
+  readonly disk: Omit<Disk, 'memoryPool'>;
+  readonly files: NbdFiles;
+  /** Whether to make a kernel device as well. */
+  readonly kernelDevice: boolean;
+}
+
+export interface ServedDisk {
+  /** Settles when the kernel's client has gone by itself; never where there is none. */
+  readonly abandoned: Promise<void>;
+  /**
+   * The state file first, so that nobody takes this server for a running one; then the client, what it had asked for, and the disk's footer:
+   * after it the disk is as a clean shutdown leaves it.
+   */
+  stop(): Promise<void>;
+}
+
+/** Serves one disk until `stop`. The state file is written last: while it names this process, the disk is usable. */
+export async function serveDisk(order: NbdServerOrder, log: Log, deadline: Deadline): Promise<ServedDisk> {
+  ensureDir(order.files.folder, 0o700);
+  const lock = await takeRecordLock(order.files.lock, { wait: false, deadline });
+  const undo: (() => Promise<void>)[] = [() => lock.release()];
+  try {
+    return await served(order, log, deadline, undo);
+  } catch (error) {
+    for (const step of undo) await step().catch((cause: unknown) => log.error(messageOf(cause)));
+    throw error;
+  }
+}
+
+/** Puts what takes each step back in front of `undo`: that is also how a disk stops being served. */
+async function served(
+  order: NbdServerOrder,
+  log: Log,
+  deadline: Deadline,
+  undo: (() => Promise<void>)[],
+): Promise<ServedDisk> {
+  const { disk, files } = order;
+  removeIfExists(files.state);
+  const io = await openDisk(disk);
+  undo.unshift(() => closeDisk(io, disk.writable));
+  const server = await startNbdServer(files.socket, { name: disk.vdi, io, readOnly: !disk.writable }, log);
+  undo.unshift(() => server.close());
+  faultPoint('nbd.listening');
+  const device = order.kernelDevice ? await connected(disk.vdi, files, deadline) : undefined;
+  if (device !== undefined) undo.unshift(() => device.disconnect());
+  faultPoint('nbd.connected');
+  writeFileAtomic(files.state, `${JSON.stringify(stateOf(disk, device))}\n`, 0o600);
+  undo.unshift(async () => void removeIfExists(files.state));
+  return {
+    abandoned: device === undefined ? new Promise<void>(() => {}) : device.ended,
+    async stop() {
+      for (const step of undo) await step();
+    },
+  };
+}
+
+async function closeDisk(io: BlockIo, writable: boolean): Promise<void> {
+  if (writable) await io.flush();
+  await io.close();
+  faultPoint('nbd.closed');
+}
+
+function connected(vdi: string, files: NbdFiles, deadline: Deadline): Promise<KernelNbdDevice> {
+  const server = { socketPath: files.socket, exportName: vdi, devicesLock: files.devicesLock };
+  return connectKernelDevice(server, deadline);
+}
+
+function stateOf(disk: NbdServerOrder['disk'], device: KernelNbdDevice | undefined): NbdState {
+  if (device === undefined) return { ...disk, pid: process.pid };
+  const { path, major, minor } = device;
+  return { ...disk, pid: process.pid, device: { path, major, minor } };
+}
+
+/** The order in argv: whole, or 'bad-request'. It comes from our own worker, so only its shape is looked at. */
+export function parseOrder(text: string | undefined): NbdServerOrder {
+  try {
+    const order = JSON.parse(text ?? '') as NbdServerOrder;
+    if (typeof order.disk.target === 'string' && typeof order.files.state === 'string') return order;
+  } catch {
+    // Answered below.
+  }
+  throw new RbdsrError('bad-request', {
+    what: 'rbdsr nbd is started by the storage driver, with an order of its own as argument',
+  });
+}

@@ -1,0 +1,27 @@
+import { TapdiskDataPath } from '../../../src/datapath/tapdisk-data-path.ts';
+import { dataPathContract } from './data-path-contract.ts';
+import type { ContractHost } from './data-path-contract.ts';
+import { lives, tapdiskHost } from './tapdisk-host.ts';
+
+// One of each way in which versions differ (src/sm/host-profile.ts, datapath).
+dataPathContract('tapdisk, 6.5 to 8.1', () => makeHost({ nbdLinks: false }));
+dataPathContract('tapdisk, 8.2', () => makeHost({ closeTimeoutSeconds: 30 }));
+dataPathContract('tapdisk, 8.3', () => makeHost({ closeTimeoutSeconds: 120 }));
+dataPathContract('tapdisk, without kernel nodes', () => makeHost({ kernelNodes: false, closeTimeoutSeconds: 120 }));
+
+function makeHost(traits: Parameters<typeof tapdiskHost>[0]): ContractHost {
+  const standIn = tapdiskHost(traits);
+  return {
+    host: standIn.host,
+    dataPath: new TapdiskDataPath(standIn.host),
+    async kill(pid) {
+      process.kill(pid, 'SIGKILL');
+      while (lives(pid)) await new Promise((resolve) => setTimeout(resolve, 10));
+    },
+    nbdTarget(pid) {
+      const minor = Object.entries(standIn.minors()).find(([, one]) => one.pid === pid)?.[0];
+      return `${standIn.host.paths.blktapControlDir}/nbd${pid}.${minor}`;
+    },
+    remove: () => standIn.remove(),
+  };
+}

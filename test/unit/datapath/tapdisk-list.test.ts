@@ -1,0 +1,39 @@
+import { expect, test } from 'vitest';
+import { isPaused, parseTapdisks } from '../../../src/datapath/tapdisk-list.ts';
+
+test('a line of a running tapdisk', () => {
+  expect(parseTapdisks('pid=2705 minor=0 state=0 args=vhd:/dev/sm/phy/a/b\n')).toEqual([
+    { pid: 2705, minor: 0, state: 0, image: { kind: 'vhd', path: '/dev/sm/phy/a/b' } },
+  ]);
+});
+
+test('the image path may hold spaces, equals signs and colons', () => {
+  const [only] = parseTapdisks('pid=1 minor=2 state=2a args=aio:/a b/ c=1:d.iso\n');
+  expect(only).toEqual({ pid: 1, minor: 2, state: 0x2a, image: { kind: 'aio', path: '/a b/ c=1:d.iso' } });
+});
+
+test('any field may be a dash or missing', () => {
+  expect(parseTapdisks('pid=- minor=3 state=- args=-\npid=77 minor=- state=0x20 args=-\nminor=5\n')).toEqual([
+    { minor: 3, state: 0 },
+    { pid: 77, state: 0x20 },
+    { minor: 5, state: 0 },
+  ]);
+});
+
+test('only bit 0x20 is paused', () => {
+  expect([0x10, 0x20, 0x2c, 0x1f].map((state) => isPaused({ state }))).toEqual([false, true, true, false]);
+});
+
+test.each([
+  'pid=x minor=1 state=0 args=-',
+  'tapdisk 3',
+  'pid=1 minor=1 state=zz args=-',
+  'pid=1 minor=1 state=0 args=vhd',
+])('refuses %j', (line) => {
+  expect(() => parseTapdisks(`${line}\n`)).toThrow(/is not understood/);
+});
+
+test('nothing runs: nothing is listed', () => {
+  expect(parseTapdisks('')).toEqual([]);
+  expect(parseTapdisks('\n')).toEqual([]);
+});

@@ -1,0 +1,174 @@
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync, readlinkSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { Deadline } from '../../../src/base/deadline.ts';
+import { srUuid, vdiUuid } from '../../../src/base/ids.ts';
+import type { Disk } from '../../../src/datapath/datapath.ts';
+import { linksOf } from '../../../src/datapath/links.ts';
+import { TapdiskDataPath } from '../../../src/datapath/tapdisk-data-path.ts';
+import { lives, tapdiskHost } from './tapdisk-host.ts';
+import type { TapdiskHost } from './tapdisk-host.ts';
+
+const SR = srUuid('11111111-2222-3333-4444-555555555555');
+const VDI = vdiUuid('aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee');
+const OTHER_VDI = vdiUuid('bbbbbbbb-bbbb-cccc-dddd-eeeeeeeeeeee');
+const soon = (): Deadline => Deadline.after(20_000);
+
+describe('tapdisk', () => {
+  let standIn: TapdiskHost;
+  let dataPath: TapdiskDataPath;
+  beforeEach(() => {
+    standIn = tapdiskHost({ closeTimeoutSeconds: 120 });
+    dataPath = new TapdiskDataPath(standIn.host);
+  });
+  afterEach(() => {
+    delete process.env['RBDSR_FAULT'];
+    standIn.remove();
+  });
+
+  test('starts with allocate, spawn, attach and open of the phy link, and ends the other way round', async () => {
+    await dataPath.activate(disk(), soon());
+    const pid = standIn.spawned()[0];
+    const { phy } = linksOf(standIn.host, disk());
+    expect(standIn.calls()).toEqual([
+      'allocate',
+      'spawn',
+      `attach -p ${pid} -m 0`,
+      `open -p ${pid} -m 0 -a vhd:${phy}`,
+    ]);
+    await dataPath.deactivate(disk(), soon());
+    expect(standIn.calls().slice(4)).toEqual([`close -p ${pid} -m 0 -t 120`, `detach -p ${pid} -m 0`, 'free -m 0']);
+    expect(standIn.minors()).toEqual({});
+  });
+
+  test('opens a disk that is not writable with -R', async () => {
+    await dataPath.activate({ ...disk(), writable: false, kind: 'aio' }, soon());
+    expect(standIn.minors()['0']).toMatchObject({ readOnly: true, image: `aio:${linksOf(standIn.host, disk()).phy}` });
+  });
+
+  test('a tapdisk that is not ready in time (exit 1) is tried again, any other failure is not', async () => {
+    standIn.failNext('spawn', 1, 'tap-ctl spawn: no answer', 2);
+    await dataPath.activate(disk(), soon());
+    expect(standIn.calls().filter((call) => call === 'spawn')).toHaveLength(3);
+    await dataPath.deactivate(disk(), soon());
+    standIn.failNext('spawn', 12, 'fork: Cannot allocate memory');
+    await expect(dataPath.activate(disk(), soon())).rejects.toMatchObject({ code: 'tapdisk-failed' });
+    expect(standIn.calls().filter((call) => call === 'spawn')).toHaveLength(4);
+  });
+
+  test.each([
+    ['allocate', 28, 'allocate failed, err 28'],
+    ['spawn', 12, 'fork: Cannot allocate memory'],
+    ['attach', 111, 'connect: Connection refused'],
+    ['open', 22, 'open failed, err 22'],
+  ])('a failure of %s undoes what was done and names program, code and text', async (subcommand, code, text) => {
+    standIn.failNext(subcommand, code, text);
+    await expect(dataPath.activate(disk(), soon())).rejects.toMatchObject({
+      code: 'tapdisk-failed',
+      detail: { facts: { subcommand, code, stderr: text } },
+    });
+    expect(standIn.minors()).toEqual({});
+    expect(standIn.spawned().filter(lives)).toEqual([]);
+    expect(existsSync(linksOf(standIn.host, disk()).phy)).toBe(false);
+  });
+
+  test('a failing undo does not hide the first failure', async () => {
+    standIn.failNext('open', 22, 'open failed, err 22');
+    standIn.failNext('free', 16, 'free failed, err 16');
+    await expect(dataPath.activate(disk(), soon())).rejects.toMatchObject({
+      detail: { facts: { subcommand: 'open' } },
+    });
+  });
+
+  test('a close that fails leaves the disk active', async () => {
+    await dataPath.activate(disk(), soon());
+    standIn.failNext('close', 110, 'close failed, err 110');
+    await expect(dataPath.deactivate(disk(), soon())).rejects.toMatchObject({ code: 'tapdisk-failed' });
+    expect(await dataPath.status(disk(), soon())).toMatchObject({ pid: standIn.spawned()[0] });
+    expect(existsSync(linksOf(standIn.host, disk()).phy)).toBe(true);
+  });
+
+  test.each(['detach', 'free'])('a deactivation that stopped at %s is finished by the next', async (subcommand) => {
+    await dataPath.activate(disk(), soon());
+    standIn.failNext(subcommand, 16, `${subcommand} failed, err 16`);
+    await expect(dataPath.deactivate(disk(), soon())).rejects.toMatchObject({ code: 'tapdisk-failed' });
+    await dataPath.deactivate(disk(), soon());
+    const { phy, backend = '' } = linksOf(standIn.host, disk());
+    expect([existsSync(phy), existsSync(backend)]).toEqual([false, false]);
+    // Once the names are gone nothing tells whose the minor is: it may cost a minor, never another disk.
+    if (subcommand === 'detach') expect(standIn.minors()).toEqual({});
+  });
+
+  test('an activation that stopped after open is finished by the next with the same tapdisk', async () => {
+    process.env['RBDSR_FAULT'] = 'tapdisk.opened!error';
+    await expect(dataPath.activate(disk(), soon())).rejects.toMatchObject({ code: 'fault-point' });
+    delete process.env['RBDSR_FAULT'];
+    await dataPath.activate(disk(), soon());
+    expect(standIn.spawned()).toHaveLength(1);
+    const nbd = linksOf(standIn.host, disk()).nbd ?? '';
+    expect(readlinkSync(nbd)).toBe(`${standIn.host.paths.blktapControlDir}/nbd${standIn.spawned()[0]}.0`);
+  });
+
+  test("a node that leads to another disk's tapdisk is refused, and deactivating does not touch that tapdisk", async () => {
+    await dataPath.activate(disk(OTHER_VDI), soon());
+    const backend = linksOf(standIn.host, disk()).backend ?? '';
+    mkdirSync(dirname(backend), { recursive: true });
+    execFileSync('mknod', [backend, 'b', '254', '0']);
+    await expect(dataPath.activate(disk(), soon())).rejects.toMatchObject({
+      code: 'vdi-unavailable',
+      detail: { facts: { path: backend, expected: 'a block device 254:1', found: 'a block device 254:0' } },
+    });
+    await dataPath.deactivate(disk(), soon());
+    expect(existsSync(backend)).toBe(false);
+    expect(Object.keys(standIn.minors())).toEqual(['0']);
+    expect(await dataPath.status(disk(OTHER_VDI), soon())).toMatchObject({ pid: standIn.spawned()[0] });
+  });
+
+  test('a disk already served as another type is refused', async () => {
+    await dataPath.activate(disk(), soon());
+    await expect(dataPath.activate({ ...disk(), kind: 'aio' }, soon())).rejects.toMatchObject({
+      code: 'tapdisk-running',
+    });
+    expect(standIn.spawned()).toHaveLength(1);
+  });
+
+  test('a dangling link is replaced', async () => {
+    const { phy } = linksOf(standIn.host, disk());
+    mkdirSync(dirname(phy), { recursive: true });
+    symlinkSync(`${standIn.root}/dev/gone`, phy);
+    await dataPath.activate(disk(), soon());
+    expect(readlinkSync(phy)).toBe(disk().target);
+  });
+
+  test('deactivating removes what stock leaves beside the node', async () => {
+    await dataPath.activate(disk(), soon());
+    const info = `${linksOf(standIn.host, disk()).backend}.attach_info`;
+    writeFileSync(info, '<xml/>');
+    await dataPath.deactivate(disk(), soon());
+    expect(existsSync(info)).toBe(false);
+  });
+
+  test('the memory pool and its size reach sysfs', async () => {
+    const blktap = `${standIn.root}/sys/class/blktap2/blktap!blktap0`;
+    const pool = `${standIn.root}/sys/class/misc/blktap!control/pools/${SR}`;
+    for (const folder of [blktap, pool]) mkdirSync(folder, { recursive: true });
+    writeFileSync(`${blktap}/pool`, 'default');
+    writeFileSync(`${pool}/size`, '352');
+    await dataPath.activate({ ...disk(), memoryPool: { name: SR, pages: 704 } }, soon());
+    expect(readFileSync(`${blktap}/pool`, 'utf8')).toMatch(new RegExp(`^${SR}`));
+    expect(readFileSync(`${pool}/size`, 'utf8')).toBe('704');
+  });
+
+  test('a host without tap-ctl says so', async () => {
+    rmSync(`${standIn.root}/usr/sbin/tap-ctl`);
+    await expect(dataPath.activate(disk(), soon())).rejects.toMatchObject({ code: 'program-missing' });
+  });
+
+  function disk(vdi = VDI): Disk {
+    const target = `${standIn.root}/dev/VG_XenStorage-${SR}/VHD-${vdi}`;
+    mkdirSync(dirname(target), { recursive: true });
+    writeFileSync(target, '');
+    return { sr: SR, vdi, kind: 'vhd', target, writable: true, parents: [] };
+  }
+});
