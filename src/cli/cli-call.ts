@@ -1,0 +1,15 @@
+import type { Writable } from 'node:stream';
+
+/** What the operator's command gets from its composition root. */
+export interface CliSurroundings {
+  /** `Version : X.Y.Z`. */
+  readonly versionLine: string;
+  /** Prefix of the host's paths; empty on a real one. */
+  readonly root: string;
+  readonly stdout: Writable;
+  readonly stderr: Writable;
+}
+
+export interface CliCall extends CliSurroundings {
+  print(text: string): void;
+}

@@ -1,0 +1,106 @@
+import { Command, CommanderError } from 'commander';
+import { messageOf, RbdsrError } from '../base/error.ts';
+import type { CliCall, CliSurroundings } from './cli-call.ts';
+
+/**
+ * The operator's command; returns its exit code: 0 all is well, 1 it failed or found something wrong, 2 it was called wrongly. Each
+ * command's code is loaded when it runs.
+ */
+export async function runCli(argv: readonly string[], surroundings: CliSurroundings): Promise<number> {
+  let code = 0;
+  const run = async (action: (call: CliCall) => Promise<number>): Promise<void> => {
+    code = await action({ ...surroundings, print: (text) => surroundings.stdout.write(text) });
+  };
+  try {
+    await programOf(surroundings, run).parseAsync([...argv], { from: 'user' });
+    return code;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+    surroundings.stderr.write(`rbdsr: ${describe(error)}\n`);
+    return 1;
+  }
+}
+
+type Run = (action: (call: CliCall) => Promise<number>) => Promise<void>;
+
+function programOf(surroundings: CliSurroundings, run: Run): Command {
+  const program = new Command('rbdsr')
+    .description('Looks at and mends what the Ceph RBD storage driver keeps on disks and on this host.')
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => surroundings.stdout.write(text),
+      writeErr: (text) => surroundings.stderr.write(text),
+    })
+    .version(surroundings.versionLine, '-V, --version');
+  addVhd(program.command('vhd').description('A virtual disk: a .vhd file, or a block device that holds one'), run);
+  addMgt(program.command('mgt').description("An SR's metadata volume: a copy in a file, or the LV named MGT"), run);
+  program
+    .command('mappings')
+    .description('Lists the RBD images mapped on this host, and explains those that no plugged SR uses')
+    .option('--json', 'as JSON')
+    .action((options: { json?: true }) =>
+      run(async (call) => (await import('./mappings.ts')).showMappings(call, options.json === true)),
+    );
+  program
+    .command('unmap <device>')
+    .description('Takes away a mapping that no plugged SR uses')
+    .action((device: string) => run(async (call) => (await import('./unmap.ts')).unmapDevice(call, device)));
+  program
+    .command('version')
+    .description('Prints the version')
+    .action(() =>
+      run(async (call) => {
+        call.print(`${call.versionLine}\n`);
+        return 0;
+      }),
+    );
+  return program;
+}
+
+interface VhdOptions {
+  readonly json?: true;
+  readonly parent?: string;
+}
+
+const PARENT = 'where the parent is, instead of where the locators say';
+
+function addVhd(vhd: Command, run: Run): void {
+  vhd
+    .command('info <file>')
+    .description('Shows footer, header, parents and allocation')
+    .option('--json', 'as JSON')
+    .option('--parent <path>', PARENT)
+    .action((file: string, options: VhdOptions) =>
+      run(async (call) => (await import('./vhd-info.ts')).showVhd(call, file, options)),
+    );
+  vhd
+    .command('check <file>')
+    .description('Says what is wrong, in plain words; exit code 0 only when the disk is sound')
+    .option('--json', 'as JSON')
+    .action((file: string, options: VhdOptions) =>
+      run(async (call) => (await import('./vhd-check.ts')).showCheck(call, file, options.json === true)),
+    );
+  vhd
+    .command('cat <file>')
+    .description('Writes what the disk shows, through its chain of parents, to stdout')
+    .option('--parent <path>', PARENT)
+    .action((file: string, options: VhdOptions) =>
+      run(async (call) => (await import('./vhd-cat.ts')).catVhd(call, file, options)),
+    );
+}
+
+function addMgt(mgt: Command, run: Run): void {
+  mgt
+    .command('show <file>')
+    .description('Shows the SR and its disks as a table')
+    .option('--json', 'as JSON')
+    .action((file: string, options: { json?: true }) =>
+      run(async (call) => (await import('./mgt-show.ts')).showMetadata(call, file, options.json === true)),
+    );
+}
+
+/** Ours speak for themselves; anything else is a defect, whose stack helps whoever mends it. */
+function describe(error: unknown): string {
+  if (error instanceof RbdsrError) return `${error.message} (${error.code})`;
+  return error instanceof Error ? (error.stack ?? error.message) : messageOf(error);
+}

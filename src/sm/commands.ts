@@ -1,0 +1,131 @@
+import type { Command, Need } from './command-table.ts';
+
+const SR: readonly Need[] = ['session', 'srRef', 'srUuid'];
+const VDI: readonly Need[] = [...SR, 'vdiRef', 'vdiUuid'];
+const CONFIG: readonly Need[] = ['srUuid', 'vdiUuid'];
+
+const sr: Command = {
+  exclusive: false,
+  masterOnly: false,
+  needs: SR,
+  args: [],
+  deadlineSeconds: 90,
+  defaultNumber: 202,
+};
+const vdi: Command = { ...sr, needs: VDI, deadlineSeconds: 60 };
+const vdiData: Command = { ...vdi, defaultNumber: 46 };
+const later: Command = { ...vdi, needs: [], deadlineSeconds: 30 };
+const master = { exclusive: true, masterOnly: true } as const;
+
+const SNAPSHOTS = 'This version of RBDSR does not make snapshots and clones yet; copy the VDI instead.';
+const CBT = 'This version of RBDSR does not track changed blocks; back up the whole VDI.';
+
+/**
+ * Every command of the SM protocol (xen-api `sm_exec.ml`, sm `SRCommand.py`): what it needs, what it holds, which number its failures have
+ * and where its code is. Nothing is dispatched that is not here.
+ */
+const COMMANDS: Readonly<Record<string, Command>> = {
+  sr_get_driver_info: {
+    ...sr,
+    needs: [],
+    deadlineSeconds: 30,
+    load: async () => (await import('./handlers/driver-info.ts')).handler,
+  },
+  sr_probe: { ...sr, needs: ['session'], load: async () => (await import('./handlers/sr-probe.ts')).handler },
+  sr_create: {
+    ...sr,
+    ...master,
+    args: ['physical_size'],
+    deadlineSeconds: 120,
+    load: async () => (await import('./handlers/sr-create.ts')).handler,
+  },
+  sr_delete: {
+    ...sr,
+    ...master,
+    deadlineSeconds: 120,
+    load: async () => (await import('./handlers/sr-delete.ts')).handler,
+  },
+  sr_attach: { ...sr, exclusive: true, load: async () => (await import('./handlers/sr-attach.ts')).handler },
+  sr_detach: { ...sr, exclusive: true, load: async () => (await import('./handlers/sr-detach.ts')).handler },
+  sr_scan: {
+    ...sr,
+    ...master,
+    deadlineSeconds: 120,
+    defaultNumber: 40,
+    load: async () => (await import('./handlers/sr-scan.ts')).handler,
+  },
+  sr_update: { ...sr, exclusive: true, load: async () => (await import('./handlers/sr-update.ts')).handler },
+  sr_content_type: { ...sr, why: 'RBDSR keeps no content type; xapi has it in the SR record.' },
+
+  vdi_create: {
+    ...sr,
+    ...master,
+    args: ['virtual_size', 'name_label', 'name_description'],
+    defaultNumber: 78,
+    load: async () => (await import('./handlers/vdi-create.ts')).handler,
+  },
+  vdi_delete: {
+    ...vdi,
+    ...master,
+    deadlineSeconds: 90,
+    defaultNumber: 80,
+    load: async () => (await import('./handlers/vdi-delete.ts')).handler,
+  },
+  vdi_update: { ...vdi, load: async () => (await import('./handlers/vdi-update.ts')).handler },
+  vdi_resize: {
+    ...vdi,
+    ...master,
+    args: ['size'],
+    deadlineSeconds: 90,
+    defaultNumber: 110,
+    load: async () => (await import('./handlers/vdi-resize.ts')).handler,
+  },
+  vdi_attach: { ...vdiData, args: ['writable'], load: async () => (await import('./handlers/vdi-attach.ts')).handler },
+  vdi_detach: { ...vdiData, load: async () => (await import('./handlers/vdi-detach.ts')).handler },
+  vdi_activate: {
+    ...vdiData,
+    args: ['writable'],
+    load: async () => (await import('./handlers/vdi-activate.ts')).handler,
+  },
+  vdi_deactivate: { ...vdiData, load: async () => (await import('./handlers/vdi-deactivate.ts')).handler },
+  vdi_epoch_begin: { ...vdi, load: async () => (await import('./handlers/vdi-epoch-begin.ts')).handler },
+  vdi_epoch_end: { ...vdi, load: async () => (await import('./handlers/vdi-epoch-end.ts')).handler },
+  vdi_generate_config: { ...vdi, load: async () => (await import('./handlers/vdi-generate-config.ts')).handler },
+
+  // Sent by static-vdis at boot, with xapi down: no session and no references.
+  vdi_attach_from_config: {
+    ...vdiData,
+    needs: CONFIG,
+    load: async () => (await import('./handlers/vdi-attach-from-config.ts')).handler,
+  },
+  vdi_detach_from_config: {
+    ...vdiData,
+    needs: CONFIG,
+    load: async () => (await import('./handlers/vdi-detach-from-config.ts')).handler,
+  },
+
+  vdi_snapshot: { ...later, defaultNumber: 82, why: SNAPSHOTS },
+  vdi_clone: { ...later, defaultNumber: 81, why: SNAPSHOTS },
+  vdi_compose: { ...later, why: SNAPSHOTS },
+  vdi_revert: { ...later, why: SNAPSHOTS },
+  vdi_introduce: {
+    ...later,
+    why: 'RBDSR records the disks of an SR in sr_scan; scan the SR instead of introducing a VDI.',
+  },
+  vdi_resize_online: {
+    ...later,
+    defaultNumber: 110,
+    why: 'A disk of this SR is resized while no running VM has it; shut the VM down or unplug the disk first.',
+  },
+  vdi_enable_cbt: { ...later, why: CBT },
+  vdi_disable_cbt: { ...later, why: CBT },
+  vdi_data_destroy: { ...later, why: CBT },
+  vdi_list_changed_blocks: { ...later, why: CBT },
+};
+
+/** The command of that name; an inherited property such as `constructor` is none. */
+export function findCommand(name: string): Command | undefined {
+  return Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
+}
+
+export const COMMAND_NAMES: readonly string[] = Object.keys(COMMANDS);

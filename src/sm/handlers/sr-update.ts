@@ -1,0 +1,4 @@
+import type { Handler } from '../handler.ts';
+import { unimplemented } from './unimplemented.ts';
+
+export const handler: Handler = unimplemented('sr_update is not written yet.');

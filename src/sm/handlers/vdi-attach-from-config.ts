@@ -1,0 +1,4 @@
+import type { Handler } from '../handler.ts';
+import { unimplemented } from './unimplemented.ts';
+
+export const handler: Handler = unimplemented('vdi_attach_from_config is not written yet.');

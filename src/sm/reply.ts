@@ -1,0 +1,25 @@
+import type { XmlRpcStruct, XmlRpcValue } from '../xmlrpc/value.ts';
+
+/** What a command answers when it succeeds: the one value of the response document, and what xapi is to see on stderr. */
+export interface Reply {
+  readonly value: XmlRpcValue;
+  readonly stderr?: string;
+}
+
+/** Most commands answer nothing; xapi's parser takes `<nil/>` for that and nothing else. */
+export const unitReply: Reply = { value: null };
+
+/** sr_probe, vdi_generate_config and their like answer one text. */
+export function textReply(text: string): Reply {
+  return { value: text };
+}
+
+/** vdi_create, vdi_introduce, vdi_snapshot, vdi_clone and vdi_resize answer which VDI it is; in LVHD its location is its uuid. */
+export function vdiReply(uuid: string): Reply {
+  return { value: { location: uuid, uuid } };
+}
+
+/** vdi_attach and sr_get_driver_info answer a struct. */
+export function structReply(value: XmlRpcStruct): Reply {
+  return { value };
+}

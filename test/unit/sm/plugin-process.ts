@@ -1,0 +1,92 @@
+import { execFileSync, spawn } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll } from 'vitest';
+import type { ProfileId } from '../../../src/sm/host-profile.ts';
+
+const project = join(dirname(fileURLToPath(import.meta.url)), '../../..');
+
+export interface Ended {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** What marks each host version: its inventory and, where that is not enough, a file of the stock storage manager. */
+export const HOSTS: Readonly<Record<ProfileId, { readonly version: string; readonly file?: string }>> = {
+  '6.5': { version: '6.5.0' },
+  '7.0': { version: '7.1.2' },
+  '7.3': { version: '7.6.0' },
+  '8.2': { version: '8.2.1' },
+  '8.3a': { version: '8.3.0' },
+  '8.3b': { version: '8.3.0', file: '/opt/xensource/sm/LVMSR.py' },
+  master: { version: '8.4.0', file: '/usr/libexec/sm/drivers/LVMoISCSISR' },
+};
+
+/** The built plug-in on hosts that are folders; everything is gone after the test file. */
+export function usePlugin(): {
+  host(id: ProfileId, settings?: string): string;
+  /** `program` is sm, the worker, unless cli is named. */
+  run(root: string, argv: readonly string[], program?: 'sm' | 'cli'): Promise<Ended>;
+  log(root: string): string;
+  /** As xapi has it: the launcher and its worker. Call directories are in `<root>/run/calls`. */
+  launch(root: string, request: string): Promise<Ended>;
+} {
+  let folder = '';
+  let count = 0;
+  beforeAll(() => {
+    folder = mkdtempSync(join(tmpdir(), 'rbdsr-sm-'));
+    execFileSync(process.execPath, [join(project, 'scripts/build.mjs'), join(folder, 'product')], { stdio: 'pipe' });
+  });
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+  return {
+    host(id, settings) {
+      count += 1;
+      const root = join(folder, `host-${count}`);
+      const { version, file } = HOSTS[id];
+      place(root, '/etc/xensource-inventory', `PRODUCT_VERSION='${version}'\nINSTALLATION_UUID='${HOST_UUID}'\n`);
+      place(root, '/var/log/SMlog', '');
+      if (file !== undefined) place(root, file, '');
+      if (settings !== undefined) place(root, '/etc/rbdsr/rbdsr.conf', settings);
+      return root;
+    },
+    run(root, argv, program = 'sm') {
+      return ended(process.execPath, [join(folder, `product/${program}.cjs`), ...argv], { RBDSR_ROOT: root });
+    },
+    launch(root, request) {
+      const home = join(folder, 'product');
+      if (!existsSync(join(home, 'runtime'))) {
+        mkdirSync(join(home, 'runtime/bin'), { recursive: true });
+        symlinkSync(process.execPath, join(home, 'runtime/bin/node'));
+      }
+      const env = { RBDSR_ROOT: root, RBDSR_HOME: home, RBDSR_RUN: join(root, 'run') };
+      return ended(join(home, 'launcher.sh'), [request], env);
+    },
+    log(root) {
+      const path = join(root, 'var/log/SMlog');
+      return existsSync(path) ? readFileSync(path, 'utf8') : '';
+    },
+  };
+}
+
+function ended(program: string, argv: readonly string[], env: Record<string, string>): Promise<Ended> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(program, argv, { env: { PATH: '/usr/bin:/bin', ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
+    let stdout = '';
+    let stderr = '';
+    child.stdout.on('data', (chunk: Buffer) => (stdout += chunk.toString()));
+    child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
+    child.on('error', reject);
+    child.on('close', (code) => resolve({ code, stdout, stderr }));
+  });
+}
+
+const HOST_UUID = '0f0e0d0c-0b0a-0908-0706-050403020100';
+
+function place(root: string, path: string, content: string): void {
+  mkdirSync(dirname(root + path), { recursive: true });
+  writeFileSync(root + path, content);
+}
