@@ -1,0 +1,91 @@
+import { randomUUID } from 'node:crypto';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+/** Where one cluster keeps what, and which monitors it has. */
+export interface ClusterLayout {
+  readonly dir: string;
+  /** Short path for admin sockets. */
+  readonly socketDir: string;
+  readonly fsid: string;
+  readonly monitors: readonly MonitorPlace[];
+  readonly osds: number;
+}
+
+export interface MonitorPlace {
+  /** "a", "b", ... */
+  readonly id: string;
+  readonly address: string;
+}
+
+/** Addresses 10.66.0.1, .2, ... one per monitor; the OSDs and the manager use the first. */
+export function layOut(o: { dir: string; socketDir: string; monitors: number; osds: number }): ClusterLayout {
+  const monitors = Array.from({ length: o.monitors }, (_, index) => ({
+    id: String.fromCodePoint(97 + index),
+    address: `10.66.0.${index + 1}`,
+  }));
+  const { dir, socketDir, osds } = o;
+  return { dir, socketDir, osds, monitors, fsid: randomUUID() };
+}
+
+export const configPath = ({ dir }: ClusterLayout): string => join(dir, 'ceph.conf');
+export const keyringPath = ({ dir }: ClusterLayout): string => join(dir, 'keyring');
+
+/** Both protocols at the standard ports: "[v2:10.66.0.1:3300,v1:10.66.0.1:6789]". */
+export function monitorAddresses({ address }: MonitorPlace): string {
+  return `[v2:${address}:3300,v1:${address}:6789]`;
+}
+
+/** Writes ceph.conf and makes the folders it names. */
+export function writeConfig(layout: ClusterLayout): void {
+  const { dir, socketDir, fsid, monitors } = layout;
+  mkdirSync(join(dir, 'log'), { recursive: true });
+  writeFileSync(
+    configPath(layout),
+    `[global]
+fsid = ${fsid}
+mon_host = ${monitors.map(monitorAddresses).join(' ')}
+mon_initial_members = ${monitors.map(({ id }) => id).join(',')}
+public_network = 10.66.0.0/24
+auth_cluster_required = cephx
+auth_service_required = cephx
+auth_client_required = cephx
+auth_allow_insecure_global_id_reclaim = false
+keyring = ${keyringPath(layout)}
+log_file = ${dir}/log/$name.log
+log_to_syslog = false
+mon_cluster_log_file = ${dir}/log/cluster.log
+admin_socket = ${socketDir}/$name.asok
+pid_file = ${dir}/$name.pid
+run_dir = ${dir}
+crash_dir = ${dir}
+osd_pool_default_size = 1
+osd_pool_default_min_size = 1
+osd_crush_chooseleaf_type = 0
+osd_pool_default_pg_autoscale_mode = off
+mon_allow_pool_size_one = true
+mon_allow_pool_delete = true
+mon_max_pg_per_osd = 1000
+
+[mon]
+mon_data = ${dir}/$name
+mon_warn_on_pool_no_redundancy = false
+paxos_propose_interval = 0.1
+
+[mgr]
+mgr_data = ${dir}/$name
+mgr_initial_modules =
+
+[osd]
+osd_data = ${dir}/$name
+osd_objectstore = bluestore
+bluestore_block_size = 17179869184
+bluestore_block_wal_create = false
+osd_memory_target = 1073741824
+osd_class_dir = /usr/lib/x86_64-linux-gnu/rados-classes
+osd_max_backfills = 1
+osd_heartbeat_grace = 600
+mon_osd_report_timeout = 900
+`,
+  );
+}

@@ -1,0 +1,63 @@
+import { randomBytes } from 'node:crypto';
+import { appendFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { labFolder } from './project.ts';
+
+/** Something of the machine that outlives our process unless it is taken down. */
+export type Belonging =
+  | { readonly kind: 'netns'; readonly name: string }
+  | { readonly kind: 'mount'; readonly path: string }
+  | { readonly kind: 'folder'; readonly path: string };
+
+/**
+ * One run of the lab: a folder for all its state and a ledger of what it made on this machine. The ledger is written
+ * before the thing is made, so that whoever sweeps after a kill -9 finds everything. Processes need no entry: each
+ * runs in a network namespace of the run, or carries the run's mark in its environment, or dies with us.
+ */
+export class RunFolder {
+  readonly id: string;
+  readonly path: string;
+  /** Short, because a unix socket's path is limited to 107 bytes. */
+  readonly socketPath: string;
+  readonly #ledger: string;
+
+  private constructor(id: string) {
+    this.id = id;
+    this.path = labFolder('runs', id);
+    this.socketPath = `/tmp/rbdsr-lab-${id}`;
+    this.#ledger = join(this.path, 'ledger');
+  }
+
+  /** A new run owned by `ownerPid` (default: this process); when that process is gone the run may be swept. */
+  static create(ownerPid: number = process.pid): RunFolder {
+    const run = new RunFolder(randomBytes(3).toString('hex'));
+    writeFileSync(join(run.path, 'owner'), `${ownerPid} ${processStart(ownerPid) ?? 'gone'}\n`);
+    run.note({ kind: 'folder', path: run.socketPath });
+    mkdirSync(run.socketPath, { mode: 0o700 });
+    return run;
+  }
+
+  note(belonging: Belonging): void {
+    appendFileSync(this.#ledger, `${JSON.stringify(belonging)}\n`);
+  }
+
+  folder(name: string): string {
+    const path = join(this.path, name);
+    mkdirSync(path, { recursive: true });
+    return path;
+  }
+}
+
+/** The mark that every process of a run carries in its environment. */
+export const RUN_MARK = 'RBDSR_LAB_RUN';
+
+/** When a process started, in clock ticks since boot: with the pid it names a process for ever (proc(5), stat field 22). */
+export function processStart(pid: number): string | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    return fields[0] === 'Z' ? undefined : fields[19];
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,94 @@
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { runProgram } from './program.ts';
+import { labFolder } from './project.ts';
+import { type Belonging, processStart, RUN_MARK } from './run-folder.ts';
+
+/** Takes down every run whose owner is gone (a kill -9, a power cut); returns their ids. */
+export async function sweepDeadRuns(): Promise<string[]> {
+  const dead = readdirSync(labFolder('runs')).filter((id) => !ownerLives(join(labFolder('runs'), id)));
+  for (const id of dead) await sweepRun(id);
+  return dead;
+}
+
+/** Takes down everything a run made on this machine; safe to repeat. */
+export async function sweepRun(id: string): Promise<void> {
+  const path = join(labFolder('runs'), id);
+  const ledger = readLedger(join(path, 'ledger'));
+  for (const name of ledger.flatMap((item) => (item.kind === 'netns' ? [item.name] : []))) await removeNetns(name);
+  killMarked(id);
+  const folders = [path, ...ledger.flatMap((item) => (item.kind === 'folder' ? [item.path] : []))];
+  for (const mount of ledger.flatMap((item) => (item.kind === 'mount' ? [item.path] : []))) await unmount(mount);
+  for (const mount of mountsBelow(folders)) await unmount(mount);
+  await detachLoopsBelow(folders);
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true });
+}
+
+function ownerLives(path: string): boolean {
+  try {
+    const [pid = '', start = ''] = readFileSync(join(path, 'owner'), 'utf8').trim().split(' ');
+    return processStart(Number(pid)) === start;
+  } catch {
+    return false;
+  }
+}
+
+function readLedger(path: string): Belonging[] {
+  if (!existsSync(path)) return [];
+  const lines = readFileSync(path, 'utf8').split('\n');
+  return lines.filter((line) => line.endsWith('}')).map((line) => JSON.parse(line) as Belonging);
+}
+
+/** Whatever runs in a namespace of ours was started by us. */
+async function removeNetns(name: string): Promise<void> {
+  if (!existsSync(`/run/netns/${name}`)) return;
+  const { stdout } = await runProgram(['ip', 'netns', 'pids', name]);
+  for (const pid of stdout.split('\n').filter(Boolean)) killNow(Number(pid));
+  await waitGone(stdout.split('\n').filter(Boolean).map(Number));
+  await runProgram(['ip', 'netns', 'del', name]);
+}
+
+function killMarked(id: string): void {
+  for (const pid of readdirSync('/proc').map(Number).filter((pid) => pid > 1 && pid !== process.pid)) {
+    try {
+      const environment = readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0');
+      if (environment.includes(`${RUN_MARK}=${id}`)) killNow(pid);
+    } catch {
+      // gone meanwhile
+    }
+  }
+}
+
+function killNow(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch {
+    // gone meanwhile
+  }
+}
+
+async function waitGone(pids: readonly number[]): Promise<void> {
+  for (let turn = 0; turn < 100 && pids.some((pid) => processStart(pid) !== undefined); turn += 1) {
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
+function mountsBelow(folders: readonly string[]): string[] {
+  const points = readFileSync('/proc/self/mounts', 'utf8')
+    .split('\n')
+    .map((line) => line.split(' ')[1] ?? '');
+  return points.filter((point) => folders.some((folder) => point.startsWith(`${folder}/`))).reverse();
+}
+
+async function unmount(path: string): Promise<void> {
+  await runProgram(['umount', '-l', path]);
+}
+
+async function detachLoopsBelow(folders: readonly string[]): Promise<void> {
+  for (const name of readdirSync('/sys/block').filter((name) => name.startsWith('loop'))) {
+    const file = `/sys/block/${name}/loop/backing_file`;
+    if (!existsSync(file)) continue;
+    const backing = readFileSync(file, 'utf8').trim();
+    if (folders.some((folder) => backing.startsWith(`${folder}/`))) await runProgram(['losetup', '-d', `/dev/${name}`]);
+  }
+}
