@@ -2,7 +2,7 @@ import { RbdsrError } from '../base/error.ts';
 import { formatBytes, GiB, KiB, MiB, roundUp, SECTOR, TiB } from '../base/units.ts';
 
 /** Arithmetic of sm `lvhdutil`, `vhdutil` and `lvutil`; every size is bytes. A VDI of a given size must get the same LV as stock's. */
-export const LV_QUANTUM = 4 * MiB;
+const LV_QUANTUM = 4 * MiB;
 export const VHD_BLOCK = 2 * MiB;
 /** Metadata of every VHD is laid out for this virtual size, so that growing needs no data to move. */
 export const PREALLOCATED_VIRTUAL_SIZE = 2 * TiB;

@@ -14,7 +14,7 @@ export interface KernelKey {
  * type: libceph is not loaded, or has no keyring support.
  */
 export async function addKernelKey(type: 'ceph' | 'user', name: string, payload: Secret): Promise<KernelKey> {
-  const bytes = Buffer.from(payload.reveal());
+  const bytes = Buffer.from(payload.reveal(), type === 'ceph' ? 'base64' : 'utf8');
   try {
     const keyring = keyctl(KEYCTL_GET_KEYRING_ID, KEY_SPEC_SESSION_KEYRING, 0);
     const serial = addKey(type, name, bytes, keyring);

@@ -19,3 +19,10 @@ export async function poolMaster(xapi: Xapi): Promise<string> {
 export async function poolRestrictions(xapi: Xapi): Promise<StringMap> {
   return asMap('pool.get_restrictions', await xapi.call('pool.get_restrictions', await thePool(xapi)));
 }
+
+/** undefined for a pool that is not this one: metadata of another pool after a disaster recovery. */
+export async function poolRefByUuid(xapi: Xapi, uuid: string): Promise<string | undefined> {
+  const ref = await thePool(xapi);
+  const own = asText('pool.get_uuid', await xapi.call('pool.get_uuid', ref));
+  return own === uuid ? ref : undefined;
+}

@@ -1,4 +1,113 @@
-import type { Handler } from '../handler.ts';
-import { unimplemented } from './unimplemented.ts';
+import { messageOf } from '../../base/error.ts';
+import { formatSpec } from '../../ceph/image-spec.ts';
+import { IpcFlags } from '../../lvhd/ipc-flags.ts';
+import { RefCounts } from '../../lvhd/refcount.ts';
+import { writeAttribute } from '../../system/sysfs.ts';
+import { createMessage } from '../../xapi/message.ts';
+import { addMapKey, setMapKey } from '../../xapi/map-keys.ts';
+import { srSmConfig } from '../../xapi/sr.ts';
+import { readAttachedRecord, writeAttachedRecord } from '../attached-record.ts';
+import { type AttachedSr, attachedSr, reportOf, srOf } from '../attached-sr.ts';
+import { clusterOf } from '../cluster-access.ts';
+import { imageSpecOf, parseDeviceConfig } from '../device-config.ts';
+import { growVolumeGroup } from '../grow-volume-group.ts';
+import type { Handler, SmCall } from '../handler.ts';
+import { krbdOf } from '../krbd-of-host.ts';
+import { mapForCall } from '../map-for-call.ts';
+import { prepareMetadata } from '../metadata-sync.ts';
+import { unitReply } from '../reply.ts';
+import { scanSr } from '../scan.ts';
+import { clearStaleHostKeys } from '../stale-host-keys.ts';
+import { releaseImage } from '../release-image.ts';
 
-export const handler: Handler = unimplemented('sr_attach is not written yet.');
+/** Maps the image and readies the SR on this host. Attached already: every step finds its work done. */
+export const handler: Handler = async (call) => {
+  const uuid = srOf(call);
+  const config = parseDeviceConfig(call.request.deviceConfig);
+  const spec = imageSpecOf(config);
+  const { paths } = call.profile;
+  const before = readAttachedRecord(paths, uuid);
+  const smConfig = await smConfigOf(call);
+  const fsid = smConfig['rbd_fsid'];
+  const wasAttached = before !== undefined && krbdOf(call).find(spec, before.fsid) !== undefined;
+
+  const access = await clusterOf(call, config);
+  const { mapping } = await mapForCall(call, access, config, spec, fsid === undefined ? {} : { fsid });
+  const allocation = allocationOf(smConfig, config.allocation);
+  const sr = attachedSr(call, uuid, mapping, { spec, allocation });
+  try {
+    call.waiting(`LVM to read ${sr.vg} from ${formatSpec(spec)}`);
+    const report = await reportOf(sr);
+    if (!wasAttached) await forgetLastAttach(call, sr);
+    await growVolumeGroup(call, sr, report);
+    await prepareMetadata(call, sr);
+    await recordInXapi(call, sr);
+    writeAttachedRecord(paths, uuid, {
+      spec,
+      allocation,
+      ...(mapping.fsid === undefined ? {} : { fsid: mapping.fsid }),
+    });
+  } catch (error) {
+    // Clean-up must not hide what went wrong; an SR in use stays in use.
+    if (!wasAttached) await releaseImage(call, sr).catch(() => {});
+    throw error;
+  }
+  await setScheduler(mapping.index);
+  if (call.request.srMaster) await firstScan(call, sr);
+  return unitReply;
+};
+
+async function smConfigOf(call: SmCall): Promise<Readonly<Record<string, string>>> {
+  const { srRef } = call.request;
+  return srRef === undefined ? {} : srSmConfig(await call.xapi(), srRef);
+}
+
+function allocationOf(smConfig: Readonly<Record<string, string>>, configured: 'thick' | 'thin'): 'thick' | 'thin' {
+  const recorded = smConfig['allocation'];
+  return recorded === 'thin' || recorded === 'thick' ? recorded : configured;
+}
+
+/** What an earlier life of this host left: counts of active LVs, flags, keys that say a VDI is active here (sm `reset_sr`). */
+async function forgetLastAttach(call: SmCall, sr: AttachedSr): Promise<void> {
+  const { lockDir, smRunDir } = call.profile.paths;
+  new RefCounts(sr.uuid, {
+    deadline: call.deadline,
+    places: { root: `${smRunDir}/refcount`, lockRoot: lockDir },
+  }).reset();
+  new IpcFlags(sr.uuid, `${smRunDir}/ipc`).clearAll();
+  await clearStaleHostKeys(call);
+}
+
+async function recordInXapi(call: SmCall, sr: AttachedSr): Promise<void> {
+  const { srRef, srMaster } = call.request;
+  if (srRef === undefined || !srMaster) return;
+  const xapi = await call.xapi();
+  const now = await srSmConfig(xapi, srRef);
+  const wanted: Record<string, string> = { use_vhd: 'true', allocation: sr.allocation };
+  if (sr.mapping.fsid !== undefined) wanted['rbd_fsid'] = sr.mapping.fsid;
+  for (const [key, value] of Object.entries(wanted)) {
+    if (now[key] !== value) await setMapKey(xapi, 'SR.sm_config', srRef, key, value);
+  }
+  await addMapKey(xapi, 'SR.other_config', srRef, 'dirty', '');
+}
+
+/** Ceph orders requests itself. A kernel without the choice goes on as it is. */
+async function setScheduler(index: number): Promise<void> {
+  await writeAttribute(`/sys/block/rbd${index}/queue/scheduler`, 'none').catch(() => {});
+}
+
+/** A scan that fails leaves the SR attached; the administrator hears of it (sm `SRCommand`). */
+async function firstScan(call: SmCall, sr: AttachedSr): Promise<void> {
+  try {
+    await scanSr(call, sr);
+  } catch (error) {
+    call.log.warn(`SR ${sr.uuid}: the scan after the attach failed: ${messageOf(error)}`);
+    await createMessage(await call.xapi(), {
+      name: 'POST_ATTACH_SCAN_FAILED',
+      priority: 2,
+      about: 'SR',
+      uuid: sr.uuid,
+      body: messageOf(error),
+    });
+  }
+}

@@ -1,4 +1,114 @@
-import type { Handler } from '../handler.ts';
-import { unimplemented } from './unimplemented.ts';
+import { RbdsrError } from '../../base/error.ts';
+import { formatBytes, MiB } from '../../base/units.ts';
+import { formatSpec } from '../../ceph/image-spec.ts';
+import type { Mapping } from '../../ceph/mapping.ts';
+import { srOfVg, vgName } from '../../lvhd/names.ts';
+import { faultPoint } from '../../system/fault-point.ts';
+import { setMapKey } from '../../xapi/map-keys.ts';
+import { lvmOf, srOf } from '../attached-sr.ts';
+import { clusterOf } from '../cluster-access.ts';
+import { imageSpecOf, parseDeviceConfig } from '../device-config.ts';
+import type { Handler, SmCall } from '../handler.ts';
+import { prepareImage } from '../image-preparation.ts';
+import { refuseImageOfAnotherSr } from '../image-claims.ts';
+import { krbdOf } from '../krbd-of-host.ts';
+import { mapForCall, surveyMapped } from '../map-for-call.ts';
+import { unitReply } from '../reply.ts';
 
-export const handler: Handler = unimplemented('sr_create is not written yet.');
+/** Room for LVM's own metadata, MGT, a journal and one small disk. Bytes. */
+const SMALLEST_IMAGE = 64 * MiB;
+
+/**
+ * Makes an empty volume group on the image and leaves nothing mapped. Nothing is written before the image has been shown to be blank, or
+ * to hold the beginning of this very SR. Crash states: docs/recovery.md, "sr_create".
+ */
+export const handler: Handler = async (call) => {
+  const uuid = srOf(call);
+  const config = parseDeviceConfig(call.request.deviceConfig);
+  const spec = imageSpecOf(config);
+  const access = await clusterOf(call, config);
+  await refuseImageOfAnotherSr(call, spec);
+  const image = await prepareImage(call, access, config, spec);
+  const expected = image === undefined ? {} : { sizeBytes: image.sizeBytes };
+  const { mapping, isNew } = await mapForCall(call, access, config, spec, expected);
+  const krbd = krbdOf(call);
+  try {
+    refuseSmallImage(mapping);
+    await makeVolumeGroup(call, mapping, vgName(uuid), image?.objectBytes);
+    faultPoint('sr-create.after-vg');
+    await recordInXapi(call, mapping);
+  } catch (error) {
+    // A mapping that was here before is somebody's; clean-up must not hide what went wrong.
+    if (isNew) await krbd.unmap(mapping, call.deadline).catch(() => {});
+    throw error;
+  }
+  await krbd.unmap(mapping, call.deadline);
+  return unitReply;
+};
+
+function refuseSmallImage({ spec, sizeBytes }: Mapping): void {
+  if (sizeBytes >= SMALLEST_IMAGE) return;
+  throw new RbdsrError('image-too-small', {
+    what: `image ${formatSpec(spec)} is too small for an SR`,
+    expected: `at least ${formatBytes(SMALLEST_IMAGE)}`,
+    found: formatBytes(sizeBytes),
+    todo: `Grow it: rbd resize --size 10G ${formatSpec(spec)}`,
+  });
+}
+
+async function makeVolumeGroup(call: SmCall, mapping: Mapping, vg: string, objectBytes?: number): Promise<void> {
+  const lvm = lvmOf(call, mapping, vg);
+  const survey = await surveyMapped(call, mapping);
+  if (survey.kind === 'foreign') throw foreign(mapping, survey.what, survey.offset);
+  if (survey.kind === 'vg') {
+    if (survey.vgName !== vg) throw anotherVg(mapping, survey.vgName);
+    const report = await lvm.report();
+    if (report === undefined || report.lvs.length > 0) {
+      throw new RbdsrError('sr-exists', {
+        what: `image ${formatSpec(mapping.spec)} already holds this SR, with ${report?.lvs.length ?? 0} logical volumes`,
+        todo: 'Introduce the SR instead of creating it: xe sr-introduce, then pbd-create and pbd-plug.',
+      });
+    }
+    return;
+  }
+  call.waiting(`LVM to make ${vg} on ${formatSpec(mapping.spec)}`);
+  await lvm.createVg(objectBytes);
+}
+
+function foreign({ spec, device }: Mapping, what: string, offset: number): RbdsrError {
+  return new RbdsrError('image-foreign', {
+    what: `image ${formatSpec(spec)} is not empty`,
+    expected: 'zeroes in its first and last 16 MiB',
+    found: `${what} at byte ${offset}`,
+    todo: `If nothing on it is needed, wipe it and try again: ${wipeCommand(spec)}`,
+    facts: { device, what, offset },
+  });
+}
+
+function anotherVg({ spec }: Mapping, found: string): RbdsrError {
+  const sr = srOfVg(found);
+  return new RbdsrError('image-foreign', {
+    what: `image ${formatSpec(spec)} holds a volume group`,
+    found: sr === undefined ? found : `${found}, which is SR ${sr}`,
+    todo:
+      sr === undefined
+        ? `If nothing on it is needed, wipe it and try again: ${wipeCommand(spec)}`
+        : `To use that SR: xe sr-introduce uuid=${sr} type=rbd. If nothing on it is needed: ${wipeCommand(spec)}`,
+    facts: { vg: found },
+  });
+}
+
+/** The exact command; it empties the image and keeps its name. */
+function wipeCommand(spec: Mapping['spec']): string {
+  const name = formatSpec(spec);
+  return `on a machine with ceph tools, rbd resize --allow-shrink --size 0 '${name}' && rbd resize --size SIZE '${name}'`;
+}
+
+/** Keys of our own beside the stock ones; each is set alone, as others write to the map too. */
+async function recordInXapi(call: SmCall, mapping: Mapping): Promise<void> {
+  const { srRef } = call.request;
+  if (srRef === undefined) return;
+  const xapi = await call.xapi();
+  await setMapKey(xapi, 'SR.sm_config', srRef, 'use_vhd', 'true');
+  if (mapping.fsid !== undefined) await setMapKey(xapi, 'SR.sm_config', srRef, 'rbd_fsid', mapping.fsid);
+}

@@ -1,4 +1,47 @@
+import { RbdsrError } from '../../base/error.ts';
+import { formatSpec } from '../../ceph/image-spec.ts';
+import { MGT_LV, vdiOfLv } from '../../lvhd/names.ts';
+import type { VgReport } from '../../lvm/report.ts';
+import { faultPoint } from '../../system/fault-point.ts';
+import { removeAttachedRecord } from '../attached-record.ts';
+import { type AttachedSr, openAttachedSr, readNodes } from '../attached-sr.ts';
 import type { Handler } from '../handler.ts';
-import { unimplemented } from './unimplemented.ts';
+import { krbdOf } from '../krbd-of-host.ts';
+import { unitReply } from '../reply.ts';
 
-export const handler: Handler = unimplemented('sr_delete is not written yet.');
+/**
+ * Takes the volume group off the image and unmaps it; the image itself stays, as it is not ours to delete. xapi attaches the SR before and
+ * sends no sr_detach after it. Hidden leaves are disks that were deleted already and wait to be collected: they go.
+ */
+export const handler: Handler = async (call) => {
+  const sr = await openAttachedSr(call);
+  const { report, tree } = await readNodes(sr);
+  refuseDisks(
+    sr,
+    report,
+    new Set(tree.nodes.filter((n) => n.hidden && tree.children(n.uuid).length === 0).map((n) => n.lvName)),
+  );
+  for (const { name } of report.lvs) {
+    call.waiting(`LVM to remove ${name}`);
+    await sr.lvm.removeLv(name);
+  }
+  faultPoint('sr-delete.after-lvs');
+  call.waiting(`LVM to remove ${sr.vg}`);
+  await sr.lvm.removeVg();
+  faultPoint('sr-delete.after-vg');
+  call.waiting(`the kernel to unmap ${formatSpec(sr.spec)}`);
+  await krbdOf(call).unmap(sr.mapping, call.deadline);
+  removeAttachedRecord(call.profile.paths, sr.uuid);
+  return unitReply;
+};
+
+function refuseDisks(sr: AttachedSr, report: VgReport, garbage: ReadonlySet<string>): void {
+  const kept = report.lvs.filter(({ name }) => name !== MGT_LV && !garbage.has(name) && !name.endsWith('.cbtlog'));
+  if (kept.length === 0) return;
+  const disks = kept.filter(({ name }) => vdiOfLv(name) !== undefined);
+  throw new RbdsrError('sr-not-empty', {
+    what: `SR ${sr.uuid} still holds ${disks.length} disks`,
+    found: kept.map(({ name }) => name).join(', '),
+    todo: 'Delete or move them first; to keep them and only forget the SR: xe sr-forget.',
+  });
+}

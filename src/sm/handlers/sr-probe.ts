@@ -1,4 +1,109 @@
-import type { Handler } from '../handler.ts';
-import { unimplemented } from './unimplemented.ts';
+import { hasCode, RbdsrError } from '../../base/error.ts';
+import { controlPlaneOf } from '../../ceph/ceph-tools.ts';
+import { formatSpec } from '../../ceph/image-spec.ts';
+import type { Mapping } from '../../ceph/mapping.ts';
+import { MetadataVolume } from '../../lvhd/mgt/metadata-volume.ts';
+import { MGT_LV, srOfVg } from '../../lvhd/names.ts';
+import { extentIo } from '../../lvm/extents.ts';
+import type { Survey } from '../../lvm/pv-label.ts';
+import { openBlockIo } from '../../system/block-device.ts';
+import { lvmOf } from '../attached-sr.ts';
+import { clusterOf } from '../cluster-access.ts';
+import { type DeviceConfig, imageSpecOf, parseDeviceConfig } from '../device-config.ts';
+import type { Handler, SmCall } from '../handler.ts';
+import { krbdOf } from '../krbd-of-host.ts';
+import { mapForCall, surveyMapped } from '../map-for-call.ts';
+import { type Element, xmlDocument } from '../probe-xml.ts';
+import { textReply } from '../reply.ts';
 
-export const handler: Handler = unimplemented('sr_probe is not written yet.');
+/** Without a pool: which there are. Without an image: which there are. With both: what is on the image. Writes nothing anywhere. */
+export const handler: Handler = async (call) => {
+  const config = parseDeviceConfig(call.request.deviceConfig);
+  if (config.pool === undefined) return textReply(await listPools(call, config));
+  if (config.image === undefined) return textReply(await listImages(call, config, config.pool));
+  return textReply(await whatIsOn(call, config));
+};
+
+async function listPools(call: SmCall, config: DeviceConfig): Promise<string> {
+  const plane = controlPlaneOf(await clusterOf(call, config));
+  call.waiting('the cluster to list its pools');
+  const pools = await plane.listPools(call.deadline);
+  return xmlDocument(
+    'rbd-pools',
+    pools.map(({ displayName }) => ['Pool', [['Name', displayName]]]),
+  );
+}
+
+async function listImages(call: SmCall, config: DeviceConfig, pool: string): Promise<string> {
+  const plane = controlPlaneOf(await clusterOf(call, config));
+  call.waiting(`the cluster to list the images of pool ${pool}`);
+  const images = await plane.listImages(pool, config.namespace, call.deadline);
+  return xmlDocument(
+    'rbd-images',
+    images.map(({ displayName, sizeBytes }) => [
+      'Image',
+      [
+        ['Name', displayName],
+        ['Size', String(sizeBytes)],
+      ],
+    ]),
+  );
+}
+
+async function whatIsOn(call: SmCall, config: DeviceConfig): Promise<string> {
+  const spec = imageSpecOf(config);
+  const access = await clusterOf(call, config);
+  const { mapping, isNew } = await mapForCall(call, access, config, spec);
+  try {
+    const survey = await surveyMapped(call, mapping);
+    return xmlDocument('SRlist', await srElements(call, mapping, survey));
+  } finally {
+    if (isNew) await krbdOf(call).unmap(mapping, call.deadline);
+  }
+}
+
+async function srElements(call: SmCall, mapping: Mapping, survey: Survey): Promise<readonly Element[]> {
+  if (survey.kind === 'blank') return [];
+  if (survey.kind === 'foreign') throw notAnSr(mapping, `${survey.what} at byte ${survey.offset}`);
+  const uuid = srOfVg(survey.vgName);
+  if (uuid === undefined) throw notAnSr(mapping, `volume group ${survey.vgName}`);
+  const sr: Element[] = [
+    ['UUID', uuid],
+    ['Devlist', mapping.device],
+    ['size', String(mapping.sizeBytes)],
+  ];
+  if (call.request.srSmConfig?.['metadata'] === 'true') sr.push(...(await namesOf(call, mapping, survey.vgName)));
+  return [['SR', sr]];
+}
+
+/** For disaster recovery: what the SR was called, and whether it holds a pool's metadata. */
+async function namesOf(call: SmCall, mapping: Mapping, vg: string): Promise<readonly Element[]> {
+  const report = await lvmOf(call, mapping, vg).report();
+  const lv = report?.lvs.find(({ name }) => name === MGT_LV);
+  if (lv === undefined) return [];
+  const pv = await openBlockIo(mapping.device, 'read');
+  try {
+    const { sr, vdis } = await new MetadataVolume(extentIo(pv, lv)).read({ tolerant: true });
+    const pool = vdis.some(({ type, isASnapshot }) => type === 'metadata' && !isASnapshot);
+    return [
+      ['name_label', sr.nameLabel],
+      ['name_description', sr.nameDescription],
+      ['pool_metadata_detected', String(pool)],
+    ];
+  } catch (error) {
+    if (!hasCode(error, 'metadata-corrupt')) throw error;
+    call.log.warn(`probe of ${formatSpec(mapping.spec)}: ${error.message}`);
+    return [];
+  } finally {
+    await pv.close();
+  }
+}
+
+function notAnSr({ spec }: Mapping, found: string): RbdsrError {
+  return new RbdsrError('image-foreign', {
+    what: `image ${formatSpec(spec)} holds no SR`,
+    expected: 'an SR, or nothing at all',
+    found,
+    todo: 'Choose another image.',
+  });
+}

@@ -1,4 +1,10 @@
+import { openAttachedSr } from '../attached-sr.ts';
 import type { Handler } from '../handler.ts';
-import { unimplemented } from './unimplemented.ts';
+import { unitReply } from '../reply.ts';
+import { scanSr } from '../scan.ts';
 
-export const handler: Handler = unimplemented('sr_scan is not written yet.');
+export const handler: Handler = async (call) => {
+  const sr = await openAttachedSr(call);
+  await scanSr(call, sr);
+  return unitReply;
+};

@@ -1,0 +1,189 @@
+import type { BlockIo } from '../base/block-io.ts';
+import { RbdsrError } from '../base/error.ts';
+import type { SrUuid } from '../base/ids.ts';
+import { formatSpec, type ImageSpec } from '../ceph/image-spec.ts';
+import type { Mapping } from '../ceph/mapping.ts';
+import type { OpenLv } from '../lvhd/journals.ts';
+import { readVdiNodes } from '../lvhd/lv-table.ts';
+import { MetadataVolume } from '../lvhd/mgt/metadata-volume.ts';
+import { MGT_LV, vgName } from '../lvhd/names.ts';
+import { recoverJournals } from '../lvhd/recover.ts';
+import { VdiTree } from '../lvhd/tree.ts';
+import { extentIo } from '../lvm/extents.ts';
+import { Lvm } from '../lvm/lvm.ts';
+import type { VgReport } from '../lvm/report.ts';
+import { openBlockIo } from '../system/block-device.ts';
+import { setSrTotals, srVirtualAllocation } from '../xapi/sr.ts';
+import { type AttachedRecord, readAttachedRecord } from './attached-record.ts';
+import { clusterOf } from './cluster-access.ts';
+import { imageSpecOf, parseDeviceConfig } from './device-config.ts';
+import type { SmCall } from './handler.ts';
+import { krbdOf } from './krbd-of-host.ts';
+import { mapForCall } from './map-for-call.ts';
+import { serialiser } from './lvm-lock.ts';
+
+/** An SR whose image is mapped on this host, and what its commands need. */
+export interface AttachedSr {
+  readonly uuid: SrUuid;
+  readonly vg: string;
+  readonly spec: ImageSpec;
+  readonly mapping: Mapping;
+  readonly allocation: 'thick' | 'thin';
+  /** Writable only for the SR master with an sr_ref (docs/architecture.md, safety rules). */
+  readonly lvm: Lvm;
+  openPv(mode: 'read' | 'write'): Promise<BlockIo>;
+  /** An LV that is active, by its device node. */
+  readonly openLv: OpenLv;
+}
+
+/**
+ * The SR of the call as sr_attach left it: no network, no xapi, no program. 'sr-unavailable' when it is not attached on this host or its
+ * image is no longer mapped.
+ */
+export async function openAttachedSr(call: SmCall): Promise<AttachedSr> {
+  const uuid = srOf(call);
+  const record = readAttachedRecord(call.profile.paths, uuid);
+  if (record === undefined) throw unavailable(uuid, 'is not attached on this host', 'Plug its PBD: xe pbd-plug.');
+  const mapping = krbdOf(call).find(record.spec, record.fsid);
+  if (mapping === undefined) {
+    throw unavailable(uuid, `has lost its image: ${formatSpec(record.spec)} is not mapped`, 'Unplug and plug its PBD.');
+  }
+  return attachedSr(call, uuid, mapping, record);
+}
+
+/** For vdi_attach_from_config: maps the image, or adopts the mapping that is there. */
+export async function attachForConfig(call: SmCall): Promise<AttachedSr> {
+  const uuid = srOf(call);
+  const config = parseDeviceConfig(call.request.deviceConfig);
+  const spec = imageSpecOf(config);
+  const access = await clusterOf(call, config);
+  const { mapping } = await mapForCall(call, access, config, spec);
+  return attachedSr(call, uuid, mapping, { spec, allocation: config.allocation });
+}
+
+export function attachedSr(
+  call: SmCall,
+  uuid: SrUuid,
+  mapping: Mapping,
+  record: Pick<AttachedRecord, 'spec' | 'allocation'>,
+): AttachedSr {
+  const vg = vgName(uuid);
+  return {
+    uuid,
+    vg,
+    spec: record.spec,
+    mapping,
+    allocation: record.allocation,
+    lvm: lvmOf(call, mapping, vg),
+    openPv: (mode) => openBlockIo(mapping.device, mode),
+    openLv: (name, mode) => openBlockIo(`/dev/${vg}/${name}`, mode),
+  };
+}
+
+/** Writable only where the request proves that this host is the SR's master. */
+export function lvmOf(call: SmCall, mapping: Mapping, vg: string): Lvm {
+  const { request, profile } = call;
+  const writable = request.srMaster && request.srRef !== undefined;
+  const { masterSystemDir } = profile.lvm;
+  return new Lvm({
+    device: mapping.device,
+    vg,
+    writable,
+    serialise: serialiser(call, mapping.device),
+    ...(writable && masterSystemDir !== undefined ? { systemDir: masterSystemDir } : {}),
+    deadline: call.deadline,
+  });
+}
+
+/** One report and one batch of header reads. 'sr-unavailable' where the image no longer holds the volume group. */
+export async function readNodes(sr: AttachedSr): Promise<{ readonly report: VgReport; readonly tree: VdiTree }> {
+  const report = await reportOf(sr);
+  const pv = await sr.openPv('read');
+  try {
+    return { report, tree: new VdiTree(await readVdiNodes(report, pv)) };
+  } finally {
+    await pv.close();
+  }
+}
+
+export async function reportOf(sr: AttachedSr): Promise<VgReport> {
+  const report = await sr.lvm.report();
+  if (report === undefined) throw unavailable(sr.uuid, `has no volume group ${sr.vg} on ${formatSpec(sr.spec)}`, '');
+  if (!report.partial) return report;
+  throw unavailable(sr.uuid, `has an incomplete volume group ${sr.vg}`, 'Every physical volume has to be there.');
+}
+
+/** The metadata volume through its extents: it needs not be active. 'lvm-missing' where there is none. */
+export async function withMetadata<T>(
+  sr: AttachedSr,
+  work: (mgt: MetadataVolume) => Promise<T>,
+  known?: VgReport,
+): Promise<T> {
+  const lv = (known ?? (await reportOf(sr))).lvs.find(({ name }) => name === MGT_LV);
+  if (lv === undefined) {
+    throw new RbdsrError('lvm-missing', {
+      what: `SR ${sr.uuid} has no metadata volume`,
+      todo: 'The next sr_attach on the pool master makes it: unplug and plug its PBD.',
+    });
+  }
+  const pv = await sr.openPv('write');
+  try {
+    return await work(new MetadataVolume(extentIo(pv, lv)));
+  } finally {
+    await pv.close();
+  }
+}
+
+/** Physical totals from LVM; the virtual allocation only changes by what the command added or took. Bytes. */
+export async function updateSrTotals(
+  call: SmCall,
+  report: VgReport,
+  virtualAllocation?: { readonly delta: number } | { readonly total: number },
+): Promise<void> {
+  const { srRef } = call.request;
+  if (srRef === undefined) return;
+  const xapi = await call.xapi();
+  const virtual =
+    virtualAllocation === undefined
+      ? {}
+      : {
+          virtualAllocation:
+            'total' in virtualAllocation
+              ? virtualAllocation.total
+              : Math.max(0, (await srVirtualAllocation(xapi, srRef)) + virtualAllocation.delta),
+        };
+  await setSrTotals(xapi, srRef, {
+    ...virtual,
+    physicalSize: report.sizeBytes,
+    physicalUtilisation: report.sizeBytes - report.freeBytes,
+  });
+}
+
+/** On the SR master, before a command that changes metadata: undoes what was interrupted. The caller holds the SR lock. */
+export async function recoverIfMaster(call: SmCall, sr: AttachedSr): Promise<void> {
+  if (!call.request.srMaster || call.request.srRef === undefined) return;
+  const report = await reportOf(sr);
+  const done = await recoverJournals(
+    { lvm: sr.lvm, openLv: activating(sr), refreshElsewhere: async () => undefined },
+    report,
+  );
+  for (const { vdi } of done) call.log.warn(`SR ${sr.uuid}: undid the interrupted growing of VDI ${vdi}`);
+}
+
+/** Recovery meets LVs that nothing has activated yet. */
+export function activating(sr: AttachedSr): OpenLv {
+  return async (name, mode) => {
+    await sr.lvm.activate(name);
+    return sr.openLv(name, mode);
+  };
+}
+
+export function srOf(call: SmCall): SrUuid {
+  const { srUuid } = call.request;
+  if (srUuid === undefined) throw new RbdsrError('bad-request', { what: 'the request has no sr_uuid' });
+  return srUuid;
+}
+
+function unavailable(uuid: SrUuid, what: string, todo: string): RbdsrError {
+  return new RbdsrError('sr-unavailable', { what: `SR ${uuid} ${what}`, ...(todo === '' ? {} : { todo }) });
+}

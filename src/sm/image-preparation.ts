@@ -1,0 +1,73 @@
+import { hasCode, RbdsrError } from '../base/error.ts';
+import type { ClusterAccess } from '../ceph/access.ts';
+import { controlPlaneOf } from '../ceph/ceph-tools.ts';
+import type { ControlPlane, ImageInfo } from '../ceph/control-plane.ts';
+import { checkImageFeatures } from '../ceph/features.ts';
+import { formatSpec, type ImageSpec } from '../ceph/image-spec.ts';
+import { allHosts } from '../xapi/host.ts';
+import type { DeviceConfig } from './device-config.ts';
+import type { SmCall } from './handler.ts';
+import { krbdOf } from './krbd-of-host.ts';
+
+/**
+ * What only the control plane can do before an SR is made: make the image if device-config has a size, name all its features, see who else
+ * has it open. Where the host has no ceph tools none of it is needed, unless the image has to be made: then undefined.
+ */
+export async function prepareImage(
+  call: SmCall,
+  access: ClusterAccess,
+  config: DeviceConfig,
+  spec: ImageSpec,
+): Promise<ImageInfo | undefined> {
+  const plane = planeIfAny(access, config);
+  if (plane === undefined) return undefined;
+  call.waiting(`the cluster's answer about ${formatSpec(spec)}`);
+  const image = await imageOf(plane, config, spec, call);
+  await krbdOf(call).loadModule(call.deadline);
+  checkImageFeatures(spec, image.features, krbdOf(call).supportedFeatures());
+  await refuseForeignWatchers(call, plane, spec);
+  return image;
+}
+
+function planeIfAny(access: ClusterAccess, config: DeviceConfig): ControlPlane | undefined {
+  try {
+    return controlPlaneOf(access);
+  } catch (error) {
+    if (!hasCode(error, 'control-plane-missing') || config.sizeBytes !== undefined) throw error;
+    return undefined;
+  }
+}
+
+async function imageOf(
+  plane: ControlPlane,
+  { sizeBytes }: DeviceConfig,
+  spec: ImageSpec,
+  { deadline }: SmCall,
+): Promise<ImageInfo> {
+  try {
+    return await plane.imageInfo(spec, deadline);
+  } catch (error) {
+    if (sizeBytes === undefined || !hasCode(error, 'image-missing')) throw error;
+    return plane.createImage(spec, sizeBytes, deadline);
+  }
+}
+
+async function refuseForeignWatchers(call: SmCall, plane: ControlPlane, spec: ImageSpec): Promise<void> {
+  const watchers = await plane.watchers(spec, call.deadline);
+  if (watchers.length === 0) return;
+  const hosts = new Set((await allHosts(await call.xapi())).map(({ address }) => address));
+  const strangers = watchers.filter(({ address }) => !hosts.has(addressOnly(address)));
+  const [first] = strangers;
+  if (first === undefined) return;
+  throw new RbdsrError('image-in-use', {
+    what: `image ${formatSpec(spec)} is in use by a client that is no host of this pool`,
+    found: strangers.map(({ address }) => address).join(', '),
+    todo: 'Stop what uses it there. A client that died disappears from `rbd status` after 30 s.',
+    facts: { watcher: first.address },
+  });
+}
+
+/** "10.0.0.5:0/123" and "[fd00::1]:0/123" without port and nonce. */
+function addressOnly(address: string): string {
+  return address.replace(/:\d+\/\d+$/, '').replace(/^\[(.*)\]$/, '$1');
+}

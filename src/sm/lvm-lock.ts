@@ -1,0 +1,50 @@
+import { existsSync } from 'node:fs';
+import { RbdsrError } from '../base/error.ts';
+import { openBlockIo } from '../system/block-device.ts';
+import { takeFairlock } from '../system/fairlock.ts';
+import { type HeldLock, takeRecordLock } from '../system/record-lock.ts';
+import type { SmCall } from './handler.ts';
+
+const FAIRLOCK_SOCKET = '/run/fairlock/devicemapper';
+/** How long a device may take to prove that it answers, ms, before a lock that other SRs need is taken. */
+const PROOF_MS = 10_000;
+
+/**
+ * The host's own lock around every LVM command, as the storage manager of this version has it. iSCSI SRs wait for the same lock, so it is
+ * taken only after one direct read of our device has been answered, and it goes with this process's connection, not with the LVM program.
+ */
+export function serialiser(call: SmCall, device: string): () => Promise<HeldLock> | undefined {
+  const { serialisation } = call.profile.lvm;
+  const { root, lockDir } = call.profile.paths;
+  if (serialisation === 'none') return () => undefined;
+  if (serialisation === 'file-lock') {
+    return async () => {
+      await prove(call, device);
+      return takeRecordLock(`${lockDir}/.nil/lvm`, { wait: true, deadline: call.deadline });
+    };
+  }
+  const socket = `${root}${FAIRLOCK_SOCKET}`;
+  return () => (existsSync(socket) ? proveAndTake(call, device, socket) : undefined);
+}
+
+async function proveAndTake(call: SmCall, device: string, socket: string): Promise<HeldLock> {
+  await prove(call, device);
+  return takeFairlock(socket, call.deadline);
+}
+
+async function prove(call: SmCall, device: string): Promise<void> {
+  call.waiting(`an answer of the cluster to one read from ${device}`);
+  const deadline = call.deadline.within(PROOF_MS);
+  const io = await openBlockIo(device, 'read');
+  try {
+    await deadline.race(io.read(0, 4096), `one read from ${device}`);
+  } catch (error) {
+    throw new RbdsrError('osd-unresponsive', {
+      what: `${device} is mapped, but the OSDs do not answer`,
+      expected: `one read within ${PROOF_MS / 1000} s`,
+      todo: 'Look at the cluster: ceph -s.',
+      cause: error,
+    });
+  }
+  await io.close();
+}

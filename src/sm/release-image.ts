@@ -1,0 +1,36 @@
+import { RbdsrError } from '../base/error.ts';
+import { formatSpec } from '../ceph/image-spec.ts';
+import { vgName } from '../lvhd/names.ts';
+import { describeOpeners, openersOf } from '../system/openers.ts';
+import type { AttachedSr } from './attached-sr.ts';
+import type { SmCall } from './handler.ts';
+import { krbdOf } from './krbd-of-host.ts';
+
+/**
+ * Deactivates what is active of the SR on this host and unmaps its image. 'device-busy' where a volume is in use: then nothing has changed.
+ */
+export async function releaseImage(call: SmCall, sr: AttachedSr): Promise<void> {
+  const report = await sr.lvm.report();
+  const active = (report?.lvs ?? []).filter((lv) => lv.active);
+  const busy = active.filter((lv) => lv.open);
+  if (busy.length > 0) {
+    const users = busy.map(({ name }) => `${name} (${usersOf(sr, name)})`).join(', ');
+    throw new RbdsrError('device-busy', {
+      what: `SR ${sr.uuid} cannot be detached: ${busy.length} of its volumes are in use on this host`,
+      found: users,
+      todo: 'Shut down the VMs that use these disks, or move them to another host.',
+    });
+  }
+  for (const { name } of active) await sr.lvm.deactivate(name);
+  call.waiting(`the kernel to unmap ${formatSpec(sr.spec)}`);
+  await krbdOf(call).unmap(sr.mapping, call.deadline);
+}
+
+function usersOf(sr: AttachedSr, lv: string): string {
+  try {
+    return describeOpeners(openersOf(`/dev/${vgName(sr.uuid)}/${lv}`)) ?? 'by the kernel';
+  } catch {
+    // The node may have gone meanwhile; the LV's own state has already said that it is open.
+    return 'by the kernel';
+  }
+}

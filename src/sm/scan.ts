@@ -1,0 +1,121 @@
+import { hasCode, RbdsrError } from '../base/error.ts';
+import type { VdiNode } from '../lvhd/lv-table.ts';
+import type { MetadataContent } from '../lvhd/mgt/metadata-volume.ts';
+import type { VdiMetadata } from '../lvhd/mgt/record.ts';
+import { recoverJournals } from '../lvhd/recover.ts';
+import type { VdiTree } from '../lvhd/tree.ts';
+import type { VgReport } from '../lvm/report.ts';
+import { planReconciliation, reconcile, type ReconcileStep, type StorageVdi } from '../xapi/reconcile.ts';
+import { poolRefByUuid } from '../xapi/pool.ts';
+import { vdisOfSr } from '../xapi/vdi.ts';
+import { activating, type AttachedSr, readNodes, updateSrTotals, withMetadata } from './attached-sr.ts';
+import { growVolumeGroup } from './grow-volume-group.ts';
+import type { SmCall } from './handler.ts';
+
+/**
+ * Makes xapi's records say what is on the image: one LVM report, one batch of header reads, then only what differs. Changes no record where
+ * a VHD cannot be read or an operation was interrupted that this release cannot finish. The caller is the SR master and holds the SR lock.
+ */
+export async function scanSr(call: SmCall, sr: AttachedSr): Promise<void> {
+  const { srRef } = call.request;
+  if (srRef === undefined) throw new RbdsrError('bad-request', { what: 'a scan without sr_ref' });
+  call.waiting(`LVM and the headers of the disks on ${sr.mapping.device}`);
+  const { report, tree } = await readWhole(call, sr);
+  refuseUnreadable(tree);
+  const content = await metadataOf(call, sr, report);
+  const xapi = await call.xapi();
+  const records = await vdisOfSr(xapi, srRef);
+  const storage = storageVdis(tree, content?.vdis ?? []);
+  const plan = planReconciliation(records, storage);
+  call.waiting('xapi to take what the scan found');
+  await forgetInMetadata(sr, report, plan, content);
+  await reconcile(xapi, plan, {
+    srRef,
+    arity: call.profile.dbIntroduceArity,
+    records,
+    poolRef: (uuid) => poolRefByUuid(xapi, uuid),
+  });
+  const visible = tree.nodes.filter(({ hidden }) => !hidden);
+  await updateSrTotals(call, report, { total: visible.reduce((sum, { lvSizeBytes }) => sum + lvSizeBytes, 0) });
+}
+
+/** Nothing but the report and the headers, unless the image has grown or an operation has to be undone. */
+async function readWhole(call: SmCall, sr: AttachedSr): Promise<{ readonly report: VgReport; readonly tree: VdiTree }> {
+  const first = await readNodes(sr);
+  const grown = await growVolumeGroup(call, sr, first.report);
+  const world = { lvm: sr.lvm, openLv: activating(sr), refreshElsewhere: async () => undefined };
+  const undone = await recoverJournals(world, first.report);
+  return grown || undone.length > 0 ? readNodes(sr) : first;
+}
+
+function refuseUnreadable(tree: VdiTree): void {
+  const [first, ...others] = tree.unreadable();
+  if (first === undefined) return;
+  throw new RbdsrError('vdi-unavailable', {
+    what: `VDI ${first.uuid} cannot be read${others.length === 0 ? '' : `, nor can ${others.map(({ uuid }) => uuid).join(', ')}`}`,
+    ...(first.scanError?.detail.expected === undefined ? {} : { expected: first.scanError.detail.expected }),
+    found: first.scanError?.message ?? 'no header',
+    todo: `No record was changed. Look at it with: rbdsr vhd check /dev/VG_XenStorage-.../${first.lvName}`,
+    cause: first.scanError,
+  });
+}
+
+/** What the metadata volume says; undefined, with a warning, where it is damaged: names then come from xapi alone. */
+async function metadataOf(call: SmCall, sr: AttachedSr, report: VgReport): Promise<MetadataContent | undefined> {
+  try {
+    return await withMetadata(sr, (mgt) => mgt.read(), report);
+  } catch (error) {
+    if (!hasCode(error, 'metadata-corrupt', 'lvm-missing')) throw error;
+    call.log.warn(`SR ${sr.uuid}: ${error.message}. Mend it with: rbdsr mgt rebuild ${sr.uuid}`);
+    return undefined;
+  }
+}
+
+/** The storage's side of the comparison. Pure. */
+export function storageVdis(tree: VdiTree, metadata: readonly VdiMetadata[]): StorageVdi[] {
+  const names = new Map(metadata.map((record) => [record.uuid, record]));
+  return tree.visible().map((node) => storageVdi(node, tree.children(node.uuid).length > 0, names.get(node.uuid)));
+}
+
+function storageVdi(node: VdiNode, isParent: boolean, metadata: VdiMetadata | undefined): StorageVdi {
+  return {
+    uuid: node.uuid,
+    virtualSize: node.virtualSizeBytes,
+    physicalUtilisation: node.lvSizeBytes,
+    readOnly: node.hidden || isParent || (metadata?.readOnly ?? false),
+    managed: !node.hidden,
+    smConfig: { vdi_type: node.kind, 'vhd-parent': node.parentUuid ?? null },
+    ...(metadata === undefined ? {} : fromMetadata(metadata)),
+  };
+}
+
+function fromMetadata(metadata: VdiMetadata): Partial<StorageVdi> {
+  const { isASnapshot, snapshotOf, snapshotTime, metadataOfPool } = metadata;
+  return {
+    nameLabel: metadata.nameLabel,
+    nameDescription: metadata.nameDescription,
+    type: metadata.type,
+    isASnapshot,
+    ...(snapshotTime === '' ? {} : { snapshotTime }),
+    ...(snapshotOf === '' ? {} : { snapshotOf }),
+    ...(metadata.type === 'metadata' && metadataOfPool !== '' ? { metadataOfPool } : {}),
+  };
+}
+
+/** The metadata volume first: were xapi's record gone and this one left, the next scan would bring the disk back. */
+async function forgetInMetadata(
+  sr: AttachedSr,
+  report: VgReport,
+  plan: readonly ReconcileStep[],
+  content: MetadataContent | undefined,
+): Promise<void> {
+  const gone = plan.flatMap((step) => (step.kind === 'forget' ? [step.uuid] : []));
+  if (content === undefined || gone.length === 0) return;
+  await withMetadata(
+    sr,
+    async (mgt) => {
+      for (const uuid of gone) await mgt.delete(uuid);
+    },
+    report,
+  );
+}
