@@ -1,6 +1,9 @@
 // `npm run check`: decides whether a change is fit. Every part runs even when one fails; the table says which did.
 import { spawn } from 'node:child_process';
 import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { project, setUp } from './setup.mjs';
 
 const parts = [
   { name: 'types', argv: ['tsc', '--noEmit', '-p', '.'] },
@@ -12,35 +15,49 @@ const parts = [
   { name: 'dead code', argv: ['knip'] },
 ];
 
-const queue = parts.map((part, index) => ({ ...part, index }));
-const results = [];
-await Promise.all(Array.from({ length: Math.min(availableParallelism(), parts.length) }, worker));
-results.sort((a, b) => a.index - b.index);
-for (const { name, code, output } of results) {
-  if (code !== 0) process.stdout.write(`\n--- ${name}\n${output.trimEnd()}\n`);
-}
-process.stdout.write('\n');
-for (const { name, code, ms } of results) {
-  process.stdout.write(`${code === 0 ? 'ok  ' : 'FAIL'}  ${name.padEnd(16)} ${(ms / 1000).toFixed(1)} s\n`);
-}
-process.exitCode = results.every(({ code }) => code === 0) ? 0 : 1;
-
-async function worker() {
-  for (let part = queue.shift(); part !== undefined; part = queue.shift()) {
-    const started = performance.now();
-    const { code, output } = await execute(part.argv);
-    results.push({ ...part, code, output, ms: performance.now() - started });
+/** Prints what the failed parts said and a table; the number of parts that passed and failed. */
+export async function runChecks() {
+  const queue = parts.map((part, index) => ({ ...part, index }));
+  const results = [];
+  const worker = async () => {
+    for (let part = queue.shift(); part !== undefined; part = queue.shift()) {
+      const started = performance.now();
+      const { code, output } = await execute(part.argv);
+      results.push({ ...part, code, output, ms: performance.now() - started });
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(availableParallelism(), parts.length) }, worker));
+  results.sort((a, b) => a.index - b.index);
+  for (const { name, code, output } of results) {
+    if (code !== 0) process.stdout.write(`\n--- ${name}\n${output.trimEnd()}\n`);
   }
+  process.stdout.write('\n');
+  for (const { name, code, ms } of results) {
+    process.stdout.write(`${code === 0 ? 'ok  ' : 'FAIL'}  ${name.padEnd(16)} ${(ms / 1000).toFixed(1)} s\n`);
+  }
+  const passed = results.filter(({ code }) => code === 0).length;
+  return { passed, failed: results.length - passed };
 }
 
 /** The program's exit code and everything it printed; a program that cannot start counts as failed. */
 function execute([program, ...args]) {
   return new Promise((resolve) => {
     let output = '';
-    const child = spawn(`node_modules/.bin/${program}`, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+    const path = join(project, 'node_modules/.bin', program);
+    const child = spawn(path, args, { cwd: project, stdio: ['ignore', 'pipe', 'pipe'] });
     child.stdout.on('data', (chunk) => (output += chunk));
     child.stderr.on('data', (chunk) => (output += chunk));
     child.on('error', (error) => resolve({ code: 127, output: String(error) }));
     child.on('close', (code) => resolve({ code: code ?? 1, output }));
   });
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  try {
+    setUp({ only: ['modules'] });
+    process.exitCode = (await runChecks()).failed === 0 ? 0 : 1;
+  } catch (error) {
+    process.stderr.write(`${error.message}\n`);
+    process.exitCode = 1;
+  }
 }

@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander';
 import { messageOf, RbdsrError } from '../base/error.ts';
 import type { CliCall, CliSurroundings } from './cli-call.ts';
+import type { RebuildOptions } from './mgt-rebuild.ts';
 
 /**
  * The operator's command; returns its exit code: 0 all is well, 1 it failed or found something wrong, 2 it was called wrongly. Each
@@ -59,17 +60,27 @@ function programOf(surroundings: CliSurroundings, run: Run): Command {
 
 interface VhdOptions {
   readonly json?: true;
-  readonly parent?: string;
+  readonly parent?: readonly string[];
 }
 
-const PARENT = 'where the parent is, instead of where the locators say';
+interface CheckOptions {
+  readonly json?: true;
+  readonly inUse?: true;
+}
+
+const PARENT = 'where the parent is, instead of where its names say; again for the parent of that';
+
+/** Commander collects an option that is given more than once through this. */
+function listed(path: string, before: readonly string[] | undefined): readonly string[] {
+  return [...(before ?? []), path];
+}
 
 function addVhd(vhd: Command, run: Run): void {
   vhd
     .command('info <file>')
     .description('Shows footer, header, parents and allocation')
     .option('--json', 'as JSON')
-    .option('--parent <path>', PARENT)
+    .option('--parent <path>', PARENT, listed)
     .action((file: string, options: VhdOptions) =>
       run(async (call) => (await import('./vhd-info.ts')).showVhd(call, file, options)),
     );
@@ -77,13 +88,14 @@ function addVhd(vhd: Command, run: Run): void {
     .command('check <file>')
     .description('Says what is wrong, in plain words; exit code 0 only when the disk is sound')
     .option('--json', 'as JSON')
-    .action((file: string, options: VhdOptions) =>
-      run(async (call) => (await import('./vhd-check.ts')).showCheck(call, file, options.json === true)),
+    .option('--in-use', 'the footer at the end may be missing, as it is while a tapdisk has the disk open')
+    .action((file: string, options: CheckOptions) =>
+      run(async (call) => (await import('./vhd-check.ts')).showCheck(call, file, options)),
     );
   vhd
     .command('cat <file>')
     .description('Writes what the disk shows, through its chain of parents, to stdout')
-    .option('--parent <path>', PARENT)
+    .option('--parent <path>', PARENT, listed)
     .action((file: string, options: VhdOptions) =>
       run(async (call) => (await import('./vhd-cat.ts')).catVhd(call, file, options)),
     );
@@ -96,6 +108,17 @@ function addMgt(mgt: Command, run: Run): void {
     .option('--json', 'as JSON')
     .action((file: string, options: { json?: true }) =>
       run(async (call) => (await import('./mgt-show.ts')).showMetadata(call, file, options.json === true)),
+    );
+  mgt
+    .command('rebuild <sr-uuid>')
+    .description("Writes a damaged one anew, from xapi's records, what is left of it and the logical volumes")
+    .option('--dry-run', 'show what would be written beside what can be read, and write nothing')
+    .option(
+      '--device <file>',
+      'a copy in a file, or an LV that nothing uses, instead of the attached SR: xapi is not asked',
+    )
+    .action((uuid: string, options: RebuildOptions) =>
+      run(async (call) => (await import('./mgt-rebuild.ts')).rebuildMetadata(call, uuid, options)),
     );
 }
 

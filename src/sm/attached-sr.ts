@@ -31,7 +31,7 @@ export interface AttachedSr {
   readonly allocation: 'thick' | 'thin';
   /** Writable only for the SR master with an sr_ref (docs/architecture.md, safety rules). */
   readonly lvm: Lvm;
-  openPv(mode: 'read' | 'write'): Promise<BlockIo>;
+  readonly openPv: (mode: 'read' | 'write') => Promise<BlockIo>;
   /** An LV that is active, by its device node. */
   readonly openLv: OpenLv;
 }

@@ -4,6 +4,7 @@ import type { MetadataContent } from '../lvhd/mgt/metadata-volume.ts';
 import type { VdiMetadata } from '../lvhd/mgt/record.ts';
 import { recoverJournals } from '../lvhd/recover.ts';
 import type { VdiTree } from '../lvhd/tree.ts';
+import { unfinishedVolumes } from '../lvhd/vdi-create.ts';
 import type { VgReport } from '../lvm/report.ts';
 import { planReconciliation, reconcile, type ReconcileStep, type StorageVdi } from '../xapi/reconcile.ts';
 import { poolRefByUuid } from '../xapi/pool.ts';
@@ -39,13 +40,15 @@ export async function scanSr(call: SmCall, sr: AttachedSr): Promise<void> {
   await updateSrTotals(call, report, { total: visible.reduce((sum, { lvSizeBytes }) => sum + lvSizeBytes, 0) });
 }
 
-/** Nothing but the report and the headers, unless the image has grown or an operation has to be undone. */
+/** Nothing but the report and the headers, unless the image has grown or an operation was cut short. */
 async function readWhole(call: SmCall, sr: AttachedSr): Promise<{ readonly report: VgReport; readonly tree: VdiTree }> {
   const first = await readNodes(sr);
   const grown = await growVolumeGroup(call, sr, first.report);
   const world = { lvm: sr.lvm, openLv: activating(sr), refreshElsewhere: async () => undefined };
   const undone = await recoverJournals(world, first.report);
-  return grown || undone.length > 0 ? readNodes(sr) : first;
+  const unfinished = unfinishedVolumes(first.report);
+  for (const { name } of unfinished) await sr.lvm.removeLv(name);
+  return grown || undone.length > 0 || unfinished.length > 0 ? readNodes(sr) : first;
 }
 
 function refuseUnreadable(tree: VdiTree): void {

@@ -82,8 +82,8 @@ export function runProgram(program: string, args: readonly string[], options: Ru
     });
     after(left - grace / 2, () => killGroup(child, 'SIGKILL'));
     after(left, () => {
+      // Not unref'd: a program that the kernel will not let go of may still write, so this process, and with it its locks, outlives it.
       abandon(child);
-      child.unref();
       finish(end ?? { kind: 'timeout' });
     });
   });

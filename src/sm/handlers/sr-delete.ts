@@ -1,6 +1,7 @@
 import { RbdsrError } from '../../base/error.ts';
 import { formatSpec } from '../../ceph/image-spec.ts';
 import { MGT_LV, vdiOfLv } from '../../lvhd/names.ts';
+import { unfinishedVolumes } from '../../lvhd/vdi-create.ts';
 import type { VgReport } from '../../lvm/report.ts';
 import { faultPoint } from '../../system/fault-point.ts';
 import { removeAttachedRecord } from '../attached-record.ts';
@@ -36,7 +37,10 @@ export const handler: Handler = async (call) => {
 };
 
 function refuseDisks(sr: AttachedSr, report: VgReport, garbage: ReadonlySet<string>): void {
-  const kept = report.lvs.filter(({ name }) => name !== MGT_LV && !garbage.has(name) && !name.endsWith('.cbtlog'));
+  const unfinished = new Set(unfinishedVolumes(report).map(({ name }) => name));
+  const kept = report.lvs.filter(
+    ({ name }) => name !== MGT_LV && !garbage.has(name) && !unfinished.has(name) && !name.endsWith('.cbtlog'),
+  );
   if (kept.length === 0) return;
   const disks = kept.filter(({ name }) => vdiOfLv(name) !== undefined);
   throw new RbdsrError('sr-not-empty', {

@@ -1,4 +1,53 @@
-import type { Handler } from '../handler.ts';
-import { unimplemented } from './unimplemented.ts';
+import { messageOf } from '../../base/error.ts';
+import { faultPoint } from '../../system/fault-point.ts';
+import { openAttachedSr } from '../attached-sr.ts';
+import type { Handler, SmCall } from '../handler.ts';
+import { finishClaim, releaseClaim, tryClaim, waitForRelease } from '../host-keys.ts';
+import { unitReply } from '../reply.ts';
+import { attachTarget } from '../vdi-target.ts';
+import { vdiOf, writableArgument } from '../vdi-request.ts';
 
-export const handler: Handler = unimplemented('vdi_activate is not written yet.');
+/**
+ * The mark in xapi, the volumes, the data path; active already, every step finds its work done. After a failure all of it is undone, the
+ * mark last. A crash leaves what activating or deactivating again finishes.
+ */
+export const handler: Handler = async (call) => {
+  while (!(await attempt(call))) {
+    await waitForRelease(call, `VDI ${vdiOf(call)} to be released (paused, relinking or activating in its sm_config)`);
+  }
+  return unitReply;
+};
+
+/** False where another operation holds the VDI back: its lock is free while we wait. */
+async function attempt(call: SmCall): Promise<boolean> {
+  const vdi = vdiOf(call);
+  const writable = writableArgument(call);
+  const sr = await openAttachedSr(call);
+  const lock = await call.lockVdi(vdi);
+  try {
+    call.waiting(`xapi to mark VDI ${vdi} as active on this host`);
+    const claim = await tryClaim(call, writable);
+    if (claim === undefined) return false;
+    faultPoint('vdi-activate.after-claim');
+    try {
+      await attachTarget(call, sr, vdi, { writable, grow: true });
+    } catch (error) {
+      await undo(call, claim.isNew);
+      throw error;
+    }
+    await finishClaim(call);
+    return true;
+  } finally {
+    await lock.release();
+  }
+}
+
+/** Never hides what went wrong. */
+async function undo(call: SmCall, isNew: boolean): Promise<void> {
+  try {
+    await finishClaim(call);
+    if (isNew) await releaseClaim(call);
+  } catch (error) {
+    call.log.warn(`VDI ${vdiOf(call)}: its mark in xapi is left: ${messageOf(error)}`);
+  }
+}

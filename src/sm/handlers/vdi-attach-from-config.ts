@@ -1,4 +1,36 @@
+import { type AttachAnswer, attachAnswer } from '../../datapath/attach-answer.ts';
+import type { VdiNode } from '../../lvhd/lv-table.ts';
+import { attachForConfig } from '../attached-sr.ts';
 import type { Handler } from '../handler.ts';
-import { unimplemented } from './unimplemented.ts';
+import { structReply } from '../reply.ts';
+import { attachTarget } from '../vdi-target.ts';
+import { vdiOf } from '../vdi-request.ts';
 
-export const handler: Handler = unimplemented('vdi_attach_from_config is not written yet.');
+/** At boot, with xapi down: maps the image and makes the disk usable at once. Done already: every step finds its work done. */
+export const handler: Handler = async (call) => {
+  const vdi = vdiOf(call);
+  const sr = await attachForConfig(call);
+  const lock = await call.lockVdi(vdi);
+  try {
+    const node = await attachTarget(call, sr, vdi, { writable: true, grow: false });
+    const answer = attachAnswer(
+      call.profile,
+      { sr: sr.uuid, vdi },
+      { noCacheReason: 'SR_NOT_SUPPORTED', memoryPool: { name: sr.uuid } },
+    );
+    return structReply(usable(answer, node));
+  } finally {
+    await lock.release();
+  }
+};
+
+/** static-vdis takes any `params_nbd` for a way to connect: only a complete URI may stand there. */
+function usable(answer: AttachAnswer, node: VdiNode): AttachAnswer {
+  const { params_nbd: uri, xenstore_data: data, ...rest } = answer;
+  const complete = typeof uri === 'string' && uri.includes(':exportname=');
+  return {
+    ...rest,
+    ...(complete ? { params_nbd: uri } : {}),
+    xenstore_data: { ...(typeof data === 'object' ? data : {}), 'storage-type': 'lvm', 'vdi-type': node.kind },
+  };
+}

@@ -1,4 +1,17 @@
+import { attachAnswer } from '../../datapath/attach-answer.ts';
+import { openAttachedSr } from '../attached-sr.ts';
 import type { Handler } from '../handler.ts';
-import { unimplemented } from './unimplemented.ts';
+import { structReply } from '../reply.ts';
+import { vdiOf } from '../vdi-request.ts';
 
-export const handler: Handler = unimplemented('vdi_attach is not written yet.');
+/** Names the paths the disk will have from vdi_activate on; no connection, no program. */
+export const handler: Handler = async (call) => {
+  const sr = await openAttachedSr(call);
+  return structReply(
+    attachAnswer(
+      call.profile,
+      { sr: sr.uuid, vdi: vdiOf(call) },
+      { noCacheReason: 'SR_NOT_SUPPORTED', memoryPool: { name: sr.uuid } },
+    ),
+  );
+};

@@ -1,4 +1,35 @@
-import type { Handler } from '../handler.ts';
-import { unimplemented } from './unimplemented.ts';
+import { vdiRecord } from '../../xapi/vdi.ts';
+import { type AttachedSr, openAttachedSr } from '../attached-sr.ts';
+import type { Handler, SmCall } from '../handler.ts';
+import { activeHosts, releaseClaim, waitForRelease } from '../host-keys.ts';
+import { unitReply } from '../reply.ts';
+import { detachTarget, giveBackRoom } from '../vdi-target.ts';
+import { hostRefOf, vdiOf, vdiRefOf } from '../vdi-request.ts';
 
-export const handler: Handler = unimplemented('vdi_deactivate is not written yet.');
+/** The data path, the volumes, the mark in xapi: until the last one is gone, no other host may write. Inactive already: nothing to do. */
+export const handler: Handler = async (call) => {
+  while (!(await attempt(call))) await waitForRelease(call, `VDI ${vdiOf(call)} to be unpaused`);
+  return unitReply;
+};
+
+async function attempt(call: SmCall): Promise<boolean> {
+  const vdi = vdiOf(call);
+  const sr = await openAttachedSr(call);
+  const lock = await call.lockVdi(vdi);
+  try {
+    const { smConfig, isASnapshot } = await vdiRecord(await call.xapi(), vdiRefOf(call));
+    if (Object.hasOwn(smConfig, 'paused')) return false;
+    const [leaf] = await detachTarget(call, sr, vdi);
+    const elsewhere = activeHosts(smConfig).some((host) => host !== hostRefOf(call));
+    const gives = (isThin(sr) || isASnapshot) && !elsewhere;
+    if (leaf !== undefined && gives) await giveBackRoom(call, sr, leaf);
+    await releaseClaim(call);
+    return true;
+  } finally {
+    await lock.release();
+  }
+}
+
+function isThin(sr: AttachedSr): boolean {
+  return sr.allocation === 'thin';
+}

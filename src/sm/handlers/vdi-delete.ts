@@ -1,4 +1,85 @@
-import type { Handler } from '../handler.ts';
-import { unimplemented } from './unimplemented.ts';
+import { hasCode, messageOf, RbdsrError } from '../../base/error.ts';
+import { checkDeletable, hideVdi } from '../../lvhd/vdi-delete.ts';
+import { faultPoint } from '../../system/fault-point.ts';
+import { isGone } from '../../xapi/failure.ts';
+import { forgetVdi, type VdiRecord, vdiRecord } from '../../xapi/vdi.ts';
+import {
+  type AttachedSr,
+  openAttachedSr,
+  readNodes,
+  recoverIfMaster,
+  reportOf,
+  updateSrTotals,
+  withMetadata,
+} from '../attached-sr.ts';
+import type { Handler, SmCall } from '../handler.ts';
+import { activeHosts } from '../host-keys.ts';
+import { orRebuild } from '../metadata-refusal.ts';
+import { unitReply } from '../reply.ts';
+import { vdiOf, vdiRefOf } from '../vdi-request.ts';
 
-export const handler: Handler = unimplemented('vdi_delete is not written yet.');
+/**
+ * What points to the disk before its data, and first the mark that keeps it from coming back.
+ *
+ * | step | a cut after it leaves |
+ * |---|---|
+ * | `vdi-delete.after-hidden` | a disk no scan shows: the next sr_scan, or deleting it again, forgets its records |
+ * | `vdi-delete.after-metadata` | the same |
+ * | `vdi-delete.after-forget` | a hidden volume without records, which only takes room: collected with the other garbage |
+ * | `vdi-delete.after-lv` | the SR's totals are old until the next scan |
+ */
+export const handler: Handler = async (call) => {
+  const vdi = vdiOf(call);
+  const sr = await openAttachedSr(call);
+  call.waiting(`LVM to read ${sr.vg}`);
+  await recoverIfMaster(call, sr);
+  const record = await recordOf(call);
+  if (record?.managed === false) {
+    throw new RbdsrError('vdi-delete', { what: 'Deleting non-leaf node not permitted', found: `VDI ${vdi}` });
+  }
+  const [host] = activeHosts(record?.smConfig ?? {});
+  if (host !== undefined) {
+    throw new RbdsrError('vdi-in-use', { what: `VDI ${vdi} is active on host ${host}`, facts: { host } });
+  }
+  const { report, tree } = await readNodes(sr);
+  const node = tree.find(vdi);
+  if (node !== undefined) {
+    checkDeletable(node, tree);
+    // A disk whose header nobody can read has nothing to be marked in; its records go all the same.
+    if (node.scanError === undefined) await hideVdi(sr, report, node);
+    faultPoint('vdi-delete.after-hidden');
+  }
+  await forget(call, sr);
+  if (node !== undefined) await removeVolume(call, sr, node.lvName);
+  await updateSrTotals(call, await reportOf(sr), { delta: -(record?.virtualSize ?? 0) });
+  return unitReply;
+};
+
+async function recordOf(call: SmCall): Promise<VdiRecord | undefined> {
+  try {
+    return await vdiRecord(await call.xapi(), vdiRefOf(call));
+  } catch (error) {
+    if (isGone(error)) return undefined;
+    throw error;
+  }
+}
+
+async function forget(call: SmCall, sr: AttachedSr): Promise<void> {
+  await orRebuild(sr.uuid, () => withMetadata(sr, (mgt) => mgt.delete(vdiOf(call))));
+  faultPoint('vdi-delete.after-metadata');
+  call.waiting('xapi to forget the disk');
+  await forgetVdi(await call.xapi(), vdiRefOf(call));
+  faultPoint('vdi-delete.after-forget');
+}
+
+/** The disk is gone for everybody by now: a volume that something holds is left to be collected. */
+async function removeVolume(call: SmCall, sr: AttachedSr, name: string): Promise<void> {
+  call.waiting(`LVM to remove ${name}`);
+  try {
+    await sr.lvm.removeLv(name);
+    faultPoint('vdi-delete.after-lv');
+  } catch (error) {
+    if (!hasCode(error, 'device-busy', 'lvm-delete')) throw error;
+    call.log.warn(`SR ${sr.uuid}: ${name} stays, hidden: ${messageOf(error)}`);
+  }
+}

@@ -1,4 +1,18 @@
+import { attachForConfig } from '../attached-sr.ts';
 import type { Handler } from '../handler.ts';
-import { unimplemented } from './unimplemented.ts';
+import { unitReply } from '../reply.ts';
+import { detachTarget } from '../vdi-target.ts';
+import { vdiOf } from '../vdi-request.ts';
 
-export const handler: Handler = unimplemented('vdi_detach_from_config is not written yet.');
+/** The reverse of vdi_attach_from_config; the image stays mapped, for other disks of the SR may be in use. */
+export const handler: Handler = async (call) => {
+  const vdi = vdiOf(call);
+  const sr = await attachForConfig(call);
+  const lock = await call.lockVdi(vdi);
+  try {
+    await detachTarget(call, sr, vdi);
+  } finally {
+    await lock.release();
+  }
+  return unitReply;
+};

@@ -1,4 +1,5 @@
 import type { Handler } from '../handler.ts';
-import { unimplemented } from './unimplemented.ts';
+import { unitReply } from '../reply.ts';
 
-export const handler: Handler = unimplemented('vdi_detach is not written yet.');
+/** vdi_deactivate has done the work. */
+export const handler: Handler = async () => unitReply;

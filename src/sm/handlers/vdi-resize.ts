@@ -1,4 +1,38 @@
+import { RbdsrError } from '../../base/error.ts';
+import { planResize, resizeVolume } from '../../lvhd/vdi-resize.ts';
+import { changeVdi, vdiSmConfig } from '../../xapi/vdi.ts';
+import { openAttachedSr, readNodes, recoverIfMaster, reportOf, updateSrTotals } from '../attached-sr.ts';
 import type { Handler } from '../handler.ts';
-import { unimplemented } from './unimplemented.ts';
+import { activeHosts } from '../host-keys.ts';
+import { vdiReply } from '../reply.ts';
+import { sizeArgument, vdiOf, vdiRefOf } from '../vdi-request.ts';
 
-export const handler: Handler = unimplemented('vdi_resize is not written yet.');
+/** Grows a disk that no host has active. What a cut leaves: src/lvhd/vdi-resize.ts. */
+export const handler: Handler = async (call) => {
+  const vdi = vdiOf(call);
+  const ref = vdiRefOf(call);
+  const sizeBytes = sizeArgument(call, 0);
+  const sr = await openAttachedSr(call);
+  call.waiting(`LVM to read ${sr.vg}`);
+  await recoverIfMaster(call, sr);
+  const xapi = await call.xapi();
+  const { report, tree } = await readNodes(sr);
+  const node = tree.get(vdi);
+  if (node.hidden) throw new RbdsrError('vdi-unavailable', { what: `VDI ${vdi} is hidden: it is the base of others` });
+  const [host] = activeHosts(await vdiSmConfig(xapi, ref));
+  if (host !== undefined || node.open) {
+    throw new RbdsrError('vdi-in-use', {
+      what: `VDI ${vdi} cannot be resized while it is active`,
+      found: host === undefined ? 'it is open on this host' : `active on host ${host}`,
+      todo: 'Shut the VM down or unplug the disk first.',
+    });
+  }
+  const plan = planResize(node, sizeBytes, sr.allocation);
+  if (plan === undefined) return vdiReply(vdi);
+  call.waiting(`LVM to grow ${node.lvName} to ${plan.lvSizeBytes} bytes`);
+  await resizeVolume(sr, report, node, plan);
+  call.waiting('xapi to record the new size');
+  await changeVdi(xapi, ref, { virtualSize: plan.virtualSizeBytes, physicalUtilisation: plan.lvSizeBytes });
+  await updateSrTotals(call, await reportOf(sr), { delta: plan.virtualSizeBytes - node.virtualSizeBytes });
+  return vdiReply(vdi);
+};

@@ -1,4 +1,36 @@
+import { hasCode } from '../../base/error.ts';
+import { vdiRecord } from '../../xapi/vdi.ts';
+import { openAttachedSr, withMetadata } from '../attached-sr.ts';
 import type { Handler } from '../handler.ts';
-import { unimplemented } from './unimplemented.ts';
+import { checkXmlText } from '../illegal-xml.ts';
+import { orRebuild } from '../metadata-refusal.ts';
+import { unitReply } from '../reply.ts';
+import { vdiOf, vdiRefOf } from '../vdi-request.ts';
 
-export const handler: Handler = unimplemented('vdi_update is not written yet.');
+/**
+ * Copies the names xapi has of the disk to the metadata volume, from which another pool would read them. Only the SR master writes there,
+ * under its lock: elsewhere nothing is done, and the master's next sr_attach brings the names.
+ */
+export const handler: Handler = async (call) => {
+  const vdi = vdiOf(call);
+  const sr = await openAttachedSr(call);
+  const { nameLabel, nameDescription, snapshotTime, metadataOfPool } = await vdiRecord(
+    await call.xapi(),
+    vdiRefOf(call),
+  );
+  checkXmlText('the name of the disk', nameLabel);
+  checkXmlText('the description of the disk', nameDescription);
+  if (!call.request.srMaster) return unitReply;
+  const lock = await call.lockSr(sr.uuid);
+  try {
+    await orRebuild(sr.uuid, () =>
+      withMetadata(sr, (mgt) => mgt.updateVdi(vdi, { nameLabel, nameDescription, snapshotTime, metadataOfPool })),
+    );
+  } catch (error) {
+    if (!hasCode(error, 'vdi-missing')) throw error;
+    call.log.warn(`SR ${sr.uuid}: VDI ${vdi} has no metadata record to update`);
+  } finally {
+    await lock.release();
+  }
+  return unitReply;
+};

@@ -25,7 +25,7 @@ const TOOLS: readonly (readonly [string, readonly string[], string])[] = [
   ['mkfs.ext4', ['-q', '-F', '-b', '1024'], 'an ext2/3/4 file system'],
   ['mkfs.xfs', ['-q', '-f'], 'an XFS file system'],
   ['mkfs.btrfs', ['-q', '-f'], 'a btrfs file system'],
-  ['mkfs.vfat', [], 'a FAT file system'],
+  ['mkfs.vfat', ['-I'], 'a FAT file system'],
   ['mkfs.ntfs', ['-q', '-F', '-f'], 'an NTFS file system'],
   ['mkswap', ['-q'], 'swap space'],
   ['parted', ['-s', '{}', 'mklabel', 'gpt', 'mkpart', 'x', '1MiB', '50%'], 'a GPT partition table'],

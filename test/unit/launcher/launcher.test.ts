@@ -83,11 +83,20 @@ describe.each(['dash', 'bash'])('the launcher in %s', (shell) => {
 
   test('does not wait for the end of a worker that has answered', async () => {
     await using host = new Installation(shell);
-    host.worker(`call.answer('<fault/>', ''); block(600_000);`);
+    host.worker(`
+      fs.writeFileSync(process.env.TEST_ROOT + '/pid', String(process.pid));
+      call.answer('<fault/>', '');
+      block(600_000);
+    `);
     const end = await host.call(REQUEST);
     expect(end.stdout.toString()).toBe('<fault/>');
     expect(end.code).toBe(0);
-    expect(host.processes()).toHaveLength(1);
+    const worker = Number(readFileSync(host.file('pid'), 'utf8'));
+    expect(host.processes()).toContain(worker);
+    // The timer may take a moment to end.
+    const alone = (): true | undefined => (host.processes().every((pid) => pid === worker) ? true : undefined);
+    await Deadline.after(15_000).until(alone, 'the timer of the call to end');
+    expect(host.processes()).toEqual([worker]);
   });
 
   test('answers with what the worker left when the worker cannot, and lets it live', async () => {

@@ -1,0 +1,109 @@
+// `npm test [-- PART...]`: set-up, the checks, then the tests, cheapest first; parts are check, unit, host and lab, all unless named. Whatever fails,
+// the rest still runs. The last line of standard output is `N passed, N failed, N skipped`; each check counts as one.
+import { spawn } from 'node:child_process';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { constants, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { runChecks } from './check.mjs';
+import { project, setUp } from './setup.mjs';
+
+const PARTS = ['check', 'unit', 'host', 'lab'];
+const GRACE_MS = 20_000;
+
+const started = performance.now();
+const total = { passed: 0, failed: 0, skipped: 0 };
+const reports = mkdtempSync(join(tmpdir(), 'rbdsr-test-reports-'));
+let running;
+const interrupts = [];
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => interrupt(signal));
+process.once('exit', () => rmSync(reports, { recursive: true, force: true }));
+
+const named = process.argv.slice(2);
+const unknown = named.filter((part) => !PARTS.includes(part));
+if (unknown.length > 0) {
+  process.stderr.write(`no part ${unknown.join(', ')}; there are ${PARTS.join(', ')}\n`);
+  process.exit(2);
+}
+try {
+  setUp({ only: ['packages', 'modules'] });
+  build();
+  for (const part of PARTS.filter((name) => named.length === 0 || named.includes(name))) {
+    if (interrupts.length > 0) break;
+    process.stdout.write(`\n=== ${part}\n`);
+    const counted = part === 'check' ? await runChecks() : await runProject(part);
+    for (const key of Object.keys(total)) total[key] += counted[key] ?? 0;
+  }
+} catch (error) {
+  process.stdout.write(`${error.message}\n`);
+  total.failed += 1;
+}
+if (interrupts.length > 0) process.stdout.write(`ended by ${interrupts.join(', ')}\n`);
+process.stdout.write(`\nelapsed: ${((performance.now() - started) / 1000).toFixed(0)} s\n`);
+process.stdout.write(`${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped\n`);
+process.exitCode = interrupts.length === 0 ? Number(total.failed > 0) : 128 + constants.signals[interrupts[0]];
+
+/** Most tests need no build, so that they run even if it fails. */
+function build() {
+  try {
+    setUp({ only: ['build'] });
+  } catch (error) {
+    process.stdout.write(`${error.message}\n`);
+    total.failed += 1;
+  }
+}
+
+/** What one vitest project counted. A run that ends badly though no test failed counts as one failure. */
+async function runProject(name) {
+  if (!hasTests(join(project, 'test', name))) {
+    process.stdout.write('no tests\n');
+    return {};
+  }
+  const report = join(reports, `${name}.json`);
+  const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`];
+  const code = await execute(join(project, 'node_modules/.bin/vitest'), ['run', '--project', name, ...reporters]);
+  const counted = existsSync(report) ? count(JSON.parse(readFileSync(report, 'utf8'))) : { failed: 0 };
+  return code !== 0 && counted.failed === 0 ? { ...counted, failed: 1 } : counted;
+}
+
+function hasTests(folder) {
+  return existsSync(folder) && readdirSync(folder, { recursive: true }).some((path) => path.endsWith('.test.ts'));
+}
+
+/** A file that could not be loaded has failed without a failed test. */
+function count(report) {
+  const broken = report.testResults.filter(
+    ({ status, assertionResults }) =>
+      status === 'failed' && !assertionResults.some((assertion) => assertion.status === 'failed'),
+  );
+  return {
+    passed: report.numPassedTests,
+    failed: report.numFailedTests + broken.length,
+    skipped: report.numPendingTests + report.numTodoTests,
+  };
+}
+
+/** The exit code of a program that has a process group of its own, so that a signal ends everything it started. */
+function execute(program, args) {
+  return new Promise((resolve) => {
+    running = spawn(program, args, { cwd: project, stdio: ['ignore', 'inherit', 'inherit'], detached: true });
+    running.on('error', () => resolve(127));
+    running.on('close', (code) => {
+      running = undefined;
+      resolve(code ?? 1);
+    });
+  });
+}
+
+function interrupt(signal) {
+  if (interrupts.length === 0) setTimeout(() => killGroup('SIGKILL'), GRACE_MS).unref();
+  interrupts.push(signal);
+  killGroup('SIGTERM');
+}
+
+function killGroup(signal) {
+  try {
+    if (running?.pid !== undefined) process.kill(-running.pid, signal);
+  } catch (error) {
+    if (error.code !== 'ESRCH') throw error;
+  }
+}

@@ -1,0 +1,79 @@
+import { existsSync, statSync } from 'node:fs';
+import { basename, dirname, resolve } from 'node:path';
+import type { BlockIo } from '../base/block-io.ts';
+import { RbdsrError } from '../base/error.ts';
+import { printable } from '../ceph/image-spec.ts';
+import { dmName, splitDmName } from '../lvm/dm-name.ts';
+import { openBlockIo } from '../system/block-device.ts';
+import { openChain, type VhdChain } from '../vhd/chain.ts';
+import { FOOTER_BYTES } from '../vhd/footer.ts';
+import type { ParentReference } from '../vhd/open-parents.ts';
+
+/**
+ * A disk and all its parents, for reading. The nth of `parents` is where the nth ancestor is; for the others the names in the child count,
+ * relative to the child's folder. 'device-missing' | 'vhd-corrupt' | 'invalid-argument' before anything is read of the content.
+ */
+export async function openDisk(path: string, parents: readonly string[] = []): Promise<VhdChain> {
+  const given = parents.values();
+  const leaf = await openImageFile(path);
+  try {
+    await refuseStranger(leaf);
+    return await openChain(leaf, 'read', async (reference) => {
+      const next = given.next();
+      const io = await openImageFile(next.done === true ? findParent(reference) : next.value);
+      return reference.uuid === undefined ? { raw: io } : io;
+    });
+  } catch (error) {
+    await leaf.close();
+    throw error;
+  }
+}
+
+/** Says so in one sentence where there is no trace of a VHD; what is wrong with a damaged one is for its decoder to say. */
+async function refuseStranger(io: BlockIo): Promise<void> {
+  const places = [io.size - FOOTER_BYTES, io.size - FOOTER_BYTES + 1, 0].filter((at) => at >= 0 && at + 8 <= io.size);
+  const starts = await Promise.all(places.map(async (at) => (await io.read(at, 8)).toString('latin1')));
+  if (starts.includes('conectix')) return;
+  throw new RbdsrError('vhd-corrupt', {
+    what: `${printable(io.name)} is not a VHD`,
+    expected: 'a footer, which starts with "conectix", at its end or at byte 0',
+    found: io.size === 0 ? 'an empty file' : `${io.size} bytes without one`,
+  });
+}
+
+/** A regular file or a block device. */
+export async function openImageFile(path: string): Promise<BlockIo> {
+  const stats = statSync(path, { throwIfNoEntry: false });
+  if (stats !== undefined && !stats.isFile() && !stats.isBlockDevice()) {
+    throw new RbdsrError('invalid-argument', {
+      what: `${printable(path)} cannot hold a virtual disk`,
+      expected: 'a file or a block device',
+      found: stats.isDirectory() ? 'a directory' : 'something else',
+    });
+  }
+  return openBlockIo(path, 'read');
+}
+
+function findParent(reference: ParentReference): string {
+  const candidates = parentCandidates(reference);
+  const found = candidates.find((path) => existsSync(path));
+  if (found !== undefined) return found;
+  const names = candidates.map((path) => printable(path)).join(', ');
+  throw new RbdsrError('device-missing', {
+    what: `a parent of ${printable(reference.child)} is not there`,
+    expected: names === '' ? 'a name of the parent, and it names none' : `one of ${names}`,
+    todo: 'Activate its logical volume ("lvchange -ay"), or say where it is: --parent PATH.',
+  });
+}
+
+/** Where the parent of a child may be. An LV's child names it by its device-mapper name, whatever folder the child was opened in. */
+function parentCandidates({ child, paths, lvName }: ParentReference): string[] {
+  const folder = dirname(child);
+  const vg = splitDmName(basename(child))?.vg;
+  const names = paths.flatMap((path) => {
+    const lv = splitDmName(basename(path))?.lv;
+    return lv === undefined ? [path] : [path, lv];
+  });
+  if (lvName !== undefined) names.push(lvName, ...(vg === undefined ? [] : [dmName(vg, lvName)]));
+  return [...new Set(names.map((name) => resolve(folder, name)))];
+}

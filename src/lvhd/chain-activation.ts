@@ -1,0 +1,79 @@
+import type { Lvm } from '../lvm/lvm.ts';
+import { faultPoint } from '../system/fault-point.ts';
+import type { VdiNode } from './lv-table.ts';
+import type { RefCounts } from './refcount.ts';
+
+export interface ActivationWorld {
+  readonly lvm: Pick<Lvm, 'activate' | 'deactivate'>;
+  readonly counts: RefCounts;
+}
+
+/**
+ * Makes every volume of a chain (leaf first) active on this host: all or none. The ancestors are counted before the leaf, whose count is
+ * set last: what a crash leaves is an ancestor that stays active too long, never one that goes away under a running disk. A leaf that is
+ * counted already only has what is inactive activated again.
+ */
+export async function activateChain(world: ActivationWorld, chain: readonly VdiNode[]): Promise<void> {
+  const [leaf, ...ancestors] = chain;
+  if (leaf === undefined) return;
+  if (world.counts.read(leaf.uuid).binary === 1) {
+    for (const node of chain) if (!node.active) await world.lvm.activate(node.lvName);
+    return;
+  }
+  const done: VdiNode[] = [];
+  try {
+    for (const node of [...ancestors.toReversed(), leaf]) {
+      await activateOne(world, node, node === leaf ? 'binary' : 'normal');
+      done.push(node);
+      faultPoint('chain-activation.after-one');
+    }
+  } catch (error) {
+    // Clean-up must not hide what went wrong.
+    for (const node of done.toReversed()) await deactivateOne(world, node, 'normal').catch(() => {});
+    throw error;
+  }
+}
+
+/** The reverse, the leaf first. Where the leaf is not counted, its ancestors have been released, or never were taken. */
+export async function deactivateChain(world: ActivationWorld, chain: readonly VdiNode[]): Promise<void> {
+  const [leaf, ...ancestors] = chain;
+  if (leaf === undefined) return;
+  const counted = world.counts.read(leaf.uuid).binary === 1;
+  if (!counted && !leaf.active) return;
+  await deactivateOne(world, leaf, 'binary');
+  faultPoint('chain-activation.after-leaf-released');
+  if (!counted) return;
+  for (const node of ancestors) await deactivateOne(world, node, 'normal');
+}
+
+async function activateOne({ lvm, counts }: ActivationWorld, node: VdiNode, kind: 'normal' | 'binary'): Promise<void> {
+  await counts.locked(node.uuid, async () => {
+    const before = counts.read(node.uuid);
+    const sum = counts.get(node.uuid, kind);
+    if (sum !== 1 && node.active) return;
+    try {
+      await lvm.activate(node.lvName);
+    } catch (error) {
+      counts.write(node.uuid, before);
+      throw error;
+    }
+  });
+}
+
+/** Where LVM does not let the volume go, its count stays: it is still in use. */
+async function deactivateOne(
+  { lvm, counts }: ActivationWorld,
+  node: VdiNode,
+  kind: 'normal' | 'binary',
+): Promise<void> {
+  await counts.locked(node.uuid, async () => {
+    const before = counts.read(node.uuid);
+    if (counts.put(node.uuid, kind) > 0) return;
+    try {
+      await lvm.deactivate(node.lvName);
+    } catch (error) {
+      counts.write(node.uuid, before);
+      throw error;
+    }
+  });
+}

@@ -1,0 +1,29 @@
+import type { BlockIo } from '../base/block-io.ts';
+import { RbdsrError } from '../base/error.ts';
+import { extentIo } from '../lvm/extents.ts';
+import type { Lvm } from '../lvm/lvm.ts';
+import type { LvReport } from '../lvm/report.ts';
+import type { OpenLv } from './journals.ts';
+
+export type OpenPv = (mode: 'read' | 'write') => Promise<BlockIo>;
+
+/** Opens volumes through their extents, as LVM describes them at that moment: nothing is activated, and a crash leaves nothing active. */
+export function openByExtents(lvm: Lvm, openPv: OpenPv): OpenLv {
+  return async (name, mode) => {
+    const lv = (await lvm.report())?.lvs.find((entry) => entry.name === name);
+    if (lv === undefined)
+      throw new RbdsrError('lvm-missing', { what: `there is no logical volume ${name} in ${lvm.vg}` });
+    return openLvExtents(openPv, lv, mode);
+  };
+}
+
+/** One volume whose report is known; closing it closes the physical volume's device. */
+export async function openLvExtents(openPv: OpenPv, lv: LvReport, mode: 'read' | 'write'): Promise<BlockIo> {
+  const pv = await openPv(mode);
+  try {
+    return { ...extentIo(pv, lv), close: () => pv.close() };
+  } catch (error) {
+    await pv.close();
+    throw error;
+  }
+}

@@ -1,0 +1,43 @@
+import { RbdsrError } from '../base/error.ts';
+import type { Lvm } from '../lvm/lvm.ts';
+import type { VgReport } from '../lvm/report.ts';
+import { VhdImage } from '../vhd/image.ts';
+import { openLvExtents, type OpenPv } from './extent-open.ts';
+import type { VdiNode } from './lv-table.ts';
+import { HIDDEN_TAG } from './names.ts';
+import type { VdiTree } from './tree.ts';
+
+/** 'vdi-delete' for a disk others are built on, 'vdi-in-use' for one that is open here. Pure. */
+export function checkDeletable(node: VdiNode, tree: VdiTree): void {
+  const children = tree.children(node.uuid);
+  if (children.length > 0) {
+    throw new RbdsrError('vdi-delete', {
+      what: `VDI ${node.uuid} is the base of other disks`,
+      found: children.map(({ uuid }) => uuid).join(', '),
+      todo: 'Delete those first.',
+    });
+  }
+  if (node.open) throw new RbdsrError('vdi-in-use', { what: `VDI ${node.uuid} is open on this host` });
+}
+
+/** From now on no scan shows the disk, whatever happens to the command: in the footers of a VHD, as a tag of a raw volume. */
+export async function hideVdi(
+  world: { readonly lvm: Lvm; readonly openPv: OpenPv },
+  report: VgReport,
+  node: VdiNode,
+): Promise<void> {
+  if (node.hidden) return;
+  if (node.kind === 'aio') {
+    await world.lvm.addTag(node.lvName, HIDDEN_TAG);
+    return;
+  }
+  const lv = report.lvs.find(({ name }) => name === node.lvName);
+  if (lv === undefined) throw new RbdsrError('vdi-missing', { what: `there is no logical volume ${node.lvName}` });
+  const io = await openLvExtents(world.openPv, lv, 'write');
+  try {
+    const image = await VhdImage.open(io, 'write');
+    await image.setHidden(true);
+  } finally {
+    await io.close();
+  }
+}

@@ -1,0 +1,98 @@
+import { existsSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { RbdsrError } from '../base/error.ts';
+import { addMapKey, removeMapKey, setMapKey } from '../xapi/map-keys.ts';
+import { allHosts } from '../xapi/host.ts';
+import { vdiSmConfig } from '../xapi/vdi.ts';
+import type { StringMap } from '../xapi/values.ts';
+import type { SmCall } from './handler.ts';
+import { hostRefOf, vdiOf, vdiRefOf } from './vdi-request.ts';
+
+const PREFIX = 'host_';
+const MAP = 'VDI.sm_config';
+const RETRY_MS = 1000;
+
+/** The hosts that have the VDI active: their references. */
+export function activeHosts(smConfig: StringMap): readonly string[] {
+  return Object.keys(smConfig)
+    .filter((key) => key.startsWith(PREFIX))
+    .map((key) => key.slice(PREFIX.length));
+}
+
+/** Hosts whose claim does not go together with ours: one writer excludes all others. Pure. */
+export function conflictingHosts(smConfig: StringMap, host: string, writable: boolean): readonly string[] {
+  return activeHosts(smConfig).filter(
+    (other) => other !== host && (smConfig[PREFIX + other] === 'RW' || (writable && smConfig[PREFIX + other] === 'RO')),
+  );
+}
+
+/** Why the VDI may not be activated for the moment; undefined where nothing holds it back. Pure. */
+export function heldBackBy(smConfig: StringMap, activatingKey: boolean): string | undefined {
+  const keys = activatingKey ? ['paused', 'relinking'] : ['paused'];
+  return keys.find((key) => Object.hasOwn(smConfig, key));
+}
+
+/**
+ * Tags the VDI as active on this host, so that a snapshot or a coalesce on the master knows whom to tell (sm `blktap2.VDI._add_tag`).
+ * Single keys only: every host of the pool writes to this map. False: held back, to be tried again without the VDI's lock. True when the
+ * tag is there; `isNew` of the result tells whether it is ours to take away after a failure. 'vdi-unavailable' for another host's claim.
+ */
+export async function tryClaim(call: SmCall, writable: boolean): Promise<{ readonly isNew: boolean } | undefined> {
+  const xapi = await call.xapi();
+  const ref = vdiRefOf(call);
+  const host = hostRefOf(call);
+  const key = PREFIX + host;
+  const value = writable ? 'RW' : 'RO';
+  const { activatingKey } = call.profile;
+  const before = await vdiSmConfig(xapi, ref);
+  await refuseConflicts(call, before, writable);
+  if (heldBackBy(before, activatingKey) !== undefined) return undefined;
+  // Our own key beside it is left by a call of ours that died: nobody else activates under this host's lock of the VDI.
+  const own = Object.hasOwn(before, key);
+  if (activatingKey && !(await addMapKey(xapi, MAP, ref, 'activating', 'True')) && !own) return undefined;
+  if (own && before[key] !== value) await setMapKey(xapi, MAP, ref, key, value);
+  if (!own) await addMapKey(xapi, MAP, ref, key, value);
+  const after = await vdiSmConfig(xapi, ref);
+  if (heldBackBy(after, activatingKey) === undefined && conflictingHosts(after, host, writable).length === 0) {
+    return { isNew: !own };
+  }
+  if (!own) await releaseClaim(call);
+  await finishClaim(call);
+  return undefined;
+}
+
+/** `activating` goes when the disk can be used, or when it is not going to be. */
+export async function finishClaim(call: SmCall): Promise<void> {
+  if (call.profile.activatingKey) await removeMapKey(await call.xapi(), MAP, vdiRefOf(call), 'activating');
+}
+
+export async function releaseClaim(call: SmCall): Promise<void> {
+  await removeMapKey(await call.xapi(), MAP, vdiRefOf(call), PREFIX + hostRefOf(call));
+}
+
+/** Before the next attempt; 'deadline' where there is no time for one. */
+export async function waitForRelease(call: SmCall, why: string): Promise<void> {
+  call.waiting(why);
+  if (call.deadline.leftMs <= RETRY_MS) throw call.deadline.exceeded(why, performance.now());
+  await sleep(RETRY_MS);
+}
+
+async function refuseConflicts(call: SmCall, smConfig: StringMap, writable: boolean): Promise<void> {
+  const conflicts = conflictingHosts(smConfig, hostRefOf(call), writable);
+  if (conflicts.length === 0) return;
+  if (existsSync(`${call.profile.paths.root}/etc/xensource/allow_multiple_vdi_attach`)) return;
+  const xapi = await call.xapi();
+  const known = new Map((await allHosts(xapi)).map(({ ref, nameLabel }) => [ref, nameLabel]));
+  for (const gone of conflicts.filter((host) => !known.has(host))) {
+    await removeMapKey(xapi, MAP, vdiRefOf(call), PREFIX + gone);
+  }
+  const [host] = conflicts.filter((other) => known.has(other));
+  if (host === undefined) return;
+  throw new RbdsrError('vdi-unavailable', {
+    what: `VDI ${vdiOf(call)} not detached cleanly`,
+    expected: 'no other host that has it active',
+    found: `${known.get(host) ?? ''} (${host}) has it ${smConfig[PREFIX + host] ?? ''}`,
+    todo: 'Shut down what uses it there. If that host is down for good, fence it and unplug its PBD; attaching the SR there again clears the mark.',
+    facts: { host },
+  });
+}

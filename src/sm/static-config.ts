@@ -1,0 +1,33 @@
+import type { SrUuid, VdiUuid } from '../base/ids.ts';
+import type { ClusterAccess } from '../ceph/access.ts';
+import { encodeCall } from '../xmlrpc/encode.ts';
+import type { StringRecord } from './request.ts';
+
+/** device_config keys that say what the key of the cluster is; none of them may lie in a readable file. */
+const KEY_SOURCES: readonly string[] = ['password', 'password_secret', 'keyring'];
+
+/**
+ * The document `static-vdis` keeps and hands back at boot, with xapi down: a call of vdi_attach_from_config. It names the keyring file of
+ * this host instead of holding a key. Pure.
+ */
+export function staticConfig(disk: {
+  readonly sr: SrUuid;
+  readonly vdi: VdiUuid;
+  readonly deviceConfig: StringRecord;
+  readonly keyring: string;
+}): string {
+  const kept = Object.entries(disk.deviceConfig).filter(([key]) => !KEY_SOURCES.includes(key));
+  return encodeCall('vdi_attach_from_config', [
+    {
+      device_config: { ...Object.fromEntries(kept), keyring: disk.keyring },
+      sr_uuid: disk.sr,
+      vdi_uuid: disk.vdi,
+      command: 'vdi_attach_from_config',
+    },
+  ]);
+}
+
+/** A Ceph keyring with one key: for a file only root reads. */
+export function keyringText({ user, key }: Pick<ClusterAccess, 'user' | 'key'>): string {
+  return `[client.${user}]\n\tkey = ${key.reveal()}\n`;
+}
