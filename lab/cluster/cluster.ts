@@ -91,7 +91,11 @@ export class Cluster {
   }
 
   async imageInfo(spec: string): Promise<{ size: number; features: string[]; id: string }> {
-    return JSON.parse(await this.tool('rbd', 'info', '--format', 'json', spec)) as { size: number; features: string[]; id: string };
+    return JSON.parse(await this.tool('rbd', 'info', '--format', 'json', spec)) as {
+      size: number;
+      features: string[];
+      id: string;
+    };
   }
 
   /** The OSDs stop answering without closing a connection, like a dead network. */

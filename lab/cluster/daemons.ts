@@ -25,7 +25,9 @@ export class Daemons {
     const monitors = layout.monitors.flatMap((place) => ['--addv', place.id, monitorAddresses(place)]);
     await check(['monmaptool', '--create', '--clobber', '--fsid', layout.fsid, ...monitors, map]);
     await Promise.all(
-      layout.monitors.map(({ id }) => this.#inside('ceph-mon', '-i', id, '--mkfs', '--monmap', map, '--keyring', keyringPath(layout))),
+      layout.monitors.map(({ id }) =>
+        this.#inside('ceph-mon', '-i', id, '--mkfs', '--monmap', map, '--keyring', keyringPath(layout)),
+      ),
     );
   }
 
@@ -49,12 +51,28 @@ export class Daemons {
       ['mon.', 'mon', 'allow *'],
       ['client.admin', 'mon', 'allow *', 'mgr', 'allow *', 'osd', 'allow *'],
       ['mgr.x', 'mon', 'allow profile mgr', 'osd', 'allow *'],
-      ...Array.from({ length: osds }, (_, id) => [`osd.${id}`, 'mon', 'allow profile osd', 'mgr', 'allow profile osd', 'osd', 'allow *']),
+      ...Array.from({ length: osds }, (_, id) => [
+        `osd.${id}`,
+        'mon',
+        'allow profile osd',
+        'mgr',
+        'allow profile osd',
+        'osd',
+        'allow *',
+      ]),
     ];
     const path = keyringPath(this.#layout);
     for (const [index, [name = '', ...caps]] of everyone.entries()) {
       const pairs = caps.flatMap((cap, at) => (at % 2 === 0 ? ['--cap', cap, caps[at + 1] ?? ''] : []));
-      await check(['ceph-authtool', ...(index === 0 ? ['--create-keyring'] : []), path, '--gen-key', '-n', name, ...pairs]);
+      await check([
+        'ceph-authtool',
+        ...(index === 0 ? ['--create-keyring'] : []),
+        path,
+        '--gen-key',
+        '-n',
+        name,
+        ...pairs,
+      ]);
     }
   }
 

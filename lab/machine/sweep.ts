@@ -49,7 +49,9 @@ async function removeNetns(name: string): Promise<void> {
 }
 
 function killMarked(id: string): void {
-  for (const pid of readdirSync('/proc').map(Number).filter((pid) => pid > 1 && pid !== process.pid)) {
+  for (const pid of readdirSync('/proc')
+    .map(Number)
+    .filter((pid) => pid > 1 && pid !== process.pid)) {
     try {
       const environment = readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0');
       if (environment.includes(`${RUN_MARK}=${id}`)) killNow(pid);

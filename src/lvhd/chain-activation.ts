@@ -21,15 +21,16 @@ export async function activateChain(world: ActivationWorld, chain: readonly VdiN
     return;
   }
   const done: VdiNode[] = [];
+  const kind = (node: VdiNode): 'normal' | 'binary' => (node === leaf ? 'binary' : 'normal');
   try {
     for (const node of [...ancestors.toReversed(), leaf]) {
-      await activateOne(world, node, node === leaf ? 'binary' : 'normal');
+      await activateOne(world, node, kind(node));
       done.push(node);
       faultPoint('chain-activation.after-one');
     }
   } catch (error) {
     // Clean-up must not hide what went wrong.
-    for (const node of done.toReversed()) await deactivateOne(world, node, 'normal').catch(() => {});
+    for (const node of done.toReversed()) await deactivateOne(world, node, kind(node)).catch(() => {});
     throw error;
   }
 }

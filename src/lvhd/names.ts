@@ -43,6 +43,18 @@ export function resizeJournalName(vdi: VdiUuid): string {
   return `jvhd_${vdi}`;
 }
 
+const UNFINISHED = 'new_';
+
+/** A VDI that is being made: neither we nor the stock driver take it for one. */
+export function unfinishedLvName(vdi: VdiUuid): string {
+  return `${UNFINISHED}${vdi}`;
+}
+
+/** What a creation that was cut short has left. */
+export function isUnfinished(lv: string): boolean {
+  return lv.startsWith(UNFINISHED) && isUuid(lv.slice(UNFINISHED.length));
+}
+
 export interface VdiLv {
   readonly kind: VdiKind;
   readonly uuid: VdiUuid;

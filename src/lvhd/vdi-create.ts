@@ -7,7 +7,7 @@ import type { Lvm } from '../lvm/lvm.ts';
 import type { LvReport, VgReport } from '../lvm/report.ts';
 import { faultPoint } from '../system/fault-point.ts';
 import { createVhd } from '../vhd/create.ts';
-import { lvName, type VdiKind, vdiOfLv } from './names.ts';
+import { isUnfinished, lvName, unfinishedLvName, type VdiKind, vdiOfLv } from './names.ts';
 import { acceptedVirtualSize, EMPTY_VHD_LV_SIZE, fullVhdLvSize, lvSize, PREALLOCATED_VIRTUAL_SIZE } from './sizes.ts';
 
 /** What a new disk will be. Sizes are bytes. */
@@ -52,12 +52,9 @@ export function checkPlan(plan: VdiPlan, report: VgReport): void {
   });
 }
 
-/** Volumes under this name are no disks yet: a scan, ours or stock's, does not look at them. */
-const UNFINISHED_PREFIX = 'rbdsr-new-';
-
 /** Left by a vdi_create that a crash cut short; nothing names them, so the next one removes them. */
 export function unfinishedVolumes(report: VgReport): readonly LvReport[] {
-  return report.lvs.filter(({ name }) => name.startsWith(UNFINISHED_PREFIX));
+  return report.lvs.filter(({ name }) => isUnfinished(name));
 }
 
 export interface CreateWorld {
@@ -71,7 +68,7 @@ export interface CreateWorld {
  *
  * | step | a cut after it leaves |
  * |---|---|
- * | `vdi-create.after-lv`: lvcreate `rbdsr-new-<vdi>` (a raw disk: `LV-<vdi>`, and no more steps) | a volume no scan looks at; the next vdi_create removes it |
+ * | `vdi-create.after-lv`: lvcreate `new_<vdi>` (a raw disk: `LV-<vdi>`, and no more steps) | a volume no scan looks at; the next vdi_create removes it |
  * | `vdi-create.after-vhd`: the VHD, written through the extents | the same |
  * | `vdi-create.after-volume`: lvrename to `VHD-<vdi>` | a whole, empty disk without records: the next sr_scan introduces it |
  *
@@ -79,7 +76,7 @@ export interface CreateWorld {
  */
 export async function createVolume(world: CreateWorld, plan: VdiPlan): Promise<void> {
   const { lvm } = world;
-  const first = plan.kind === 'aio' ? plan.lvName : `${UNFINISHED_PREFIX}${plan.uuid}`;
+  const first = plan.kind === 'aio' ? plan.lvName : unfinishedLvName(plan.uuid);
   await lvm.createLv(first, plan.lvSizeBytes);
   try {
     faultPoint('vdi-create.after-lv');

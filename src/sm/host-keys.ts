@@ -34,8 +34,8 @@ export function heldBackBy(smConfig: StringMap, activatingKey: boolean): string 
 
 /**
  * Tags the VDI as active on this host, so that a snapshot or a coalesce on the master knows whom to tell (sm `blktap2.VDI._add_tag`).
- * Single keys only: every host of the pool writes to this map. False: held back, to be tried again without the VDI's lock. True when the
- * tag is there; `isNew` of the result tells whether it is ours to take away after a failure. 'vdi-unavailable' for another host's claim.
+ * Single keys only: every host of the pool writes to this map. Undefined: held back, to be tried again without the VDI's
+ * lock. `isNew` tells whether the tag is ours to take away after a failure. 'vdi-unavailable' for another host's claim.
  */
 export async function tryClaim(call: SmCall, writable: boolean): Promise<{ readonly isNew: boolean } | undefined> {
   const xapi = await call.xapi();
@@ -71,9 +71,9 @@ export async function releaseClaim(call: SmCall): Promise<void> {
 }
 
 /** Before the next attempt; 'deadline' where there is no time for one. */
-export async function waitForRelease(call: SmCall, why: string): Promise<void> {
+export async function waitForRelease(call: SmCall, why: string, startedAt: number): Promise<void> {
   call.waiting(why);
-  if (call.deadline.leftMs <= RETRY_MS) throw call.deadline.exceeded(why, performance.now());
+  if (call.deadline.leftMs <= RETRY_MS) throw call.deadline.exceeded(why, startedAt);
   await sleep(RETRY_MS);
 }
 
@@ -86,7 +86,7 @@ async function refuseConflicts(call: SmCall, smConfig: StringMap, writable: bool
   for (const gone of conflicts.filter((host) => !known.has(host))) {
     await removeMapKey(xapi, MAP, vdiRefOf(call), PREFIX + gone);
   }
-  const [host] = conflicts.filter((other) => known.has(other));
+  const host = conflicts.find((other) => known.has(other));
   if (host === undefined) return;
   throw new RbdsrError('vdi-unavailable', {
     what: `VDI ${vdiOf(call)} not detached cleanly`,

@@ -22,6 +22,11 @@ import type { SmCall } from './handler.ts';
 /** How long stock tries for the SR's lock while it holds a VDI's: the other order would wait for us (sm `lvhdutil.attachThin`). */
 const SR_LOCK_MS = 20_000;
 
+/** Whether something of the disk may be active on this host after a failure: then no other host may be told that it is free. */
+export interface TargetState {
+  held: boolean;
+}
+
 /**
  * Makes the disk usable on this host: its volumes, then its data path. After a failure what this call did is undone, the last step first.
  * The caller holds the VDI's lock. 'vdi-unavailable' | 'vdi-provision' and what LVM and the data path throw. Answers the disk's node.
@@ -31,6 +36,7 @@ export async function attachTarget(
   sr: AttachedSr,
   vdi: VdiUuid,
   options: { readonly writable: boolean; readonly grow: boolean },
+  state: TargetState = { held: false },
 ): Promise<VdiNode> {
   call.waiting(`LVM to read ${sr.vg}`);
   const { report, tree } = await readNodes(sr);
@@ -40,8 +46,11 @@ export async function attachTarget(
   if (leaf === undefined) throw new RbdsrError('vdi-missing', { what: `there is no VDI ${vdi} in SR ${sr.uuid}` });
   if (options.writable) await provideRoom(call, sr, leaf, options.grow);
   const world = activationWorld(call, sr);
+  const wasActive = world.counts.read(vdi).binary === 1;
+  state.held = wasActive;
   call.waiting(`LVM to activate ${leaf.lvName}`);
   await activateChain(world, chain);
+  state.held = true;
   faultPoint('vdi-activate.after-chain');
   call.waiting(`the data path of VDI ${vdi}`);
   const disk: Disk = {
@@ -53,15 +62,27 @@ export async function attachTarget(
     parents: ancestors.map(({ kind, lvName }) => ({ kind, path: lvPath(sr.vg, lvName) })),
     memoryPool: { name: sr.uuid },
   };
+  const dataPath = dataPathOf(call);
   try {
-    await dataPathOf(call).activate(disk, call.deadline);
+    await dataPath.activate(disk, call.deadline);
   } catch (error) {
-    // Clean-up must not hide what went wrong; a volume that something still holds stays, and is counted.
-    await deactivateChain(world, chain.map(asActive)).catch((failure: unknown) => call.log.warn(messageOf(failure)));
+    // What an earlier call activated may be in use.
+    if (!wasActive) await undoTarget();
     throw error;
   }
   faultPoint('vdi-activate.after-data-path');
   return leaf;
+
+  /** Never hides what went wrong; a volume that something still holds stays, and is counted. */
+  async function undoTarget(): Promise<void> {
+    try {
+      await dataPath.deactivate({ sr: disk.sr, vdi }, call.deadline);
+      await deactivateChain(world, chain.map(asActive));
+      state.held = false;
+    } catch (failure) {
+      call.log.warn(`VDI ${vdi} could not be put back: ${messageOf(failure)}`);
+    }
+  }
 }
 
 /** The reverse; where nothing is active, nothing happens. Answers the chain, leaf first; empty where the VDI is gone. */
@@ -130,10 +151,10 @@ async function provideRoom(call: SmCall, sr: AttachedSr, leaf: VdiNode, grow: bo
       await lock.release();
     }
   } catch (error) {
-    const full44 = hasCode(error, 'sr-full') ? error.detail : undefined;
+    const room = hasCode(error, 'sr-full') ? error.detail.todo : undefined;
     throw new RbdsrError('vdi-provision', {
       what: `the volume of VDI ${leaf.uuid} cannot be grown for writing: ${messageOf(error)}`,
-      ...(full44?.todo === undefined ? {} : { todo: full44.todo }),
+      ...(room === undefined ? {} : { todo: room }),
       cause: error,
     });
   }

@@ -12,9 +12,9 @@ import { vdiOf, writableArgument } from '../vdi-request.ts';
  * mark last. A crash leaves what activating or deactivating again finishes.
  */
 export const handler: Handler = async (call) => {
-  while (!(await attempt(call))) {
-    await waitForRelease(call, `VDI ${vdiOf(call)} to be released (paused, relinking or activating in its sm_config)`);
-  }
+  const started = performance.now();
+  const why = `VDI ${vdiOf(call)} to be released (paused, relinking or activating in its sm_config)`;
+  while (!(await attempt(call))) await waitForRelease(call, why, started);
   return unitReply;
 };
 
@@ -29,10 +29,11 @@ async function attempt(call: SmCall): Promise<boolean> {
     const claim = await tryClaim(call, writable);
     if (claim === undefined) return false;
     faultPoint('vdi-activate.after-claim');
+    const state = { held: false };
     try {
-      await attachTarget(call, sr, vdi, { writable, grow: true });
+      await attachTarget(call, sr, vdi, { writable, grow: true }, state);
     } catch (error) {
-      await undo(call, claim.isNew);
+      await undo(call, claim.isNew && !state.held);
       throw error;
     }
     await finishClaim(call);
@@ -43,10 +44,10 @@ async function attempt(call: SmCall): Promise<boolean> {
 }
 
 /** Never hides what went wrong. */
-async function undo(call: SmCall, isNew: boolean): Promise<void> {
+async function undo(call: SmCall, release: boolean): Promise<void> {
   try {
     await finishClaim(call);
-    if (isNew) await releaseClaim(call);
+    if (release) await releaseClaim(call);
   } catch (error) {
     call.log.warn(`VDI ${vdiOf(call)}: its mark in xapi is left: ${messageOf(error)}`);
   }

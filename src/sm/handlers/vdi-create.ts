@@ -3,19 +3,14 @@ import { RbdsrError } from '../../base/error.ts';
 import { type VdiUuid, vdiUuid } from '../../base/ids.ts';
 import { checkPlan, createVolume, planVdi, unfinishedVolumes, type VdiPlan } from '../../lvhd/vdi-create.ts';
 import type { VdiKind } from '../../lvhd/names.ts';
+import type { VgReport } from '../../lvm/report.ts';
 import { faultPoint } from '../../system/fault-point.ts';
 import { introduceVdi } from '../../xapi/vdi.ts';
-import {
-  type AttachedSr,
-  openAttachedSr,
-  recoverIfMaster,
-  reportOf,
-  updateSrTotals,
-  withMetadata,
-} from '../attached-sr.ts';
+import { type AttachedSr, openAttachedSr, reportOf, updateSrTotals, withMetadata } from '../attached-sr.ts';
 import type { Handler, SmCall } from '../handler.ts';
 import { checkXmlText } from '../illegal-xml.ts';
 import { orRebuild } from '../metadata-refusal.ts';
+import { recoveredReport } from '../recovered-sr.ts';
 import { vdiReply } from '../reply.ts';
 import type { StringRecord } from '../request.ts';
 import { sizeArgument, srRefOf } from '../vdi-request.ts';
@@ -41,27 +36,25 @@ export const handler: Handler = async (call) => {
     sizeBytes: sizeArgument(call, 0),
     allocation: sr.allocation,
   });
-  call.waiting(`LVM to read ${sr.vg}`);
-  await recoverIfMaster(call, sr);
-  const report = await reportOf(sr);
-  for (const { name } of unfinishedVolumes(report)) await sr.lvm.removeLv(name);
+  const report = await cleanReport(call, sr);
   checkPlan(plan, report);
   await orRebuild(sr.uuid, () => withMetadata(sr, (mgt) => mgt.checkSpace(), report));
   call.waiting(`LVM to make ${plan.lvName} of ${plan.lvSizeBytes} bytes`);
   await createVolume(sr, plan);
   try {
-    await record(call, sr, plan);
+    await record(call, sr, plan, report);
   } catch (error) {
     // Clean-up must not hide what went wrong.
-    await withMetadata(sr, (mgt) => mgt.delete(plan.uuid)).catch(() => {});
+    await withMetadata(sr, (mgt) => mgt.delete(plan.uuid), report).catch(() => {});
     await sr.lvm.removeLv(plan.lvName).catch(() => {});
     throw error;
   }
-  await updateSrTotals(call, await reportOf(sr), { delta: plan.virtualSizeBytes });
+  const freeBytes = report.freeBytes - plan.lvSizeBytes;
+  await updateSrTotals(call, { ...report, freeBytes }, { delta: plan.virtualSizeBytes });
   return vdiReply(plan.uuid);
 };
 
-async function record(call: SmCall, sr: AttachedSr, plan: VdiPlan): Promise<void> {
+async function record(call: SmCall, sr: AttachedSr, plan: VdiPlan, report: VgReport): Promise<void> {
   const { args, vdiType = 'user', vdiSmConfig = {} } = call.request;
   const [
     ,
@@ -75,23 +68,20 @@ async function record(call: SmCall, sr: AttachedSr, plan: VdiPlan): Promise<void
   ] = args;
   const readOnly = ro === 'true';
   const isASnapshot = snapshot === 'true';
-  await orRebuild(sr.uuid, () =>
-    withMetadata(sr, (mgt) =>
-      mgt.add({
-        uuid: plan.uuid,
-        nameLabel,
-        nameDescription,
-        isASnapshot: false,
-        snapshotOf: '',
-        snapshotTime: '',
-        type: vdiType,
-        vdiType: plan.kind,
-        readOnly,
-        managed: true,
-        metadataOfPool: '',
-      }),
-    ),
-  );
+  const metadata = {
+    uuid: plan.uuid,
+    nameLabel,
+    nameDescription,
+    isASnapshot: false,
+    snapshotOf: '',
+    snapshotTime: '',
+    type: vdiType,
+    vdiType: plan.kind,
+    readOnly,
+    managed: true,
+    metadataOfPool: '',
+  };
+  await orRebuild(sr.uuid, () => withMetadata(sr, (mgt) => mgt.add(metadata), report));
   faultPoint('vdi-create.after-metadata');
   call.waiting('xapi to record the disk');
   await introduceVdi(await call.xapi(), call.profile.dbIntroduceArity, {
@@ -110,6 +100,15 @@ async function record(call: SmCall, sr: AttachedSr, plan: VdiPlan): Promise<void
     snapshotOf,
   });
   faultPoint('vdi-create.after-introduce');
+}
+
+/** The volume group without interrupted operations and without the volumes of creations that were cut short. */
+async function cleanReport(call: SmCall, sr: AttachedSr): Promise<VgReport> {
+  const report = await recoveredReport(call, sr);
+  const unfinished = unfinishedVolumes(report);
+  if (unfinished.length === 0) return report;
+  for (const { name } of unfinished) await sr.lvm.removeLv(name);
+  return reportOf(sr);
 }
 
 /** The newest xapi chooses the uuid of some disks itself. */

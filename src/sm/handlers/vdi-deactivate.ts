@@ -8,7 +8,8 @@ import { hostRefOf, vdiOf, vdiRefOf } from '../vdi-request.ts';
 
 /** The data path, the volumes, the mark in xapi: until the last one is gone, no other host may write. Inactive already: nothing to do. */
 export const handler: Handler = async (call) => {
-  while (!(await attempt(call))) await waitForRelease(call, `VDI ${vdiOf(call)} to be unpaused`);
+  const started = performance.now();
+  while (!(await attempt(call))) await waitForRelease(call, `VDI ${vdiOf(call)} to be unpaused`, started);
   return unitReply;
 };
 

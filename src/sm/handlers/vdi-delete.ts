@@ -1,20 +1,14 @@
 import { hasCode, messageOf, RbdsrError } from '../../base/error.ts';
 import { checkDeletable, hideVdi } from '../../lvhd/vdi-delete.ts';
+import type { VgReport } from '../../lvm/report.ts';
 import { faultPoint } from '../../system/fault-point.ts';
 import { isGone } from '../../xapi/failure.ts';
 import { forgetVdi, type VdiRecord, vdiRecord } from '../../xapi/vdi.ts';
-import {
-  type AttachedSr,
-  openAttachedSr,
-  readNodes,
-  recoverIfMaster,
-  reportOf,
-  updateSrTotals,
-  withMetadata,
-} from '../attached-sr.ts';
+import { type AttachedSr, openAttachedSr, updateSrTotals, withMetadata } from '../attached-sr.ts';
 import type { Handler, SmCall } from '../handler.ts';
 import { activeHosts } from '../host-keys.ts';
 import { orRebuild } from '../metadata-refusal.ts';
+import { recoveredNodes } from '../recovered-sr.ts';
 import { unitReply } from '../reply.ts';
 import { vdiOf, vdiRefOf } from '../vdi-request.ts';
 
@@ -31,8 +25,6 @@ import { vdiOf, vdiRefOf } from '../vdi-request.ts';
 export const handler: Handler = async (call) => {
   const vdi = vdiOf(call);
   const sr = await openAttachedSr(call);
-  call.waiting(`LVM to read ${sr.vg}`);
-  await recoverIfMaster(call, sr);
   const record = await recordOf(call);
   if (record?.managed === false) {
     throw new RbdsrError('vdi-delete', { what: 'Deleting non-leaf node not permitted', found: `VDI ${vdi}` });
@@ -41,7 +33,7 @@ export const handler: Handler = async (call) => {
   if (host !== undefined) {
     throw new RbdsrError('vdi-in-use', { what: `VDI ${vdi} is active on host ${host}`, facts: { host } });
   }
-  const { report, tree } = await readNodes(sr);
+  const { report, tree } = await recoveredNodes(call, sr);
   const node = tree.find(vdi);
   if (node !== undefined) {
     checkDeletable(node, tree);
@@ -49,9 +41,10 @@ export const handler: Handler = async (call) => {
     if (node.scanError === undefined) await hideVdi(sr, report, node);
     faultPoint('vdi-delete.after-hidden');
   }
-  await forget(call, sr);
-  if (node !== undefined) await removeVolume(call, sr, node.lvName);
-  await updateSrTotals(call, await reportOf(sr), { delta: -(record?.virtualSize ?? 0) });
+  await forget(call, sr, report);
+  const removed = node !== undefined && (await removeVolume(call, sr, node.lvName));
+  const freeBytes = report.freeBytes + (removed ? node.lvSizeBytes : 0);
+  await updateSrTotals(call, { ...report, freeBytes }, { delta: -(record?.virtualSize ?? 0) });
   return unitReply;
 };
 
@@ -64,8 +57,8 @@ async function recordOf(call: SmCall): Promise<VdiRecord | undefined> {
   }
 }
 
-async function forget(call: SmCall, sr: AttachedSr): Promise<void> {
-  await orRebuild(sr.uuid, () => withMetadata(sr, (mgt) => mgt.delete(vdiOf(call))));
+async function forget(call: SmCall, sr: AttachedSr, report: VgReport): Promise<void> {
+  await orRebuild(sr.uuid, () => withMetadata(sr, (mgt) => mgt.delete(vdiOf(call)), report));
   faultPoint('vdi-delete.after-metadata');
   call.waiting('xapi to forget the disk');
   await forgetVdi(await call.xapi(), vdiRefOf(call));
@@ -73,13 +66,15 @@ async function forget(call: SmCall, sr: AttachedSr): Promise<void> {
 }
 
 /** The disk is gone for everybody by now: a volume that something holds is left to be collected. */
-async function removeVolume(call: SmCall, sr: AttachedSr, name: string): Promise<void> {
+async function removeVolume(call: SmCall, sr: AttachedSr, name: string): Promise<boolean> {
   call.waiting(`LVM to remove ${name}`);
   try {
     await sr.lvm.removeLv(name);
     faultPoint('vdi-delete.after-lv');
+    return true;
   } catch (error) {
     if (!hasCode(error, 'device-busy', 'lvm-delete')) throw error;
     call.log.warn(`SR ${sr.uuid}: ${name} stays, hidden: ${messageOf(error)}`);
+    return false;
   }
 }

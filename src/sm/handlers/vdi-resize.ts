@@ -1,9 +1,10 @@
 import { RbdsrError } from '../../base/error.ts';
 import { planResize, resizeVolume } from '../../lvhd/vdi-resize.ts';
 import { changeVdi, vdiSmConfig } from '../../xapi/vdi.ts';
-import { openAttachedSr, readNodes, recoverIfMaster, reportOf, updateSrTotals } from '../attached-sr.ts';
+import { openAttachedSr, reportOf, updateSrTotals } from '../attached-sr.ts';
 import type { Handler } from '../handler.ts';
 import { activeHosts } from '../host-keys.ts';
+import { recoveredNodes } from '../recovered-sr.ts';
 import { vdiReply } from '../reply.ts';
 import { sizeArgument, vdiOf, vdiRefOf } from '../vdi-request.ts';
 
@@ -13,10 +14,8 @@ export const handler: Handler = async (call) => {
   const ref = vdiRefOf(call);
   const sizeBytes = sizeArgument(call, 0);
   const sr = await openAttachedSr(call);
-  call.waiting(`LVM to read ${sr.vg}`);
-  await recoverIfMaster(call, sr);
   const xapi = await call.xapi();
-  const { report, tree } = await readNodes(sr);
+  const { report, tree } = await recoveredNodes(call, sr);
   const node = tree.get(vdi);
   if (node.hidden) throw new RbdsrError('vdi-unavailable', { what: `VDI ${vdi} is hidden: it is the base of others` });
   const [host] = activeHosts(await vdiSmConfig(xapi, ref));

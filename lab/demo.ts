@@ -1,0 +1,147 @@
+import { Pool } from './pool.ts';
+import { Story } from './story.ts';
+import { stringOf } from './xapi-double/database.ts';
+import { pbdPlug, pbdUnplug } from './xapi-double/pbd-operations.ts';
+import { pbdOn } from './xapi-double/driver.ts';
+import { srCreate, srDestroy, srScan } from './xapi-double/sr-operations.ts';
+import {
+  vdiActivate,
+  vdiAttach,
+  vdiCreate,
+  vdiDeactivate,
+  vdiDestroy,
+  vdiDetach,
+} from './xapi-double/vdi-operations.ts';
+
+// `npm run demo`: RBDSR's main job from the first call to the last, on a real Ceph cluster and two real Xen hosts.
+const MiB = 1024 * 1024;
+const GUEST_WRITES = `
+dd if=/dev/urandom of=/pattern bs=1M count=8 2>/dev/null
+dd if=/pattern of=/dev/xvda bs=1M conv=fsync 2>/dev/null
+md5sum </pattern`;
+const GUEST_READS = `dd if=/dev/xvda bs=1M count=8 2>/dev/null | md5sum`;
+
+const story = new Story();
+let pool: Pool | undefined;
+try {
+  pool = await story.step('Ceph, two Xen hosts and RBDSR on them come up', () =>
+    Pool.start({ dom0s: 2, progress: (step) => story.note(step) }),
+  );
+  await tell(pool);
+} catch (error) {
+  story.failed(error);
+  for (const dom0 of pool?.dom0s ?? []) {
+    const { stdout } = await dom0.exec(['tail', '-n', '40', '/var/log/SMlog']);
+    story.note(`${dom0.name}, /var/log/SMlog:\n${stdout}`);
+  }
+} finally {
+  const started = pool;
+  if (started !== undefined)
+    await story.step('The lab is taken down', () => started.stop()).catch((error) => story.failed(error));
+}
+story.table();
+process.exitCode = story.verdict();
+
+async function tell(pool: Pool): Promise<void> {
+  const { cluster, double: xapi } = pool;
+  const [one, two] = [pool.host(0), pool.host(1)];
+  const [host1, host2] = [pool.hostRef(0), pool.hostRef(1)];
+
+  const user = await story.step('The Ceph administrator makes a user and an image', async () => {
+    await cluster.createImage('rbd/sr1', { sizeMiB: 2048 });
+    return cluster.createUser('xen', ['rbd']);
+  });
+  const { sr, plugErrors } = await story.step('xe sr-create type=rbd, plugged on both hosts', () =>
+    srCreate(xapi, {
+      type: 'rbd',
+      nameLabel: 'Ceph',
+      deviceConfig: {
+        monitors: cluster.monitors.join(','),
+        pool: 'rbd',
+        image: 'sr1',
+        user: user.name,
+        password: user.key,
+      },
+    }),
+  );
+  for (const error of plugErrors) throw error;
+  story.note(
+    `SR ${stringOf(sr, 'uuid')} on ${(await one.shell('ls /sys/bus/rbd/devices; vgs --noheadings -o vg_name --config \'devices{types=["rbd",16]}\' || true')).trim().replaceAll(/\s+/g, ' ')}`,
+  );
+
+  const [first, second] = await story.step('xe vdi-create, twice', async () => [
+    await vdiCreate(xapi, { sr: sr.ref, virtualSize: 64 * MiB, nameLabel: 'first' }),
+    await vdiCreate(xapi, { sr: sr.ref, virtualSize: 32 * MiB, nameLabel: 'second' }),
+  ]);
+  if (first === undefined || second === undefined) throw new Error('there are no two VDIs');
+
+  const device = await story.step('host1 attaches the first disk', () => attach(host1, first.ref));
+  story.note(`the disk is ${device}`);
+  const written = await story.step('A Xen guest on host1 writes 8 MiB to it', () =>
+    runGuest(one, device, true, GUEST_WRITES),
+  );
+  story.note(`written: ${written}`);
+  await story.step('host1 detaches the disk', () => detach(host1, first.ref));
+  await story.step('host1 unplugs the SR', () => pbdUnplug(xapi, pbdOn(xapi, sr.ref, host1).ref));
+  story.note(`mappings left on host1: ${(await one.shell('ls /sys/bus/rbd/devices')).trim() || 'none'}`);
+
+  await story.step('host2 unplugs the SR and plugs it again', async () => {
+    await pbdUnplug(xapi, pbdOn(xapi, sr.ref, host2).ref);
+    await pbdPlug(xapi, pbdOn(xapi, sr.ref, host2).ref);
+  });
+  const elsewhere = await story.step('host2 attaches the disk', () => attach(host2, first.ref));
+  const read = await story.step('A Xen guest on host2 reads it', () => runGuest(two, elsewhere, false, GUEST_READS));
+  story.note(`read: ${read}`);
+  if (read !== written) throw new Error(`host2 read ${read}, but ${written} was written`);
+  await story.step('host2 detaches the disk', () => detach(host2, first.ref));
+
+  await story.step('xe vdi-destroy, twice, and xe sr-destroy', async () => {
+    await pbdPlug(xapi, pbdOn(xapi, sr.ref, host1).ref);
+    await srScan(xapi, sr.ref);
+    await vdiDestroy(xapi, first.ref);
+    await vdiDestroy(xapi, second.ref);
+    for (const host of [host2, host1]) await pbdUnplug(xapi, pbdOn(xapi, sr.ref, host).ref);
+    await srDestroy(xapi, sr.ref);
+  });
+  await story.step('Nothing is left', async () => {
+    for (const host of [one, two]) {
+      const left = (
+        await host.shell(
+          'ls /sys/bus/rbd/devices; dmsetup ls | grep -v "No devices" || true; pgrep -af "^rbdsr nbd" || true',
+        )
+      ).trim();
+      if (left !== '') throw new Error(`${host.name} still has: ${left}`);
+    }
+    await cluster.removeImage('rbd/sr1');
+    if (xapi.offences.length > 0) throw new Error(`xapi saw offences: ${JSON.stringify(xapi.offences)}`);
+  });
+
+  async function attach(host: string, vdi: string): Promise<string> {
+    const { params, paramsNbd } = await vdiAttach(xapi, host, vdi, { writable: true });
+    await vdiActivate(xapi, host, vdi, { writable: true });
+    const path = params ?? paramsNbd;
+    if (path === undefined) throw new Error('vdi_attach named no device');
+    return path;
+  }
+
+  async function detach(host: string, vdi: string): Promise<void> {
+    await vdiDeactivate(xapi, host, vdi);
+    await vdiDetach(xapi, host, vdi);
+  }
+}
+
+async function runGuest(
+  host: Pool['dom0s'][number],
+  device: string,
+  writable: boolean,
+  script: string,
+): Promise<string> {
+  const guest = await host.startGuest({ device, writable, script });
+  try {
+    const { code, output } = await guest.finished();
+    if (code !== 0) throw new Error(`the guest's script ended with ${code}: ${output}`);
+    return output.split('\n').at(-1) ?? '';
+  } finally {
+    await guest.destroy();
+  }
+}

@@ -1,0 +1,136 @@
+import { randomUUID } from 'node:crypto';
+import { join } from 'node:path';
+import { Cluster } from './cluster/cluster.ts';
+import { Dom0 } from './xen-host/dom0.ts';
+import { DRIVER, installProduct } from './xen-host/install.ts';
+import { check } from './machine/program.ts';
+import { PROJECT_ROOT } from './machine/project.ts';
+import { RunFolder } from './machine/run-folder.ts';
+import { sweepDeadRuns, sweepRun } from './machine/sweep.ts';
+import type { XapiDouble } from './xapi-double/double.ts';
+import { registerDriver } from './xapi-double/driver.ts';
+import type { HostPort } from './xapi-double/host-port.ts';
+import { startXapiDouble } from './xapi-double/start.ts';
+
+export interface PoolOptions {
+  readonly dom0s?: number;
+  readonly monitors?: number;
+  readonly osds?: number;
+  /** Leaves ceph, rbd and rados visible in the first dom0, so that it can make images. */
+  readonly cephToolsOnMaster?: boolean;
+  /** Hears of each step that is done. */
+  readonly progress?: (step: string) => void;
+}
+
+/** Xapi's time limit for one driver call is longer; the driver's own deadline ends first. */
+const DRIVER_TIMEOUT_MS = 600_000;
+
+/** A whole installation: a Ceph cluster, Xen hosts with the product on them, and the double of the xapi that rules them. */
+export class Pool {
+  readonly run: RunFolder;
+  readonly cluster: Cluster;
+  /** The master first. */
+  readonly dom0s: readonly Dom0[];
+  readonly double: XapiDouble;
+
+  private constructor(run: RunFolder, cluster: Cluster, dom0s: readonly Dom0[], double: XapiDouble) {
+    this.run = run;
+    this.cluster = cluster;
+    this.dom0s = dom0s;
+    this.double = double;
+  }
+
+  /** Builds the product, starts everything and installs it; takes down what earlier runs left and, after a failure or a signal, itself. */
+  static async start(o: PoolOptions = {}): Promise<Pool> {
+    await sweepDeadRuns();
+    const run = RunFolder.create();
+    const leave = sweepOnSignal(run);
+    try {
+      const pool = await bringUp(run, o, (...parts) => new Pool(run, ...parts));
+      pool.#leave = leave;
+      return pool;
+    } catch (error) {
+      await sweepRun(run.id);
+      leave();
+      throw error;
+    }
+  }
+
+  #leave: () => void = () => undefined;
+
+  /** The n-th host, the master is 0. */
+  host(index: number): Dom0 {
+    const dom0 = this.dom0s[index];
+    if (dom0 === undefined) throw new RangeError(`the pool has no host number ${index}`);
+    return dom0;
+  }
+
+  /** xapi's reference of the n-th host. */
+  hostRef(index: number): string {
+    const host = this.double.hosts[index];
+    if (host === undefined) throw new RangeError(`the pool has no host number ${index}`);
+    return host.ref;
+  }
+
+  async stop(): Promise<void> {
+    await Promise.allSettled(this.dom0s.map((dom0) => dom0.powerOff()));
+    await this.double.close();
+    await this.cluster.destroy();
+    await sweepRun(this.run.id);
+    this.#leave();
+  }
+}
+
+type Parts = [cluster: Cluster, dom0s: readonly Dom0[], xapi: XapiDouble];
+
+/** dom0s need the cluster's network, not its daemons: both start at once. */
+async function bringUp(run: RunFolder, o: PoolOptions, made: (...parts: Parts) => Pool): Promise<Pool> {
+  const progress = o.progress ?? ((): void => undefined);
+  const names = Array.from({ length: o.dom0s ?? 1 }, (_, index) => ({ name: `host${index + 1}`, uuid: randomUUID() }));
+  await check([process.execPath, join(PROJECT_ROOT, 'scripts/build.mjs')]);
+  progress('RBDSR is built');
+  const dom0s: Dom0[] = [];
+  const xapiSocket = join(run.socketPath, 'xapi');
+  const xapi = await startXapiDouble({ unixSocket: xapiSocket }, hostPortOf(dom0s), {
+    profileId: '8.3b',
+    hosts: names,
+  });
+  const cluster = await Cluster.start(run, {
+    ...(o.monitors === undefined ? {} : { monitors: o.monitors }),
+    ...(o.osds === undefined ? {} : { osds: o.osds }),
+  });
+  progress(`Ceph is up: ${cluster.monitors.length} monitor(s), ${o.osds ?? 1} OSD(s), fsid ${cluster.fsid}`);
+  const booted = names.map(async ({ name, uuid }, index) => {
+    const keepCephTools = index === 0 && o.cephToolsOnMaster === true;
+    const dom0 = await Dom0.boot(run, cluster.network, { name, hostUuid: uuid, xapiSocket, keepCephTools });
+    progress(`${name} is up: Xen and dom0`);
+    await installProduct(dom0);
+    progress(`RBDSR is installed on ${name}`);
+    return dom0;
+  });
+  dom0s.push(...(await Promise.all(booted)));
+  await registerDriver(xapi, DRIVER);
+  progress('xapi knows the driver');
+  return made(cluster, dom0s, xapi);
+}
+
+/** xapi's way to run a driver, over the hosts' agents. */
+function hostPortOf(dom0s: readonly Dom0[]): HostPort {
+  return {
+    exec: async (hostUuid, program, argument) => {
+      const dom0 = dom0s.find((candidate) => candidate.hostUuid === hostUuid);
+      if (dom0 === undefined) throw new Error(`no host of the pool has the uuid ${hostUuid}`);
+      return dom0.exec([program, argument], { timeoutMs: DRIVER_TIMEOUT_MS });
+    },
+  };
+}
+
+/** After Ctrl-C or TERM nothing of the run is left; returns how to stop listening. */
+function sweepOnSignal(run: RunFolder): () => void {
+  const onSignal = (signal: NodeJS.Signals): void => {
+    process.stderr.write(`\n${signal}: taking the lab down\n`);
+    void sweepRun(run.id).finally(() => process.exit(signal === 'SIGINT' ? 130 : 143));
+  };
+  process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
+  return () => process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
+}

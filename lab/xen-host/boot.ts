@@ -1,0 +1,106 @@
+import type { ChildProcess } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { gunzipSync } from 'node:zlib';
+import { build } from 'esbuild';
+import type { NetworkNamespace } from '../machine/network-namespace.ts';
+import { startDaemon, stopDaemon } from '../machine/program.ts';
+import { PROJECT_ROOT } from '../machine/project.ts';
+import type { RunFolder } from '../machine/run-folder.ts';
+import { AgentLink } from './agent-link.ts';
+import { dom0Initrd } from './initrd.ts';
+import { labKernel } from './kernel.ts';
+import { startScript } from './start-script.ts';
+
+export interface BootOptions {
+  /** Also its host name. */
+  readonly name: string;
+  readonly hostUuid?: string;
+  /** Where the XAPI double listens. */
+  readonly xapiSocket?: string;
+  /** Leaves ceph, rbd and rados visible in dom0. */
+  readonly keepCephTools?: boolean;
+  /** Memory of the whole emulated machine, of which dom0 has 2 GiB, MiB. */
+  readonly memoryMiB?: number;
+  /** Default: five minutes. */
+  readonly timeoutMs?: number;
+}
+
+export interface Booted {
+  readonly hostUuid: string;
+  readonly link: AgentLink;
+  readonly consoleLog: string;
+  readonly qemu: ChildProcess;
+}
+
+/** Xen and a Debian dom0 under QEMU's emulation, in the cluster's network; resolves when dom0's agent answers. */
+export async function bootDom0(run: RunFolder, network: NetworkNamespace, o: BootOptions): Promise<Booted> {
+  const dir = run.folder(o.name);
+  const consoleLog = join(dir, 'console.log');
+  const hostUuid = o.hostUuid ?? randomUUID();
+  const kernel = labKernel();
+  const start = startScript({ hostUuid, hostName: o.name, node: process.execPath });
+  const initrd = await dom0Initrd(kernel, {
+    agent: await agentBundle(),
+    start,
+    keepCephTools: o.keepCephTools ?? false,
+  });
+  const [initrdPath, xenPath] = [join(dir, 'initrd'), join(dir, 'xen')];
+  writeFileSync(initrdPath, initrd);
+  writeFileSync(xenPath, gunzipSync(readFileSync('/boot/xen-4.17-amd64.gz')));
+  mkdirSync(run.socketPath, { recursive: true });
+  const agentSocket = join(run.socketPath, `${o.name}.agent`);
+  const link = new AgentLink(agentSocket, o.xapiSocket);
+  const argv = [
+    ['qemu-system-x86_64', '-accel', 'tcg,thread=multi', '-cpu', 'Nehalem', '-smp', '2'],
+    ['-m', String(o.memoryMiB ?? 3072), '-display', 'none', '-monitor', 'none', '-no-reboot', '-nodefaults'],
+    ['-serial', `file:${consoleLog}`],
+    ['-kernel', xenPath, '-append', 'dom0_mem=2G,max:2G console=com1 com1=115200 loglvl=error spec-ctrl=no'],
+    ['-initrd', `${kernel.path} console=hvc0 quiet mitigations=off net.ifnames=0,${initrdPath}`],
+    ['-virtfs', 'local,path=/,mount_tag=host,security_model=none,readonly=on,multidevs=remap'],
+    ['-chardev', `socket,id=agent,path=${agentSocket}`],
+    ['-netdev', 'user,id=n0,guestfwd=tcp:10.0.2.100:81-chardev:agent', '-device', 'virtio-net-pci,netdev=n0,romfile='],
+  ].flat();
+  const qemu = startDaemon(network.inside(argv), join(dir, 'qemu.log'));
+  try {
+    await Promise.race([link.ready, ended(qemu, dir), late(o.timeoutMs ?? 300_000, consoleLog)]);
+  } catch (error) {
+    link.close();
+    await stopDaemon(qemu);
+    throw error;
+  }
+  return { hostUuid, link, consoleLog, qemu };
+}
+
+async function agentBundle(): Promise<Uint8Array> {
+  const { outputFiles } = await build({
+    entryPoints: [join(PROJECT_ROOT, 'lab/xen-host/agent.ts')],
+    bundle: true,
+    platform: 'node',
+    format: 'cjs',
+    target: 'node20',
+    write: false,
+  });
+  const [file] = outputFiles;
+  if (file === undefined) throw new Error('esbuild made no agent');
+  return file.contents;
+}
+
+function ended(qemu: ChildProcess, dir: string): Promise<never> {
+  return new Promise((_resolve, reject) => {
+    qemu.once('error', reject);
+    qemu.once('exit', (code) => reject(new Error(`QEMU ended with ${code}: ${tail(join(dir, 'qemu.log'))}`)));
+  });
+}
+
+function late(timeoutMs: number, consoleLog: string): Promise<never> {
+  return new Promise((_resolve, reject) => {
+    const say = (): void => reject(new Error(`dom0 is not up after ${timeoutMs / 1000} s: ${tail(consoleLog)}`));
+    setTimeout(say, timeoutMs).unref();
+  });
+}
+
+function tail(path: string): string {
+  return readFileSync(path, 'utf8').trim().slice(-1500);
+}

@@ -1,0 +1,130 @@
+import { randomBytes } from 'node:crypto';
+import { basename } from 'node:path';
+import { cpioArchive, FILE, PROGRAM } from './cpio.ts';
+import type { Dom0 } from './dom0.ts';
+import { busyboxRoot } from './initrd.ts';
+import { labKernel, moduleFiles } from './kernel.ts';
+
+export interface GuestOptions {
+  /** A block device of dom0; the guest sees it as /dev/xvda. */
+  readonly device: string;
+  readonly writable: boolean;
+  /** For busybox sh; what it prints is the guest's output. */
+  readonly script: string;
+  readonly memoryMiB?: number;
+  readonly name?: string;
+}
+
+export interface GuestOutcome {
+  /** The script's exit code. */
+  readonly code: number;
+  readonly output: string;
+}
+
+const HOTPLUG = '/etc/xen/scripts/lab-block';
+const BEGIN = '==== guest begins ====';
+const END = /==== guest ended with (\d+) ====/;
+
+/** A Xen PV guest with one disk, served by dom0's kernel (xen-blkback), that runs a script and powers off. */
+export class Guest {
+  readonly name: string;
+  readonly #dom0: Dom0;
+
+  private constructor(dom0: Dom0, name: string) {
+    this.#dom0 = dom0;
+    this.name = name;
+  }
+
+  /** Resolves when the guest runs, which is before its script does. */
+  static async start(dom0: Dom0, o: GuestOptions): Promise<Guest> {
+    const guest = new Guest(dom0, o.name ?? `guest-${randomBytes(3).toString('hex')}`);
+    const kernel = labKernel();
+    const folder = `/run/lab/${guest.name}`;
+    await Promise.all([
+      dom0.writeFile(HOTPLUG, HOTPLUG_SCRIPT, '755'),
+      dom0.writeFile(`${folder}/initrd`, await guestInitrd(o.script)),
+      dom0.writeFile(
+        `${folder}/config`,
+        `type="pv"
+name="${guest.name}"
+kernel="${kernel.path}"
+ramdisk="${folder}/initrd"
+extra="console=hvc0 quiet"
+memory=${o.memoryMiB ?? 192}
+vcpus=1
+vif=[]
+disk=["format=raw,vdev=xvda,access=${o.writable ? 'rw' : 'ro'},script=${HOTPLUG},target=${o.device}"]
+on_poweroff="destroy"
+on_crash="destroy"
+on_reboot="destroy"
+`,
+      ),
+    ]);
+    await dom0.check(['xl', 'create', `${folder}/config`]);
+    return guest;
+  }
+
+  /** Waits for the script's end. */
+  async finished(timeoutMs = 180_000): Promise<GuestOutcome> {
+    const until = Date.now() + timeoutMs;
+    for (;;) {
+      const text = (await this.console()).replaceAll('\r', '');
+      const [, code] = END.exec(text) ?? [];
+      if (code !== undefined) return { code: Number(code), output: between(text) };
+      if (Date.now() > until) throw new Error(`guest ${this.name} has not finished: ${text.slice(-1500)}`);
+      await new Promise((resolve) => setTimeout(resolve, 500));
+    }
+  }
+
+  /** Everything the guest printed, its kernel included. */
+  async console(): Promise<string> {
+    return (await this.#dom0.exec(['cat', `/var/log/xen/console/guest-${this.name}.log`])).stdout;
+  }
+
+  /** Off and gone, its disk released; safe to repeat. */
+  async destroy(): Promise<void> {
+    await this.#dom0.exec(['xl', 'destroy', this.name]);
+    for (let turn = 0; turn < 60; turn += 1) {
+      if ((await this.#dom0.exec(['xl', 'domid', this.name])).code !== 0) break;
+      await new Promise((resolve) => setTimeout(resolve, 500));
+    }
+    await this.#dom0.check(['rm', '-rf', `/run/lab/${this.name}`]);
+  }
+}
+
+async function guestInitrd(script: string): Promise<Buffer> {
+  const modules = await moduleFiles(labKernel(), ['xen-blkfront']);
+  const init = `#!/bin/busybox sh
+/bin/busybox --install -s /bin
+export PATH=/bin
+mount -t proc proc /proc
+mount -t sysfs sysfs /sys
+mount -t devtmpfs dev /dev
+${modules.map((path) => `insmod /modules/${basename(path)}`).join('\n')}
+tries=0
+until [ -b /dev/xvda ] || [ $tries -gt 300 ]; do sleep 0.1; tries=$((tries + 1)); done
+echo "${BEGIN}"
+sh /script 2>&1
+echo "==== guest ended with $? ===="
+sync
+poweroff -f
+`;
+  return cpioArchive([
+    ...busyboxRoot(modules),
+    { path: 'init', mode: PROGRAM, data: Buffer.from(init) },
+    { path: 'script', mode: FILE, data: Buffer.from(script) },
+  ]);
+}
+
+function between(text: string): string {
+  const from = text.indexOf(BEGIN);
+  return text.slice(from + BEGIN.length, text.search(END)).trim();
+}
+
+/** Tells blkback which device it serves. Xen's own script ends too late for emulation: xl waits ten seconds for it. */
+const HOTPLUG_SCRIPT = `#!/bin/sh
+[ "$1" = add ] || exit 0
+device=$(xenstore-read "$XENBUS_PATH/params")
+numbers=$(stat -L -c '%t:%T' "$device")
+xenstore-write "$XENBUS_PATH/physical-device" "$numbers" "$XENBUS_PATH/physical-device-path" "$device" "$XENBUS_PATH/hotplug-status" connected
+`;

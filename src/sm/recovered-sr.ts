@@ -1,0 +1,29 @@
+import { listJournals } from '../lvhd/journal.ts';
+import type { VdiTree } from '../lvhd/tree.ts';
+import type { VgReport } from '../lvm/report.ts';
+import { type AttachedSr, readNodes, recoverIfMaster, reportOf } from './attached-sr.ts';
+import type { SmCall } from './handler.ts';
+
+/**
+ * The volume group before a command that changes it, interrupted operations undone first: one report where there was none. 'journal' for
+ * one that this release cannot undo.
+ */
+export async function recoveredReport(call: SmCall, sr: AttachedSr): Promise<VgReport> {
+  call.waiting(`LVM to read ${sr.vg}`);
+  const report = await reportOf(sr);
+  if (listJournals(report).length === 0) return report;
+  await recoverIfMaster(call, sr);
+  return reportOf(sr);
+}
+
+/** The same with the disks' headers. */
+export async function recoveredNodes(
+  call: SmCall,
+  sr: AttachedSr,
+): Promise<{ readonly report: VgReport; readonly tree: VdiTree }> {
+  call.waiting(`LVM and the headers of the disks of ${sr.vg}`);
+  const found = await readNodes(sr);
+  if (listJournals(found.report).length === 0) return found;
+  await recoverIfMaster(call, sr);
+  return readNodes(sr);
+}

@@ -1,0 +1,81 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { Deadline } from '../../../src/base/deadline.ts';
+import { srUuid, vdiUuid } from '../../../src/base/ids.ts';
+import { activateChain, deactivateChain } from '../../../src/lvhd/chain-activation.ts';
+import type { VdiNode } from '../../../src/lvhd/lv-table.ts';
+import { RefCounts } from '../../../src/lvhd/refcount.ts';
+
+const id = (n: number) => vdiUuid(`00000000-0000-4000-8000-${String(n).padStart(12, '0')}`);
+let folder = '';
+let counts: RefCounts;
+beforeEach(() => {
+  folder = mkdtempSync(`${tmpdir()}/rbdsr-chain-`);
+  counts = new RefCounts(srUuid(id(0)), {
+    deadline: Deadline.after(10_000),
+    places: { root: `${folder}/refcount`, lockRoot: `${folder}/lock` },
+  });
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+/** LVM of a host: which volumes are active; `refused` is one it will not activate. */
+function host(refused = '') {
+  const active = new Set<string>();
+  const lvm = {
+    async activate(name: string) {
+      if (name === refused) throw new Error(`no ${name}`);
+      active.add(name);
+      return name;
+    },
+    async deactivate(name: string) {
+      active.delete(name);
+    },
+  };
+  const node = (n: number): VdiNode => ({
+    uuid: id(n),
+    kind: 'vhd',
+    lvName: `lv${n}`,
+    lvSizeBytes: 1,
+    virtualSizeBytes: 1,
+    hidden: false,
+    lvReadOnly: false,
+    active: active.has(`lv${n}`),
+    open: false,
+    old: false,
+  });
+  return { active, world: { lvm, counts }, chain: (...ns: number[]) => ns.map(node) };
+}
+
+describe('chain activation', () => {
+  it('counts a shared base once per leaf and lets it go with the last', async () => {
+    const { active, world, chain } = host();
+    await activateChain(world, chain(1, 9));
+    await activateChain(world, chain(1, 9));
+    await activateChain(world, chain(2, 9));
+    expect(counts.read(id(9))).toEqual({ normal: 2, binary: 0 });
+    expect(counts.read(id(1))).toEqual({ normal: 0, binary: 1 });
+    await deactivateChain(world, chain(1, 9));
+    await deactivateChain(world, chain(1, 9));
+    expect([...active].toSorted()).toEqual(['lv2', 'lv9']);
+    await deactivateChain(world, chain(2, 9));
+    expect([...active]).toEqual([]);
+    expect(counts.read(id(9))).toEqual({ normal: 0, binary: 0 });
+  });
+
+  it('is all or nothing', async () => {
+    const { active, world, chain } = host('lv1');
+    await expect(activateChain(world, chain(1, 8, 9))).rejects.toThrow('no lv1');
+    expect([...active]).toEqual([]);
+    for (const n of [1, 8, 9]) expect(counts.read(id(n))).toEqual({ normal: 0, binary: 0 });
+  });
+
+  it('activates again what a counted disk lacks', async () => {
+    const { active, world, chain } = host();
+    await activateChain(world, chain(1, 9));
+    active.clear();
+    await activateChain(world, chain(1, 9));
+    expect([...active].toSorted()).toEqual(['lv1', 'lv9']);
+    expect(counts.read(id(9))).toEqual({ normal: 1, binary: 0 });
+  });
+});

@@ -1,0 +1,20 @@
+import { describe, expect, it } from 'vitest';
+import { activeHosts, conflictingHosts, heldBackBy } from '../../../src/sm/host-keys.ts';
+
+describe('claims of hosts on a VDI', () => {
+  const claims = { vdi_type: 'vhd', 'host_OpaqueRef:a': 'RO', 'host_OpaqueRef:b': 'RW' };
+
+  it('one writer excludes everybody else, readers only a writer', () => {
+    expect(activeHosts(claims)).toEqual(['OpaqueRef:a', 'OpaqueRef:b']);
+    expect(conflictingHosts(claims, 'OpaqueRef:c', false)).toEqual(['OpaqueRef:b']);
+    expect(conflictingHosts(claims, 'OpaqueRef:c', true)).toEqual(['OpaqueRef:a', 'OpaqueRef:b']);
+    expect(conflictingHosts({ 'host_OpaqueRef:a': 'RO' }, 'OpaqueRef:c', false)).toEqual([]);
+    expect(conflictingHosts(claims, 'OpaqueRef:b', false)).toEqual([]);
+  });
+
+  it('only versions that know relinking heed it', () => {
+    expect(heldBackBy({ relinking: 'True' }, true)).toBe('relinking');
+    expect(heldBackBy({ relinking: 'True' }, false)).toBeUndefined();
+    expect(heldBackBy({ paused: 'true' }, false)).toBe('paused');
+  });
+});
