@@ -7,7 +7,6 @@ export const VG_PREFIX = 'VG_XenStorage-';
 export const MGT_LV = 'MGT';
 /** LV tags. */
 export const JOURNAL_TAG = 'journaler';
-export const CBT_LOG_TAG = 'cbtlog';
 export const RESIZE_JOURNAL_TAG = 'jvhd';
 /** A raw VDI has no header to hold the hidden flag: its LV carries this tag. */
 export const HIDDEN_TAG = 'hidden';
@@ -37,10 +36,6 @@ export function oldLvName(kind: VdiKind, vdi: VdiUuid): string {
 
 export function cbtLogName(vdi: VdiUuid): string {
   return `${vdi}.cbtlog`;
-}
-
-export function resizeJournalName(vdi: VdiUuid): string {
-  return `jvhd_${vdi}`;
 }
 
 const UNFINISHED = 'new_';

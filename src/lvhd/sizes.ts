@@ -10,12 +10,8 @@ export const MIN_VIRTUAL_SIZE = 2 * MiB;
 /** Beyond it, a full VHD of 2 TiB of metadata would pass 2^32 sectors. XenServer 6.5 and 7 allow a little more: `MAX_VIRTUAL_SIZES`. */
 export const MAX_VIRTUAL_SIZE = 2040 * GiB;
 export const MAX_VIRTUAL_SIZES = { '6.5': 2_093_051 * MiB, '7': 2_093_050 * MiB, '8': MAX_VIRTUAL_SIZE } as const;
-/** A snapshot is refused when the chain has this many nodes. */
-export const MAX_CHAIN_NODES = 30;
 /** A journal, a metadata volume, a CBT log: one extent. */
 export const SMALL_LV_SIZE = LV_QUANTUM;
-/** `jvhd_*`: rounds up to two extents. */
-export const RESIZE_JOURNAL_SIZE = 6 * MiB;
 
 /** Footer copy, header, BAT and batmap of an empty VHD whose metadata is for `virtualSize`: 4329472 for 2 TiB. */
 export function vhdOverheadEmpty(virtualSize: number): number {

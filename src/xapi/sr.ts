@@ -71,11 +71,6 @@ export async function setSrTotals(xapi: Xapi, ref: string, totals: SrTotals): Pr
   }
 }
 
-/** Makes xapi call sr_update of the SR soon, in a task of its own; it waits for the SR's lock like any other. */
-export async function requestSrUpdate(xapi: Xapi, ref: string): Promise<void> {
-  await xapi.call('Async.SR.update', ref);
-}
-
 function readSr(ref: string, fields: Fields): SrRecord {
   return {
     ref,
