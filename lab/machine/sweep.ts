@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { runProgram } from './program.ts';
 import { labFolder } from './project.ts';
@@ -24,12 +24,15 @@ export async function sweepRun(id: string): Promise<void> {
   for (const folder of folders) rmSync(folder, { recursive: true, force: true });
 }
 
+/** Too young to have an owner yet, milliseconds: its folder exists a moment before the file that names the owner. */
+const NEWBORN_MS = 10_000;
+
 function ownerLives(path: string): boolean {
   try {
     const [pid = '', start = ''] = readFileSync(join(path, 'owner'), 'utf8').trim().split(' ');
     return processStart(Number(pid)) === start;
   } catch {
-    return false;
+    return existsSync(path) && Date.now() - statSync(path).mtimeMs < NEWBORN_MS;
   }
 }
 
