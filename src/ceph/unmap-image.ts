@@ -39,11 +39,14 @@ export async function unmapLocked(
   if (!isStillThere(host, mapping)) return;
   const files = controlFiles(host.roots);
   if (files === undefined) return;
-  if (options.force !== true) refuseIfOpen(mapping);
+  if (options.force !== true) {
+    await udevHasLetGo(mapping, deadline);
+    refuseIfOpen(mapping);
+  }
   if (options.force === true && !host.kernel.forcedRemove) throw cannotForce(host, mapping);
   faultPoint('ceph.unmap.before-remove');
   const text = options.force === true ? `${mapping.index} force` : String(mapping.index);
-  const write = writeAttribute(files.remove, text);
+  const write = removeOnceFree(mapping, files.remove, text, deadline);
   try {
     await deadline.race(write, `the kernel to unmap ${mapping.device}`);
   } catch (error) {
@@ -61,6 +64,43 @@ export async function unmapLocked(
 function isStillThere(host: KrbdHost, mapping: Mapping): boolean {
   const now = readMapping(host.roots, mapping.index);
   return now !== undefined && sameSpec(now.spec, mapping.spec) && now.clientId === mapping.clientId;
+}
+
+/** How long udev may take to look at a device that has just appeared or been closed, ms; an emulated host needs seconds. */
+const UDEV_MS = 15_000;
+const UDEV = /udevd|udev-worker/;
+
+/** udev opens every device after it was made or written; it is not somebody who uses it, and it lets go by itself. */
+async function udevHasLetGo(mapping: Mapping, deadline: Deadline): Promise<void> {
+  try {
+    await deadline
+      .within(UDEV_MS)
+      .until(() => (isOnlyUdev(mapping) ? undefined : true), 'udev to close the device', 100);
+  } catch (error) {
+    // Then it is named as the one who has the device open.
+    if (!hasCode(error, 'deadline')) throw error;
+  }
+}
+
+function isOnlyUdev(mapping: Mapping): boolean {
+  const { processes, holders } = openersOf({ major: mapping.major, minor: mapping.minor });
+  return holders.length === 0 && processes.length > 0 && processes.every(({ command }) => UDEV.test(command));
+}
+
+/** One write; again for a moment where the kernel says EBUSY and nobody can be seen: udev comes and goes between two looks. */
+async function removeOnceFree(mapping: Mapping, file: string, text: string, deadline: Deadline): Promise<void> {
+  const until = deadline.within(UDEV_MS);
+  for (;;) {
+    try {
+      await writeAttribute(file, text);
+      return;
+    } catch (error) {
+      const who = openersOf({ major: mapping.major, minor: mapping.minor });
+      const isPassing = describeOpeners(who) === undefined || isOnlyUdev(mapping);
+      if ((error as NodeJS.ErrnoException).code !== 'EBUSY' || !isPassing || until.leftMs < 500) throw error;
+    }
+    await new Promise((resolve) => setTimeout(resolve, 200));
+  }
 }
 
 function refuseIfOpen(mapping: Mapping): void {
