@@ -60,8 +60,7 @@ async function runProject(name) {
   }
   const report = join(reports, `${name}.json`);
   const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`];
-  const guard = ['scripts/run-ts.mjs', 'lab/run-guard.ts', 'node_modules/.bin/vitest'];
-  const code = await execute(process.execPath, [...guard, 'run', '--project', name, ...reporters]);
+  const code = await execute(join(project, 'node_modules/.bin/vitest'), ['run', '--project', name, ...reporters]);
   const counted = existsSync(report) ? count(JSON.parse(readFileSync(report, 'utf8'))) : { failed: 0 };
   return code !== 0 && counted.failed === 0 ? { ...counted, failed: 1 } : counted;
 }
