@@ -129,6 +129,8 @@ function hostPortOf(dom0s: readonly Dom0[]): HostPort {
 function sweepOnSignal(run: RunFolder): () => void {
   const onSignal = (signal: NodeJS.Signals): void => {
     process.stderr.write(`\n${signal}: taking the lab down\n`);
+    // Whatever waits for a host or the cluster fails now; none of that may end the process before the sweep does.
+    process.on('uncaughtException', () => undefined);
     void sweepRun(run.id).finally(() => process.exit(signal === 'SIGINT' ? 130 : 143));
   };
   process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
