@@ -48,7 +48,7 @@ export class VdiTree {
           what: `the chain of VDI ${uuid} is broken`,
           expected: `its ancestor ${parent}`,
           found: node === undefined ? 'no such logical volume' : 'a chain that comes back to itself',
-          todo: 'Do not delete anything of this SR; ask for help with the output of "rbdsr check".',
+          todo: 'Do not delete anything of this SR; ask for help with the output of "rbdsr vhd check".',
         });
       }
       if (node.scanError !== undefined) throw node.scanError;

@@ -159,19 +159,22 @@ export async function updateSrTotals(
   });
 }
 
-/** On the SR master, before a command that changes metadata: undoes what was interrupted. The caller holds the SR lock. */
-export async function recoverIfMaster(call: SmCall, sr: AttachedSr): Promise<void> {
-  if (!call.request.srMaster || call.request.srRef === undefined) return;
-  const report = await reportOf(sr);
+/**
+ * On the SR master, before a command that changes metadata: undoes what was interrupted, as `report` shows it. True where there was something,
+ * so that the report is old. The caller holds the SR lock. 'journal' for what this release cannot undo.
+ */
+export async function recoverIfMaster(call: SmCall, sr: AttachedSr, report: VgReport): Promise<boolean> {
+  if (!call.request.srMaster || call.request.srRef === undefined) return false;
   const done = await recoverJournals(
     { lvm: sr.lvm, openLv: activating(sr), refreshElsewhere: async () => undefined },
     report,
   );
   for (const { vdi } of done) call.log.warn(`SR ${sr.uuid}: undid the interrupted growing of VDI ${vdi}`);
+  return done.length > 0;
 }
 
 /** Recovery meets LVs that nothing has activated yet. */
-export function activating(sr: AttachedSr): OpenLv {
+function activating(sr: AttachedSr): OpenLv {
   return async (name, mode) => {
     await sr.lvm.activate(name);
     return sr.openLv(name, mode);

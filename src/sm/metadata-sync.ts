@@ -17,8 +17,8 @@ export async function prepareMetadata(call: SmCall, sr: AttachedSr): Promise<voi
   const { srMaster, srRef } = call.request;
   if (!srMaster || srRef === undefined) return;
   try {
-    await recoverIfMaster(call, sr);
-    const report = await reportOf(sr);
+    const found = await reportOf(sr);
+    const report = (await recoverIfMaster(call, sr, found)) ? await reportOf(sr) : found;
     if (report.lvs.some(({ name }) => name === MGT_LV)) await synchronise(call, sr, srRef, report);
     else await createMetadata(call, sr, srRef);
   } catch (error) {

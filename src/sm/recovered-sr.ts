@@ -12,7 +12,7 @@ export async function recoveredReport(call: SmCall, sr: AttachedSr): Promise<VgR
   call.waiting(`LVM to read ${sr.vg}`);
   const report = await reportOf(sr);
   if (listJournals(report).length === 0) return report;
-  await recoverIfMaster(call, sr);
+  await recoverIfMaster(call, sr, report);
   return reportOf(sr);
 }
 
@@ -24,6 +24,6 @@ export async function recoveredNodes(
   call.waiting(`LVM and the headers of the disks of ${sr.vg}`);
   const found = await readNodes(sr);
   if (listJournals(found.report).length === 0) return found;
-  await recoverIfMaster(call, sr);
+  await recoverIfMaster(call, sr, found.report);
   return readNodes(sr);
 }

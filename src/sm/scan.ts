@@ -2,14 +2,13 @@ import { hasCode, RbdsrError } from '../base/error.ts';
 import type { VdiNode } from '../lvhd/lv-table.ts';
 import type { MetadataContent } from '../lvhd/mgt/metadata-volume.ts';
 import type { VdiMetadata } from '../lvhd/mgt/record.ts';
-import { recoverJournals } from '../lvhd/recover.ts';
 import type { VdiTree } from '../lvhd/tree.ts';
 import { unfinishedVolumes } from '../lvhd/vdi-create.ts';
 import type { VgReport } from '../lvm/report.ts';
 import { planReconciliation, reconcile, type ReconcileStep, type StorageVdi } from '../xapi/reconcile.ts';
 import { poolRefByUuid } from '../xapi/pool.ts';
 import { vdisOfSr } from '../xapi/vdi.ts';
-import { activating, type AttachedSr, readNodes, updateSrTotals, withMetadata } from './attached-sr.ts';
+import { type AttachedSr, readNodes, recoverIfMaster, updateSrTotals, withMetadata } from './attached-sr.ts';
 import { growVolumeGroup } from './grow-volume-group.ts';
 import type { SmCall } from './handler.ts';
 
@@ -44,11 +43,10 @@ export async function scanSr(call: SmCall, sr: AttachedSr): Promise<void> {
 async function readWhole(call: SmCall, sr: AttachedSr): Promise<{ readonly report: VgReport; readonly tree: VdiTree }> {
   const first = await readNodes(sr);
   const grown = await growVolumeGroup(call, sr, first.report);
-  const world = { lvm: sr.lvm, openLv: activating(sr), refreshElsewhere: async () => undefined };
-  const undone = await recoverJournals(world, first.report);
+  const undone = await recoverIfMaster(call, sr, first.report);
   const unfinished = unfinishedVolumes(first.report);
   for (const { name } of unfinished) await sr.lvm.removeLv(name);
-  return grown || undone.length > 0 || unfinished.length > 0 ? readNodes(sr) : first;
+  return grown || undone || unfinished.length > 0 ? readNodes(sr) : first;
 }
 
 function refuseUnreadable(tree: VdiTree): void {
