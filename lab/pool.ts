@@ -32,12 +32,14 @@ export class Pool {
   /** The master first. */
   readonly dom0s: readonly Dom0[];
   readonly double: XapiDouble;
+  readonly #drivers: DriverEnvironment;
 
-  private constructor(run: RunFolder, cluster: Cluster, dom0s: readonly Dom0[], double: XapiDouble) {
+  private constructor(run: RunFolder, { cluster, dom0s, xapi, drivers }: Parts) {
     this.run = run;
     this.cluster = cluster;
     this.dom0s = dom0s;
-    this.double = double;
+    this.double = xapi;
+    this.#drivers = drivers;
   }
 
   /** Builds the product, starts everything and installs it; takes down what earlier runs left and, after a failure or a signal, itself. */
@@ -46,7 +48,7 @@ export class Pool {
     const run = RunFolder.create();
     const leave = sweepOnSignal(run);
     try {
-      const pool = await bringUp(run, o, (...parts) => new Pool(run, ...parts));
+      const pool = await bringUp(run, o, (parts) => new Pool(run, parts));
       pool.#leave = leave;
       return pool;
     } catch (error) {
@@ -72,6 +74,17 @@ export class Pool {
     return host.ref;
   }
 
+  /** While `work` runs, every driver xapi starts has this in its environment, such as a fault point (RBDSR_FAULT). */
+  async withDriverEnvironment<T>(environment: Readonly<Record<string, string>>, work: () => Promise<T>): Promise<T> {
+    const before = this.#drivers.environment;
+    this.#drivers.environment = environment;
+    try {
+      return await work();
+    } finally {
+      this.#drivers.environment = before;
+    }
+  }
+
   async stop(): Promise<void> {
     await Promise.allSettled(this.dom0s.map((dom0) => dom0.powerOff()));
     await this.double.close();
@@ -81,17 +94,28 @@ export class Pool {
   }
 }
 
-type Parts = [cluster: Cluster, dom0s: readonly Dom0[], xapi: XapiDouble];
+/** What xapi starts drivers with. */
+interface DriverEnvironment {
+  environment: Readonly<Record<string, string>>;
+}
+
+interface Parts {
+  readonly cluster: Cluster;
+  readonly dom0s: readonly Dom0[];
+  readonly xapi: XapiDouble;
+  readonly drivers: DriverEnvironment;
+}
 
 /** dom0s need the cluster's network, not its daemons: both start at once. */
-async function bringUp(run: RunFolder, o: PoolOptions, made: (...parts: Parts) => Pool): Promise<Pool> {
+async function bringUp(run: RunFolder, o: PoolOptions, made: (parts: Parts) => Pool): Promise<Pool> {
   const progress = o.progress ?? ((): void => undefined);
   const names = Array.from({ length: o.dom0s ?? 1 }, (_, index) => ({ name: `host${index + 1}`, uuid: randomUUID() }));
   await check([process.execPath, join(PROJECT_ROOT, 'scripts/build.mjs')]);
   progress('RBDSR is built');
   const dom0s: Dom0[] = [];
+  const drivers: DriverEnvironment = { environment: {} };
   const xapiSocket = join(run.socketPath, 'xapi');
-  const xapi = await startXapiDouble({ unixSocket: xapiSocket }, hostPortOf(dom0s), {
+  const xapi = await startXapiDouble({ unixSocket: xapiSocket }, hostPortOf(dom0s, drivers), {
     profileId: '8.3b',
     hosts: names,
   });
@@ -111,16 +135,16 @@ async function bringUp(run: RunFolder, o: PoolOptions, made: (...parts: Parts) =
   dom0s.push(...(await Promise.all(booted)));
   await registerDriver(xapi, DRIVER);
   progress('xapi knows the driver');
-  return made(cluster, dom0s, xapi);
+  return made({ cluster, dom0s, xapi, drivers });
 }
 
 /** xapi's way to run a driver, over the hosts' agents. */
-function hostPortOf(dom0s: readonly Dom0[]): HostPort {
+function hostPortOf(dom0s: readonly Dom0[], drivers: DriverEnvironment): HostPort {
   return {
     exec: async (hostUuid, program, argument) => {
       const dom0 = dom0s.find((candidate) => candidate.hostUuid === hostUuid);
       if (dom0 === undefined) throw new Error(`no host of the pool has the uuid ${hostUuid}`);
-      return dom0.exec([program, argument], { timeoutMs: DRIVER_TIMEOUT_MS });
+      return dom0.exec([program, argument], { timeoutMs: DRIVER_TIMEOUT_MS, env: drivers.environment });
     },
   };
 }

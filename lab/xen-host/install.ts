@@ -16,9 +16,11 @@ cp -r ${hiddenNode(PROJECT_ROOT)}/build/dom0/. /opt/rbdsr/
 ln -sf ${hiddenNode(process.execPath)} /opt/rbdsr/runtime/bin/node
 ln -sf /opt/rbdsr/launcher.sh ${DRIVER}
 cat >/etc/rbdsr/rbdsr.conf <<END
-profile = 8.3b
-datapath = nbd
-deadline = ${DEADLINE_SECONDS}
-END
+${settingsFile()}END
 `);
+}
+
+/** rbdsr.conf of a host of the lab. A later line of the same name counts. */
+export function settingsFile(): string {
+  return `profile = 8.3b\ndatapath = nbd\ndeadline = ${DEADLINE_SECONDS}\n`;
 }

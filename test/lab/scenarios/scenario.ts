@@ -1,0 +1,127 @@
+import { messageOf } from '../../../src/base/error.ts';
+import { stringOf } from '../../../lab/xapi-double/database.ts';
+import type { Pool } from '../../../lab/pool.ts';
+import type { Row } from '../../../lab/xapi-double/database.ts';
+import { srCreate } from '../../../lab/xapi-double/sr-operations.ts';
+import { vdiActivate, vdiAttach, vdiDeactivate, vdiDetach } from '../../../lab/xapi-double/vdi-operations.ts';
+import { XapiError } from '../../../lab/xapi-double/xapi-error.ts';
+import { settingsFile } from '../../../lab/xen-host/install.ts';
+
+/** The one pool of all scenarios; it is up when a test runs, not yet when tests are declared. */
+export type Lab = () => Pool;
+
+/** device_config of SR type `rbd` for an image of the lab's cluster. */
+export async function configOf(pool: Pool, image: string): Promise<Record<string, string>> {
+  const user = await pool.cluster.createUser('xen', ['rbd']);
+  return {
+    monitors: pool.cluster.monitors.join(','),
+    pool: 'rbd',
+    image,
+    user: user.name,
+    password: user.key,
+  };
+}
+
+/** An SR on a new image of its own, plugged on every host. */
+export async function makeSr(pool: Pool, image: string, sizeMiB = 512): Promise<{ ref: string; uuid: string }> {
+  await pool.cluster.createImage(`rbd/${image}`, { sizeMiB });
+  const { sr, plugErrors } = await srCreate(pool.double, {
+    type: 'rbd',
+    deviceConfig: await configOf(pool, image),
+    nameLabel: image,
+  });
+  for (const error of plugErrors) throw error;
+  return { ref: sr.ref, uuid: stringOf(sr, 'uuid') };
+}
+
+/** What the call fails with; an error if it does not fail, or not as xapi fails. */
+export async function failure(work: Promise<unknown>): Promise<XapiError> {
+  const error = await work.then(
+    () => undefined,
+    (reason: unknown) => reason,
+  );
+  if (error instanceof XapiError) return error;
+  throw new Error(`the call should have failed, and ${error === undefined ? 'succeeded' : messageOf(error)}`);
+}
+
+/** vdi_attach and vdi_activate; the block device a guest gets. */
+export async function attach(pool: Pool, host: number, vdi: Row, writable = true): Promise<string> {
+  const hostRef = pool.hostRef(host);
+  const { params } = await vdiAttach(pool.double, hostRef, vdi.ref, { writable });
+  await vdiActivate(pool.double, hostRef, vdi.ref, { writable });
+  if (params === undefined) throw new Error('vdi_attach named no device');
+  return params;
+}
+
+export async function detach(pool: Pool, host: number, vdi: Row): Promise<void> {
+  const hostRef = pool.hostRef(host);
+  await vdiDeactivate(pool.double, hostRef, vdi.ref);
+  await vdiDetach(pool.double, hostRef, vdi.ref);
+}
+
+/** Runs a script in a Xen guest whose disk, /dev/xvda, is that device of dom0; what it printed. */
+export async function inGuest(
+  pool: Pool,
+  host: number,
+  device: string,
+  script: string,
+  writable = true,
+): Promise<string> {
+  const guest = await pool.host(host).startGuest({ device, writable, script });
+  try {
+    const { code, output } = await guest.finished();
+    if (code !== 0) throw new Error(`the guest's script ended with ${code}: ${output}`);
+    return output;
+  } finally {
+    await guest.destroy();
+  }
+}
+
+/** Until no worker of ours is left on the host: a late write has landed by then. */
+export async function settled(pool: Pool, host = 0): Promise<void> {
+  await pool
+    .host(host)
+    .shell('n=0; while pgrep -f "^rbdsr sm" >/dev/null && [ $n -lt 240 ]; do sleep 1; n=$((n+1)); done', {
+      timeoutMs: 300_000,
+    });
+}
+
+/** Puts the settings of the lab back, with lines of the scenario's own after them. */
+export async function setSettings(pool: Pool, lines = ''): Promise<void> {
+  for (const dom0 of pool.dom0s) await dom0.writeFile('/etc/rbdsr/rbdsr.conf', `${settingsFile()}${lines}`);
+}
+
+/** Whatever a failed scenario has left: guests, servers, LVs, mappings, records. A scenario that went well has left nothing. */
+export async function cleanUp(pool: Pool): Promise<void> {
+  pool.cluster.thawOsds();
+  for (const index of pool.cluster.monitors.keys()) pool.cluster.startMonitor(index);
+  for (const dom0 of pool.dom0s) await dom0.shell(CLEAN_HOST, { timeoutMs: 120_000 });
+  await setSettings(pool);
+  const { db } = pool.double;
+  pool.double.attachedOn.clear();
+  for (const table of ['VBD', 'VDI', 'PBD', 'SR'] as const) {
+    for (const { ref } of db.all(table)) db.destroy(table, ref);
+  }
+  for (const name of await imagesOf(pool)) await pool.cluster.removeImage(`rbd/${name}`);
+}
+
+async function imagesOf(pool: Pool): Promise<string[]> {
+  return JSON.parse(await pool.cluster.tool('rbd', 'ls', '--format', 'json', 'rbd')) as string[];
+}
+
+const CLEAN_HOST = `
+pkill -KILL -f '^rbdsr sm' || true
+for guest in $(xl list | awk 'NR > 1 && $1 != "Domain-0" { print $1 }'); do xl destroy $guest; done
+pkill -TERM -f '^rbdsr nbd' || true
+n=0; while pgrep -f '^rbdsr nbd' >/dev/null && [ $n -lt 10 ]; do sleep 1; n=$((n+1)); done
+pkill -KILL -f '^rbdsr nbd' || true
+for device in /sys/block/nbd*/pid; do
+  [ -e "$device" ] && nbd-client -d /dev/$(basename $(dirname $device)) >/dev/null 2>&1 || true
+done
+dmsetup remove_all --force >/dev/null 2>&1 || true
+udevadm settle
+remove=/sys/bus/rbd/remove
+[ ! -e /sys/bus/rbd/remove_single_major ] || remove=/sys/bus/rbd/remove_single_major
+for index in $(ls /sys/bus/rbd/devices); do echo "$index force" >$remove || true; done
+rm -rf /var/run/rbdsr/sr /run/rbdsr/calls /var/run/sm/refcount /var/lock/sm/*-*-*-*-*
+`;
