@@ -60,7 +60,9 @@ async function runProject(name) {
   }
   const report = join(reports, `${name}.json`);
   const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`];
-  const code = await execute(join(project, 'node_modules/.bin/vitest'), ['run', '--project', name, ...reporters]);
+  const vitest = [join(project, 'node_modules/.bin/vitest'), 'run', '--project', name, ...reporters];
+  const guard = ['scripts/run-ts.mjs', 'lab/run-guard.ts'];
+  const code = await execute(process.execPath, [...guard, ...vitest]);
   const counted = existsSync(report) ? count(JSON.parse(readFileSync(report, 'utf8'))) : { failed: 0 };
   return code !== 0 && counted.failed === 0 ? { ...counted, failed: 1 } : counted;
 }

@@ -1,0 +1,97 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, expect, test } from 'vitest';
+import { sweepDeadRuns } from '../../../lab/machine/sweep.ts';
+import { labFolder } from '../../../lab/machine/project.ts';
+
+// `npm run demo`, interrupted when its cluster is up and its hosts boot: no process, namespace, mount or folder of it is left.
+
+let demo: ChildProcess | undefined;
+afterEach(async () => {
+  demo?.kill('SIGKILL');
+  await sweepDeadRuns();
+});
+
+async function demoWithCluster(): Promise<ChildProcess & { readonly pid: number }> {
+  const child = spawn(process.execPath, ['scripts/run-ts.mjs', 'lab/demo.ts'], { stdio: ['ignore', 'pipe', 'pipe'] });
+  demo = child;
+  const { pid } = child;
+  if (pid === undefined) throw new Error('the demo did not start');
+  let said = '';
+  await new Promise<void>((resolve, reject) => {
+    child.once('exit', (code) => reject(new Error(`the demo ended with ${code}: ${said}`)));
+    child.stdout.on('data', (chunk: Buffer) => {
+      said += chunk.toString();
+      if (said.includes('Ceph is up')) resolve();
+    });
+  });
+  return Object.assign(child, { pid });
+}
+
+/** The run that this process owns. */
+function runOf(pid: number): string {
+  const owned = readdirSync(labFolder('runs')).find((id) => {
+    const owner = join(labFolder('runs'), id, 'owner');
+    return existsSync(owner) && readFileSync(owner, 'utf8').startsWith(`${pid} `);
+  });
+  if (owned === undefined) throw new Error(`process ${pid} owns no run`);
+  return owned;
+}
+
+function processes(): number[] {
+  return readdirSync('/proc')
+    .map(Number)
+    .filter((pid) => pid > 0);
+}
+
+function commandOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8');
+  } catch {
+    return ''; // gone meanwhile
+  }
+}
+
+/** Namespaces are noted in the run's ledger; read while the run is there. */
+function namespacesOf(run: string): string[] {
+  const lines = readFileSync(join(labFolder('runs'), run, 'ledger'), 'utf8')
+    .split('\n')
+    .filter(Boolean);
+  const items = lines.map((line) => JSON.parse(line) as { kind: string; name?: string });
+  return items.flatMap(({ kind, name }) => (kind === 'netns' && name !== undefined ? [name] : []));
+}
+
+function expectNothingOf(run: string, namespaces: readonly string[]): void {
+  expect(existsSync(join(labFolder('runs'), run))).toBe(false);
+  expect(existsSync(`/tmp/rbdsr-lab-${run}`)).toBe(false);
+  expect(readFileSync('/proc/self/mounts', 'utf8')).not.toContain(run);
+  for (const name of namespaces) expect(existsSync(`/run/netns/${name}`)).toBe(false);
+  // Every daemon of the run has its folder or a namespace in its arguments.
+  expect(processes().filter((pid) => [run, ...namespaces].some((name) => commandOf(pid).includes(name)))).toEqual([]);
+}
+
+test.each([
+  ['SIGINT', 130],
+  ['SIGTERM', 143],
+] as const)('after %s', async (signal, expected) => {
+  const child = await demoWithCluster();
+  const run = runOf(child.pid);
+  const namespaces = namespacesOf(run);
+  expect(namespaces.length).toBeGreaterThan(0);
+  const ended = new Promise((resolve) => child.once('exit', resolve));
+  child.kill(signal);
+  expect(await ended).toBe(expected);
+  expectNothingOf(run, namespaces);
+});
+
+test('after a kill -9, once the next run has begun', async () => {
+  const child = await demoWithCluster();
+  const run = runOf(child.pid);
+  const namespaces = namespacesOf(run);
+  const ended = new Promise((resolve) => child.once('exit', resolve));
+  child.kill('SIGKILL');
+  await ended;
+  expect(await sweepDeadRuns()).toContain(run);
+  expectNothingOf(run, namespaces);
+});
