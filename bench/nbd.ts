@@ -7,33 +7,29 @@ import { runChecked } from '../src/system/run.ts';
 import { type Aim, type Bench, median, type Row } from './bench.ts';
 import { ServedVhd } from './served-vhd.ts';
 
-/** A request pattern of `qemu-img bench`, the client of both servers. */
+/** What fio, the client of both servers, is told. Random blocks come in the order of one seed, each once. */
 interface Load {
   readonly metric: string;
   readonly unit: 'MiB/s' | 'requests/s';
+  readonly pattern: 'read' | 'write' | 'randread' | 'randwrite';
   readonly bytes: number;
   readonly depth: number;
-  readonly write: boolean;
-  /** From one request's start to the next one's, wrapping at the end of the disk, bytes. */
-  readonly stride: number;
   readonly count: number;
   readonly aim: number;
 }
 
 const ROUNDS = 5;
 const DISK_BYTES = 1024 * MiB;
-/** A prime number of blocks: each next request is far away, and none comes twice. */
-const SCATTERED = 4096 * 7919;
-const SEQUENTIAL = { unit: 'MiB/s', bytes: MiB, depth: 4, stride: MiB, count: 1024, aim: 0.7 } as const;
-const SMALL = { unit: 'requests/s', bytes: 4096, stride: SCATTERED, aim: 0.5 } as const;
+const SEQUENTIAL = { unit: 'MiB/s', bytes: MiB, depth: 4, count: 1024, aim: 0.7 } as const;
+const SMALL = { unit: 'requests/s', bytes: 4096, aim: 0.5 } as const;
 
 const LOADS: readonly Load[] = [
-  { ...SEQUENTIAL, metric: 'read 1 MiB sequential', write: false },
-  { ...SEQUENTIAL, metric: 'overwrite 1 MiB sequential', write: true },
-  { ...SMALL, metric: 'read 4 KiB random, depth 1', depth: 1, write: false, count: 8000 },
-  { ...SMALL, metric: 'overwrite 4 KiB random, depth 1', depth: 1, write: true, count: 4000 },
-  { ...SMALL, metric: 'read 4 KiB random, depth 16', depth: 16, write: false, count: 30_000 },
-  { ...SMALL, metric: 'overwrite 4 KiB random, depth 16', depth: 16, write: true, count: 16_000 },
+  { ...SEQUENTIAL, metric: 'read 1 MiB sequential', pattern: 'read' },
+  { ...SEQUENTIAL, metric: 'overwrite 1 MiB sequential', pattern: 'write' },
+  { ...SMALL, metric: 'read 4 KiB random, depth 1', pattern: 'randread', depth: 1, count: 8000 },
+  { ...SMALL, metric: 'overwrite 4 KiB random, depth 1', pattern: 'randwrite', depth: 1, count: 4000 },
+  { ...SMALL, metric: 'read 4 KiB random, depth 16', pattern: 'randread', depth: 16, count: 30_000 },
+  { ...SMALL, metric: 'overwrite 4 KiB random, depth 16', pattern: 'randwrite', depth: 16, count: 16_000 },
 ];
 
 /** Both servers serve the same allocated VHD, one after the other, and the same client asks both. They take turns within a round. */
@@ -65,13 +61,24 @@ function rowOf({ metric, unit, aim: limit }: Load, ours: readonly number[], thei
   return { metric, value: median(ours), unit, reference: { name: 'qemu-nbd', value: median(theirs) }, aim };
 }
 
+/** What fio says of one direction (fio(1), "JSON output"), as far as it is read here. */
+interface FioResult {
+  readonly iops: number;
+  /** Bytes per second. */
+  readonly bw_bytes: number;
+  readonly total_ios: number;
+}
+
 async function measure(load: Load, uri: string): Promise<number> {
-  const shape = ['-c', load.count, '-d', load.depth, '-s', load.bytes, '-S', load.stride].map(String);
-  const args = ['bench', '-f', 'raw', ...(load.write ? ['-w'] : []), ...shape, uri];
-  const text = await runChecked('qemu-img', args, { deadline: Deadline.after(120_000) });
-  const seconds = Number(/completed in ([0-9.]+) seconds/.exec(text)?.[1]);
-  if (!(seconds > 0)) throw new Error(`qemu-img bench said: ${text}`);
-  return (load.count / seconds) * (load.unit === 'MiB/s' ? load.bytes / MiB : 1);
+  const { pattern, bytes, depth, count } = load;
+  const shape = [`--rw=${pattern}`, `--bs=${bytes}`, `--iodepth=${depth}`, `--number_ios=${count}`];
+  const disk = ['--name=load', '--ioengine=nbd', `--uri=${uri}`, `--size=${DISK_BYTES}`, '--randrepeat=1'];
+  const args = [...disk, ...shape, '--output-format=json'];
+  const text = await runChecked('fio', args, { deadline: Deadline.after(120_000) });
+  const { jobs } = JSON.parse(text.slice(text.indexOf('{'))) as { jobs: Record<'read' | 'write', FioResult>[] };
+  const result = jobs[0]?.[pattern.endsWith('read') ? 'read' : 'write'];
+  if (result?.total_ios !== count) throw new Error(`fio did ${result?.total_ios} of ${count} requests: ${text}`);
+  return load.unit === 'MiB/s' ? result.bw_bytes / MiB : result.iops;
 }
 
 class QemuNbd {
