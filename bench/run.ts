@@ -1,6 +1,8 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { type Bench, type Row, ratioOf, verdictOf } from './bench.ts';
+import { discoveryBench } from './discovery.ts';
+import { divertBench } from './divert.ts';
 import { memoryBench } from './memory.ts';
 import { nbdBench } from './nbd.ts';
 import { scanBench } from './scan.ts';
@@ -8,7 +10,7 @@ import { startupBench } from './startup.ts';
 
 // `npm run bench [name...]`: every benchmark, or the named ones, as a table here and as JSON in dist/bench.json.
 
-const benches: readonly Bench[] = [startupBench, scanBench, nbdBench, memoryBench];
+const benches: readonly Bench[] = [startupBench, divertBench, scanBench, nbdBench, memoryBench, discoveryBench];
 const wanted = process.argv.slice(2);
 const unknown = wanted.filter((name) => !benches.some((bench) => bench.name === name));
 if (unknown.length > 0) {

@@ -1,17 +1,33 @@
-// `node scripts/build.mjs [FOLDER]`: what a host runs, into build/dom0 or FOLDER. One CommonJS bundle per program: CommonJS starts faster than ES modules do,
-// and the code behind an `import()` in the sources is not evaluated, only skimmed, until a command needs it.
+// `node scripts/build.mjs [FOLDER [NODE...]]`: what a host has in /opt/rbdsr, but for the runtime, into build/dom0 or FOLDER. NODE is how the
+// host's node is started, unless it is this one. One CommonJS bundle per program: CommonJS starts faster than ES modules do, and the code
+// behind an `import()` in the sources is not evaluated, only skimmed, until a command needs it.
 import { execFileSync } from 'node:child_process';
-import { chmodSync, copyFileSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  copyFileSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 
 const project = dirname(dirname(fileURLToPath(import.meta.url)));
 const target = resolve(process.argv[2] ?? join(project, 'build/dom0'));
+const [node, ...nodeArguments] = process.argv.length > 3 ? process.argv.slice(3) : [process.execPath];
 const fresh = `${target}.new-${process.pid}`;
 const { version } = JSON.parse(readFileSync(join(project, 'package.json'), 'utf8'));
 
-const entryPoints = { sm: 'src/main/sm.ts', cli: 'src/main/cli.ts', nbd: 'src/main/nbd-server.ts' };
+const entryPoints = {
+  sm: 'src/main/sm.ts',
+  plugin: 'src/main/plugin.ts',
+  cli: 'src/main/cli.ts',
+  nbd: 'src/main/nbd-server.ts',
+};
 
 mkdirSync(fresh, { recursive: true });
 process.once('exit', () => rmSync(fresh, { recursive: true, force: true }));
@@ -27,13 +43,14 @@ await build({
   legalComments: 'none',
   logLevel: 'warning',
   absWorkingDir: project,
-  // A native module: found beside the bundle at run time.
-  external: ['koffi'],
+  // Found beside the bundles at run time: a native module, and a library that few commands load.
+  external: ['koffi', 'ssh2'],
   define: { RBDSR_VERSION: JSON.stringify(version), 'import.meta.url': 'RBDSR_BUNDLE_URL' },
   banner: { js: "const RBDSR_BUNDLE_URL=require('node:url').pathToFileURL(__filename).href;" },
 });
 placeKoffi();
-placeLauncher();
+await placeSsh2();
+placeScripts();
 cacheCode('sm');
 rmSync(target, { recursive: true, force: true });
 renameSync(fresh, target);
@@ -55,21 +72,58 @@ function placeKoffi() {
 }
 
 /**
+ * ssh2 and what it needs, as one file of its own, so that no other command reads it. Its optional native parts (faster ciphers, and a look at
+ * the processor) are left out: it does without them where requiring them fails.
+ */
+async function placeSsh2() {
+  const source = join(project, 'node_modules/ssh2');
+  const manifest = JSON.parse(readFileSync(join(source, 'package.json'), 'utf8'));
+  const folder = join(fresh, 'node_modules/ssh2');
+  await build({
+    entryPoints: [join(source, manifest.main)],
+    outfile: join(folder, 'index.js'),
+    bundle: true,
+    platform: 'node',
+    target: 'node20',
+    format: 'cjs',
+    minifySyntax: true,
+    minifyWhitespace: true,
+    legalComments: 'none',
+    logLevel: 'warning',
+    absWorkingDir: project,
+    external: ['cpu-features', '*.node'],
+  });
+  for (const name of ['ssh2', 'asn1', 'bcrypt-pbkdf', 'safer-buffer', 'tweetnacl']) {
+    copyFileSync(join(project, 'node_modules', name, 'LICENSE'), join(folder, `LICENSE.${name}`));
+  }
+  const shown = { name: 'ssh2', version: manifest.version, license: 'MIT', main: './index.js' };
+  writeFileSync(join(folder, 'package.json'), `${JSON.stringify(shown, undefined, 2)}\n`);
+}
+
+/**
  * Has V8 keep what it compiled of a bundle, so that starting costs the same however much code the commands have: NAME.cjs becomes a loader,
- * NAME.bundle.cjs the code, NAME.cache what V8 kept. The cache suits the node that runs this script; another version ignores it.
+ * NAME.bundle.cjs the code, NAME.cache what V8 kept. The cache suits the node it was made with; another version ignores it.
  */
 function cacheCode(name) {
   const bundle = join(fresh, `${name}.bundle.cjs`);
   renameSync(join(fresh, `${name}.cjs`), bundle);
   copyFileSync(join(project, 'scripts/bundle-loader.cjs'), join(fresh, `${name}.cjs`));
   const writer = join(project, 'scripts/write-code-cache.cjs');
-  execFileSync(process.execPath, [writer, bundle, join(fresh, `${name}.cache`)], {
-    stdio: ['ignore', 'ignore', 'inherit'],
-  });
+  const argv = [...nodeArguments, '--predictable', '--random-seed=1', writer, bundle, join(fresh, `${name}.cache`)];
+  execFileSync(node, argv, { stdio: ['ignore', 'ignore', 'inherit'] });
 }
 
-function placeLauncher() {
-  const source = join(project, 'src/main/launcher.sh');
-  copyFileSync(source, join(fresh, 'launcher.sh'));
-  chmodSync(join(fresh, 'launcher.sh'), 0o755);
+/** What xapi starts, and the commands of the older plug-in. */
+function placeScripts() {
+  const scripts = readdirSync(join(project, 'src/main')).filter((name) => !name.endsWith('.ts'));
+  for (const name of scripts) placeScript(`src/main/${name}`, name);
+  mkdirSync(join(fresh, 'shims'));
+  for (const name of readdirSync(join(project, 'packaging/shims'))) {
+    placeScript(`packaging/shims/${name}`, `shims/${name}`);
+  }
+}
+
+function placeScript(source, name) {
+  copyFileSync(join(project, source), join(fresh, name));
+  chmodSync(join(fresh, name), 0o755);
 }

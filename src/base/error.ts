@@ -9,6 +9,7 @@ export type ErrorCode =
   | 'unimplemented'
   | 'invalid-argument'
   | 'config-missing'
+  | 'target-missing'
   | 'config-invalid'
   | 'illegal-xml-char'
   | 'not-master'
@@ -31,6 +32,13 @@ export type ErrorCode =
   | 'image-foreign'
   | 'control-plane-missing'
   | 'control-plane-failed'
+  // the monitor over SSH
+  | 'ssh-protocol'
+  | 'ssh-host-key'
+  | 'ssh-login'
+  | 'sudo-refused'
+  | 'admin-key-missing'
+  | 'quorum-lost'
   // this host
   | 'kernel-module-missing'
   | 'kernel-unsupported'

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import type { Deadline } from '../base/deadline.ts';
+import { Deadline } from '../base/deadline.ts';
 import { hasCode, RbdsrError } from '../base/error.ts';
 import { addKernelKey } from '../system/keyring.ts';
 import type { KernelKey } from '../system/keyring.ts';
@@ -18,6 +18,7 @@ import type { Mapping } from './mapping.ts';
 import { chooseMonitors } from './choose-monitors.ts';
 import { formatMonitors } from './monitors.ts';
 import type { MonitorAddress } from './monitors.ts';
+import { unmapLocked } from './unmap-image.ts';
 
 export interface AddRequest {
   readonly access: ClusterAccess;
@@ -92,8 +93,7 @@ async function attempt(
     return { end: 'mapped' };
   } catch (error) {
     if (hasCode(error, 'deadline')) {
-      add.pending.push(write);
-      write.catch(() => {});
+      add.pending.push(undoLateMapping(host, add, write));
       throw error;
     }
     if (error instanceof RbdsrError) throw error;
@@ -104,6 +104,20 @@ async function attempt(
     log.close();
   }
 }
+
+/** The call has been answered by then: what the kernel maps now is nobody's. The caller keeps the image's lock until this has ended. */
+async function undoLateMapping(host: KrbdHost, add: AddRequest, write: Promise<void>): Promise<void> {
+  const pending: Promise<unknown>[] = [];
+  try {
+    await write;
+    await unmapLocked(host, newMapping(host, add), {}, Deadline.after(UNDO_MS), pending);
+  } catch {
+    // Not mapped after all; or in use by somebody who was quick, and then it stays and the next attempt adopts it.
+  }
+  await Promise.allSettled(pending);
+}
+
+const UNDO_MS = 60_000;
 
 async function tell(path: string, line: string, key: KernelKey | undefined): Promise<void> {
   try {

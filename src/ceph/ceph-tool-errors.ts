@@ -3,14 +3,26 @@ import { hasCode, RbdsrError } from '../base/error.ts';
 import type { RunOutcome } from '../system/run.ts';
 import { printable } from './image-spec.ts';
 
-/** What a failed call of `rbd` or `ceph` was about. */
+/** One call of `rbd` or `ceph`, for the messages about how it failed. */
 export interface ToolFailure {
   readonly outcome: RunOutcome;
+  readonly program: 'rbd' | 'ceph';
   /** "rbd info". */
   readonly command: string;
+  /** Without `client.`. */
   readonly user: string;
-  /** The list as it was written. */
-  readonly monitors: string;
+  /** "the cluster at 10.0.0.11:6789". */
+  readonly cluster: string;
+}
+
+/** "rbd info", "ceph osd pool ls": the words before the first option, three at most. */
+export function commandOf(program: 'rbd' | 'ceph', args: readonly string[]): string {
+  const firstOption = args.findIndex((word) => word.startsWith('-'));
+  return [program, ...args.slice(0, firstOption < 0 ? args.length : firstOption).slice(0, 3)].join(' ');
+}
+
+export function succeeded(outcome: RunOutcome): boolean {
+  return outcome.end.kind === 'exit' && outcome.end.code === 0;
 }
 
 /** Both programs exit with the errno of what failed; this is its name. */
@@ -37,9 +49,9 @@ export function toolFailed({ outcome, command }: ToolFailure): RbdsrError {
   });
 }
 
-export function toolNotAllowed({ outcome, command, user, monitors }: ToolFailure): RbdsrError {
+export function toolNotAllowed({ outcome, command, user, cluster }: ToolFailure): RbdsrError {
   return new RbdsrError('cluster-auth', {
-    what: `the cluster at ${monitors} does not let client.${user} do what \`${command}\` needs`,
+    what: `${cluster} does not let client.${user} do what \`${command}\` needs`,
     expected: "an existing user, its own key, and mon 'profile rbd', osd 'profile rbd pool=POOL'",
     found: errnoOf(outcome),
     todo: `\`ceph auth get client.${user}\` on a host with an admin key shows the user's key and capabilities.`,

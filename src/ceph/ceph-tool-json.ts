@@ -55,7 +55,7 @@ export function decodeFsid(text: string): string {
   return string(object(parse(text, 'ceph fsid'), 'ceph fsid'), 'fsid', 'ceph fsid');
 }
 
-function parse(text: string, command: string): unknown {
+export function parse(text: string, command: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
@@ -63,17 +63,17 @@ function parse(text: string, command: string): unknown {
   }
 }
 
-function list(value: unknown, command: string): readonly Json[] {
+export function list(value: unknown, command: string): readonly Json[] {
   if (Array.isArray(value) && value.every(isObject)) return value;
   throw unreadable(command, 'a list of objects', typeof value);
 }
 
-function object(value: unknown, command: string): Json {
+export function object(value: unknown, command: string): Json {
   if (isObject(value)) return value;
   throw unreadable(command, 'an object', typeof value);
 }
 
-function string(value: Json, member: string, command: string): string {
+export function string(value: Json, member: string, command: string): string {
   const found = value[member];
   if (typeof found === 'string') return found;
   throw unreadable(command, `a text in the member ${member}`, typeof found);
@@ -85,7 +85,7 @@ function number(value: Json, member: string, command: string): number {
   throw unreadable(command, `a whole number in the member ${member}`, typeof found);
 }
 
-function isObject(value: unknown): value is Json {
+export function isObject(value: unknown): value is Json {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 

@@ -3,13 +3,12 @@ import { join } from 'node:path';
 import type { Deadline } from '../base/deadline.ts';
 import { RbdsrError } from '../base/error.ts';
 import { runProgram } from '../system/run.ts';
-import type { RunOutcome } from '../system/run.ts';
 import type { ClusterAccess } from './access.ts';
-import { errnoOf, toolFailed, toolNotAllowed } from './ceph-tool-errors.ts';
+import { commandOf, errnoOf, succeeded, toolFailed, toolNotAllowed } from './ceph-tool-errors.ts';
 import type { ToolFailure } from './ceph-tool-errors.ts';
+import { whatIsMissing } from './ceph-tool-missing.ts';
+import type { ToolSubject } from './ceph-tool-missing.ts';
 import { withClientFiles } from './client-files.ts';
-import { formatSpec } from './image-spec.ts';
-import type { ImageSpec } from './image-spec.ts';
 import { noMonitorAnswers, surveyMonitors } from './monitor-survey.ts';
 import { formatMonitors } from './monitors.ts';
 import { resolveMonitors } from './resolve-monitors.ts';
@@ -21,13 +20,16 @@ export interface CephToolOptions {
   readonly runDir?: string;
 }
 
-/** The pool, namespace and perhaps image a call is about. */
-export type ToolSubject = Partial<ImageSpec> & { readonly pool: string };
-
 const SEARCH_PATH = ['/usr/bin', '/bin', '/usr/local/bin', '/usr/sbin'];
 
+/** Where `rbd` and `ceph` run: on this host, or on a monitor's. Both answer what the program printed, or fail with what ControlPlane names. */
+export interface CephTools {
+  rbd(args: readonly string[], subject: ToolSubject, deadline: Deadline): Promise<string>;
+  ceph(args: readonly string[], deadline: Deadline): Promise<string>;
+}
+
 /** Runs `rbd` and `ceph` with a configuration of our own, and turns how they end into named errors. */
-export class CephToolRunner {
+export class CephToolRunner implements CephTools {
   readonly #access: ClusterAccess;
   readonly #searchPath: readonly string[];
   readonly #runDir: string;
@@ -44,40 +46,42 @@ export class CephToolRunner {
   }
 
   async rbd(args: readonly string[], subject: ToolSubject, deadline: Deadline): Promise<string> {
-    const outcome = await this.#run('rbd', args, deadline);
-    if (succeeded(outcome)) return outcome.stdout;
-    if (errnoOf(outcome) === 'ENOENT') throw await this.#whatIsMissing(subject, outcome, deadline);
-    throw await this.#failure(outcome, deadline);
+    const call = await this.#run('rbd', args, deadline);
+    if (succeeded(call.outcome)) return call.outcome.stdout;
+    if (errnoOf(call.outcome) === 'ENOENT') {
+      throw await whatIsMissing(subject, call, async (list) => (await this.#run('rbd', list, deadline)).outcome);
+    }
+    throw await this.#failure(call, deadline);
   }
 
   async ceph(args: readonly string[], deadline: Deadline): Promise<string> {
-    const outcome = await this.#run('ceph', args, deadline);
-    if (succeeded(outcome)) return outcome.stdout;
-    throw await this.#failure(outcome, deadline);
+    const call = await this.#run('ceph', args, deadline);
+    if (succeeded(call.outcome)) return call.outcome.stdout;
+    throw await this.#failure(call, deadline);
   }
 
-  async #run(name: 'rbd' | 'ceph', args: readonly string[], deadline: Deadline): Promise<RunOutcome> {
+  async #run(name: 'rbd' | 'ceph', args: readonly string[], deadline: Deadline): Promise<ToolFailure> {
     const program = this.#find(name);
     if (program === undefined) throw missing([name]);
     const seconds = Math.max(1, Math.min(MAX_SECONDS, Math.floor((deadline.leftMs / 1000) * 0.7)));
-    return withClientFiles(this.#runDir, this.#access, seconds, (config) => {
+    const outcome = await withClientFiles(this.#runDir, this.#access, seconds, (config) => {
       // --name and not --id: a value that starts with "client." is never taken for an option.
       const common = ['--conf', config, '--name', `client.${this.#access.user}`];
       const patience = name === 'ceph' ? ['--connect-timeout', String(seconds)] : [];
       return runProgram(program, [...common, ...patience, ...args], { deadline });
     });
+    const cluster = `the cluster at ${formatMonitors(this.#access.monitors)}`;
+    return { outcome, program: name, command: commandOf(name, args), user: this.#access.user, cluster };
   }
 
   #find(name: string): string | undefined {
     return this.#searchPath.map((folder) => join(folder, name)).find(isExecutable);
   }
 
-  async #failure(outcome: RunOutcome, deadline: Deadline): Promise<RbdsrError> {
-    const failure = this.#describe(outcome);
-    const errno = errnoOf(outcome);
+  async #failure(failure: ToolFailure, deadline: Deadline): Promise<RbdsrError> {
+    const errno = errnoOf(failure.outcome);
     // `ceph` exits with 1, which is also EPERM, when its connection timed out and for whatever it did not foresee.
-    const isCeph = outcome.program.endsWith('/ceph');
-    if (errno === 'EACCES' || (errno === 'EPERM' && !isCeph)) return toolNotAllowed(failure);
+    if (errno === 'EACCES' || (errno === 'EPERM' && failure.program !== 'ceph')) return toolNotAllowed(failure);
     if (errno === 'ETIMEDOUT' || errno === 'EPERM' || errno === 'EINTR') return this.#whoIsSilent(failure, deadline);
     return toolFailed(failure);
   }
@@ -96,51 +100,12 @@ export class CephToolRunner {
       facts: { command: failure.command },
     });
   }
-
-  /** ENOENT may be the pool, the namespace or the image: a second look at the pool tells. */
-  async #whatIsMissing(subject: ToolSubject, outcome: RunOutcome, deadline: Deadline): Promise<RbdsrError> {
-    const monitors = formatMonitors(this.#access.monitors);
-    const ends = async (...args: readonly string[]): Promise<boolean> =>
-      errnoOf(await this.#run('rbd', ['ls', ...args, '--pool', subject.pool], deadline)) === 'ENOENT';
-    if (await ends()) {
-      return new RbdsrError('pool-missing', {
-        what: `the cluster at ${monitors} has no pool called ${JSON.stringify(subject.pool)}`,
-        todo: '`ceph osd pool ls` lists the pools.',
-        facts: { pool: subject.pool },
-      });
-    }
-    const namespace = subject.namespace ?? '';
-    if (namespace !== '' && (await ends('--namespace', namespace))) {
-      return new RbdsrError('pool-missing', {
-        what: `pool ${JSON.stringify(subject.pool)} has no namespace called ${JSON.stringify(namespace)}`,
-        todo: '`rbd namespace ls POOL` lists the namespaces, `rbd namespace create` makes one.',
-        facts: { pool: subject.pool, namespace },
-      });
-    }
-    if (subject.image === undefined) return toolFailed(this.#describe(outcome));
-    return new RbdsrError('image-missing', {
-      what: `the cluster at ${monitors} has no image ${formatSpec({ ...subject, image: subject.image })}`,
-      todo: 'Make it with `rbd create --size SIZE --image-feature layering`, or give device-config size.',
-      facts: { pool: subject.pool, image: subject.image },
-    });
-  }
-
-  #describe(outcome: RunOutcome): ToolFailure {
-    const words = outcome.args.slice(outcome.program.endsWith('/ceph') ? 6 : 4);
-    const verb = words.slice(0, words.findIndex((word) => word.startsWith('-')) >>> 0).slice(0, 3);
-    const command = [outcome.program.replace(/^.*\//, ''), ...verb].join(' ');
-    return { outcome, command, user: this.#access.user, monitors: formatMonitors(this.#access.monitors) };
-  }
 }
 
 /** At most what one connection or one operation may take inside the programs, seconds. */
 const MAX_SECONDS = 20;
 /** What the second look at the monitors may take. */
 const LOOK_MS = 3000;
-
-function succeeded(outcome: RunOutcome): boolean {
-  return outcome.end.kind === 'exit' && outcome.end.code === 0;
-}
 
 function isExecutable(path: string): boolean {
   try {

@@ -5,7 +5,7 @@ import type { ClusterAccess } from './access.ts';
 import { decodeFsid, decodeImages, decodeInfo, decodePools, decodeWatchers } from './ceph-tool-json.ts';
 import { exitErrno, refuseUnspeakable } from './ceph-tool-errors.ts';
 import { CephToolRunner } from './ceph-tool-runner.ts';
-import type { CephToolOptions } from './ceph-tool-runner.ts';
+import type { CephToolOptions, CephTools } from './ceph-tool-runner.ts';
 import type { ControlPlane, ImageInfo } from './control-plane.ts';
 import { formatSpec } from './image-spec.ts';
 import type { ImageSpec } from './image-spec.ts';
@@ -14,7 +14,11 @@ import type { ImageSpec } from './image-spec.ts';
 export function controlPlaneOf(access: ClusterAccess, options: CephToolOptions = {}): ControlPlane {
   const tools = new CephToolRunner(access, options);
   tools.requireAny();
+  return controlPlaneBy(tools);
+}
 
+/** The control plane by `rbd` and `ceph`, wherever they run. */
+export function controlPlaneBy(tools: CephTools): ControlPlane {
   const imageInfo = async (spec: ImageSpec, deadline: Deadline): Promise<ImageInfo> =>
     decodeInfo(await tools.rbd(['info', '--format', 'json', ...imageArgs(spec)], spec, deadline));
 
@@ -60,7 +64,7 @@ export function controlPlaneOf(access: ClusterAccess, options: CephToolOptions =
 }
 
 /** Clusters before 16 call it blacklist. */
-async function blocklist(tools: CephToolRunner, args: readonly string[], deadline: Deadline): Promise<void> {
+async function blocklist(tools: CephTools, args: readonly string[], deadline: Deadline): Promise<void> {
   try {
     await tools.ceph(['osd', 'blocklist', ...args], deadline);
   } catch (error) {
@@ -79,16 +83,16 @@ function checkedClient(address: string): string {
   });
 }
 
-/** As options with values of their own, so that no name can be taken for an option or a spec. */
-function imageArgs(spec: ImageSpec): readonly string[] {
+/** As `--option=value`, so that no name can be taken for an option or a spec: the tools look for `--conf` even where a value is due. */
+export function imageArgs(spec: ImageSpec): readonly string[] {
   refuseUnspeakable(spec.image, 'image');
-  return [...placeArgs(spec), '--image', spec.image];
+  return [...placeArgs(spec), `--image=${spec.image}`];
 }
 
 function placeArgs(place: { readonly pool: string; readonly namespace?: string }): readonly string[] {
   refuseUnspeakable(place.pool, 'pool');
   const namespace = place.namespace ?? '';
-  return ['--pool', place.pool, ...(namespace === '' ? [] : ['--namespace', namespace])];
+  return [`--pool=${place.pool}`, ...(namespace === '' ? [] : [`--namespace=${namespace}`])];
 }
 
 function namespaceOf(spec: ImageSpec): { readonly namespace?: string } {

@@ -7,12 +7,12 @@ import { kernelTraits } from './kernel-traits.ts';
 import type { KernelTraits } from './kernel-traits.ts';
 import { controlFiles, HOST_ROOTS, listMappings, supportedFeatures } from './krbd-sysfs.ts';
 import type { KrbdRoots } from './krbd-sysfs.ts';
-import { mapImage } from './map-image.ts';
+import { mapImage, type MapResult } from './map-image.ts';
 import type { MapOption } from './map-options.ts';
 import { selectMapping } from './mapping.ts';
 import type { Mapping } from './mapping.ts';
 import { proveMapping } from './prove-mapping.ts';
-import { unmapImage } from './unmap-image.ts';
+import { refuseIfOpen, unmapImage } from './unmap-image.ts';
 
 export interface KrbdOptions {
   /** Default `/sys`. */
@@ -74,14 +74,14 @@ export class Krbd {
 
   /**
    * Maps the image, or adopts the mapping that is there, and proves that it works: the node exists, its size is the image's, one direct
-   * read answers. Steps and what a crash after each leaves: map-image.ts. After a failure nothing new stays mapped, except where the
-   * cluster stopped answering, when the mapping is left for the next attempt to adopt.
+   * read answers. Steps and what a crash after each leaves: map-image.ts. After a failure nothing new stays mapped: what the
+   * kernel maps after the deadline is unmapped then. Where the OSDs do not answer the last read, the mapping is left for the next attempt to adopt.
    */
-  async map(access: ClusterAccess, spec: ImageSpec, request: MapRequest, deadline: Deadline): Promise<Mapping> {
+  async map(access: ClusterAccess, spec: ImageSpec, request: MapRequest, deadline: Deadline): Promise<MapResult> {
     await this.loadModule(deadline);
     const { mapping, isNew } = await mapImage(this.host, access, spec, request, deadline);
     try {
-      return await proveMapping(this.host, mapping, request.sizeBytes, deadline);
+      return { mapping: await proveMapping(this.host, mapping, request.sizeBytes, deadline), isNew };
     } catch (error) {
       if (isNew && error instanceof RbdsrError && error.code !== 'osd-unresponsive' && error.code !== 'deadline') {
         // Clean-up must not hide what went wrong.
@@ -97,6 +97,11 @@ export class Krbd {
    */
   async unmap(mapping: Mapping, deadline: Deadline, options: { readonly force?: boolean } = {}): Promise<void> {
     await unmapImage(this.host, mapping, options, deadline);
+  }
+
+  /** 'device-busy', as `unmap` would throw it once the devices `ours` on it (`dm-3`) are gone. Changes nothing. */
+  async refuseIfOpen(mapping: Mapping, ours: readonly string[], deadline: Deadline): Promise<void> {
+    await refuseIfOpen(mapping, ours, deadline);
   }
 
   /** 'kernel-module-missing'. */

@@ -1,7 +1,7 @@
 import type { Deadline } from '../base/deadline.ts';
 import { hasCode, RbdsrError } from '../base/error.ts';
 import { faultPoint } from '../system/fault-point.ts';
-import { describeOpeners, openersOf } from '../system/openers.ts';
+import { describeOpeners, type DeviceOpeners, openersOf } from '../system/openers.ts';
 import { writeAttribute } from '../system/sysfs.ts';
 import { withImageLock } from './image-lock.ts';
 import { formatSpec, sameSpec } from './image-spec.ts';
@@ -39,10 +39,7 @@ export async function unmapLocked(
   if (!isStillThere(host, mapping)) return;
   const files = controlFiles(host.roots);
   if (files === undefined) return;
-  if (options.force !== true) {
-    await udevHasLetGo(mapping, deadline);
-    refuseIfOpen(mapping);
-  }
+  if (options.force !== true) await refuseIfOpen(mapping, [], deadline);
   if (options.force === true && !host.kernel.forcedRemove) throw cannotForce(host, mapping);
   faultPoint('ceph.unmap.before-remove');
   const text = options.force === true ? `${mapping.index} force` : String(mapping.index);
@@ -60,6 +57,18 @@ export async function unmapLocked(
   await deadline.until(() => (isStillThere(host, mapping) ? undefined : true), `${mapping.device} to go away`, 20);
 }
 
+/** 'device-busy' when somebody has the device open, `ours` left out: names of devices on it that the caller will take away itself. */
+export async function refuseIfOpen(mapping: Mapping, ours: readonly string[], deadline: Deadline): Promise<void> {
+  await udevHasLetGo(mapping, ours, deadline);
+  const who = describeOpeners(openersBut(ours, mapping));
+  if (who !== undefined) throw busy(mapping, who);
+}
+
+function openersBut(ours: readonly string[], { major, minor }: Mapping): DeviceOpeners {
+  const all = openersOf({ major, minor });
+  return { ...all, holders: all.holders.filter((name) => !ours.includes(name)) };
+}
+
 /** False when nothing, or another mapping, has this number now. */
 function isStillThere(host: KrbdHost, mapping: Mapping): boolean {
   const now = readMapping(host.roots, mapping.index);
@@ -71,19 +80,19 @@ const UDEV_MS = 15_000;
 const UDEV = /udevd|udev-worker/;
 
 /** udev opens every device after it was made or written; it is not somebody who uses it, and it lets go by itself. */
-async function udevHasLetGo(mapping: Mapping, deadline: Deadline): Promise<void> {
+async function udevHasLetGo(mapping: Mapping, ours: readonly string[], deadline: Deadline): Promise<void> {
   try {
     await deadline
       .within(UDEV_MS)
-      .until(() => (isOnlyUdev(mapping) ? undefined : true), 'udev to close the device', 100);
+      .until(() => (isOnlyUdev(mapping, ours) ? undefined : true), 'udev to close the device', 100);
   } catch (error) {
     // Then it is named as the one who has the device open.
     if (!hasCode(error, 'deadline')) throw error;
   }
 }
 
-function isOnlyUdev(mapping: Mapping): boolean {
-  const { processes, holders } = openersOf({ major: mapping.major, minor: mapping.minor });
+function isOnlyUdev(mapping: Mapping, ours: readonly string[] = []): boolean {
+  const { processes, holders } = openersBut(ours, mapping);
   return holders.length === 0 && processes.length > 0 && processes.every(({ command }) => UDEV.test(command));
 }
 
@@ -101,11 +110,6 @@ async function removeOnceFree(mapping: Mapping, file: string, text: string, dead
     }
     await new Promise((resolve) => setTimeout(resolve, 200));
   }
-}
-
-function refuseIfOpen(mapping: Mapping): void {
-  const who = describeOpeners(openersOf({ major: mapping.major, minor: mapping.minor }));
-  if (who !== undefined) throw busy(mapping, who);
 }
 
 /** Returns for what means "already gone"; throws otherwise. */

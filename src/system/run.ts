@@ -128,7 +128,7 @@ const STDERR_LIMIT = 4 * KiB;
 const PIPE_GRACE_MS = 1000;
 
 /** The first or the last `limit` bytes of what comes in. */
-class Collected {
+export class Collected {
   overflowed = false;
   #chunks: Buffer[] = [];
   #length = 0;

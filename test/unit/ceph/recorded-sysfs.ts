@@ -68,11 +68,16 @@ export function debugClient(fsid: string, client: string, monitors: readonly str
 /** A `/sys` of these files in a temporary folder. */
 export function recorded(...trees: readonly Tree[]): KrbdRoots & { remove(): void } {
   const sysRoot = mkdtempSync(join(tmpdir(), 'rbdsr-ceph-sysfs-'));
-  for (const [path, text] of trees.flatMap(Object.entries)) {
+  for (const tree of trees) writeTree({ sysRoot }, tree);
+  return { sysRoot, devRoot: '/dev', remove: () => rmSync(sysRoot, { recursive: true }) };
+}
+
+/** What comes up in it later. */
+export function writeTree({ sysRoot }: Pick<KrbdRoots, 'sysRoot'>, tree: Tree): void {
+  for (const [path, text] of Object.entries(tree)) {
     mkdirSync(dirname(join(sysRoot, path)), { recursive: true });
     writeFileSync(join(sysRoot, path), `${text}\n`);
   }
-  return { sysRoot, devRoot: '/dev', remove: () => rmSync(sysRoot, { recursive: true }) };
 }
 
 function device(index: number, attributes: Tree): Tree {

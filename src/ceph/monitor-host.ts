@@ -1,0 +1,110 @@
+import type { Deadline } from '../base/deadline.ts';
+import { hasCode, messageOf, RbdsrError } from '../base/error.ts';
+import { connectSsh } from '../system/ssh.ts';
+import type { SshConnection, SshOptions } from '../system/ssh.ts';
+import { exitErrno } from './ceph-tool-errors.ts';
+import { controlPlaneBy, imageArgs } from './ceph-tools.ts';
+import type { CephTools } from './ceph-tool-runner.ts';
+import type { ControlPlane } from './control-plane.ts';
+import type { ImageSpec } from './image-spec.ts';
+import { MonitorHostTools } from './monitor-host-tools.ts';
+import { decodeMonitorMap } from './monitor-map.ts';
+import type { ClusterFacts } from './monitor-map.ts';
+import { noMonitorAnswers, surveyMonitors } from './monitor-survey.ts';
+import type { MonitorAddress } from './monitors.ts';
+import { decodeUser, ownEntity, poolCapabilities } from './own-user.ts';
+import type { ClusterUser } from './own-user.ts';
+
+export interface MonitorHostOptions extends SshOptions {
+  /** Where the cluster's own port is; asked when SSH or its tools fail, to tell a wrong address from a wrong account. */
+  readonly monitors?: readonly MonitorAddress[];
+}
+
+/**
+ * A host of the cluster with an admin keyring, over one SSH connection. Every call is one remote command, a failed one may take a second look.
+ * To ControlPlane's failures it adds 'sudo-refused' | 'admin-key-missing' | 'quorum-lost' | 'ssh-login' | 'ssh-protocol'.
+ */
+export interface MonitorHost extends ControlPlane, AsyncDisposable {
+  /** The host that answered and the key it showed. */
+  readonly connection: SshConnection;
+  /** The fsid and the whole monitor map. */
+  facts(deadline: Deadline): Promise<ClusterFacts>;
+  /** A cephx user of our own that may use this pool only, and its key; one that is there already is left as it is. */
+  ensureUser(pool: string, name: string, deadline: Deadline): Promise<ClusterUser>;
+  /** The first bytes of an image, fewer of a smaller one. Nothing is mapped and no lock is taken. */
+  readHead(spec: ImageSpec, bytes: number, deadline: Deadline): Promise<Buffer>;
+  /** Done when there is no such user. */
+  removeUser(name: string, deadline: Deadline): Promise<void>;
+}
+
+/** connectSsh's failures, or 'monitor-unreachable' when what answers at `monitors` is no Ceph either. */
+export async function connectMonitorHost(o: MonitorHostOptions): Promise<MonitorHost> {
+  let connection: SshConnection;
+  try {
+    connection = await connectSsh(o);
+  } catch (error) {
+    if (!hasCode(error, 'monitor-unreachable', 'ssh-protocol')) throw error;
+    throw await asSeenFromOutside(error, o);
+  }
+  const remote = new MonitorHostTools(connection, o.password);
+  const tools = explaining(remote, o);
+  return {
+    ...controlPlaneBy(tools),
+    connection,
+    facts: async (deadline) => decodeMonitorMap(await tools.ceph(['mon', 'dump', '--format', 'json'], deadline)),
+    ensureUser: async (pool, name, deadline) => {
+      const entity = ownEntity(name);
+      const create = ['auth', 'get-or-create', entity, ...poolCapabilities(pool), '--format', 'json'];
+      try {
+        return decodeUser(await tools.ceph(create, deadline), name);
+      } catch (error) {
+        // It is there with other capabilities: someone changed them on purpose.
+        if (exitErrno(error) !== 'EINVAL') throw error;
+        return decodeUser(await tools.ceph(['auth', 'get', entity, '--format', 'json'], deadline), name);
+      }
+    },
+    readHead: (spec, bytes, deadline) =>
+      remote
+        .rbdHead(['export', '--no-progress', ...imageArgs(spec), '--path=-'], spec, bytes, deadline)
+        .catch((error: unknown) => explain(error, o)),
+    removeUser: async (name, deadline) => {
+      await tools.ceph(['auth', 'rm', ownEntity(name)], deadline);
+    },
+    [Symbol.asyncDispose]: () => connection.close(),
+  };
+}
+
+/** A host without ceph tools may be no host of a cluster at all. */
+async function explain(error: unknown, o: MonitorHostOptions): Promise<never> {
+  if (!hasCode(error, 'control-plane-missing')) throw error;
+  throw await asSeenFromOutside(error, o);
+}
+
+function explaining(tools: CephTools, o: MonitorHostOptions): CephTools {
+  return {
+    rbd: (...call) => tools.rbd(...call).catch((error: unknown) => explain(error, o)),
+    ceph: (...call) => tools.ceph(...call).catch((error: unknown) => explain(error, o)),
+  };
+}
+
+/** `error`, or what the monitor's own port says when that is no Ceph; a second look hides no first error. */
+async function asSeenFromOutside(error: RbdsrError, o: MonitorHostOptions): Promise<RbdsrError> {
+  const monitors = o.monitors ?? [];
+  if (monitors.length === 0) return error;
+  try {
+    const answers = await surveyMonitors(monitors, o.deadline.within(LOOK_MS));
+    if (answers.every(({ state }) => state === 'foreign')) {
+      const foreign = noMonitorAnswers(answers);
+      return new RbdsrError(foreign.code, { ...foreign.detail, cause: error });
+    }
+    if (answers.every(({ state }) => state === 'unreachable')) return error;
+    return new RbdsrError(error.code, {
+      ...error.detail,
+      todo: `A Ceph monitor itself does answer at this address. ${error.detail.todo ?? ''}`.trim(),
+    });
+  } catch (failure) {
+    return new RbdsrError(error.code, { ...error.detail, facts: { ...error.detail.facts, look: messageOf(failure) } });
+  }
+}
+
+const LOOK_MS = 3000;

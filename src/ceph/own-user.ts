@@ -1,0 +1,60 @@
+import { RbdsrError } from '../base/error.ts';
+import { Secret } from '../base/secret.ts';
+import { isObject } from './ceph-tool-json.ts';
+import { checkKey } from './cephx-key.ts';
+import { printable } from './image-spec.ts';
+
+/** A cephx user that RBDSR made for one SR. */
+export interface ClusterUser {
+  /** Without `client.`. */
+  readonly user: string;
+  readonly key: Secret;
+}
+
+/** What every user of ours is called; RBDSR makes and removes no other. */
+export const OWN_USER_PREFIX = 'rbdsr-';
+
+/** `client.NAME`, for a name RBDSR may make or remove; 'invalid-argument' for any other. */
+export function ownEntity(name: string): string {
+  if (name.startsWith(OWN_USER_PREFIX) && /^[a-z0-9-]{7,64}$/.test(name)) return `client.${name}`;
+  throw new RbdsrError('invalid-argument', {
+    what: 'RBDSR makes and removes only cephx users of its own',
+    expected: `a name of ${OWN_USER_PREFIX} and lower-case letters, digits and hyphens`,
+    found: JSON.stringify(printable(name).slice(0, 80)),
+  });
+}
+
+/**
+ * What mapping and using the images of one pool takes, and no more: alternating kind and capability, as `ceph auth` takes them. In a capability
+ * a value stands bare only if it is of letters, digits and `_.-/` (ceph `src/osd/OSDCap.cc`, OSDCapParser).
+ */
+export function poolCapabilities(pool: string): readonly string[] {
+  return ['mon', 'profile rbd', 'osd', `profile rbd pool=${quoted(pool)}`];
+}
+
+/** `ceph auth get` and `get-or-create`. The answer holds the key, so no error quotes any of it. */
+export function decodeUser(text: string, name: string): ClusterUser {
+  let entry: unknown;
+  try {
+    const answer: unknown = JSON.parse(text);
+    entry = Array.isArray(answer) ? answer[0] : answer;
+  } catch {
+    entry = undefined;
+  }
+  const key = isObject(entry) ? entry['key'] : undefined;
+  if (typeof key === 'string') return { user: name, key: checkKey(new Secret(key), `the key of client.${name}`) };
+  throw new RbdsrError('control-plane-failed', {
+    what: 'the answer of `ceph auth` is not understood',
+    expected: `an object with the key of client.${name}`,
+  });
+}
+
+function quoted(pool: string): string {
+  if (/^[A-Za-z0-9_.-]+$/.test(pool)) return pool;
+  const quote = ['"', "'"].find((character) => !pool.includes(character));
+  if (quote !== undefined && !/[\0\n]/.test(pool)) return `${quote}${pool}${quote}`;
+  throw new RbdsrError('image-unmappable', {
+    what: `no cephx capability can name the pool ${JSON.stringify(printable(pool))}`,
+    todo: '`ceph osd pool rename` gives it another name.',
+  });
+}

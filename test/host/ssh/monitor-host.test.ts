@@ -1,0 +1,367 @@
+import { spawnSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { Cluster } from '../../../lab/cluster/cluster.ts';
+import { RunFolder } from '../../../lab/machine/run-folder.ts';
+import { sweepDeadRuns, sweepRun } from '../../../lab/machine/sweep.ts';
+import { SshHost } from '../../../lab/ssh-host/ssh-host.ts';
+import { Deadline } from '../../../src/base/deadline.ts';
+import { silentLog } from '../../../src/base/log.ts';
+import { Secret } from '../../../src/base/secret.ts';
+import { MiB } from '../../../src/base/units.ts';
+import { connectMonitorHost } from '../../../src/ceph/monitor-host.ts';
+import type { MonitorHost, MonitorHostOptions } from '../../../src/ceph/monitor-host.ts';
+import { parseMonitors } from '../../../src/ceph/monitors.ts';
+import { failureOf } from '../../unit/ceph/expect-error.ts';
+import { enterNetwork } from '../ceph/inside-network.ts';
+import { sudoersOfDocument } from './sudoers-document.ts';
+
+const PASSWORD = "p'w $HOME";
+const HOSTILE = [
+  'a b',
+  '-x',
+  '--help',
+  'q\'uo"te',
+  'ünï',
+  'tab\there',
+  'nl\nx',
+  '$(touch pwned)',
+  '; reboot',
+  '--conf=nonexistent',
+  '--version',
+];
+const soon = (ms = 30_000): Deadline => Deadline.after(ms);
+
+let run: RunFolder;
+let cluster: Cluster;
+let leave: () => void;
+let address: string;
+const hosts = new Map<string, SshHost>();
+const folder = mkdtempSync(join(tmpdir(), 'rbdsr-ssh-'));
+const keyFile = join(folder, 'id_ed25519');
+
+beforeAll(async () => {
+  await sweepDeadRuns();
+  run = RunFolder.create();
+  cluster = await Cluster.start(run, { name: 'sshceph', monitors: 2 });
+  await cluster.createPool('other');
+  await cluster.createPool('with space');
+  await cluster.tool('ceph', 'osd', 'pool', 'create', 'unmarked', '1');
+  const people = [
+    { name: 'root', password: PASSWORD, sudo: 'none' },
+    { name: 'free', password: PASSWORD, sudo: 'nopasswd' },
+    { name: 'asks', password: PASSWORD, sudo: 'password' },
+    { name: 'none', password: PASSWORD, sudo: 'none' },
+    { name: 'tty', password: PASSWORD, sudo: 'tty' },
+    { name: 'noisy', password: PASSWORD, sudo: 'nopasswd', bashrc: 'echo "Welcome!"; echo "{}"\n' },
+    { name: 'rbdsr', password: PASSWORD, sudo: 'none', sudoers: sudoersOfDocument() },
+  ] as const;
+  const start = async (name: string, port: number, more: object = {}): Promise<void> => {
+    hosts.set(name, await SshHost.start(run, cluster, { users: people, name, port, hostKeys: ['ed25519'], ...more }));
+  };
+  await start('monitor', 22);
+  await start('no-ceph', 23, { hideCeph: 'absent' });
+  await start('cephadm', 24, { hideCeph: 'cephadm' });
+  await start('no-keyring', 25, { hideKeyring: true });
+  await start('forced', 26, { sshdConfig: ['ForceCommand echo no shell for you'] });
+  expect(spawnSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', keyFile]).status).toBe(0);
+  leave = enterNetwork(cluster.network.name);
+  address = hosts.get('monitor')?.address ?? '';
+});
+
+afterAll(async () => {
+  leave();
+  for (const host of hosts.values()) await host.stop();
+  await cluster.destroy();
+  await sweepRun(run.id);
+  rmSync(folder, { recursive: true });
+});
+
+function login(user: string, changes: Partial<MonitorHostOptions>, on = 'monitor'): MonitorHostOptions {
+  return {
+    targets: [{ host: address, port: hosts.get(on)?.port ?? 22 }],
+    user,
+    password: new Secret(PASSWORD),
+    hostKeys: { knownHosts: '', knownHostsPath: '/etc/rbdsr/known_hosts', unlisted: 'accept' },
+    deadline: soon(),
+    log: silentLog,
+    ...changes,
+  };
+}
+
+function monitor(user: string, changes: Partial<MonitorHostOptions> = {}, on?: string): Promise<MonitorHost> {
+  return connectMonitorHost(login(user, changes, on));
+}
+
+/** Commands that sshd ran, and connections that logged in, while `work` did. */
+async function counted(work: () => Promise<void>): Promise<{ commands: number; logins: number }> {
+  const host = hosts.get('monitor');
+  const before = host?.log.length ?? 0;
+  await work();
+  const said = host?.log.slice(before) ?? '';
+  return {
+    commands: said.split('Starting session: command').length - 1,
+    logins: said.split('Accepted password').length - 1,
+  };
+}
+
+describe.each(['root', 'asks', 'noisy'])('as %s', (user) => {
+  test('each step of discovery is one connection and one command', async () => {
+    const pools = await counted(async () => {
+      await using host = await monitor(user);
+      const names = (await host.listPools(soon())).map(({ name }) => name);
+      expect(names).toEqual(expect.arrayContaining(['rbd', 'other']));
+      expect(names).not.toContain('unmarked');
+    });
+    expect(pools).toEqual({ commands: 1, logins: 1 });
+    await cluster.createImage(`rbd/of-${user}`, { sizeMiB: 8 });
+    const images = await counted(async () => {
+      await using host = await monitor(user);
+      const listed = await host.listImages('rbd', undefined, soon());
+      expect(listed.find(({ spec }) => spec.image === `of-${user}`)?.sizeBytes).toBe(8 * MiB);
+    });
+    expect(images).toEqual({ commands: 1, logins: 1 });
+  });
+
+  test('the beginning of an image, whatever its size', async () => {
+    const content = randomBytes(3 * MiB);
+    const file = join(run.path, `content-of-${user}`);
+    writeFileSync(file, content);
+    await cluster.tool('rbd', 'import', '--no-progress', file, `rbd/read-${user}`);
+    await using host = await monitor(user);
+    const spec = { pool: 'rbd', image: `read-${user}` };
+    expect((await host.readHead(spec, MiB, soon())).equals(content.subarray(0, MiB))).toBe(true);
+    expect((await host.readHead(spec, 8 * MiB, soon())).equals(content)).toBe(true);
+    const error = await failureOf('image-missing', () => host.readHead({ pool: 'rbd', image: 'nope' }, MiB, soon()));
+    expect(error.message).toContain('rbd/nope');
+  });
+});
+
+describe('what the monitor tells', () => {
+  test('the fsid and every monitor, in both protocols', async () => {
+    await using host = await monitor('free');
+    const { fsid, monitors } = await host.facts(soon());
+    expect(fsid).toBe(cluster.fsid);
+    expect(await host.clusterId(soon())).toBe(cluster.fsid);
+    expect(monitors.map(({ v1 }) => `${v1?.host}:${v1?.port}`).sort()).toEqual(cluster.monitors);
+    expect(monitors.map(({ v2 }) => v2?.port)).toEqual([3300, 3300]);
+  });
+
+  test('a user of our own, made once, for one pool', async () => {
+    await using host = await monitor('asks');
+    const made = await host.ensureUser('rbd', 'rbdsr-one', soon());
+    expect(made.key.reveal()).toBe(await cluster.userKey('rbdsr-one'));
+    const caps = await cluster.tool('ceph', 'auth', 'get', 'client.rbdsr-one');
+    expect(caps).toContain('caps mon = "profile rbd"');
+    expect(caps).toContain('caps osd = "profile rbd pool=rbd"');
+    expect((await host.ensureUser('rbd', 'rbdsr-one', soon())).key.reveal()).toBe(made.key.reveal());
+    // Someone changed it: it stays as it is.
+    await cluster.tool('ceph', 'auth', 'caps', 'client.rbdsr-one', 'mon', 'profile rbd', 'osd', 'allow r');
+    expect((await host.ensureUser('rbd', 'rbdsr-one', soon())).key.reveal()).toBe(made.key.reveal());
+    await host.removeUser('rbdsr-one', soon());
+    await host.removeUser('rbdsr-one', soon());
+    expect((await cluster.tryTool('ceph', 'auth', 'get', 'client.rbdsr-one')).code).not.toBe(0);
+  });
+
+  test('a pool whose name a capability must quote', async () => {
+    await using host = await monitor('free');
+    await host.ensureUser('with space', 'rbdsr-quoted', soon());
+    const listed = await cluster.tool('ceph', 'auth', 'get', 'client.rbdsr-quoted');
+    expect(listed).toContain('profile rbd pool=');
+    await host.removeUser('rbdsr-quoted', soon());
+  });
+
+  test.each(['admin', 'rbdsr-', 'rbdsr-x; rm', 'RBDSR-x', 'rbdsr-../x'])('%j is no user of ours', async (name) => {
+    await using host = await monitor('free');
+    await failureOf('invalid-argument', () => host.ensureUser('rbd', name, soon()));
+    await failureOf('invalid-argument', () => host.removeUser(name, soon()));
+  });
+});
+
+describe('the whole control plane', () => {
+  test('images are made, grown, watched; a client is fenced', async () => {
+    await using host = await monitor('free');
+    const spec = { pool: 'rbd', image: 'made' };
+    const made = await host.createImage(spec, 10 * MiB + 1, soon());
+    expect(made).toEqual({ sizeBytes: 11 * MiB, features: 1, objectBytes: 4 * MiB });
+    expect(await host.createImage(spec, 99 * MiB, soon())).toEqual(made);
+    expect((await host.resizeImage(spec, 20 * MiB, soon())).sizeBytes).toBe(20 * MiB);
+    expect(await host.watchers(spec, soon())).toEqual([]);
+    await host.fence('10.99.99.99:0/4711', 60, soon());
+    await host.unfence('10.99.99.99:0/4711', soon());
+  });
+
+  test('names that a shell or an option parser would take for something else are data', async () => {
+    await using host = await monitor('asks');
+    for (const image of HOSTILE) await host.createImage({ pool: 'rbd', image }, MiB, soon());
+    const listed = await host.listImages('rbd', undefined, soon());
+    expect(listed.map(({ spec }) => spec.image)).toEqual(expect.arrayContaining(HOSTILE));
+    for (const image of HOSTILE) expect((await host.imageInfo({ pool: 'rbd', image }, soon())).sizeBytes).toBe(MiB);
+  });
+
+  test('an image that cannot be opened does not hide the others', async () => {
+    await cluster.createImage('rbd/broken', { sizeMiB: 8 });
+    const { id } = await cluster.imageInfo('rbd/broken');
+    await cluster.tool('rados', '-p', 'rbd', 'rm', `rbd_header.${id}`);
+    await using host = await monitor('free');
+    const names = (await host.listImages('rbd', undefined, soon())).map(({ spec }) => spec.image);
+    expect(names).toContain('made');
+    expect(names).not.toContain('broken');
+  });
+
+  test('a pool, a namespace, an image that is not there', async () => {
+    await using host = await monitor('free');
+    await failureOf('pool-missing', () => host.listImages('nopool', undefined, soon()));
+    await failureOf('pool-missing', () => host.listImages('rbd', 'nons', soon()));
+    const error = await failureOf('image-missing', () => host.imageInfo({ pool: 'rbd', image: 'nope' }, soon()));
+    expect(error.message).toContain('rbd/nope');
+    expect(await host.listImages('other', undefined, soon())).toEqual([]);
+  });
+});
+
+describe('the short sudoers list of the document', () => {
+  test('is enough for everything RBDSR does', async () => {
+    await using host = await monitor('rbdsr');
+    await host.listPools(soon());
+    await host.facts(soon());
+    await host.clusterId(soon());
+    const spec = { pool: 'rbd', image: 'short-list' };
+    await host.createImage(spec, 8 * MiB, soon());
+    await host.createImage(spec, 8 * MiB, soon());
+    await host.resizeImage(spec, 12 * MiB, soon());
+    await host.watchers(spec, soon());
+    expect(await host.readHead(spec, MiB, soon())).toHaveLength(MiB);
+    await host.listImages('rbd', undefined, soon());
+    await cluster.tryTool('rbd', 'namespace', 'create', 'rbd/ns1');
+    await host.createImage({ ...spec, namespace: 'ns1' }, 8 * MiB, soon());
+    await host.listImages('rbd', 'ns1', soon());
+    await host.fence('10.99.99.99:0/4712', 60, soon());
+    await host.unfence('10.99.99.99:0/4712', soon());
+    await failureOf('pool-missing', () => host.listImages('nopool', undefined, soon()));
+    const user = await host.ensureUser('rbd', 'rbdsr-short', soon());
+    await cluster.tool('ceph', 'auth', 'caps', 'client.rbdsr-short', 'mon', 'profile rbd', 'osd', 'allow r');
+    expect((await host.ensureUser('rbd', 'rbdsr-short', soon())).key.reveal()).toBe(user.key.reveal());
+    await host.removeUser('rbdsr-short', soon());
+  });
+
+  test.each([
+    ['ceph', 'auth', 'get', 'client.admin'],
+    ['ceph', 'auth', 'get', 'client.rbdsr-x', '--conf', '/tmp/evil.conf'],
+    ['ceph', 'auth', 'get-or-create', 'client.rbdsr-x', 'mon', 'allow *'],
+    ['ceph', 'auth', 'rm', 'client.admin'],
+    ['ceph', 'osd', 'pool', 'ls', 'detail', '-c', '/tmp/evil.conf', '--format', 'json', '--connect-timeout', '10'],
+    ['ceph', 'osd', 'pool', 'rm', 'rbd', 'rbd'],
+    ['rbd', 'rm', 'rbd/made'],
+    ['sh', '-c', 'id'],
+  ])('does not let the account run %s %s %s %s', async (program, ...args) => {
+    await using host = await monitor('rbdsr');
+    const tool = program === 'sh' ? '/bin/sh' : `/usr/bin/${program}`;
+    const outcome = await host.connection.exec(['sudo', '-n', '--', tool, ...args], { deadline: soon() });
+    expect(outcome.end).toEqual({ kind: 'exit', code: 1 });
+    expect(outcome.stderr).toMatch(/not allowed to execute|password is required/);
+  });
+});
+
+describe('many answers, each its own', () => {
+  const refused = async (code: Parameters<typeof failureOf>[0], user: string, on?: string) => {
+    await using host = await monitor(user, {}, on);
+    const error = await failureOf(code, () => host.listPools(soon()));
+    expect(error.message).not.toContain(PASSWORD);
+    return error.message;
+  };
+
+  test('no right to use sudo', async () => {
+    expect(await refused('sudo-refused', 'none')).toContain('does not let "none" run this command');
+  });
+
+  test('sudo that wants a terminal', async () => {
+    expect(await refused('sudo-refused', 'tty')).toContain('!requiretty');
+  });
+
+  test('sudo that refuses the password', async () => {
+    hosts.get('monitor')?.authorise('asks', readFileSync(`${keyFile}.pub`, 'utf8').trim());
+    await using host = await monitor('asks', { password: new Secret('wrong'), privateKeys: [keyFile] });
+    const error = await failureOf('sudo-refused', () => host.listPools(soon()));
+    expect(error.message).toContain('refuses the one that was given');
+  });
+
+  test('sudo that asks, and there is no password', async () => {
+    hosts.get('monitor')?.authorise('asks', readFileSync(`${keyFile}.pub`, 'utf8').trim());
+    const { password: _, ...keyOnly } = login('asks', { privateKeys: [keyFile] });
+    await using host = await connectMonitorHost(keyOnly);
+    expect((await failureOf('sudo-refused', () => host.listPools(soon()))).message).toContain('none is given');
+  });
+
+  test('no ceph tools', async () => {
+    expect(await refused('control-plane-missing', 'free', 'no-ceph')).toContain('ceph-common');
+  });
+
+  test('a cephadm cluster', async () => {
+    expect(await refused('control-plane-missing', 'free', 'cephadm')).toContain('cephadm shell');
+  });
+
+  test('no admin keyring', async () => {
+    expect(await refused('admin-key-missing', 'free', 'no-keyring')).toContain('ceph.client.admin.keyring');
+    await using host = await monitor('root', {}, 'no-keyring');
+    await failureOf('admin-key-missing', () => host.listImages('rbd', undefined, soon()));
+  });
+
+  test('an account that runs no commands', async () => {
+    expect(await refused('ssh-login', 'free', 'forced')).toContain('no shell for you');
+  });
+
+  test('no host at all, though the monitor answers there', async () => {
+    const monitors = parseMonitors(cluster.monitors.join(','));
+    const error = await failureOf('monitor-unreachable', () =>
+      monitor('free', { targets: [{ host: address, port: 9 }], monitors }),
+    );
+    expect(error.message).toContain('A Ceph monitor itself does answer');
+  });
+
+  test('no Ceph monitor at all', async () => {
+    // Reads what it is told and answers with a PDU of its own, as an iSCSI target does.
+    const target = createServer((socket) => {
+      socket.on('error', () => {});
+      socket.write(Buffer.from([0x3f, 0x80, 0, 0, ...Array.from({ length: 44 }, () => 0)]));
+    });
+    await new Promise<void>((resolve) => target.listen(6799, address, resolve));
+    try {
+      const monitors = parseMonitors(`${address}:6799`);
+      const closed = { targets: [{ host: address, port: 9 }], monitors };
+      const error = await failureOf('monitor-unreachable', () => monitor('free', closed));
+      expect(error.message).toContain('not Ceph');
+      await using host = await monitor('free', { monitors }, 'no-ceph');
+      await failureOf('monitor-unreachable', () => host.listPools(soon()));
+    } finally {
+      target.close();
+    }
+  });
+
+  test('OSDs that do not answer', async () => {
+    cluster.freezeOsds();
+    try {
+      await using host = await monitor('free');
+      await failureOf('osd-unresponsive', () => host.imageInfo({ pool: 'rbd', image: 'made' }, soon(3000)));
+    } finally {
+      cluster.thawOsds();
+    }
+  });
+
+  test('a quorum that is lost', async () => {
+    await cluster.stopMonitor(1);
+    // The one that is left serves until its lease has run out.
+    await Deadline.after(60_000).until(async () => {
+      const { state } = JSON.parse(await cluster.tool('ceph', 'daemon', 'mon.a', 'mon_status')) as { state: string };
+      return state === 'probing' || state === 'electing' ? state : undefined;
+    }, 'the monitor to notice');
+    await using host = await monitor('free');
+    await Promise.all([
+      failureOf('quorum-lost', () => host.facts(soon())),
+      failureOf('quorum-lost', () => host.listImages('rbd', undefined, soon())),
+    ]);
+  });
+});

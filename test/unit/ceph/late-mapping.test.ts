@@ -1,0 +1,67 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { createServer, type AddressInfo, type Server } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, expect, test } from 'vitest';
+import { Deadline } from '../../../src/base/deadline.ts';
+import { Secret } from '../../../src/base/secret.ts';
+import { kernelTraits } from '../../../src/ceph/kernel-traits.ts';
+import { mapImage } from '../../../src/ceph/map-image.ts';
+import { parseMonitors } from '../../../src/ceph/monitors.ts';
+import { takeRecordLock } from '../../../src/system/record-lock.ts';
+import { failureOf } from './expect-error.ts';
+import { linux61, recorded, writeTree } from './recorded-sysfs.ts';
+
+const undo: (() => void)[] = [];
+afterEach(() => undo.splice(0).forEach((each) => each()));
+
+/** A `/sys` whose `add` takes a line only when somebody reads it, as the kernel's waits for the cluster. */
+function slowSysfs() {
+  const roots = recorded({ 'bus/rbd/remove': '', 'bus/rbd/supported_features': '0x1bf' });
+  undo.push(() => roots.remove());
+  const add = join(roots.sysRoot, 'bus/rbd/add');
+  execFileSync('mkfifo', [add]);
+  return { roots, add };
+}
+
+async function monitor(): Promise<string> {
+  const server: Server = createServer((socket) => socket.on('error', () => {}).write('ceph v027\0\0\0'));
+  undo.push(() => void server.close());
+  await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve));
+  return `127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
+test('what the kernel maps after the deadline is unmapped at once, under the lock of the image', async () => {
+  const { roots, add } = slowSysfs();
+  const lockDir = mkdtempSync(join(tmpdir(), 'rbdsr-ceph-locks-'));
+  undo.push(() => rmSync(lockDir, { recursive: true }));
+  const host = { roots, lockDir, kernelLog: '/dev/null', kernel: kernelTraits('6.1.0') };
+  const access = { monitors: parseMonitors(await monitor()), user: 'xen', key: new Secret('unused') };
+
+  await failureOf('deadline', () =>
+    mapImage(host, access, { pool: 'rbd', image: 't1' }, { options: [] }, Deadline.after(700)),
+  );
+
+  // The cluster answers at last: the kernel takes the line, and there is a device.
+  writeTree(roots, linux61(3));
+  expect(await readFile(add, 'utf8')).toMatch(/ rbd t1 -$/);
+  await expect.poll(() => readFileSync(join(roots.sysRoot, 'bus/rbd/remove'), 'utf8').trim()).toBe('3');
+  expect(await isFree(lockDir)).toBe(false);
+
+  rmSync(join(roots.sysRoot, 'bus/rbd/devices/3'), { recursive: true });
+  await expect.poll(() => isFree(lockDir)).toBe(true);
+});
+
+/** Whether the only lock of the folder can be taken; one that this process holds cannot. */
+async function isFree(lockDir: string): Promise<boolean> {
+  const [name = ''] = readdirSync(lockDir);
+  try {
+    const lock = await takeRecordLock(join(lockDir, name), { wait: false, deadline: Deadline.after(0) });
+    await lock.release();
+    return true;
+  } catch {
+    return false;
+  }
+}
