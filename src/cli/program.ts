@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander';
 import { messageOf, RbdsrError } from '../base/error.ts';
 import type { CliCall, CliSurroundings } from './cli-call.ts';
+import type { CheckOptions as HostCheckOptions } from './host-check.ts';
 import type { RebuildOptions } from './mgt-rebuild.ts';
 
 /**
@@ -35,6 +36,7 @@ function programOf(surroundings: CliSurroundings, run: Run): Command {
     .version(surroundings.versionLine, '-V, --version');
   addVhd(program.command('vhd').description('A virtual disk: a .vhd file, or a block device that holds one'), run);
   addMgt(program.command('mgt').description("An SR's metadata volume: a copy in a file, or the LV named MGT"), run);
+  addHost(program, run);
   program
     .command('mappings')
     .description('Lists the RBD images mapped on this host, and explains those that no plugged SR uses')
@@ -56,6 +58,43 @@ function programOf(surroundings: CliSurroundings, run: Run): Command {
       }),
     );
   return program;
+}
+
+function addHost(program: Command, run: Run): void {
+  program
+    .command('enable')
+    .description('Makes the changes to this host that the driver needs: all of them or none')
+    .action(() => run(async (call) => (await import('./enable.ts')).enableHost(call)));
+  program
+    .command('disable')
+    .description('Puts this host back to what it was before')
+    .option('--force', 'even while SRs that need the driver are plugged')
+    .action((options: { force?: true }) =>
+      run(async (call) => (await import('./disable.ts')).disableHost(call, options.force === true)),
+    );
+  program
+    .command('check')
+    .description('Says of every part whether it is well, and how to mend it; exit code 0 only when all is well')
+    .option('--json', 'as JSON')
+    .option('--pool', 'also which hosts of the pool have RBDSR, and in which version')
+    .action((options: HostCheckOptions) =>
+      run(async (call) => (await import('./host-check.ts')).checkInstallation(call, options)),
+    );
+  program
+    .command('repair')
+    .description('Puts back what a host update replaced; the host runs this by itself')
+    .action(() => run(async (call) => (await import('./enable.ts')).repairHost(call)));
+  program
+    .command('doctor')
+    .description('Lists what forgotten SRs have left behind on this host')
+    .option('--json', 'as JSON')
+    .action((options: { json?: true }) =>
+      run(async (call) => (await import('./doctor.ts')).showLeavings(call, options.json === true)),
+    );
+  program
+    .command('release-images', { hidden: true })
+    .description('Unmaps all images; for the unit that runs at shutdown, and of no effect otherwise')
+    .action(() => run(async (call) => (await import('./release-images.ts')).releaseAllImages(call)));
 }
 
 interface VhdOptions {

@@ -1,0 +1,26 @@
+import { readdirSync } from 'node:fs';
+import { isUuid, type SrUuid, srUuid } from '../base/ids.ts';
+import { type AttachedRecord, readAttachedRecord } from '../sm/attached-record.ts';
+import { hostPaths } from '../sm/host-profile.ts';
+
+export type AttachedSr = AttachedRecord & { readonly uuid: SrUuid };
+
+/** What sr_attach has recorded on this host since it booted. A record is a hint: its image need not be mapped any more. */
+export function attachedSrs(root: string): readonly AttachedSr[] {
+  const paths = hostPaths(root, '');
+  return namesIn(`${paths.runDir}/sr`).flatMap((name) => {
+    const uuid = name.replace(/\.json$/, '');
+    if (!isUuid(uuid)) return [];
+    const record = readAttachedRecord(paths, srUuid(uuid));
+    return record === undefined ? [] : [{ ...record, uuid: srUuid(uuid) }];
+  });
+}
+
+function namesIn(folder: string): readonly string[] {
+  try {
+    return readdirSync(folder);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw error;
+  }
+}

@@ -1,0 +1,33 @@
+import { RbdsrError } from '../base/error.ts';
+import { CHANGES } from './change-list.ts';
+import type { Host } from './host.ts';
+import { pluggedSrs, type PluggedSr } from './plugged-srs.ts';
+import { lockHost, revertAll, settleAll } from './run-changes.ts';
+import type { LeftAlone } from './undo.ts';
+
+export interface Disabled {
+  /** False where there was nothing to undo. */
+  readonly wasEnabled: boolean;
+  readonly left: readonly LeftAlone[];
+  /** SRs that were plugged all the same, with `force`. */
+  readonly plugged: readonly PluggedSr[];
+  readonly problems: readonly string[];
+}
+
+/** Puts the host back to what it was. 'sr-in-use' names the plugged SRs that need the driver, unless `force`. */
+export async function disable(host: Host, force: boolean): Promise<Disabled> {
+  await using _lock = await lockHost(host);
+  if (host.journal.content === undefined) return { wasEnabled: false, left: [], plugged: [], problems: [] };
+  const plugged = await pluggedSrs(host);
+  if (plugged.length > 0 && !force) throw stillPlugged(plugged);
+  const left = revertAll(host);
+  return { wasEnabled: true, left, plugged, problems: await settleAll(host, CHANGES.toReversed(), 'revert') };
+}
+
+function stillPlugged(plugged: readonly PluggedSr[]): RbdsrError {
+  return new RbdsrError('sr-in-use', {
+    what: 'SRs that need RBDSR are plugged on this host',
+    found: plugged.map(({ label }) => label).join('; '),
+    todo: 'Unplug their PBDs (xe pbd-unplug uuid=PBD) and try again, or use --force: then they cannot be unplugged before RBDSR is enabled again. Nothing was changed.',
+  });
+}

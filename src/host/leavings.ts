@@ -1,0 +1,138 @@
+import { readdirSync } from 'node:fs';
+import { messageOf } from '../base/error.ts';
+import { formatSpec, sameSpec } from '../ceph/image-spec.ts';
+import { Krbd } from '../ceph/krbd.ts';
+import { type MappingClaim, staleMappings } from '../ceph/stale-mappings.ts';
+import { describeOpeners, openersOf } from '../system/openers.ts';
+import type { Xapi } from '../xapi/client.ts';
+import { allSrs } from '../xapi/sr.ts';
+import { attachedSrs } from './attached-srs.ts';
+import { claimOf, driverSrs, withLocalXapi } from './driver-srs.ts';
+import { type UnnamedSecret, unnamedSecrets } from './unnamed-secrets.ts';
+
+/** Something on this host, or in xapi, that no SR needs any more. */
+export interface Leaving {
+  readonly kind: 'mapping' | 'record' | 'key file' | 'secret';
+  readonly name: string;
+  readonly why: string;
+  readonly todo: string;
+}
+
+export interface Leavings {
+  readonly leavings: readonly Leaving[];
+  /** Why xapi could not say which SRs there are: then only what needs no xapi is listed. */
+  readonly problem?: string;
+}
+
+/** What an SR leaves behind that was forgotten, or whose host was reset, while it was plugged. Reads only. */
+export async function findLeavings(root: string): Promise<Leavings> {
+  try {
+    const known = await withLocalXapi(root, knownTo);
+    const { claims, srs, secrets } = known;
+    return {
+      leavings: [
+        ...mappings(root, claims),
+        ...records(root, claims),
+        ...keyFiles(root, srs),
+        ...secrets.map(asLeaving),
+      ],
+    };
+  } catch (error) {
+    return { leavings: recordsWithoutMapping(root), problem: `Which SRs there are is not known: ${messageOf(error)}` };
+  }
+}
+
+interface Known {
+  readonly claims: readonly MappingClaim[];
+  /** Every SR of the pool. */
+  readonly srs: ReadonlySet<string>;
+  readonly secrets: readonly UnnamedSecret[];
+}
+
+async function knownTo(xapi: Xapi, host: string): Promise<Known> {
+  return {
+    claims: (await driverSrs(xapi, host)).flatMap(claimOf),
+    srs: new Set((await allSrs(xapi)).map(({ uuid }) => uuid)),
+    secrets: await unnamedSecrets(xapi),
+  };
+}
+
+function mappings(root: string, claims: readonly MappingClaim[]): readonly Leaving[] {
+  const users = (mapping: Parameters<typeof openersOf>[0]): string | undefined => describeOpeners(openersOf(mapping));
+  return staleMappings(krbdOf(root).list(), claims, users).map(({ mapping, explanation }) => ({
+    kind: 'mapping',
+    name: mapping.device,
+    why: explanation,
+    todo: `rbdsr unmap ${mapping.device}`,
+  }));
+}
+
+function records(root: string, claims: readonly MappingClaim[]): readonly Leaving[] {
+  const plugged = new Set(claims.filter(({ attached }) => attached).map(({ srUuid }) => srUuid));
+  return attachedSrs(root)
+    .filter(({ uuid }) => !plugged.has(uuid))
+    .map(({ uuid, spec }) => ({
+      kind: 'record',
+      name: recordFile(root, uuid),
+      why: `says that SR ${uuid} (image ${formatSpec(spec)}) is attached, but it is not plugged on this host`,
+      todo: `plug it, or rm ${recordFile(root, uuid)}`,
+    }));
+}
+
+function recordsWithoutMapping(root: string): readonly Leaving[] {
+  const mapped = krbdOf(root).list();
+  return attachedSrs(root)
+    .filter(({ spec }) => !mapped.some((mapping) => sameSpec(mapping.spec, spec)))
+    .map(({ uuid, spec }) => ({
+      kind: 'record',
+      name: recordFile(root, uuid),
+      why: `says that SR ${uuid} is attached, but its image ${formatSpec(spec)} is not mapped`,
+      todo: `plug it, or rm ${recordFile(root, uuid)}`,
+    }));
+}
+
+/** vdi_generate_config writes them, for HA. */
+function keyFiles(root: string, srs: ReadonlySet<string>): readonly Leaving[] {
+  const folder = `${root}/etc/rbdsr/keys`;
+  return namesIn(folder).flatMap((name): Leaving[] => {
+    const sr = name.replace(/\.keyring$/, '');
+    if (sr === name || srs.has(sr)) return [];
+    const file = `${folder}/${name}`;
+    return [
+      {
+        kind: 'key file',
+        name: file,
+        why: `holds the cephx key of SR ${sr}, which is not in this pool`,
+        todo: `rm ${file}`,
+      },
+    ];
+  });
+}
+
+function asLeaving({ uuid, isOurs }: UnnamedSecret): Leaving {
+  return {
+    kind: 'secret',
+    name: uuid,
+    why: isOurs
+      ? 'a xapi secret that RBDSR made and no SR names'
+      : "a xapi secret that no SR, PBD or pool record names; it may be something else's than RBDSR's",
+    todo: `xe secret-destroy uuid=${uuid}`,
+  };
+}
+
+function krbdOf(root: string): Krbd {
+  return new Krbd({ sysRoot: `${root}/sys`, devRoot: `${root}/dev` });
+}
+
+function recordFile(root: string, uuid: string): string {
+  return `${root}/var/run/rbdsr/sr/${uuid}.json`;
+}
+
+function namesIn(folder: string): readonly string[] {
+  try {
+    return readdirSync(folder);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw error;
+  }
+}

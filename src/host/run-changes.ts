@@ -1,0 +1,60 @@
+import { rmdirSync, rmSync } from 'node:fs';
+import { Deadline } from '../base/deadline.ts';
+import { ensureDir } from '../system/files.ts';
+import { faultPoint } from '../system/fault-point.ts';
+import { type HeldLock, takeRecordLock } from '../system/record-lock.ts';
+import type { Change } from './change.ts';
+import { type Host, SAVED_DIR, STATE_DIR, STOCK_DIR } from './host.ts';
+import type { JournalContent } from './journal.ts';
+import { clearStage } from './stage.ts';
+import { type LeftAlone, undo } from './undo.ts';
+
+const LOCK_MS = 60_000;
+const SETTLE_MS = 60_000;
+
+/** One enable, disable or repair at a time. 'lock-busy' names who has it. */
+export function lockHost(host: Host): Promise<HeldLock> {
+  const path = `${host.profile.paths.runDir}/host.lock`;
+  return takeRecordLock(path, { wait: true, deadline: Deadline.after(LOCK_MS) });
+}
+
+/** Writes down what is going on. */
+export function begin(host: Host, state: JournalContent['state']): void {
+  ensureDir(host.at(STATE_DIR), 0o700);
+  clearStage(host);
+  host.journal.begin(state, host.product, host.profile.id);
+  faultPoint('host.begun');
+}
+
+/** Undoes all that the journal has, the last entry first, and then the journal: also what another version of RBDSR did. */
+export function revertAll(host: Host): readonly LeftAlone[] {
+  begin(host, 'disabling');
+  const left = host.journal.entries.toReversed().flatMap((entry) => undo(host, entry) ?? []);
+  rmSync(host.at(SAVED_DIR), { recursive: true, force: true });
+  clearStage(host);
+  faultPoint('host.reverted');
+  host.journal.remove();
+  for (const folder of [STATE_DIR, STOCK_DIR]) removeIfEmpty(host.at(folder));
+  return left;
+}
+
+/** Tells services, in sentences what failed. */
+export async function settleAll(
+  host: Host,
+  changes: readonly Change[],
+  direction: 'apply' | 'revert',
+): Promise<readonly string[]> {
+  const deadline = Deadline.after(SETTLE_MS);
+  const problems: string[] = [];
+  for (const change of changes) problems.push(...(await change.settle(host, direction, deadline)));
+  return problems;
+}
+
+function removeIfEmpty(folder: string): void {
+  try {
+    rmdirSync(folder);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code !== 'ENOENT' && code !== 'ENOTEMPTY') throw error;
+  }
+}

@@ -1,0 +1,180 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { onTestFinished, expect, test } from 'vitest';
+import { stringOf } from '../../../lab/xapi-double/database.ts';
+import type { XapiDouble } from '../../../lab/xapi-double/double.ts';
+import type { HostPort } from '../../../lab/xapi-double/host-port.ts';
+import { startXapiDouble } from '../../../lab/xapi-double/start.ts';
+import { XapiError } from '../../../lab/xapi-double/xapi-error.ts';
+import { checkHost } from '../../../src/host/check-host.ts';
+import { disable } from '../../../src/host/disable.ts';
+import { enable } from '../../../src/host/enable.ts';
+import { findLeavings } from '../../../src/host/leavings.ts';
+import { checkPool } from '../../../src/host/pool-check.ts';
+import { type HostFixture, useHosts } from './host-fixture.ts';
+
+const hosts = useHosts();
+/** INSTALLATION_UUID of the trees. */
+const HOST = '9c1e54b4-52c1-4f5c-8f0e-6a3a7b1c2d3e';
+const OTHER = '11111111-52c1-4f5c-8f0e-6a3a7b1c2d3e';
+const FSID = '62c2d501-2b1a-4299-8cc4-e1af5c4b677c';
+
+const noPrograms: HostPort = {
+  exec: (_host, program) => Promise.reject(new XapiError('XENAPI_MISSING_PLUGIN', program)),
+};
+
+async function xapiOf(host: HostFixture, port: HostPort = noPrograms): Promise<XapiDouble> {
+  const double = await startXapiDouble({ unixSocket: host.at('/var/lib/xcp/xapi') }, port, {
+    profileId: '8.3a',
+    hosts: [{ uuid: HOST, name: 'alpha' }, { uuid: OTHER, name: 'beta' }, { name: 'gamma' }],
+  });
+  onTestFinished(() => double.close());
+  return double;
+}
+
+/** An SR with a PBD on this host. */
+function plug(
+  double: XapiDouble,
+  name: string,
+  type: string,
+  deviceConfig: Record<string, string>,
+  attached = true,
+  hostRef = double.master.ref,
+): string {
+  const sr = double.db.create('SR', { name_label: name, type, sm_config: { rbd_fsid: FSID } });
+  double.db.create('PBD', { host: hostRef, SR: sr.ref, device_config: deviceConfig, currently_attached: attached });
+  return stringOf(sr, 'uuid');
+}
+
+function map(host: HostFixture, index: number, image: string): void {
+  const folder = host.at(`/sys/bus/rbd/devices/${index}`);
+  mkdirSync(folder, { recursive: true });
+  const attributes = {
+    pool: 'xen',
+    pool_ns: '',
+    name: image,
+    current_snap: '-',
+    major: '250',
+    minor: String(index * 16),
+    size: '1073741824',
+    features: '0x1',
+    cluster_fsid: FSID,
+    client_id: `client${index}`,
+  };
+  for (const [key, value] of Object.entries(attributes)) writeFileSync(join(folder, key), `${value}\n`);
+}
+
+function record(host: HostFixture, sr: string, image: string): void {
+  const content = { spec: { pool: 'xen', image }, fsid: FSID, allocation: 'thick' };
+  host.write(`/var/run/rbdsr/sr/${sr}.json`, JSON.stringify(content));
+}
+
+test('disable names the plugged SRs of both kinds, and no others', async () => {
+  const host = hosts.make('8.3b');
+  const double = await xapiOf(host);
+  await enable(host.open());
+  const enabled = host.snapshot();
+  const typed = plug(double, 'by type', 'rbd', { pool: 'xen', image: 'a' });
+  const wizard = plug(double, 'by wizard', 'lvmoiscsi', { port: '6789', targetIQN: 'xen', SCSIid: 'b' });
+  plug(double, 'iscsi', 'lvmoiscsi', { port: '3260', targetIQN: 'iqn', SCSIid: '36' });
+  plug(double, 'like it', 'lvmoiscsi', { port: '16789', targetIQN: 'iqn', SCSIid: '37' });
+  plug(double, 'unplugged', 'rbd', { pool: 'xen', image: 'c' }, false);
+  plug(double, 'elsewhere', 'rbd', { pool: 'xen', image: 'd' }, true, double.hosts[1]?.ref);
+  const refusal = await disable(host.open(), false).catch((error: unknown) => error);
+  expect(refusal).toMatchObject({ code: 'sr-in-use' });
+  expect(String(refusal)).toContain(`"by type" (SR ${typed}, PBD `);
+  expect(String(refusal)).toContain(`"by wizard" (SR ${wizard}, PBD `);
+  expect(String(refusal)).not.toMatch(/"(iscsi|like it|unplugged|elsewhere)"/);
+  expect(host.snapshot()).toEqual(enabled);
+  expect((await disable(host.open(), true)).plugged).toHaveLength(2);
+});
+
+test('without xapi, disable goes by what is mapped', async () => {
+  const host = hosts.make('8.3b');
+  await enable(host.open());
+  const sr = '0f0e0d0c-0b0a-4908-8706-050403020100';
+  record(host, sr, 'a');
+  map(host, 0, 'a');
+  map(host, 1, 'unknown');
+  const refusal = String(await disable(host.open(), false).catch((error: unknown) => error));
+  expect(refusal).toMatch(new RegExp(`SR ${sr} \\(.*rbd0, image xen/a\\)`));
+  expect(refusal).toMatch(/rbd1, image xen\/unknown \(no SR is recorded for it/);
+  host.remove('/sys');
+  expect(await disable(host.open(), false)).toMatchObject({ left: [] });
+});
+
+test('check --pool: the same version, another one, none at all, and one that cannot tell', async () => {
+  const host = hosts.make('8.3b');
+  const answers = new Map([
+    [HOST, '1.0.0'],
+    [OTHER, '0.9.0'],
+  ]);
+  const double = await xapiOf(host, {
+    exec: (uuid, program, request) => {
+      const version = answers.get(uuid);
+      expect(program).toBe('/etc/xapi.d/plugins/rbdsr');
+      expect(request).toContain('<methodName>version</methodName>');
+      if (version === undefined) return noPrograms.exec(uuid, program, request);
+      const stdout = `<?xml version="1.0"?><methodResponse><params><param><value><struct><member><name>Status</name><value>Success</value></member><member><name>Value</name><value>${version}</value></member></struct></value></param></params></methodResponse>`;
+      return Promise.resolve({ stdout, stderr: '', code: version === 'broken' ? 3 : 0 });
+    },
+  });
+  const gamma = stringOf(double.hosts[2]!, 'uuid');
+  expect(await checkPool(host.open())).toEqual([
+    { name: 'alpha', uuid: HOST, state: 'same', version: '1.0.0' },
+    { name: 'beta', uuid: OTHER, state: 'other-version', version: '0.9.0' },
+    { name: 'gamma', uuid: gamma, state: 'none' },
+  ]);
+  answers.set(OTHER, 'broken');
+  expect((await checkPool(host.open()))[1]).toMatchObject({
+    state: 'unknown',
+    problem: expect.stringContaining('XENAPI_PLUGIN_FAILURE'),
+  });
+});
+
+test('check tells whether xapi has been restarted since', async () => {
+  const host = hosts.make('8.3b');
+  const double = await xapiOf(host);
+  await enable(host.open());
+  const last = async (): Promise<unknown> => (await checkHost(host.open())).at(-1);
+  expect(await last()).toMatchObject({ part: 'xapi', state: 'changed', todo: 'xe-toolstack-restart' });
+  double.db.create('SM', { type: 'rbd', driver_filename: '/opt/xensource/sm/RBDSR' });
+  expect(await last()).toMatchObject({ part: 'xapi', state: 'ok' });
+});
+
+test('doctor lists what forgotten SRs have left, and nothing that is in use', async () => {
+  const host = hosts.make('8.3b');
+  const double = await xapiOf(host);
+  const secret = (name: string, config: Record<string, string> = {}): string =>
+    stringOf(double.db.create('secret', { value: `hidden ${name}`, other_config: config }), 'uuid');
+  const used = secret('used');
+  const sr = plug(double, 'in use', 'rbd', { pool: 'xen', image: 'a', password_secret: used });
+  map(host, 0, 'a');
+  record(host, sr, 'a');
+  host.write(`/etc/rbdsr/keys/${sr}.keyring`, 'key');
+  expect(await findLeavings(host.root)).toEqual({ leavings: [] });
+
+  const gone = '0f0e0d0c-0b0a-4908-8706-050403020100';
+  map(host, 1, 'b');
+  record(host, gone, 'b');
+  host.write(`/etc/rbdsr/keys/${gone}.keyring`, 'key');
+  const orphan = secret('orphan');
+  const { leavings } = await findLeavings(host.root);
+  expect(leavings.map(({ kind, todo }) => `${kind}: ${todo.replaceAll(host.root, '')}`)).toEqual([
+    'mapping: rbdsr unmap /dev/rbd1',
+    `record: plug it, or rm /var/run/rbdsr/sr/${gone}.json`,
+    `key file: rm /etc/rbdsr/keys/${gone}.keyring`,
+    `secret: xe secret-destroy uuid=${orphan}`,
+  ]);
+  expect(double.calls.filter(({ method }) => /^secret\.get_(value|record|all_records)/.test(method))).toEqual([]);
+});
+
+test('doctor without xapi: only records of images that are not mapped', async () => {
+  const host = hosts.make('8.3b');
+  record(host, '0f0e0d0c-0b0a-4908-8706-050403020100', 'b');
+  record(host, '1f0e0d0c-0b0a-4908-8706-050403020100', 'a');
+  map(host, 0, 'a');
+  const { leavings, problem } = await findLeavings(host.root);
+  expect(leavings).toMatchObject([{ kind: 'record', why: expect.stringContaining('xen/b is not mapped') }]);
+  expect(problem).toMatch(/^Which SRs there are is not known: /);
+});

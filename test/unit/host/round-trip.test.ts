@@ -1,0 +1,63 @@
+import { existsSync, readlinkSync, statSync } from 'node:fs';
+import { expect, test } from 'vitest';
+import { CHANGES } from '../../../src/host/change-list.ts';
+import { checkHost } from '../../../src/host/check-host.ts';
+import { disable } from '../../../src/host/disable.ts';
+import { enable } from '../../../src/host/enable.ts';
+import { isWell } from '../../../src/host/finding.ts';
+import { HOST_VERSIONS } from '../../support/host-trees.ts';
+import { useHosts } from './host-fixture.ts';
+
+const hosts = useHosts();
+const CASES = HOST_VERSIONS.flatMap((version) => [
+  { version, separateEntry: false },
+  { version, separateEntry: true },
+]);
+
+test.each(CASES)(
+  '$version, separate entry: $separateEntry: enable, check, disable',
+  async ({ version, separateEntry }) => {
+    const host = hosts.make(version, { separateEntry });
+    const before = host.snapshot();
+    const entry = host.at('/opt/xensource/sm/LVMoISCSISR');
+    const mtime = Math.floor(statSync(entry).mtimeMs);
+    expect((await checkHost(host.open())).some(isWell)).toBe(true);
+    expect(host.snapshot()).toEqual(before);
+
+    const done = await enable(host.open());
+    expect(done).toMatchObject({ problems: [], attention: [], replaced: [], resumed: false });
+    expect(done.restart).not.toEqual([]);
+    expect((await checkHost(host.open())).filter((finding) => !isWell(finding))).toEqual([]);
+
+    expect(readlinkSync(entry)).toBe('/opt/rbdsr/divert.py');
+    const stock = host.at('/opt/rbdsr/stock/LVMoISCSISR');
+    if (separateEntry)
+      expect(host.snapshot().get('/opt/rbdsr/stock/LVMoISCSISR')).toBe(before.get('/opt/xensource/sm/LVMoISCSISR'));
+    else expect(existsSync(host.at(readlinkSync(stock)))).toBe(true);
+
+    const enabled = host.snapshot();
+    expect(await enable(host.open())).toMatchObject({ written: [], restart: [], replaced: [] });
+    expect(host.snapshot()).toEqual(enabled);
+
+    expect(await disable(host.open(), false)).toMatchObject({ wasEnabled: true, left: [], problems: [] });
+    expect(host.snapshot()).toEqual(before);
+    expect(Math.floor(statSync(entry).mtimeMs)).toBe(mtime);
+    expect(await disable(host.open(), false)).toMatchObject({ wasEnabled: false });
+  },
+);
+
+test.each(HOST_VERSIONS)('%s: what is there after enable', async (version) => {
+  const host = hosts.make(version);
+  const before = host.snapshot();
+  await enable(host.open());
+  const after = host.snapshot();
+  const changed = [...after].filter(
+    ([path, state]) => before.get(path) !== state && !path.startsWith('/opt/rbdsr/state'),
+  );
+  expect(changed.map(([path, state]) => `${path} ${state.replace(/^(file \S+)[^]*/, '$1')}`)).toMatchSnapshot();
+  expect([...before.keys()].filter((path) => !after.has(path))).toEqual([]);
+});
+
+test('the changes have names of their own', () => {
+  expect(new Set(CHANGES.map(({ name }) => name)).size).toBe(CHANGES.length);
+});
