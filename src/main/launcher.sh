@@ -1,7 +1,7 @@
 #!/bin/sh
 # The program xapi calls: RBDSR '<the request, one XML document>'. The answer is one XML document on stdout and an exit code.
 #
-# It never touches storage. The worker (sm.cjs) does, in a session of its own, because a process that waits for the kernel's RBD client
+# It never touches storage. The worker (sm.cjs; plugin.cjs where plugin.sh has called) does, in a session of its own, because a process that waits for the kernel's RBD client
 # cannot be killed, and xapi waits for this one. When the deadline passes, this one answers for the worker, which lives on with its locks.
 #
 # One call has a private directory, $RBDSR_RUN/calls/<pid of this process> (see src/system/call-directory.ts, the worker's side):
@@ -23,9 +23,20 @@ node=$runtime/bin/node
 loader=$runtime/lib/ld-linux-x86-64.so.2
 
 default_deadline=60
+kind=${RBDSR_WORKER:-sm}
+unset RBDSR_WORKER
 
-# fault <text>: SM error 202, in the words and bytes of src/sm/fault.ts.
+# fault <text> [<code>]: SM error 202, in the words and bytes of src/sm/fault.ts; for the plug-in those of src/sm/plugin/plugin-answer.ts.
 fault() {
+  if [ "$kind" = plugin ]; then
+    printf '%s\n' "<?xml version='1.0'?>" '<methodResponse>' '<params>' '<param>' '<value><struct>' \
+      '<member>' '<name>Status</name>' '<value><string>Failure</string></value>' '</member>' \
+      '<member>' '<name>ErrorDescription</name>' '<value><array><data>' \
+      '<value><string>XENAPI_PLUGIN_FAILURE</string></value>' '<value><string>launcher</string></value>' \
+      "<value><string>${2:-internal}</string></value>" "<value><string>$1</string></value>" \
+      '</data></array></value>' '</member>' '</struct></value>' '</param>' '</params>' '</methodResponse>' ''
+    return
+  fi
   printf '%s\n' "<?xml version='1.0'?>" '<methodResponse>' '<fault>' '<value><struct>' \
     '<member>' '<name>faultCode</name>' '<value><int>202</int></value>' '</member>' \
     '<member>' '<name>faultString</name>' \
@@ -52,7 +63,7 @@ if [ $# -eq 1 ]; then
     ;;
   esac
 fi
-if [ -n "$request" ]; then program=$home/sm.cjs; else program=$home/cli.cjs; fi
+if [ -n "$request" ] || [ "$kind" != sm ]; then program=$home/$kind.cjs; else program=$home/cli.cjs; fi
 [ -x "$node" ] || missing "$node"
 [ -r "$program" ] || missing "$program"
 # A host whose own C library is too old has a newer one beside node.
@@ -139,7 +150,7 @@ elif [ -r "$call/late" ]; then
 else
   limit=$default_deadline
   [ ! -r "$call/deadline" ] || read -r limit <"$call/deadline"
-  fault "The worker of this command (process $worker) did not answer in $limit seconds. It keeps its locks until it ends."
+  fault "The worker of this command (process $worker) did not answer in $limit seconds. It keeps its locks until it ends." deadline
   code=0
 fi
 kill "$timer" 2>/dev/null

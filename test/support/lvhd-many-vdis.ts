@@ -1,5 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { BlockIo } from '../../src/base/block-io.ts';
 import { MiB, TiB } from '../../src/base/units.ts';
 import { lvmConfig } from '../../src/lvm/config.ts';
@@ -17,7 +19,7 @@ export const manyVdisBytes = (count: number): number => (count * 8 + 32) * MiB;
 export async function makeManyVdis(sr: OpenSr, count: number): Promise<VgReport> {
   const { device, vg } = sr.lvm;
   await sr.lvm.createVg();
-  const file = `/tmp/rbdsr-lvm-${process.pid}.vg`;
+  const file = join(tmpdir(), `rbdsr-lvm-${process.pid}.vg`);
   const lvm = (...args: string[]): void => {
     const common = ['--driverloaded', 'n', '--config', lvmConfig({ device, writable: true })];
     execFileSync('lvm', [...args.slice(0, 1), ...common, ...args.slice(1)], { stdio: 'pipe' });

@@ -1,0 +1,127 @@
+import { RbdsrError } from '../base/error.ts';
+import { type ClusterAccess, clusterAccess } from '../ceph/access.ts';
+import { OWN_USER_PREFIX } from '../ceph/own-user.ts';
+import type { ControlPlane } from '../ceph/control-plane.ts';
+import type { MonitorHost } from '../ceph/monitor-host.ts';
+import { formatMonitors } from '../ceph/monitors.ts';
+import { srOf } from '../sm/attached-sr.ts';
+import type { SmCall } from '../sm/handler.ts';
+import type { StringRecord } from '../sm/request.ts';
+import type { SrConfig } from '../sm/sr-type.ts';
+import { isOurs } from './decide.ts';
+import { frozenAccess, frozenConfig } from './frozen-config.ts';
+import { forgetAccess, keepAccess, keptAccess } from './kept-access.ts';
+import { openMonitorHost, passwordOf } from './open-monitor-host.ts';
+import { translate } from './translate.ts';
+import type { WizardConfig } from './wizard-config.ts';
+
+/** What the wizard's fields mean for one call. */
+export class DivertedConfig implements SrConfig {
+  readonly wizard: WizardConfig;
+  readonly options: SrConfig['options'] = [];
+  readonly #deviceConfig: StringRecord;
+  #host: Promise<MonitorHost> | undefined;
+  #access: Promise<ClusterAccess> | undefined;
+  /** A cephx user that this call has asked the cluster for. */
+  #asked: string | undefined;
+
+  constructor(deviceConfig: StringRecord) {
+    if (!isOurs({ deviceConfig })) throw notOurs(deviceConfig);
+    this.#deviceConfig = deviceConfig;
+    this.wizard = translate(deviceConfig);
+  }
+
+  get pool(): string {
+    return this.wizard.pool ?? '';
+  }
+
+  get image(): string {
+    return this.wizard.image ?? '';
+  }
+
+  get allocation(): 'thick' | 'thin' {
+    return this.wizard.allocation;
+  }
+
+  /** What the SR keeps; else the cephx user that was typed; else one of its own, by SSH. What was found is kept. */
+  access(call: SmCall): Promise<ClusterAccess> {
+    this.#access ??= this.#findAccess(call);
+    return this.#access;
+  }
+
+  async #findAccess(call: SmCall): Promise<ClusterAccess> {
+    const frozen = frozenAccess(this.#deviceConfig);
+    if (frozen !== undefined) return frozen;
+    const kept = await keptAccess(call);
+    if (kept !== undefined) return kept.access;
+    const { cephx, ssh, monitors } = this.wizard;
+    if (ssh === undefined && cephx !== undefined) {
+      const key = await passwordOf(call, cephx.key);
+      const access = clusterAccess({ monitors: formatMonitors(monitors), user: cephx.user, key });
+      return keepAccess(call, access, { ownUser: false });
+    }
+    return this.#askMonitor(call);
+  }
+
+  /** The whole monitor map, and a cephx user: the one that was typed beside the SSH user, else one for this SR and its pool only. */
+  async #askMonitor(call: SmCall): Promise<ClusterAccess> {
+    const host = await this.monitorHost(call);
+    call.waiting('the monitor to name all monitors of its cluster');
+    const { monitors: map } = await host.facts(call.deadline);
+    const monitors = formatMonitors(map.flatMap(({ v1, v2 }) => v1 ?? v2 ?? []));
+    const { hostKey } = host.connection;
+    const { cephx } = this.wizard;
+    if (cephx !== undefined) {
+      const access = clusterAccess({ monitors, user: cephx.user, key: await passwordOf(call, cephx.key) });
+      return keepAccess(call, access, { ownUser: false, hostKey: hostKey.line });
+    }
+    const name = `${OWN_USER_PREFIX}${srOf(call)}`;
+    call.waiting(`the monitor to make the cephx user client.${name}`);
+    this.#asked = name;
+    const { user, key } = await host.ensureUser(this.pool, name, call.deadline);
+    call.log.info(`SR ${srOf(call)} uses the cephx user client.${user}, which may use pool ${this.pool} only`);
+    return keepAccess(call, clusterAccess({ monitors, user, key }), { ownUser: true, hostKey: hostKey.line });
+  }
+
+  monitorHost(call: SmCall): Promise<MonitorHost> {
+    this.#host ??= keptAccess(call).then((kept) => openMonitorHost(call, this.wizard, kept?.hostKey));
+    return this.#host;
+  }
+
+  /** Over SSH; a cephx user that was typed in its place has what tools the host has. */
+  async controlPlane(call: SmCall): Promise<ControlPlane> {
+    if (this.wizard.ssh !== undefined || this.wizard.cephx === undefined) return this.monitorHost(call);
+    const { controlPlaneOf } = await import('../ceph/ceph-tools.ts');
+    return controlPlaneOf(await this.access(call));
+  }
+
+  async abandon(call: SmCall): Promise<void> {
+    await forgetAccess(call);
+    if (this.#asked !== undefined) await (await this.monitorHost(call)).removeUser(this.#asked, call.deadline);
+  }
+
+  /** The cephx user goes with its SR; where that cannot be, the log names it. */
+  async retire(call: SmCall): Promise<void> {
+    const kept = await keptAccess(call);
+    if (kept?.ownUser !== true) return;
+    try {
+      await (await this.monitorHost(call)).removeUser(kept.user, call.deadline);
+    } catch (error) {
+      call.log.warn(`the cephx user client.${kept.user} is left: on a monitor, ceph auth rm client.${kept.user}`);
+      throw error;
+    }
+  }
+
+  frozen(keyring: string, access: ClusterAccess): StringRecord {
+    return frozenConfig(this.#deviceConfig, keyring, access);
+  }
+}
+
+/** The dispatcher lets through what may be ours; this is for a port that only looked like it. */
+function notOurs(deviceConfig: StringRecord): RbdsrError {
+  return new RbdsrError('config-invalid', {
+    what: "device-config port is not a Ceph monitor's",
+    expected: "6789, which makes an iSCSI SR one of RBDSR's",
+    found: JSON.stringify((deviceConfig['port'] ?? '').slice(0, 40)),
+  });
+}

@@ -1,0 +1,61 @@
+import type { BlockIo } from '../base/block-io.ts';
+import { RbdsrError } from '../base/error.ts';
+import { MiB } from '../base/units.ts';
+import { readPvLabel } from '../lvm/lvm-label.ts';
+import { srOfVg } from '../lvhd/names.ts';
+import type { Handler, SmCall } from '../sm/handler.ts';
+import { type Element, xmlDocument } from '../sm/probe-xml.ts';
+import { textReply } from '../sm/reply.ts';
+import { imageSpecOf } from '../sm/sr-type.ts';
+import { discover } from './discover.ts';
+import { DivertedConfig } from './diverted-config.ts';
+
+/**
+ * The wizard's first three steps: pools, images, and whether the image holds an SR already. Over SSH the monitor reads the beginning of the image, so that
+ * nothing is mapped, no user is made, and a probe leaves no trace; a cephx user that was typed in its place has to map.
+ */
+export const handler: Handler = async (call) => {
+  const config = new DivertedConfig(call.request.deviceConfig);
+  const { step, ssh, cephx } = config.wizard;
+  if (step !== 'chosen') return discover(call, config);
+  if (ssh === undefined && cephx !== undefined) return (await import('../sm/handlers/sr-probe.ts')).handler(call);
+  return textReply(xmlDocument('SRlist', await srOnImage(call, config)));
+};
+
+/** The label and the metadata of a volume group of ours lie before its first extent, which begins with the image's second object at the latest. */
+const HEAD_BYTES = 4 * MiB;
+
+async function srOnImage(call: SmCall, config: DivertedConfig): Promise<readonly Element[]> {
+  const spec = imageSpecOf(config);
+  const host = await config.monitorHost(call);
+  call.waiting('the monitor to read the beginning of the image');
+  const { sizeBytes } = await host.imageInfo(spec, call.deadline);
+  const head = await host.readHead(spec, HEAD_BYTES, call.deadline);
+  const label = await readPvLabel(readOnly(head));
+  const uuid = label?.vgName === undefined ? undefined : srOfVg(label.vgName);
+  if (uuid === undefined) return [];
+  return [
+    [
+      'SR',
+      [
+        ['UUID', uuid],
+        ['Devlist', `${spec.pool}/${spec.image}`],
+        ['size', String(sizeBytes)],
+      ],
+    ],
+  ];
+}
+
+function readOnly(data: Buffer): BlockIo {
+  const refuse = async (): Promise<never> => {
+    throw new RbdsrError('internal', { what: 'a probe writes nothing' });
+  };
+  return {
+    name: 'the beginning of the image',
+    size: data.length,
+    read: async (offset, length) => data.subarray(offset, offset + length),
+    write: refuse,
+    flush: refuse,
+    close: async () => {},
+  };
+}

@@ -1,0 +1,199 @@
+import { execFileSync } from 'node:child_process';
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { randomUUID } from 'node:crypto';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { Cluster } from '../../../lab/cluster/cluster.ts';
+import { runProgram } from '../../../lab/machine/program.ts';
+import { RunFolder } from '../../../lab/machine/run-folder.ts';
+import { sweepDeadRuns, sweepRun } from '../../../lab/machine/sweep.ts';
+import { SshHost } from '../../../lab/ssh-host/ssh-host.ts';
+import type { XapiDouble } from '../../../lab/xapi-double/double.ts';
+import { srCreate, srProbe } from '../../../lab/xapi-double/sr-operations.ts';
+import { startXapiDouble } from '../../../lab/xapi-double/start.ts';
+import { XapiError } from '../../../lab/xapi-double/xapi-error.ts';
+import {
+  xenCenterLuns,
+  xenCenterTargets,
+  xenOrchestraLuns,
+  xenOrchestraSrs,
+  xenOrchestraTargets,
+} from '../../support/wizard-clients.ts';
+
+// The first three steps of the "New iSCSI SR" wizard, as XenCenter and Xen Orchestra take them: the built product behind the dispatcher, xapi's
+// double, a real monitor and a real SSH server. Nothing is mapped in them, so no host kernel is needed.
+
+const PASSWORD = 'c0rrect horse';
+const PROJECT = join(import.meta.dirname, '../../..');
+
+let run: RunFolder;
+let cluster: Cluster;
+let ssh: SshHost;
+let xapi: XapiDouble;
+const folder = mkdtempSync(join(tmpdir(), 'rbdsr-wizard-'));
+const root = join(folder, 'host');
+
+beforeAll(async () => {
+  await sweepDeadRuns();
+  run = RunFolder.create();
+  cluster = await Cluster.start(run, { name: 'wizard' });
+  ssh = await SshHost.start(run, cluster, {
+    users: [
+      { name: 'xen', password: PASSWORD, sudo: 'password' },
+      { name: 'none', password: PASSWORD, sudo: 'none' },
+    ],
+  });
+  await cluster.createPool('other');
+  await cluster.tool('ceph', 'osd', 'pool', 'create', 'unmarked', '1');
+  for (const name of ['b', 'a', 'has space']) await cluster.createImage(`rbd/${name}`, { sizeMiB: 64 });
+  const product = join(folder, 'product');
+  execFileSync(process.execPath, [join(PROJECT, 'scripts/build.mjs'), product], { stdio: 'pipe' });
+  place(join(product, 'runtime/bin/node'), (path) => symlinkSync(process.execPath, path));
+  place(join(product, 'stock/LVMoISCSISR'), (path) => writeFileSync(path, '#!/bin/sh\necho stock\n'));
+  chmodSync(join(product, 'stock/LVMoISCSISR'), 0o755);
+  const uuid = randomUUID();
+  place(join(root, 'etc/xensource-inventory'), (path) =>
+    writeFileSync(path, `PRODUCT_VERSION='8.3.0'\nINSTALLATION_UUID='${uuid}'\n`),
+  );
+  place(join(root, 'var/log/SMlog'), (path) => writeFileSync(path, ''));
+  const env = { RBDSR_ROOT: root, RBDSR_HOME: product, RBDSR_RUN: join(root, 'run') };
+  const exec = (_host: string, _program: string, argument: string) =>
+    runProgram(cluster.network.inside([join(product, 'divert.py'), argument]), { env });
+  const socket = join(folder, 'xapi');
+  xapi = await startXapiDouble({ unixSocket: socket }, { exec }, { profileId: '8.3b', hosts: [{ uuid }] });
+  place(join(root, 'var/lib/xcp/xapi'), (path) => symlinkSync(socket, path));
+  const capabilities = ['SR_PROBE', 'VDI_CREATE'];
+  xapi.db.create('SM', { type: 'lvmoiscsi', driver_filename: '/opt/xensource/sm/LVMoISCSISR', capabilities });
+});
+
+afterAll(async () => {
+  await xapi?.close();
+  await ssh?.stop();
+  await cluster?.destroy();
+  await sweepRun(run.id);
+  rmSync(folder, { recursive: true, force: true });
+});
+
+function place(path: string, make: (path: string) => void): void {
+  mkdirSync(dirname(path), { recursive: true });
+  make(path);
+}
+
+function fields(more: Record<string, string> = {}): Record<string, string> {
+  return { target: ssh.address, port: '6789', chapuser: 'xen', chappassword: PASSWORD, ...more };
+}
+
+async function failure(work: Promise<unknown>): Promise<XapiError> {
+  const error = await work.then(
+    (value) => new Error(`it succeeded: ${String(value)}`),
+    (reason: unknown) => reason,
+  );
+  if (error instanceof XapiError) return error;
+  throw error;
+}
+
+/** What a client finds in the fourth element of the error: xapi's third parameter. */
+function listOf(error: XapiError, number: number): string {
+  expect(error.backendNumber, error.message).toBe(number);
+  return error.description[3] ?? '';
+}
+
+/** Xen Orchestra probes; XenCenter creates an SR that is not meant to come about. */
+const CLIENTS = {
+  'Xen Orchestra': (config: Record<string, string>) => srProbe(xapi, { type: 'lvmoiscsi', deviceConfig: config }),
+  XenCenter: (config: Record<string, string>) =>
+    srCreate(xapi, { type: 'lvmoiscsi', deviceConfig: config, nameLabel: '__gui__' }),
+} as const;
+
+const log = (): string => readFileSync(join(root, 'var/log/SMlog'), 'utf8');
+
+describe.each(Object.entries(CLIENTS))('%s', (_client, ask) => {
+  test('lists the pools for RBD images', async () => {
+    const xml = listOf(await failure(ask(fields())), 96);
+    const iqns = ['other', 'rbd'];
+    expect(xenCenterTargets(xml).map(({ iqn, port, address }) => ({ iqn, port, address }))).toEqual(
+      iqns.map((iqn) => ({ iqn, port: 6789, address: ssh.address })),
+    );
+    expect(xenOrchestraTargets(xml, ssh.address).map(({ iqn }) => iqn)).toEqual(iqns);
+  });
+
+  test('lists the images of a pool that can be mapped', async () => {
+    const xml = listOf(await failure(ask(fields({ targetIQN: 'rbd' }))), 107);
+    expect(xenCenterLuns(xml).map(({ scsiId, size }) => ({ scsiId, size }))).toEqual([
+      { scsiId: 'a', size: 64n << 20n },
+      { scsiId: 'b', size: 64n << 20n },
+    ]);
+    expect(xenOrchestraLuns(xml).map(({ scsiId }) => scsiId)).toEqual(['a', 'b']);
+    expect(log()).toContain('"has space" is not listed');
+  });
+
+  test.each([
+    ['a wrong password', { chappassword: 'wrong' }, 68, /refused the password/],
+    ['no chapuser', { chapuser: '', chappassword: '' }, 90, /chapuser/],
+    ['no right to use sudo', { chapuser: 'none' }, 202, /sudo/],
+    ['a monitor that is not there', { target: '10.66.0.250' }, 141, /10\.66\.0\.250/],
+    ['a name that does not resolve', { target: 'no-such-host.invalid' }, 140, /no-such-host\.invalid/],
+    ['no target', { target: '' }, 95, /target/],
+    ['a pool without images', { targetIQN: 'other' }, 19, /pool other has no image/],
+    ['a pool that is not there', { targetIQN: 'absent' }, 19, /absent/],
+  ])('%s', async (_what, more, number, says) => {
+    const error = await failure(ask(fields(more)));
+    expect(error.backendNumber, error.message).toBe(number);
+    expect(error.message).toMatch(says);
+    expect(error.message).not.toContain(PASSWORD);
+  });
+
+  test('leaves no record, no secret of its PBDs and no password in the log', async () => {
+    for (const kind of ['SR', 'PBD', 'VDI'] as const) expect(xapi.db.all(kind)).toEqual([]);
+    expect(log()).not.toContain(PASSWORD);
+    expect(log()).toContain('SHA256:');
+  });
+});
+
+test("a discovery by SR.create leaves no secret behind but the client's own", async () => {
+  const before = xapi.db.all('secret').length;
+  await failure(CLIENTS.XenCenter(fields()));
+  // The one that xapi made of the password that was sent is the client's to destroy.
+  expect(xapi.db.all('secret').length - before).toBeLessThanOrEqual(1);
+});
+
+describe('the third step', () => {
+  const probe = (image: string): Promise<string> =>
+    CLIENTS['Xen Orchestra'](fields({ targetIQN: 'rbd', SCSIid: image }));
+
+  test('an empty image holds no SR', async () => {
+    expect(xenOrchestraSrs(await probe('a'))).toEqual([]);
+  });
+
+  test('an image with a volume group of an SR', async () => {
+    const uuid = randomUUID();
+    await imageWithVolumeGroup('vg', `VG_XenStorage-${uuid}`);
+    expect(xenOrchestraSrs(await probe('vg'))).toEqual([uuid]);
+  });
+
+  test('an image with anything else on it', async () => {
+    await imageWithVolumeGroup('foreign', 'data');
+    expect(xenOrchestraSrs(await probe('foreign'))).toEqual([]);
+  });
+
+  test('an image that is not there', async () => {
+    const error = await failure(probe('absent'));
+    expect(error.backendNumber).toBe(19);
+    expect(error.message).toContain('rbd/absent');
+  });
+
+  test('creates no cephx user', async () => {
+    expect(await cluster.tool('ceph', 'auth', 'ls')).not.toContain('client.rbdsr-');
+  });
+});
+
+/** As the product makes one: extents that begin at the image's second object. */
+async function imageWithVolumeGroup(image: string, vg: string): Promise<void> {
+  const file = join(folder, `${image}.img`);
+  const script = `truncate -s 64M "$1"; loop=$(losetup -f --show "$1")
+    trap 'losetup -d $loop' EXIT
+    vgcreate -q --driverloaded n --dataalignment 4m --config 'devices{scan=["/dev"] filter=["a|^'$loop'$|","r|.*|"] use_devicesfile=0}' "$2" $loop`;
+  execFileSync('sh', ['-ec', script, 'sh', file, vg], { stdio: 'pipe' });
+  await cluster.tool('rbd', 'import', '--no-progress', '--image-feature', 'layering', file, `rbd/${image}`);
+}

@@ -1,0 +1,139 @@
+import type { StockLoader } from './host-trees.ts';
+
+// Stand-ins for the stock storage manager's Python modules, for Python 2.7 and 3: they register, load and get called as the contract (1.8,
+// 1.10) says the stock ones do, and answer with what they saw. Nothing of the stock code is in them.
+
+/** Module names; `from` is the package they are in, with a dot at its end. */
+interface Modules {
+  readonly base: string;
+  readonly iscsi: string;
+}
+
+/** The driver for LVM over iSCSI: a program, and a module that registers its class when it is imported. */
+export function stockDriver(
+  python: string,
+  { base, iscsi, from }: Modules & { from: string },
+  className: string,
+): string {
+  return `#!${python}
+"""Stand-in for the stock driver"""
+import sys
+import SR
+import SRCommand
+from ${from}${base} import ${base}
+from ${from}${iscsi} import SESSION
+
+CAPABILITIES = ['SR_PROBE', 'VDI_CREATE']
+DRIVER_INFO = {'name': 'LVHD over iSCSI', 'vendor': 'Citrix Systems Inc', 'capabilities': CAPABILITIES}
+
+
+class ${className}(${base}):
+    def handles(type):
+        return type in ('lvmoiscsi', 'lvhdoiscsi')
+    handles = staticmethod(handles)
+
+    def load(self, sr_uuid):
+        return SESSION
+
+
+if __name__ == '__main__':
+    SRCommand.run(${className}, DRIVER_INFO, sys.modules[__name__])
+else:
+    SR.registerSR(${className})
+`;
+}
+
+/** The modules the driver needs, by name. */
+export function stockLibraries({ base, iscsi }: Modules, loader: StockLoader): Readonly<Record<string, string>> {
+  return { SR: registry(loader), SRCommand: COMMAND, [base]: baseClass(base), [iscsi]: "SESSION = 'iscsi session'\n" };
+}
+
+function baseClass(name: string): string {
+  return `import SR
+
+
+class ${name}(SR.SR):
+    pass
+`;
+}
+
+/** Contract 1.10: the driver's file name is resolved and imported as source under the entry's base name, then asked by SR type. */
+function registry(loader: StockLoader): string {
+  return `import os
+import sys
+
+STOCK_LOADER = '${loader}'
+CLASSES = []
+
+
+class SR(object):
+    def handles(type):
+        return False
+    handles = staticmethod(handles)
+
+    def vdi(self, uuid):
+        return (self.__class__.__name__, uuid)
+
+
+def registerSR(sr_class):
+    CLASSES.append(sr_class)
+
+
+def driver(sr_type):
+    for sr_class in CLASSES:
+        if sr_class.handles(sr_type):
+            return sr_class
+    raise KeyError(sr_type)
+
+
+def load_file(entry, loader=STOCK_LOADER, name=None):
+    real = os.path.realpath(entry)
+    name = name or os.path.basename(entry)
+    if loader == 'imp':
+        import imp
+        return imp.load_source(name, real)
+    import importlib.util
+    import importlib.machinery
+    if loader == 'spec':
+        spec = importlib.util.spec_from_file_location(name, real)
+    else:
+        spec = importlib.util.spec_from_loader(name, importlib.machinery.SourceFileLoader(name, real))
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+`;
+}
+
+/** Contract 1.8: one argument, else fault 143. Answers with what it saw (`children`: 0 unless this process has had one, even before its exec); STOCK_EXIT sets its exit code, STOCK_LOAD a driver file to load. */
+const COMMAND = `import json
+import os
+import resource
+import sys
+
+
+def run(sr_class, driver_info, module):
+    seen = {
+        'argv': sys.argv,
+        'environ': dict(os.environ),
+        'path0': sys.path[0],
+        'file': module.__file__,
+        'doc': module.__doc__,
+        'name': module.__name__,
+        'class': [sr_class.__module__, sr_class.__name__],
+        'info': driver_info['name'],
+        'cwd': os.getcwd(),
+        'stdin': sys.stdin.read(),
+        'pid': os.getpid(),
+        'children': resource.getrusage(resource.RUSAGE_CHILDREN).ru_minflt,
+        'globals': sorted(name for name in vars(module) if not name.startswith('__')),
+    }
+    if 'STOCK_LOAD' in os.environ:
+        import SR
+        loaded = SR.load_file(os.environ['STOCK_LOAD'])
+        seen['loaded'] = [loaded.__name__, SR.driver('lvmoiscsi').__module__]
+    sys.stdout.write(json.dumps(seen) + '\\n')
+    sys.stdout.flush()
+    sys.stderr.write('stock was here\\n')
+    sys.exit(int(os.environ.get('STOCK_EXIT', '0')))
+`;

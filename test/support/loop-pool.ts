@@ -1,0 +1,155 @@
+import { execFile, execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
+import { randomUUID } from 'node:crypto';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import type { XapiDouble } from '../../lab/xapi-double/double.ts';
+import { registerDriver } from '../../lab/xapi-double/driver.ts';
+import type { ExecResult, HostPort } from '../../lab/xapi-double/host-port.ts';
+import { plugAll, srIntroduce } from '../../lab/xapi-double/sr-operations.ts';
+import { startXapiDouble } from '../../lab/xapi-double/start.ts';
+import { MiB } from '../../src/base/units.ts';
+import { loopDevice } from './lvhd-loop.ts';
+import { type OpenSr, openSrOn } from './lvhd-vectors.ts';
+
+const PROJECT = join(import.meta.dirname, '../..');
+const FSID = '7d4e2b0e-1111-4222-8333-944445555666';
+/** Of the right shape; nobody is asked for it. */
+const CEPHX_KEY = 'AQDDnS9lAAAAABAAq2v0MlRcqCaPTzFhcCYvKA==';
+const DRIVER = '/opt/xensource/sm/RBDSR';
+const PROGRAMS: Readonly<Record<string, string>> = {
+  [DRIVER]: 'launcher.sh',
+  '/etc/xapi.d/plugins/rbdsr': 'plugin.sh',
+};
+
+/**
+ * The built product on two hosts that are folders, with real LVM on one loop device in the place of the mapped image, and xapi's double. There is
+ * no device-mapper here: what activates a volume fails, everything else is as on a host.
+ */
+export interface LoopPool extends AsyncDisposable {
+  readonly double: XapiDouble;
+  /** xapi's record of the SR, plugged on both hosts. */
+  readonly srRef: string;
+  /** The SR's device, seen without the product. */
+  readonly sr: OpenSr;
+  /** The folder of the n-th host, the master's is 0. */
+  root(index: number): string;
+  /** Drivers that run meanwhile have this in their environment. */
+  withEnvironment<T>(environment: Readonly<Record<string, string>>, work: () => Promise<T>): Promise<T>;
+}
+
+export async function loopPool(o: { readonly allocation?: 'thin' | 'thick' } = {}): Promise<LoopPool> {
+  const folder = mkdtempSync(join(tmpdir(), 'rbdsr-pool-'));
+  const undo: (() => unknown)[] = [() => rmSync(folder, { recursive: true, force: true })];
+  const end = async (): Promise<void> => {
+    for (const step of undo) await step();
+  };
+  try {
+    const product = join(folder, 'product');
+    execFileSync(process.execPath, [join(PROJECT, 'scripts/build.mjs'), product], { stdio: 'pipe' });
+    mkdirSync(join(product, 'runtime/bin'), { recursive: true });
+    symlinkSync(process.execPath, join(product, 'runtime/bin/node'));
+
+    const loop = loopDevice(1024 * MiB);
+    undo.unshift(() => loop[Symbol.dispose]());
+    const srUuid = randomUUID();
+    const sr = await openSrOn(loop.device, srUuid);
+    undo.unshift(() => sr[Symbol.asyncDispose]());
+    await sr.lvm.createVg();
+
+    const hosts = [randomUUID(), randomUUID()].map((uuid) => ({ uuid, root: join(folder, uuid.slice(0, 8)) }));
+    for (const { uuid, root } of hosts) placeHost(root, uuid, loop.device);
+    let environment: Readonly<Record<string, string>> = {};
+    const port: HostPort = {
+      exec: (hostUuid, program, argument) => {
+        const root = hosts.find(({ uuid }) => uuid === hostUuid)?.root ?? '';
+        const own = { RBDSR_ROOT: root, RBDSR_HOME: product, RBDSR_RUN: join(root, 'run') };
+        return run(join(product, PROGRAMS[program] ?? 'missing'), argument, { ...own, ...environment });
+      },
+    };
+    const socket = join(folder, 'xapi');
+    const double = await startXapiDouble({ unixSocket: socket }, port, { profileId: '8.3b', hosts });
+    undo.unshift(() => double.close());
+    for (const { root } of hosts) place(root, '/var/lib/xcp/xapi', (path) => symlinkSync(socket, path));
+
+    await registerDriver(double, DRIVER);
+    const { ref: srRef } = srIntroduce(double, {
+      type: 'rbd',
+      uuid: srUuid,
+      deviceConfig: { monitors: '127.0.0.1', pool: 'xen', image: 'sr1', user: 'xen', password: CEPHX_KEY, ...o },
+      smConfig: { rbd_fsid: FSID, ...o },
+    });
+    const [failure] = await plugAll(double, srRef);
+    if (failure !== undefined) throw failure;
+    return {
+      double,
+      srRef,
+      sr,
+      root: (index) => hosts[index]?.root ?? '',
+      withEnvironment: async (more, work) => {
+        environment = more;
+        try {
+          return await work();
+        } finally {
+          environment = {};
+        }
+      },
+      [Symbol.asyncDispose]: end,
+    };
+  } catch (error) {
+    await end();
+    throw error;
+  }
+}
+
+/** As Linux 6.1 shows a mapped image; the node is a link to the loop device. */
+function placeHost(root: string, uuid: string, device: string): void {
+  const bytes = Number(execFileSync('blockdev', ['--getsize64', device], { encoding: 'utf8' }));
+  const attributes = {
+    pool: 'xen',
+    name: 'sr1',
+    current_snap: '-',
+    major: '7',
+    minor: /[0-9]+$/.exec(device)?.[0] ?? '0',
+    size: String(bytes),
+    features: '0x1',
+    cluster_fsid: FSID,
+    client_id: 'client4100',
+    config_info: '127.0.0.1:6789 name=xen xen sr1 -',
+  };
+  const files = {
+    '/etc/xensource-inventory': `PRODUCT_VERSION='8.3.0'\nINSTALLATION_UUID='${uuid}'\n`,
+    '/etc/rbdsr/rbdsr.conf': 'profile = 8.3b\ndatapath = nbd\ndeadline = 60\n',
+    '/etc/lvm/master/lvm.conf': 'global { activation = 0 }\n',
+    '/var/log/SMlog': '',
+    '/sys/bus/rbd/add_single_major': '',
+    '/sys/bus/rbd/remove_single_major': '',
+  };
+  for (const [path, text] of Object.entries(files)) place(root, path, (at) => writeFileSync(at, text));
+  for (const [name, value] of Object.entries(attributes)) {
+    place(root, `/sys/bus/rbd/devices/0/${name}`, (at) => writeFileSync(at, `${value}\n`));
+  }
+  place(root, '/dev/rbd0', (at) => symlinkSync(device, at));
+}
+
+/** Forgets what sr_attach has noted down on a host. */
+export function loseAttachRecord(root: string, srUuid: string): void {
+  unlinkSync(`${root}/var/run/rbdsr/sr/${srUuid}.json`);
+}
+
+function place(root: string, path: string, make: (path: string) => void): void {
+  mkdirSync(dirname(root + path), { recursive: true });
+  make(root + path);
+}
+
+/** As forkexecd does it. */
+function run(program: string, argument: string, environment: Readonly<Record<string, string>>): Promise<ExecResult> {
+  return new Promise((resolve, reject) => {
+    const env = { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', ...environment };
+    execFile(program, [argument], { env, maxBuffer: 16 * MiB }, (error, stdout, stderr) => {
+      if (error === null) resolve({ stdout, stderr, code: 0 });
+      else if (typeof error.code === 'number') resolve({ stdout, stderr, code: error.code });
+      else reject(error);
+    });
+  });
+}
