@@ -1,46 +1,24 @@
-import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
-import { encodeCall } from '../src/xmlrpc/encode.ts';
 import { type Bench, median, type Row } from './bench.ts';
+import { DRIVER_INFO_REQUEST, productHome } from './product-home.ts';
 
 const ROUNDS = 25;
-const REQUEST = encodeCall('sr_get_driver_info', [
-  { host_ref: 'OpaqueRef:H', command: 'sr_get_driver_info', args: [], device_config: {} },
-]);
 
 /** What one call costs before it does anything: programs take turns, so that a busy moment hurts them all alike. */
 export const startupBench: Bench = {
   name: 'startup',
   title: 'Start-up of the plug-in (sr_get_driver_info)',
-  async run(report) {
-    const home = mkdtempSync(join(tmpdir(), 'rbdsr-bench-startup-'));
-    try {
-      return measure(home, report);
-    } finally {
-      rmSync(home, { recursive: true, force: true });
-    }
-  },
+  run: async (report) => measure(report),
 };
 
-function measure(home: string, report: (line: string) => void): readonly Row[] {
-  const product = join(home, 'product');
-  execFileSync(process.execPath, ['scripts/build.mjs', product], { stdio: 'pipe' });
-  mkdirSync(join(product, 'runtime/bin'), { recursive: true });
-  symlinkSync(process.execPath, join(product, 'runtime/bin/node'));
-  mkdirSync(join(home, 'root/etc'), { recursive: true });
-  writeFileSync(join(home, 'root/etc/xensource-inventory'), "PRODUCT_VERSION='8.3.0'\nINSTALLATION_UUID='bench'\n");
-  const env = {
-    PATH: '/usr/bin:/bin',
-    RBDSR_ROOT: join(home, 'root'),
-    RBDSR_HOME: product,
-    RBDSR_RUN: join(home, 'run'),
-  };
+function measure(report: (line: string) => void): readonly Row[] {
+  using home = productHome();
+  const { product, env } = home;
   const programs = {
     node: [process.execPath, '-e', '0'],
-    worker: [process.execPath, join(product, 'sm.cjs'), REQUEST],
-    launcher: [join(product, 'launcher.sh'), REQUEST],
+    worker: [process.execPath, join(product, 'sm.cjs'), DRIVER_INFO_REQUEST],
+    launcher: [join(product, 'launcher.sh'), DRIVER_INFO_REQUEST],
     cli: [process.execPath, join(product, 'cli.cjs'), 'version'],
   };
   const samples = Object.fromEntries(Object.keys(programs).map((name) => [name, [] as number[]]));
@@ -65,7 +43,7 @@ function measure(home: string, report: (line: string) => void): readonly Row[] {
 }
 
 /** Milliseconds from start to end. */
-function timeOf([program = '', ...args]: readonly string[], env: Record<string, string>): number {
+function timeOf([program = '', ...args]: readonly string[], env: Readonly<Record<string, string>>): number {
   const started = performance.now();
   const { status, stderr } = spawnSync(program, args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
   const took = performance.now() - started;

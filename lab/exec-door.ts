@@ -24,7 +24,8 @@ export async function openDoor(pool: Pool): Promise<string> {
 async function serve(pool: Pool, socket: Socket): Promise<void> {
   socket.on('error', () => socket.destroy());
   const chunks: Buffer[] = [];
-  for await (const chunk of socket) chunks.push(chunk as Buffer);
+  // A plain loop over a socket destroys it at the end of what is read, and the answer is still to come.
+  for await (const chunk of socket.iterator({ destroyOnReturn: false })) chunks.push(chunk as Buffer);
   const outcome = await answer(pool, JSON.parse(Buffer.concat(chunks).toString()) as DoorRequest).catch(
     (error: unknown): Outcome => ({ code: 127, stdout: '', stderr: `${String(error)}\n` }),
   );

@@ -119,11 +119,13 @@ async function bringUp(run: RunFolder, o: PoolOptions, made: (parts: Parts) => P
     profileId: '8.3b',
     hosts: names,
   });
-  const cluster = await Cluster.start(run, {
+  const cluster = await Cluster.layOut(run, {
     ...(o.monitors === undefined ? {} : { monitors: o.monitors }),
     ...(o.osds === undefined ? {} : { osds: o.osds }),
   });
-  progress(`Ceph is up: ${cluster.monitors.length} monitor(s), ${o.osds ?? 1} OSD(s), fsid ${cluster.fsid}`);
+  const daemons = cluster.bringUp().then(() => {
+    progress(`Ceph is up: ${cluster.monitors.length} monitor(s), ${o.osds ?? 1} OSD(s), fsid ${cluster.fsid}`);
+  });
   const booted = names.map(async ({ name, uuid }, index) => {
     const keepCephTools = index === 0 && o.cephToolsOnMaster === true;
     const dom0 = await Dom0.boot(run, cluster.network, { name, hostUuid: uuid, xapiSocket, keepCephTools });
@@ -132,7 +134,8 @@ async function bringUp(run: RunFolder, o: PoolOptions, made: (parts: Parts) => P
     progress(`RBDSR is installed on ${name}`);
     return dom0;
   });
-  dom0s.push(...(await Promise.all(booted)));
+  const [hosts] = await Promise.all([Promise.all(booted), daemons]);
+  dom0s.push(...hosts);
   await registerDriver(xapi, DRIVER);
   progress('xapi knows the driver');
   return made({ cluster, dom0s, xapi, drivers });

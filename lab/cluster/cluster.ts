@@ -37,14 +37,19 @@ export class Cluster {
 
   /** Up with every OSD in and a pool "rbd" whose placement groups are active. */
   static async start(run: RunFolder, o: ClusterOptions = {}): Promise<Cluster> {
+    const cluster = await Cluster.layOut(run, o);
+    await cluster.bringUp();
+    return cluster;
+  }
+
+  /** Only its network is there: hosts can boot in it while `bringUp` starts the daemons. */
+  static async layOut(run: RunFolder, o: ClusterOptions = {}): Promise<Cluster> {
     const name = o.name ?? 'ceph';
     const socketDir = join(run.socketPath, name);
     mkdirSync(socketDir, { recursive: true });
     const layout = layOut({ dir: run.folder(name), socketDir, monitors: o.monitors ?? 1, osds: o.osds ?? 1 });
     const addresses = layout.monitors.map(({ address }) => address);
-    const cluster = new Cluster(layout, await NetworkNamespace.create(run, name, addresses));
-    await cluster.#bringUp();
-    return cluster;
+    return new Cluster(layout, await NetworkNamespace.create(run, name, addresses));
   }
 
   /** The monitors as a device-config value: addresses of msgr v1, the protocol krbd speaks everywhere. */
@@ -125,7 +130,7 @@ export class Cluster {
     await this.network.remove();
   }
 
-  async #bringUp(): Promise<void> {
+  async bringUp(): Promise<void> {
     await this.#daemons.prepare();
     for (const { id } of this.#layout.monitors) this.#launch('mon', id);
     this.#launch('mgr', 'x');

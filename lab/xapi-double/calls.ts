@@ -168,7 +168,8 @@ async function callPlugin(
   const values = fromRpc('args', 'map', args ?? '') as Record<string, string>;
   const result = await context.callPlugin(hostRef, string(plugin), string(fn), values);
   if ('value' in result) return result.value;
-  throw new XapiError('XENAPI_PLUGIN_FAILURE', ...result.failure);
+  const [code = 'XENAPI_PLUGIN_FAILURE', ...params] = result.failure;
+  throw new XapiError(code, ...params);
 }
 
 function existing(db: Database, cls: ClassName, ref: Rpc | undefined): string {

@@ -14,4 +14,5 @@ export interface ExecResult {
   readonly code: number;
 }
 
+/** A failure is xapi's: a code and its parameters. */
 export type PluginResult = { readonly value: string } | { readonly failure: readonly string[] };

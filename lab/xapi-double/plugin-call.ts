@@ -22,7 +22,7 @@ export async function callPlugin(
   try {
     const result = await double.hostPort.exec(hostUuid, program, request);
     double.runs.push({ hostUuid, program, request, ...result, durationMs: performance.now() - started });
-    if (result.code !== 0) return { failure: ['non-zero exit', '', result.stdout, result.stderr] };
+    if (result.code !== 0) return failed('non-zero exit', '', result.stdout, result.stderr);
     return readAnswer(result.stdout);
   } finally {
     double.sessions.delete(session.ref);
@@ -31,8 +31,13 @@ export async function callPlugin(
 
 function readAnswer(stdout: string): PluginResult {
   const response = decodeResponse(stdout);
-  if (!('value' in response) || !isStruct(response.value)) return { failure: ['unparsable answer', stdout] };
+  if (!('value' in response) || !isStruct(response.value)) return failed('unparsable answer', stdout);
   const { Status, Value, ErrorDescription } = response.value;
   if (Status === 'Success' && typeof Value === 'string') return { value: Value };
-  return { failure: isArray(ErrorDescription) ? ErrorDescription.map(String) : ['unparsable answer', stdout] };
+  // What a plug-in reports is the failure of the call, code and all.
+  return isArray(ErrorDescription) ? { failure: ErrorDescription.map(String) } : failed('unparsable answer', stdout);
+}
+
+function failed(...params: readonly string[]): PluginResult {
+  return { failure: ['XENAPI_PLUGIN_FAILURE', ...params] };
 }

@@ -1,8 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import { basename } from 'node:path';
 import { cpioArchive, FILE, PROGRAM } from './cpio.ts';
 import type { Dom0 } from './dom0.ts';
-import { busyboxRoot } from './initrd.ts';
+import { busyboxRoot, initHead } from './initrd.ts';
 import { labKernel, moduleFiles } from './kernel.ts';
 
 export interface GuestOptions {
@@ -94,14 +93,7 @@ on_reboot="destroy"
 
 async function guestInitrd(script: string): Promise<Buffer> {
   const modules = await moduleFiles(labKernel(), ['xen-blkfront']);
-  const init = `#!/bin/busybox sh
-/bin/busybox --install -s /bin
-export PATH=/bin
-mount -t proc proc /proc
-mount -t sysfs sysfs /sys
-mount -t devtmpfs dev /dev
-${modules.map((path) => `insmod /modules/${basename(path)}`).join('\n')}
-tries=0
+  const init = `${initHead(modules)}tries=0
 until [ -b /dev/xvda ] || [ $tries -gt 300 ]; do sleep 0.1; tries=$((tries + 1)); done
 echo "${BEGIN}"
 sh /script 2>&1

@@ -39,8 +39,8 @@ export function busyboxRoot(modules: readonly string[]): CpioEntry[] {
   ];
 }
 
-function initScript(modules: readonly string[], hidden: readonly string[]): string {
-  const unwanted = PROGRAM_FOLDERS.flatMap((folder) => hidden.map((name) => `/new/${folder}/${name}`));
+/** The head of such a root's /init: busybox's commands, the kernel's file systems, the modules. */
+export function initHead(modules: readonly string[]): string {
   return `#!/bin/busybox sh
 /bin/busybox --install -s /bin
 export PATH=/bin
@@ -48,7 +48,12 @@ mount -t proc proc /proc
 mount -t sysfs sysfs /sys
 mount -t devtmpfs dev /dev
 ${modules.map((path) => `insmod /modules/${basename(path)}`).join('\n')}
-mount -t 9p -o ro,trans=virtio,version=9p2000.L,msize=512000,cache=loose host /host || exec sh
+`;
+}
+
+function initScript(modules: readonly string[], hidden: readonly string[]): string {
+  const unwanted = PROGRAM_FOLDERS.flatMap((folder) => hidden.map((name) => `/new/${folder}/${name}`));
+  return `${initHead(modules)}mount -t 9p -o ro,trans=virtio,version=9p2000.L,msize=512000,cache=loose host /host || exec sh
 mount -t tmpfs -o size=1g tmpfs /upper
 mkdir /upper/root /upper/work
 mount -t overlay -o lowerdir=/host,upperdir=/upper/root,workdir=/upper/work overlay /new || exec sh

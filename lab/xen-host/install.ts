@@ -11,10 +11,11 @@ const DEADLINE_SECONDS = 240;
 /** Puts the built product (`node scripts/build.mjs`) where its installer puts it on a host, with the machine's node as its runtime. */
 export async function installProduct(dom0: Dom0): Promise<void> {
   await dom0.shell(`
-mkdir -p /opt/rbdsr/runtime/bin /opt/xensource/sm /etc/rbdsr
+mkdir -p /opt/rbdsr/runtime/bin /opt/xensource/sm /etc/rbdsr /etc/xapi.d/plugins
 cp -r ${hiddenNode(PROJECT_ROOT)}/build/dom0/. /opt/rbdsr/
 ln -sf ${hiddenNode(process.execPath)} /opt/rbdsr/runtime/bin/node
 ln -sf /opt/rbdsr/launcher.sh ${DRIVER}
+ln -sf /opt/rbdsr/plugin.sh /etc/xapi.d/plugins/rbdsr
 cat >/etc/rbdsr/rbdsr.conf <<END
 ${settingsFile()}END
 `);

@@ -10,6 +10,8 @@ export const JOURNAL_TAG = 'journaler';
 export const RESIZE_JOURNAL_TAG = 'jvhd';
 /** A raw VDI has no header to hold the hidden flag: its LV carries this tag. */
 export const HIDDEN_TAG = 'hidden';
+/** On a hidden volume: it was a user's disk, and deleting it has begun. The stock driver heeds no tag that it does not know. */
+export const DELETED_TAG = 'rbdsr-deleted';
 /** Between the type prefix and the uuid of a leaf that a leaf coalesce has set aside; scans skip it. */
 export const OLD_MARK = 'OLD_';
 

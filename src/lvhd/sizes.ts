@@ -7,8 +7,9 @@ export const VHD_BLOCK = 2 * MiB;
 /** Metadata of every VHD is laid out for this virtual size, so that growing needs no data to move. */
 export const PREALLOCATED_VIRTUAL_SIZE = 2 * TiB;
 export const MIN_VIRTUAL_SIZE = 2 * MiB;
-/** Beyond it, a full VHD of 2 TiB of metadata would pass 2^32 sectors. XenServer 6.5 and 7 allow a little more: `MAX_VIRTUAL_SIZES`. */
+/** Beyond it, a full VHD of 2 TiB of metadata would pass 2^32 sectors. */
 export const MAX_VIRTUAL_SIZE = 2040 * GiB;
+/** By host version: 6.5 and 7 allow a little more. Of 7.3 to 8.1 it is not known, so that they have the smallest. */
 export const MAX_VIRTUAL_SIZES = { '6.5': 2_093_051 * MiB, '7': 2_093_050 * MiB, '8': MAX_VIRTUAL_SIZE } as const;
 /** A journal, a metadata volume, a CBT log: one extent. */
 export const SMALL_LV_SIZE = LV_QUANTUM;

@@ -25,9 +25,11 @@ export function planVdi(wanted: {
   readonly kind: VdiKind;
   readonly sizeBytes: number;
   readonly allocation: 'thick' | 'thin';
+  /** Of this host version, where it is not the newest's. */
+  readonly maxSizeBytes?: number;
 }): VdiPlan {
   const { uuid, kind, allocation } = wanted;
-  const accepted = acceptedVirtualSize(wanted.sizeBytes);
+  const accepted = acceptedVirtualSize(wanted.sizeBytes, wanted.maxSizeBytes);
   const name = lvName(kind, uuid);
   if (kind === 'aio') {
     const bytes = lvSize(accepted);

@@ -1,10 +1,11 @@
 import { RbdsrError } from '../base/error.ts';
+import type { VdiUuid } from '../base/ids.ts';
 import type { Lvm } from '../lvm/lvm.ts';
 import type { VgReport } from '../lvm/report.ts';
 import { VhdImage } from '../vhd/image.ts';
 import { openLvExtents, type OpenPv } from './extent-open.ts';
 import type { VdiNode } from './lv-table.ts';
-import { HIDDEN_TAG } from './names.ts';
+import { DELETED_TAG, HIDDEN_TAG } from './names.ts';
 import type { VdiTree } from './tree.ts';
 
 /** 'vdi-delete' for a disk others are built on, 'vdi-in-use' for one that is open here. Pure. */
@@ -40,4 +41,35 @@ export async function hideVdi(
   } finally {
     await io.close();
   }
+}
+
+/**
+ * After the disk is hidden: says that it was a user's disk. A base copy whose last child is gone is hidden too, but may be active on other hosts,
+ * which only a collector looks at.
+ */
+export async function markDeleted(world: { readonly lvm: Lvm }, report: VgReport, node: VdiNode): Promise<void> {
+  if (!isMarked(report, node)) await world.lvm.addTag(node.lvName, DELETED_TAG);
+}
+
+/**
+ * Volumes of deletions that were cut short. Certain are those that are hidden, that nothing hangs on, that are not in use here, and that were
+ * a user's disk: by their mark, or because xapi still has them as one (`managed`), for nothing but a deletion hides such a disk. The caller
+ * has seen every header and no journal, so that no child is overlooked. Pure.
+ */
+export function unfinishedDeletions(
+  report: VgReport,
+  tree: VdiTree,
+  managed: ReadonlySet<VdiUuid>,
+): readonly VdiNode[] {
+  return tree.nodes.filter(
+    (node) =>
+      node.hidden &&
+      !node.open &&
+      tree.children(node.uuid).length === 0 &&
+      (isMarked(report, node) || managed.has(node.uuid)),
+  );
+}
+
+function isMarked(report: VgReport, node: VdiNode): boolean {
+  return report.lvs.find(({ name }) => name === node.lvName)?.tags.includes(DELETED_TAG) === true;
 }

@@ -16,7 +16,12 @@ export interface ResizePlan {
 }
 
 /** Undefined where the disk has that size already. 'vdi-size' for a smaller or an impossible one. Pure. */
-export function planResize(node: VdiNode, sizeBytes: number, allocation: 'thick' | 'thin'): ResizePlan | undefined {
+export function planResize(
+  node: VdiNode,
+  sizeBytes: number,
+  allocation: 'thick' | 'thin',
+  maxSizeBytes?: number,
+): ResizePlan | undefined {
   if (sizeBytes < node.virtualSizeBytes) {
     throw new RbdsrError('vdi-size', {
       what: `VDI ${node.uuid} cannot be made smaller`,
@@ -24,7 +29,7 @@ export function planResize(node: VdiNode, sizeBytes: number, allocation: 'thick'
       found: String(sizeBytes),
     });
   }
-  const accepted = acceptedVirtualSize(sizeBytes);
+  const accepted = acceptedVirtualSize(sizeBytes, maxSizeBytes);
   const virtualSizeBytes = node.kind === 'aio' ? lvSize(accepted) : accepted;
   if (virtualSizeBytes <= node.virtualSizeBytes) return undefined;
   if (node.kind === 'aio') return { virtualSizeBytes, lvSizeBytes: virtualSizeBytes };

@@ -31,7 +31,8 @@ export async function lvmCommand(
   for (let attempt = 1; ; attempt += 1) {
     const outcome = await serialised(context, argv);
     const torn = outcome.end.kind === 'exit' && matchFailure(outcome.stderr)?.name === 'torn-metadata-read';
-    if (!torn || attempt === ATTEMPTS || context.deadline.leftMs < 1000) return answered(outcome, command);
+    if (!torn || attempt === ATTEMPTS || context.deadline.leftMs < 1000)
+      return answered(outcome, command, context.device);
     await sleep(1000);
   }
 }
@@ -67,8 +68,8 @@ async function serialised(context: LvmCommandContext, argv: readonly string[]): 
   }
 }
 
-function answered(outcome: RunOutcome, command: string): RunOutcome {
-  const facts = { program: 'lvm', command };
+function answered(outcome: RunOutcome, command: string, device: string): RunOutcome {
+  const facts = { program: 'lvm', command, device };
   const { end } = outcome;
   if (end.kind === 'exit') return outcome;
   if (end.kind === 'not-started') {
@@ -78,7 +79,13 @@ function answered(outcome: RunOutcome, command: string): RunOutcome {
       facts,
     });
   }
-  if (end.kind === 'timeout')
-    throw new RbdsrError('deadline', { what: `lvm ${command} did not answer in time`, facts });
+  if (end.kind === 'timeout') {
+    const seconds = (outcome.durationMs / 1000).toFixed(1);
+    throw new RbdsrError('deadline', {
+      what: `waited ${seconds} s for lvm ${command}, which waits for ${device}`,
+      todo: 'If that is an RBD image, its OSDs may not answer: `ceph -s` shows them.',
+      facts,
+    });
+  }
   throw new RbdsrError('program-failed', { what: `lvm ${command} was killed by ${end.signal}`, facts });
 }

@@ -164,9 +164,16 @@ export class Lvm {
     await lvNodeGone(this.vg, name, this.#context.deadline);
   }
 
-  /** Reloads the device-mapper table of an active LV from the metadata: after another host resized or relabelled it. */
+  /**
+   * Reloads the device-mapper table of an active LV from the metadata: after another host resized or relabelled it. Writes no metadata, but
+   * not every version does it where they are read-only (sm `on-slave`, action refresh).
+   */
   async refresh(name: string): Promise<void> {
-    await this.#change(name, ['--refresh', `${this.vg}/${name}`], 'lvm-activate', 'refreshed', () => false);
+    const context = { ...this.#context, writable: true };
+    const outcome = await lvmCommand(context, 'lvchange', ['--refresh', `${this.vg}/${name}`]);
+    if (succeeded(outcome)) return;
+    await this.#lv(name);
+    throw lvmFailure('lvm-activate', `logical volume ${name} cannot be refreshed`, outcome);
   }
 
   async setPermission(name: string, permission: 'r' | 'rw'): Promise<void> {

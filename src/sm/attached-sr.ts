@@ -3,7 +3,7 @@ import { RbdsrError } from '../base/error.ts';
 import type { SrUuid } from '../base/ids.ts';
 import { formatSpec, type ImageSpec } from '../ceph/image-spec.ts';
 import type { Mapping } from '../ceph/mapping.ts';
-import type { OpenLv } from '../lvhd/journals.ts';
+import { openByExtents } from '../lvhd/extent-open.ts';
 import { readVdiNodes } from '../lvhd/lv-table.ts';
 import { MetadataVolume } from '../lvhd/mgt/metadata-volume.ts';
 import { MGT_LV, vgName } from '../lvhd/names.ts';
@@ -15,12 +15,11 @@ import type { VgReport } from '../lvm/report.ts';
 import { openBlockIo } from '../system/block-device.ts';
 import { setSrTotals, srVirtualAllocation } from '../xapi/sr.ts';
 import { type AttachedRecord, readAttachedRecord } from './attached-record.ts';
-import { clusterOf } from './cluster-access.ts';
-import { imageSpecOf, parseDeviceConfig } from './device-config.ts';
 import type { SmCall } from './handler.ts';
 import { krbdOf } from './krbd-of-host.ts';
 import { mapForCall } from './map-for-call.ts';
 import { serialiser } from './lvm-lock.ts';
+import { imageSpecOf } from './sr-type.ts';
 
 /** An SR whose image is mapped on this host, and what its commands need. */
 export interface AttachedSr {
@@ -32,8 +31,6 @@ export interface AttachedSr {
   /** Writable only for the SR master with an sr_ref (docs/architecture.md, safety rules). */
   readonly lvm: Lvm;
   readonly openPv: (mode: 'read' | 'write') => Promise<BlockIo>;
-  /** An LV that is active, by its device node. */
-  readonly openLv: OpenLv;
 }
 
 /**
@@ -54,9 +51,9 @@ export async function openAttachedSr(call: SmCall): Promise<AttachedSr> {
 /** For vdi_attach_from_config: maps the image, or adopts the mapping that is there. */
 export async function attachForConfig(call: SmCall): Promise<AttachedSr> {
   const uuid = srOf(call);
-  const config = parseDeviceConfig(call.request.deviceConfig);
+  const config = call.srType.config(call.request.deviceConfig);
   const spec = imageSpecOf(config);
-  const access = await clusterOf(call, config);
+  const access = await config.access(call);
   const { mapping } = await mapForCall(call, access, config, spec);
   return attachedSr(call, uuid, mapping, { spec, allocation: config.allocation });
 }
@@ -76,7 +73,6 @@ export function attachedSr(
     allocation: record.allocation,
     lvm: lvmOf(call, mapping, vg),
     openPv: (mode) => openBlockIo(mapping.device, mode),
-    openLv: (name, mode) => openBlockIo(`/dev/${vg}/${name}`, mode),
   };
 }
 
@@ -90,7 +86,7 @@ export function lvmOf(call: SmCall, mapping: Mapping, vg: string): Lvm {
     vg,
     writable,
     serialise: serialiser(call, mapping.device),
-    ...(writable && masterSystemDir !== undefined ? { systemDir: masterSystemDir } : {}),
+    ...(writable && masterSystemDir !== undefined ? { systemDir: profile.paths.root + masterSystemDir } : {}),
     deadline: call.deadline,
   });
 }
@@ -166,19 +162,19 @@ export async function updateSrTotals(
 export async function recoverIfMaster(call: SmCall, sr: AttachedSr, report: VgReport): Promise<boolean> {
   if (!call.request.srMaster || call.request.srRef === undefined) return false;
   const done = await recoverJournals(
-    { lvm: sr.lvm, openLv: activating(sr), refreshElsewhere: async () => undefined },
+    {
+      lvm: sr.lvm,
+      // Nothing becomes active by it, on whatever host the volume may be in use.
+      openLv: openByExtents(sr.lvm, sr.openPv),
+      refreshElsewhere: async (lvNames) => {
+        const { refreshElsewhere } = await import('./master-plugin.ts');
+        await refreshElsewhere(call, sr.uuid, lvNames);
+      },
+    },
     report,
   );
   for (const { vdi } of done) call.log.warn(`SR ${sr.uuid}: undid the interrupted growing of VDI ${vdi}`);
   return done.length > 0;
-}
-
-/** Recovery meets LVs that nothing has activated yet. */
-function activating(sr: AttachedSr): OpenLv {
-  return async (name, mode) => {
-    await sr.lvm.activate(name);
-    return sr.openLv(name, mode);
-  };
 }
 
 export function srOf(call: SmCall): SrUuid {

@@ -1,6 +1,7 @@
 import type { Deadline } from '../base/deadline.ts';
-import { RbdsrError } from '../base/error.ts';
+import { messageOf, RbdsrError } from '../base/error.ts';
 import type { SrUuid } from '../base/ids.ts';
+import type { Log } from '../base/log.ts';
 import type { HeldLock } from '../system/record-lock.ts';
 import type { Xapi } from '../xapi/client.ts';
 import type { HostProfile } from './host-profile.ts';
@@ -17,6 +18,7 @@ interface Call {
   readonly request: SmRequest;
   readonly profile: HostProfile;
   readonly deadline: Deadline;
+  readonly log: Log;
   waiting(what: string): void;
 }
 
@@ -26,6 +28,7 @@ export class CallResources {
   readonly #held = new Set<HeldLock>();
   #ownSr: HeldLock | undefined;
   #xapi: Promise<Xapi> | undefined;
+  readonly #atEnd: (() => Promise<void>)[] = [];
 
   constructor(call: Call) {
     this.#call = call;
@@ -81,8 +84,15 @@ export class CallResources {
     });
   }
 
+  atEnd(work: () => Promise<void>): void {
+    this.#atEnd.push(work);
+  }
+
   /** Never fails: the answer is known by then. */
-  async closeXapi(): Promise<void> {
+  async close(): Promise<void> {
+    for (const work of this.#atEnd.reverse()) {
+      await work().catch((error: unknown) => this.#call.log.warn(`after the answer: ${messageOf(error)}`));
+    }
     const xapi = await this.#xapi?.catch(() => undefined);
     xapi?.close();
   }

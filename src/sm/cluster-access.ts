@@ -2,7 +2,6 @@ import { type ClusterAccess, clusterAccess } from '../ceph/access.ts';
 import type { Xapi } from '../xapi/client.ts';
 import { secretByUuid } from '../xapi/secret.ts';
 import type { DeviceConfig } from './device-config.ts';
-import type { SmCall } from './handler.ts';
 
 /** Fetches the key from where device-config says it is; xapi is asked only for a secret of its. 'invalid-secret' | 'config-invalid'. */
 export async function resolveAccess(config: DeviceConfig, xapi: () => Promise<Xapi>): Promise<ClusterAccess> {
@@ -10,9 +9,4 @@ export async function resolveAccess(config: DeviceConfig, xapi: () => Promise<Xa
   if (key.kind === 'keyring') return clusterAccess({ monitors, user, keyring: key.path });
   if (key.kind === 'key') return clusterAccess({ monitors, user, key: key.key });
   return clusterAccess({ monitors, user, key: await secretByUuid(await xapi(), key.uuid, 'password_secret') });
-}
-
-/** The same for a call: xapi is reached only if the key is a secret of its. */
-export async function clusterOf(call: SmCall, config: DeviceConfig): Promise<ClusterAccess> {
-  return resolveAccess(config, () => call.xapi());
 }

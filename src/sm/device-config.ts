@@ -2,7 +2,7 @@ import { RbdsrError } from '../base/error.ts';
 import { isUuid } from '../base/ids.ts';
 import { Secret } from '../base/secret.ts';
 import { parseUser } from '../ceph/access.ts';
-import { checkMappable, type ImageSpec, printable } from '../ceph/image-spec.ts';
+import { printable } from '../ceph/image-spec.ts';
 import { type MapOption, parseMapOptions } from '../ceph/map-options.ts';
 import { type MonitorAddress, parseMonitors } from '../ceph/monitors.ts';
 import { parseSize } from '../ceph/size-text.ts';
@@ -37,7 +37,7 @@ type Key = keyof typeof DEVICE_CONFIG_KEYS;
 const IGNORED: readonly string[] = ['multipathing', 'multipathhandle'];
 
 /**
- * Checks everything that is there; what a command needs beyond monitors and a key is asked of `imageSpecOf`. An empty value counts as absent.
+ * Checks everything that is there; what a command needs beyond monitors and a key is asked of `imageSpecOf` (`sr-type.ts`). An empty value counts as absent.
  * Throws 'config-missing' or 'config-invalid' that names the key; a secret's value never shows. An unknown key is refused: it is a
  * mistyped one, and ignoring it would do something else than was asked for.
  */
@@ -63,16 +63,6 @@ export function parseDeviceConfig(record: StringRecord): DeviceConfig {
     options: about('options', () => parseMapOptions(get('options') ?? '')),
     allocation: allocation(get('allocation') ?? 'thick'),
   };
-}
-
-/** Which image; 'config-missing' without pool and image, 'image-unmappable' for one the kernel cannot be told. */
-export function imageSpecOf(config: DeviceConfig): ImageSpec {
-  const { pool, namespace, image } = config;
-  if (pool === undefined) return missing('pool', '"xe sr-probe type=rbd" without it lists the pools');
-  if (image === undefined) return missing('image', '"xe sr-probe type=rbd" without it lists the images of the pool');
-  const spec = { pool, image, ...(namespace === undefined ? {} : { namespace }) };
-  checkMappable(spec);
-  return spec;
 }
 
 function keySource(get: (key: Key) => string | undefined): KeySource {

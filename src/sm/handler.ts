@@ -7,6 +7,7 @@ import type { HostProfile } from './host-profile.ts';
 import type { HostSettings } from './host-settings.ts';
 import type { Reply } from './reply.ts';
 import type { SmRequest } from './request.ts';
+import type { SrType } from './sr-type.ts';
 
 /** One SM command. It answers with a reply or throws an RbdsrError, which the frame turns into a fault. */
 export type Handler = (call: SmCall) => Promise<Reply>;
@@ -14,6 +15,7 @@ export type Handler = (call: SmCall) => Promise<Reply>;
 /** Everything a handler gets; made by `run-command.ts`. Nothing here costs anything until it is used. */
 export interface SmCall {
   readonly request: SmRequest;
+  readonly srType: SrType;
   readonly profile: HostProfile;
   readonly settings: HostSettings;
   /** Ends a little before the launcher gives up, so that our own error is the one the caller sees. */
@@ -26,6 +28,8 @@ export interface SmCall {
   waiting(what: string): void;
   /** The connection to the local xapi with the request's session; opened by the first call to it and closed by the frame. */
   xapi(): Promise<Xapi>;
+  /** `work` is done when the answer is known, the last one first, and its failure only logged: a connection is closed so. */
+  atEnd(work: () => Promise<void>): void;
   /**
    * Takes `/var/lock/sm/<sr>/sr`, unless this command is exclusive and holds it already: then the result is a lock whose release does
    * nothing.

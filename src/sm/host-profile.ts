@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { RbdsrError } from '../base/error.ts';
+import { MAX_VIRTUAL_SIZES } from '../lvhd/sizes.ts';
 import type { HostSettings } from './host-settings.ts';
 import type { Inventory } from './inventory.ts';
 
@@ -25,6 +26,8 @@ export interface HostProfile {
   };
   /** How many arguments VDI.db_introduce takes; the 19th is cbt_enabled. */
   readonly dbIntroduceArity: 18 | 19;
+  /** The largest virtual disk of this version's storage manager, bytes: one that is larger it could not open. */
+  readonly maxVirtualSizeBytes: number;
   /** The fault number of an error that nothing foresaw; xapi of 6.5 does not know 1200. */
   readonly unforeseenErrorNumber: 202 | 1200;
   readonly lvm: {
@@ -95,6 +98,7 @@ const V83: Row = {
   capabilities: CAPABILITIES,
   attachResult: { params: true, paramsNbd: 'exportname', oDirect: true },
   dbIntroduceArity: 19,
+  maxVirtualSizeBytes: MAX_VIRTUAL_SIZES['8'],
   unforeseenErrorNumber: 1200,
   lvm: { masterSystemDir: '/etc/lvm/master', serialisation: 'fairlock' },
   datapath: { kind: 'tapdisk', kernelNodes: true, nbdLinks: true, closeTimeoutSeconds: 120 },
@@ -117,11 +121,17 @@ const TABLE: Readonly<Record<ProfileId, Row>> = {
     title: 'XenServer 6.5',
     attachResult: { params: true, paramsNbd: 'absent', oDirect: false },
     dbIntroduceArity: 18,
+    maxVirtualSizeBytes: MAX_VIRTUAL_SIZES['6.5'],
     unforeseenErrorNumber: 202,
     lvm: { serialisation: 'none' },
     xapiSocket: '/var/xapi/xapi',
   },
-  '7.0': { ...V73, title: 'XenServer 7.0 to 7.2', dbIntroduceArity: 18 },
+  '7.0': {
+    ...V73,
+    title: 'XenServer 7.0 to 7.2',
+    dbIntroduceArity: 18,
+    maxVirtualSizeBytes: MAX_VIRTUAL_SIZES['7'],
+  },
   '7.3': V73,
   '8.2': {
     ...V83,

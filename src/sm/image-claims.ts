@@ -2,16 +2,17 @@ import { RbdsrError } from '../base/error.ts';
 import { formatSpec, type ImageSpec } from '../ceph/image-spec.ts';
 import { allPbds } from '../xapi/pbd.ts';
 import type { SmCall } from './handler.ts';
+import type { StringRecord } from './request.ts';
 
-/** 'sr-in-use' where a PBD of another SR names the same image by a monitor of the same cluster. */
+/** 'sr-in-use' where a PBD of another SR, of either type, names the same image by a host of the same cluster. */
 export async function refuseImageOfAnotherSr(call: SmCall, spec: ImageSpec): Promise<void> {
   const { srRef, deviceConfig } = call.request;
-  const ours = monitorsOf(deviceConfig['monitors']);
+  const ours = claimOf(deviceConfig);
   for (const pbd of await allPbds(await call.xapi())) {
-    const config = pbd.deviceConfig;
-    if (pbd.sr === srRef || config['pool'] !== spec.pool || config['image'] !== spec.image) continue;
-    if ((config['namespace'] ?? '') !== (spec.namespace ?? '')) continue;
-    if (!monitorsOf(config['monitors']).some((monitor) => ours.includes(monitor))) continue;
+    const theirs = claimOf(pbd.deviceConfig);
+    if (pbd.sr === srRef || theirs.pool !== spec.pool || theirs.image !== spec.image) continue;
+    if ((theirs.namespace ?? '') !== (spec.namespace ?? '')) continue;
+    if (!theirs.hosts.some((host) => ours.hosts.includes(host))) continue;
     throw new RbdsrError('sr-in-use', {
       what: `image ${formatSpec(spec)} belongs to another SR of this pool`,
       found: `PBD ${pbd.uuid}`,
@@ -20,6 +21,26 @@ export async function refuseImageOfAnotherSr(call: SmCall, spec: ImageSpec): Pro
   }
 }
 
-function monitorsOf(text = ''): readonly string[] {
-  return text.split(/[\s,]+/).filter((monitor) => monitor !== '');
+interface Claim {
+  readonly pool?: string | undefined;
+  readonly namespace?: string | undefined;
+  readonly image?: string | undefined;
+  readonly hosts: readonly string[];
+}
+
+/** Which image a device_config means, under the names of type `rbd` or under those of an iSCSI SR with a monitor's port. */
+function claimOf(config: StringRecord): Claim {
+  if (config['port'] === '6789') {
+    return { pool: config['targetIQN'], image: config['SCSIid'], hosts: hostsOf(config['target']) };
+  }
+  const { pool, namespace, image } = config;
+  return { pool, namespace, image, hosts: hostsOf(config['monitors']) };
+}
+
+/** Without ports: one host is one cluster's. */
+function hostsOf(text = ''): readonly string[] {
+  return text
+    .split(/[\s,]+/)
+    .filter((host) => host !== '')
+    .map((host) => host.replace(/^\[(.*)\](?::\d+)?$/, '$1').replace(/^([^:]*):\d+$/, '$1'));
 }

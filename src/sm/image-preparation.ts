@@ -1,25 +1,19 @@
 import { hasCode, RbdsrError } from '../base/error.ts';
-import type { ClusterAccess } from '../ceph/access.ts';
-import { controlPlaneOf } from '../ceph/ceph-tools.ts';
-import type { ControlPlane, ImageInfo } from '../ceph/control-plane.ts';
+import type { ControlPlane, ImageInfo, Watcher } from '../ceph/control-plane.ts';
 import { checkImageFeatures } from '../ceph/features.ts';
-import { formatSpec, type ImageSpec } from '../ceph/image-spec.ts';
+import { formatSpec, type ImageSpec, sameSpec } from '../ceph/image-spec.ts';
+import type { Mapping } from '../ceph/mapping.ts';
 import { allHosts } from '../xapi/host.ts';
-import type { DeviceConfig } from './device-config.ts';
 import type { SmCall } from './handler.ts';
 import { krbdOf } from './krbd-of-host.ts';
+import type { SrConfig } from './sr-type.ts';
 
 /**
  * What only the control plane can do before an SR is made: make the image if device-config has a size, name all its features, see who else
  * has it open. Where the host has no ceph tools none of it is needed, unless the image has to be made: then undefined.
  */
-export async function prepareImage(
-  call: SmCall,
-  access: ClusterAccess,
-  config: DeviceConfig,
-  spec: ImageSpec,
-): Promise<ImageInfo | undefined> {
-  const plane = planeIfAny(access, config);
+export async function prepareImage(call: SmCall, config: SrConfig, spec: ImageSpec): Promise<ImageInfo | undefined> {
+  const plane = await planeIfAny(call, config);
   if (plane === undefined) return undefined;
   call.waiting(`the cluster's answer about ${formatSpec(spec)}`);
   const image = await imageOf(plane, config, spec, call);
@@ -29,9 +23,9 @@ export async function prepareImage(
   return image;
 }
 
-function planeIfAny(access: ClusterAccess, config: DeviceConfig): ControlPlane | undefined {
+async function planeIfAny(call: SmCall, config: SrConfig): Promise<ControlPlane | undefined> {
   try {
-    return controlPlaneOf(access);
+    return await config.controlPlane(call);
   } catch (error) {
     if (!hasCode(error, 'control-plane-missing') || config.sizeBytes !== undefined) throw error;
     return undefined;
@@ -40,7 +34,7 @@ function planeIfAny(access: ClusterAccess, config: DeviceConfig): ControlPlane |
 
 async function imageOf(
   plane: ControlPlane,
-  { sizeBytes }: DeviceConfig,
+  { sizeBytes }: SrConfig,
   spec: ImageSpec,
   { deadline }: SmCall,
 ): Promise<ImageInfo> {
@@ -56,7 +50,12 @@ async function refuseForeignWatchers(call: SmCall, plane: ControlPlane, spec: Im
   const watchers = await plane.watchers(spec, call.deadline);
   if (watchers.length === 0) return;
   const hosts = new Set((await allHosts(await call.xapi())).map(({ address }) => address));
-  const strangers = watchers.filter(({ address }) => !hosts.has(addressOnly(address)));
+  const own = krbdOf(call)
+    .list()
+    .filter((mapping) => sameSpec(mapping.spec, spec));
+  const strangers = watchers.filter(
+    (watcher) => !hosts.has(addressOnly(watcher.address)) && !own.some((mapping) => isMapping(watcher, mapping)),
+  );
   const [first] = strangers;
   if (first === undefined) return;
   throw new RbdsrError('image-in-use', {
@@ -65,6 +64,15 @@ async function refuseForeignWatchers(call: SmCall, plane: ControlPlane, spec: Im
     todo: 'Stop what uses it there. A client that died disappears from `rbd status` after 30 s.',
     facts: { watcher: first.address },
   });
+}
+
+/** What a call of ours left mapped: this host's address in the storage network need not be the one xapi has. */
+function isMapping({ address, client }: Watcher, { clientId, clientAddress = address }: Mapping): boolean {
+  return clientId === `client${client}` && nonceOf(clientAddress) === nonceOf(address);
+}
+
+function nonceOf(address: string): string | undefined {
+  return address.split('/').at(-1);
 }
 
 /** "10.0.0.5:0/123" and "[fd00::1]:0/123" without port and nonce. */

@@ -3,5 +3,6 @@ import type { SmCall } from './handler.ts';
 
 /** The kernel's RBD client, its locks among our own run-time files. */
 export function krbdOf(call: Pick<SmCall, 'profile'>): Krbd {
-  return new Krbd({ lockDir: call.profile.paths.runDir });
+  const { root, runDir } = call.profile.paths;
+  return new Krbd({ lockDir: runDir, sysRoot: `${root}/sys`, devRoot: `${root}/dev` });
 }

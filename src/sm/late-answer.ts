@@ -1,6 +1,6 @@
+import { Deadline } from '../base/deadline.ts';
 import { RbdsrError } from '../base/error.ts';
 import type { CallDirectory } from '../system/call-directory.ts';
-import { type FaultContext, faultDocument, faultOf } from './fault.ts';
 
 /**
  * What the launcher answers if the deadline passes first. A process that waits for the kernel cannot speak any more, so the answer is
@@ -8,14 +8,19 @@ import { type FaultContext, faultDocument, faultOf } from './fault.ts';
  */
 export class LateAnswer {
   readonly #directory: CallDirectory | undefined;
-  readonly #context: FaultContext;
+  readonly #document: (error: RbdsrError) => string;
   readonly #command: string;
   readonly #seconds: number;
 
-  /** @param seconds from the start of this process to the launcher's answer. */
-  constructor(directory: CallDirectory | undefined, context: FaultContext, command: string, seconds: number) {
+  /** `document` is how an error is answered; `seconds` are from the start of this process to the launcher's answer. */
+  constructor(
+    directory: CallDirectory | undefined,
+    document: (error: RbdsrError) => string,
+    command: string,
+    seconds: number,
+  ) {
     this.#directory = directory;
-    this.#context = context;
+    this.#document = document;
     this.#command = command;
     this.#seconds = seconds;
     directory?.setDeadline(seconds);
@@ -31,6 +36,12 @@ export class LateAnswer {
       found: `no answer by the deadline of ${this.#seconds} s`,
       todo: `Its process ${process.pid} stays until the kernel lets it go, and holds the locks it has until then.`,
     });
-    this.#directory.waitingFor(faultDocument(faultOf(error, this.#context)));
+    this.#directory.waitingFor(this.#document(error));
   }
+}
+
+/** Our own errors say more than the launcher's, so ours come a little earlier: a tenth, at most 5 s. */
+export function ownDeadline(seconds: number): Deadline {
+  const ms = 1000 * (seconds - Math.min(5, seconds / 10));
+  return Deadline.after(Math.max(0, ms - performance.now()));
 }

@@ -1,3 +1,5 @@
+import { realpathSync } from 'node:fs';
+import { basename } from 'node:path';
 import { RbdsrError } from '../base/error.ts';
 import { formatSpec } from '../ceph/image-spec.ts';
 import { vgName } from '../lvhd/names.ts';
@@ -7,7 +9,8 @@ import type { SmCall } from './handler.ts';
 import { krbdOf } from './krbd-of-host.ts';
 
 /**
- * Deactivates what is active of the SR on this host and unmaps its image. 'device-busy' where a volume is in use: then nothing has changed.
+ * Deactivates what is active of the SR on this host and unmaps its image. 'device-busy' where a volume or the image is in use: then nothing has
+ * changed.
  */
 export async function releaseImage(call: SmCall, sr: AttachedSr): Promise<void> {
   const report = await sr.lvm.report();
@@ -21,9 +24,24 @@ export async function releaseImage(call: SmCall, sr: AttachedSr): Promise<void> 
       todo: 'Shut down the VMs that use these disks, or move them to another host.',
     });
   }
+  const krbd = krbdOf(call);
+  await krbd.refuseIfOpen(
+    sr.mapping,
+    active.flatMap(({ name }) => deviceOf(sr, name)),
+    call.deadline,
+  );
   for (const { name } of active) await sr.lvm.deactivate(name);
   call.waiting(`the kernel to unmap ${formatSpec(sr.spec)}`);
-  await krbdOf(call).unmap(sr.mapping, call.deadline);
+  await krbd.unmap(sr.mapping, call.deadline);
+}
+
+/** `dm-3`; nothing where the volume has no node any more. */
+function deviceOf(sr: AttachedSr, lv: string): readonly string[] {
+  try {
+    return [basename(realpathSync(`/dev/${sr.vg}/${lv}`))];
+  } catch {
+    return [];
+  }
 }
 
 function usersOf(sr: AttachedSr, lv: string): string {

@@ -1,9 +1,12 @@
-import type { XmlRpcStruct, XmlRpcValue } from '../xmlrpc/value.ts';
+import type { XmlRpcFault, XmlRpcStruct, XmlRpcValue } from '../xmlrpc/value.ts';
 
-/** What a command answers when it succeeds: the one value of the response document, and what xapi is to see on stderr. */
+/** What a command answers when it succeeds: the one value of the response document. */
 export interface Reply {
   readonly value: XmlRpcValue;
+  /** xapi hands this on as the third parameter of a fault, where user interfaces look for it; nothing else may be on stderr then. */
   readonly stderr?: string;
+  /** The answer is this fault all the same: "a parameter is missing, and stderr lists what it can be" is how SM lists things. */
+  readonly fault?: XmlRpcFault;
 }
 
 /** Most commands answer nothing; xapi's parser takes `<nil/>` for that and nothing else. */

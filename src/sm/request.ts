@@ -37,21 +37,25 @@ export type StringRecord = Readonly<Record<string, string>>;
 
 /** Reads the one argument xapi passes. Throws 'bad-request' that names the member at fault. */
 export function decodeRequest(argv: readonly string[]): SmRequest {
-  const [document, ...rest] = argv;
-  if (document === undefined || rest.length > 0) {
-    throw new RbdsrError('bad-request', {
-      what: 'the plug-in was not called as xapi calls it',
-      expected: 'exactly one argument, an XML-RPC methodCall',
-      found: `${argv.length} arguments`,
-      todo: 'For the command line of an administrator use rbdsr --help.',
-    });
-  }
+  const document = onlyArgument(argv, 'For the command line of an administrator use rbdsr --help.');
   const { method, params } = decodeCall(document);
   const [struct, ...more] = params;
   if (struct === undefined || more.length > 0 || !isStruct(struct)) {
     throw bad('params', 'one struct', struct === undefined ? 'none' : describe(params));
   }
   return readMembers(method, struct);
+}
+
+/** What xapi passes to a program of ours. 'bad-request' with `todo` for a person who called it otherwise. */
+export function onlyArgument(argv: readonly string[], todo: string): string {
+  const [document, ...rest] = argv;
+  if (document !== undefined && rest.length === 0) return document;
+  throw new RbdsrError('bad-request', {
+    what: 'the plug-in was not called as xapi calls it',
+    expected: 'exactly one argument, an XML-RPC methodCall',
+    found: `${argv.length} arguments`,
+    todo,
+  });
 }
 
 function readMembers(method: string, struct: XmlRpcStruct): SmRequest {

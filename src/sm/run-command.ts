@@ -1,22 +1,23 @@
-import { Deadline } from '../base/deadline.ts';
 import { RbdsrError } from '../base/error.ts';
 import type { Log } from '../base/log.ts';
 import type { CallDirectory } from '../system/call-directory.ts';
 import { setProcessTitle } from '../system/process-title.ts';
 import { createSmLog } from '../system/sm-log.ts';
 import { encodeResponse } from '../xmlrpc/encode.ts';
-import { CallResources } from './call-resources.ts';
 import { checkRequest } from './check-request.ts';
 import type { Command } from './command-table.ts';
 import { findCommand } from './commands.ts';
 import { describeFailure, faultDocument, faultOf } from './fault.ts';
-import type { Handler, SmCall } from './handler.ts';
+import type { Handler } from './handler.ts';
 import { detectProfile, type HostProfile, hostPaths } from './host-profile.ts';
-import { readHostSettings } from './host-settings.ts';
+import { deadlineSeconds, readHostSettings } from './host-settings.ts';
 import { readInventory } from './inventory.ts';
-import { LateAnswer } from './late-answer.ts';
+import { LateAnswer, ownDeadline } from './late-answer.ts';
+import { openCall } from './open-call.ts';
+import { rbdType } from './rbd-type.ts';
 import type { Reply } from './reply.ts';
 import { decodeRequest, type SmRequest } from './request.ts';
+import type { SrType } from './sr-type.ts';
 import { summarise } from './request-summary.ts';
 
 export interface Surroundings {
@@ -24,6 +25,8 @@ export interface Surroundings {
   readonly root: string;
   /** Where the launcher waits for the answer; undefined when there is no launcher. */
   readonly callDirectory: CallDirectory | undefined;
+  /** Whose driver xapi has called; `rbd` where it does not say. */
+  readonly srType?: SrType;
 }
 
 /** What the process prints. A failure is a fault document; the process ends with 0 all the same. */
@@ -45,6 +48,9 @@ export async function runCommand(argv: readonly string[], surroundings: Surround
   try {
     const reply = await carryOut(argv, surroundings, state);
     state.log?.info(`${title(state)}: done in ${elapsed(started)}`);
+    if (reply.fault !== undefined) {
+      return { stdout: faultDocument(reply.fault), stderr: reply.stderr ?? '', faultCode: reply.fault.faultCode };
+    }
     return { stdout: encodeResponse(reply.value), stderr: reply.stderr ?? '' };
   } catch (error) {
     const fault = faultOf(error, state);
@@ -64,7 +70,7 @@ interface Progress {
 }
 
 async function carryOut(argv: readonly string[], surroundings: Surroundings, state: Progress): Promise<Reply> {
-  const { root, callDirectory } = surroundings;
+  const { root, callDirectory, srType = rbdType } = surroundings;
   const paths = hostPaths(root, '');
   const log = createSmLog(paths.smLog, 'RBDSR', paths.noLogFlag);
   state.log = log;
@@ -78,30 +84,28 @@ async function carryOut(argv: readonly string[], surroundings: Surroundings, sta
   state.profile = profile;
   checkRequest(request, command);
 
-  const seconds = deadlineSeconds(request.command, command, settings);
-  const late = new LateAnswer(callDirectory, state, request.command, seconds);
-  const deadline = Deadline.after(Math.max(0, ownDeadlineMs(seconds) - performance.now()));
-  const resources = new CallResources({ request, profile, deadline, waiting: (what) => late.waitingFor(what) });
+  const seconds = deadlineSeconds(settings, request.command, command.deadlineSeconds);
+  const document = (error: RbdsrError): string => faultDocument(faultOf(error, state));
+  const late = new LateAnswer(callDirectory, document, request.command, seconds);
+  const waiting = (what: string): void => late.waitingFor(what);
+  const { call, resources } = openCall({
+    request,
+    srType,
+    profile,
+    settings,
+    deadline: ownDeadline(seconds),
+    log,
+    waiting,
+  });
   try {
     if (command.exclusive) await resources.lockOwnSr();
-    const handler = await handlerOf(command);
-    const call: SmCall = {
-      request,
-      profile,
-      settings,
-      deadline,
-      log,
-      waiting: (what) => late.waitingFor(what),
-      xapi: () => resources.xapi(),
-      lockSr: (sr, options) => resources.lockSr(sr, options),
-      lockVdi: (vdi, options) => resources.lock(vdi, 'vdi', options),
-      lock: (namespace, name, options) => resources.lock(namespace, name, options),
-    };
+    const own = srType.handlers[request.command];
+    const handler = own === undefined ? await handlerOf(command) : await own();
     const reply = await handler(call);
     await resources.releaseLocks();
     return reply;
   } finally {
-    await resources.closeXapi();
+    await resources.close();
   }
 }
 
@@ -118,20 +122,6 @@ async function handlerOf(command: Command): Promise<Handler> {
   if (command.load !== undefined) return command.load();
   const { unimplemented } = await import('./handlers/unimplemented.ts');
   return unimplemented(command.why ?? 'It is not written yet.');
-}
-
-/** The launcher's deadline: the host's setting for this command, for all commands, or the table's. */
-function deadlineSeconds(
-  name: string,
-  command: Command,
-  settings: { readonly deadlineSeconds?: number; readonly commandDeadlineSeconds: Readonly<Record<string, number>> },
-): number {
-  return settings.commandDeadlineSeconds[name] ?? settings.deadlineSeconds ?? command.deadlineSeconds;
-}
-
-/** Our own errors say more than the launcher's, so ours come a little earlier: a tenth, at most 5 s. */
-function ownDeadlineMs(seconds: number): number {
-  return 1000 * (seconds - Math.min(5, seconds / 10));
 }
 
 function title({ request }: Progress): string {

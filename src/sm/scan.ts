@@ -9,6 +9,7 @@ import { planReconciliation, reconcile, type ReconcileStep, type StorageVdi } fr
 import { poolRefByUuid } from '../xapi/pool.ts';
 import { vdisOfSr } from '../xapi/vdi.ts';
 import { type AttachedSr, readNodes, recoverIfMaster, updateSrTotals, withMetadata } from './attached-sr.ts';
+import { finishDeletions } from './finish-deletions.ts';
 import { growVolumeGroup } from './grow-volume-group.ts';
 import type { SmCall } from './handler.ts';
 
@@ -35,8 +36,9 @@ export async function scanSr(call: SmCall, sr: AttachedSr): Promise<void> {
     records,
     poolRef: (uuid) => poolRefByUuid(xapi, uuid),
   });
+  const left = content === undefined ? report : await finishDeletions(call, sr, report, tree, records);
   const visible = tree.nodes.filter(({ hidden }) => !hidden);
-  await updateSrTotals(call, report, { total: visible.reduce((sum, { lvSizeBytes }) => sum + lvSizeBytes, 0) });
+  await updateSrTotals(call, left, { total: visible.reduce((sum, { lvSizeBytes }) => sum + lvSizeBytes, 0) });
 }
 
 /** Nothing but the report and the headers, unless the image has grown or an operation was cut short. */

@@ -3,9 +3,6 @@ import type { ClusterAccess } from '../ceph/access.ts';
 import { encodeCall } from '../xmlrpc/encode.ts';
 import type { StringRecord } from './request.ts';
 
-/** device_config keys that say what the key of the cluster is; none of them may lie in a readable file. */
-const KEY_SOURCES: readonly string[] = ['password', 'password_secret', 'keyring'];
-
 /**
  * The document `static-vdis` keeps and hands back at boot, with xapi down: a call of vdi_attach_from_config. It names the keyring file of
  * this host instead of holding a key. Pure.
@@ -13,13 +10,12 @@ const KEY_SOURCES: readonly string[] = ['password', 'password_secret', 'keyring'
 export function staticConfig(disk: {
   readonly sr: SrUuid;
   readonly vdi: VdiUuid;
+  /** As SrConfig.frozen gives it: a readable file holds it. */
   readonly deviceConfig: StringRecord;
-  readonly keyring: string;
 }): string {
-  const kept = Object.entries(disk.deviceConfig).filter(([key]) => !KEY_SOURCES.includes(key));
   return encodeCall('vdi_attach_from_config', [
     {
-      device_config: { ...Object.fromEntries(kept), keyring: disk.keyring },
+      device_config: { ...disk.deviceConfig },
       sr_uuid: disk.sr,
       vdi_uuid: disk.vdi,
       command: 'vdi_attach_from_config',

@@ -1,26 +1,19 @@
 import { dirname } from 'node:path';
-import { hasCode, messageOf, RbdsrError } from '../base/error.ts';
-import type { VdiUuid } from '../base/ids.ts';
+import { messageOf, RbdsrError } from '../base/error.ts';
+import type { SrUuid, VdiUuid } from '../base/ids.ts';
 import type { DataPath, Disk } from '../datapath/datapath.ts';
 import { openDataPath } from '../datapath/open-data-path.ts';
 import { activateChain, type ActivationWorld, deactivateChain } from '../lvhd/chain-activation.ts';
-import { openByExtents } from '../lvhd/extent-open.ts';
-import { deflate, inflate } from '../lvhd/inflate.ts';
 import { journalsOf } from '../lvhd/journal.ts';
 import type { VdiNode } from '../lvhd/lv-table.ts';
 import { RefCounts } from '../lvhd/refcount.ts';
-import { deflatedLvSize, fullVhdLvSize } from '../lvhd/sizes.ts';
 import { lvPath } from '../lvm/dm-name.ts';
 import type { VgReport } from '../lvm/report.ts';
 import { faultPoint } from '../system/fault-point.ts';
-import { VhdImage } from '../vhd/image.ts';
-import { callPlugin } from '../xapi/host.ts';
-import { poolMaster } from '../xapi/pool.ts';
+import { thisNode } from '../system/this-node.ts';
 import { type AttachedSr, readNodes } from './attached-sr.ts';
 import type { SmCall } from './handler.ts';
-
-/** How long stock tries for the SR's lock while it holds a VDI's: the other order would wait for us (sm `lvhdutil.attachThin`). */
-const SR_LOCK_MS = 20_000;
+import { provideRoom } from './vdi-room.ts';
 
 /** Whether something of the disk may be active on this host after a failure: then no other host may be told that it is free. */
 export interface TargetState {
@@ -85,11 +78,20 @@ export async function attachTarget(
   }
 }
 
-/** The reverse; where nothing is active, nothing happens. Answers the chain, leaf first; empty where the VDI is gone. */
-export async function detachTarget(call: SmCall, sr: AttachedSr, vdi: VdiUuid): Promise<readonly VdiNode[]> {
+/**
+ * The reverse; where nothing is active, nothing happens. Without `sr` its image is not mapped, so that there is no more than a data path.
+ * Answers the chain, leaf first; empty where the VDI is gone.
+ */
+export async function detachTarget(
+  call: SmCall,
+  uuid: SrUuid,
+  sr: AttachedSr | undefined,
+  vdi: VdiUuid,
+): Promise<readonly VdiNode[]> {
   call.waiting(`the data path of VDI ${vdi} to end`);
-  await dataPathOf(call).deactivate({ sr: sr.uuid, vdi }, call.deadline);
+  await dataPathOf(call).deactivate({ sr: uuid, vdi }, call.deadline);
   faultPoint('vdi-deactivate.after-data-path');
+  if (sr === undefined) return [];
   call.waiting(`LVM to read ${sr.vg}`);
   const { tree } = await readNodes(sr);
   if (tree.find(vdi) === undefined) return [];
@@ -98,80 +100,6 @@ export async function detachTarget(call: SmCall, sr: AttachedSr, vdi: VdiUuid): 
   await deactivateChain(activationWorld(call, sr), chain);
   faultPoint('vdi-deactivate.after-chain');
   return chain;
-}
-
-/**
- * On the SR master, for a disk that is active nowhere: gives back what a thin disk, or a snapshot, does not use. A failure costs only room,
- * so it is a warning. Another host asks the master's plug-in for it.
- */
-export async function giveBackRoom(call: SmCall, sr: AttachedSr, leaf: VdiNode): Promise<void> {
-  if (leaf.kind !== 'vhd' || leaf.lvSizeBytes < fullVhdLvSize(leaf.virtualSizeBytes)) return;
-  try {
-    if (call.request.srMaster) await deflateHere(call, sr, leaf);
-    else await askMaster(call, sr, leaf.uuid, 'deflate');
-  } catch (error) {
-    call.log.warn(`SR ${sr.uuid}: VDI ${leaf.uuid} keeps its full size: ${messageOf(error)}`);
-  }
-}
-
-async function deflateHere(call: SmCall, sr: AttachedSr, leaf: VdiNode): Promise<void> {
-  const lock = await call.lockSr(sr.uuid, { deadline: call.deadline.within(SR_LOCK_MS) });
-  try {
-    const { report } = await readNodes(sr);
-    const openLv = openByExtents(sr.lvm, sr.openPv);
-    const io = await openLv(leaf.lvName, 'read');
-    let physicalSize: number;
-    try {
-      physicalSize = (await VhdImage.open(io, 'read')).physicalSizeBytes;
-    } finally {
-      await io.close();
-    }
-    await deflate({ lvm: sr.lvm, openLv }, report, leaf.uuid, deflatedLvSize(physicalSize));
-  } finally {
-    await lock.release();
-  }
-}
-
-/** A guest may write every block, so the volume of a writable VHD has to hold them all. */
-async function provideRoom(call: SmCall, sr: AttachedSr, leaf: VdiNode, grow: boolean): Promise<void> {
-  const full = fullVhdLvSize(leaf.virtualSizeBytes);
-  if (leaf.kind !== 'vhd' || leaf.lvSizeBytes >= full) return;
-  try {
-    if (!grow)
-      throw new RbdsrError('vdi-provision', { what: 'only the pool master grows it, and xapi is not asked here' });
-    if (!call.request.srMaster) {
-      await askMaster(call, sr, leaf.uuid, 'inflate');
-      return;
-    }
-    const lock = await call.lockSr(sr.uuid, { deadline: call.deadline.within(SR_LOCK_MS) });
-    try {
-      const { report } = await readNodes(sr);
-      await inflate({ lvm: sr.lvm, openLv: openByExtents(sr.lvm, sr.openPv) }, report, leaf.uuid, full);
-    } finally {
-      await lock.release();
-    }
-  } catch (error) {
-    const room = hasCode(error, 'sr-full') ? error.detail.todo : undefined;
-    throw new RbdsrError('vdi-provision', {
-      what: `the volume of VDI ${leaf.uuid} cannot be grown for writing: ${messageOf(error)}`,
-      ...(room === undefined ? {} : { todo: room }),
-      cause: error,
-    });
-  }
-}
-
-/** The plug-in `rbdsr` of the pool master, which alone may change LVM metadata; anything but "True" is a failure. */
-async function askMaster(call: SmCall, sr: AttachedSr, vdi: VdiUuid, fn: 'inflate' | 'deflate'): Promise<void> {
-  const xapi = await call.xapi();
-  const master = await poolMaster(xapi);
-  call.waiting(`the pool master to ${fn} VDI ${vdi} (plug-in rbdsr)`);
-  const answer = await callPlugin(xapi, master, 'rbdsr', fn, { sr_uuid: sr.uuid, vdi_uuid: vdi });
-  if (answer === 'True') return;
-  throw new RbdsrError('vdi-provision', {
-    what: `plug-in rbdsr, function ${fn}, failed on the pool master ${master}`,
-    expected: 'True',
-    found: JSON.stringify(answer.slice(0, 200)),
-  });
 }
 
 function refuseJournalled(report: VgReport, vdi: VdiUuid): void {
@@ -193,7 +121,7 @@ function activationWorld(call: SmCall, sr: AttachedSr): ActivationWorld {
 
 /** Our NBD server is the bundle beside this one. */
 function dataPathOf(call: SmCall): DataPath {
-  return openDataPath(call.profile, [process.execPath, `${dirname(process.argv[1] ?? '')}/nbd.cjs`]);
+  return openDataPath(call.profile, [...thisNode(), `${dirname(process.argv[1] ?? '')}/nbd.cjs`]);
 }
 
 function asActive(node: VdiNode): VdiNode {

@@ -32,11 +32,15 @@ export async function secretByUuid(xapi: Xapi, uuid: string, name: string): Prom
   }
 }
 
-/** A new secret object: its uuid. */
-export async function createSecret(xapi: Xapi, value: Secret): Promise<string> {
-  const ref = asText('secret.create', await xapi.call('secret.create', { value: value.reveal(), other_config: {} }));
+/** A new secret object: its uuid. `sr` is whose it is, by which `rbdsr doctor` knows it when nothing names it any more. */
+export async function createSecret(xapi: Xapi, value: Secret, sr: string): Promise<string> {
+  const record = { value: value.reveal(), other_config: { [OWNER_KEY]: sr } };
+  const ref = asText('secret.create', await xapi.call('secret.create', record));
   return asText('secret.get_uuid', await xapi.call('secret.get_uuid', ref));
 }
+
+/** In other_config of the secrets that RBDSR makes. */
+export const OWNER_KEY = 'rbdsr';
 
 /** Nothing happens when there is none. */
 export async function destroySecret(xapi: Xapi, uuid: string): Promise<void> {

@@ -8,14 +8,13 @@ import { addMapKey, setMapKey } from '../../xapi/map-keys.ts';
 import { srSmConfig } from '../../xapi/sr.ts';
 import { readAttachedRecord, writeAttachedRecord } from '../attached-record.ts';
 import { type AttachedSr, attachedSr, reportOf, srOf } from '../attached-sr.ts';
-import { clusterOf } from '../cluster-access.ts';
-import { imageSpecOf, parseDeviceConfig } from '../device-config.ts';
 import { growVolumeGroup } from '../grow-volume-group.ts';
 import type { Handler, SmCall } from '../handler.ts';
 import { krbdOf } from '../krbd-of-host.ts';
 import { mapForCall } from '../map-for-call.ts';
 import { prepareMetadata } from '../metadata-sync.ts';
 import { unitReply } from '../reply.ts';
+import { imageSpecOf } from '../sr-type.ts';
 import { scanSr } from '../scan.ts';
 import { clearStaleHostKeys } from '../stale-host-keys.ts';
 import { releaseImage } from '../release-image.ts';
@@ -23,7 +22,7 @@ import { releaseImage } from '../release-image.ts';
 /** Maps the image and readies the SR on this host. Attached already: every step finds its work done. */
 export const handler: Handler = async (call) => {
   const uuid = srOf(call);
-  const config = parseDeviceConfig(call.request.deviceConfig);
+  const config = call.srType.config(call.request.deviceConfig);
   const spec = imageSpecOf(config);
   const { paths } = call.profile;
   const before = readAttachedRecord(paths, uuid);
@@ -31,8 +30,8 @@ export const handler: Handler = async (call) => {
   const fsid = smConfig['rbd_fsid'];
   const wasAttached = before !== undefined && krbdOf(call).find(spec, before.fsid) !== undefined;
 
-  const access = await clusterOf(call, config);
-  const { mapping } = await mapForCall(call, access, config, spec, fsid === undefined ? {} : { fsid });
+  const access = await config.access(call);
+  const { mapping, isNew } = await mapForCall(call, access, config, spec, fsid === undefined ? {} : { fsid });
   const allocation = allocationOf(smConfig, config.allocation);
   const sr = attachedSr(call, uuid, mapping, { spec, allocation });
   try {
@@ -48,8 +47,8 @@ export const handler: Handler = async (call) => {
       ...(mapping.fsid === undefined ? {} : { fsid: mapping.fsid }),
     });
   } catch (error) {
-    // Clean-up must not hide what went wrong; an SR in use stays in use.
-    if (!wasAttached) await releaseImage(call, sr).catch(() => {});
+    // Clean-up must not hide what went wrong. A mapping that was here before is somebody's: perhaps another SR's.
+    if (isNew) await releaseImage(call, sr).catch(() => {});
     throw error;
   }
   await setScheduler(mapping.index);

@@ -1,19 +1,18 @@
-import { RbdsrError } from '../../base/error.ts';
+import { messageOf, RbdsrError } from '../../base/error.ts';
 import { formatBytes, MiB } from '../../base/units.ts';
-import { formatSpec } from '../../ceph/image-spec.ts';
+import { formatSpec, type ImageSpec } from '../../ceph/image-spec.ts';
 import type { Mapping } from '../../ceph/mapping.ts';
 import { srOfVg, vgName } from '../../lvhd/names.ts';
 import { faultPoint } from '../../system/fault-point.ts';
 import { setMapKey } from '../../xapi/map-keys.ts';
 import { lvmOf, srOf } from '../attached-sr.ts';
-import { clusterOf } from '../cluster-access.ts';
-import { imageSpecOf, parseDeviceConfig } from '../device-config.ts';
 import type { Handler, SmCall } from '../handler.ts';
 import { prepareImage } from '../image-preparation.ts';
 import { refuseImageOfAnotherSr } from '../image-claims.ts';
 import { krbdOf } from '../krbd-of-host.ts';
 import { mapForCall, surveyMapped } from '../map-for-call.ts';
 import { unitReply } from '../reply.ts';
+import { imageSpecOf, type SrConfig } from '../sr-type.ts';
 
 /** Room for LVM's own metadata, MGT, a journal and one small disk. Bytes. */
 const SMALLEST_IMAGE = 64 * MiB;
@@ -23,12 +22,23 @@ const SMALLEST_IMAGE = 64 * MiB;
  * to hold the beginning of this very SR. Crash states: docs/recovery.md, "sr_create".
  */
 export const handler: Handler = async (call) => {
+  const config = call.srType.config(call.request.deviceConfig);
+  try {
+    await createSr(call, config, imageSpecOf(config));
+  } catch (error) {
+    await config
+      .abandon?.(call)
+      .catch((failure: unknown) => call.log.warn(`after a failed sr_create: ${messageOf(failure)}`));
+    throw error;
+  }
+  return unitReply;
+};
+
+async function createSr(call: SmCall, config: SrConfig, spec: ImageSpec): Promise<void> {
   const uuid = srOf(call);
-  const config = parseDeviceConfig(call.request.deviceConfig);
-  const spec = imageSpecOf(config);
-  const access = await clusterOf(call, config);
+  const access = await config.access(call);
   await refuseImageOfAnotherSr(call, spec);
-  const image = await prepareImage(call, access, config, spec);
+  const image = await prepareImage(call, config, spec);
   const expected = image === undefined ? {} : { sizeBytes: image.sizeBytes };
   const { mapping, isNew } = await mapForCall(call, access, config, spec, expected);
   const krbd = krbdOf(call);
@@ -43,8 +53,7 @@ export const handler: Handler = async (call) => {
     throw error;
   }
   await krbd.unmap(mapping, call.deadline);
-  return unitReply;
-};
+}
 
 function refuseSmallImage({ spec, sizeBytes }: Mapping): void {
   if (sizeBytes >= SMALLEST_IMAGE) return;

@@ -1,4 +1,4 @@
-import { RbdsrError } from '../../base/error.ts';
+import { messageOf, RbdsrError } from '../../base/error.ts';
 import { formatSpec } from '../../ceph/image-spec.ts';
 import { MGT_LV, vdiOfLv } from '../../lvhd/names.ts';
 import { unfinishedVolumes } from '../../lvhd/vdi-create.ts';
@@ -33,6 +33,11 @@ export const handler: Handler = async (call) => {
   call.waiting(`the kernel to unmap ${formatSpec(sr.spec)}`);
   await krbdOf(call).unmap(sr.mapping, call.deadline);
   removeAttachedRecord(call.profile.paths, sr.uuid);
+  // The SR is gone whatever becomes of this.
+  await call.srType
+    .config(call.request.deviceConfig)
+    .retire?.(call)
+    .catch((error: unknown) => call.log.warn(`SR ${sr.uuid} is deleted, but: ${messageOf(error)}`));
   return unitReply;
 };
 

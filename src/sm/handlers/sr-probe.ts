@@ -1,5 +1,4 @@
 import { hasCode, RbdsrError } from '../../base/error.ts';
-import { controlPlaneOf } from '../../ceph/ceph-tools.ts';
 import { formatSpec } from '../../ceph/image-spec.ts';
 import type { Mapping } from '../../ceph/mapping.ts';
 import { MetadataVolume } from '../../lvhd/mgt/metadata-volume.ts';
@@ -8,24 +7,23 @@ import { extentIo } from '../../lvm/extents.ts';
 import type { Survey } from '../../lvm/pv-label.ts';
 import { openBlockIo } from '../../system/block-device.ts';
 import { lvmOf } from '../attached-sr.ts';
-import { clusterOf } from '../cluster-access.ts';
-import { type DeviceConfig, imageSpecOf, parseDeviceConfig } from '../device-config.ts';
 import type { Handler, SmCall } from '../handler.ts';
 import { krbdOf } from '../krbd-of-host.ts';
 import { mapForCall, surveyMapped } from '../map-for-call.ts';
 import { type Element, xmlDocument } from '../probe-xml.ts';
 import { textReply } from '../reply.ts';
+import { imageSpecOf, type SrConfig } from '../sr-type.ts';
 
 /** Without a pool: which there are. Without an image: which there are. With both: what is on the image. Writes nothing anywhere. */
 export const handler: Handler = async (call) => {
-  const config = parseDeviceConfig(call.request.deviceConfig);
+  const config = call.srType.config(call.request.deviceConfig);
   if (config.pool === undefined) return textReply(await listPools(call, config));
   if (config.image === undefined) return textReply(await listImages(call, config, config.pool));
   return textReply(await whatIsOn(call, config));
 };
 
-async function listPools(call: SmCall, config: DeviceConfig): Promise<string> {
-  const plane = controlPlaneOf(await clusterOf(call, config));
+async function listPools(call: SmCall, config: SrConfig): Promise<string> {
+  const plane = await config.controlPlane(call);
   call.waiting('the cluster to list its pools');
   const pools = await plane.listPools(call.deadline);
   return xmlDocument(
@@ -34,8 +32,8 @@ async function listPools(call: SmCall, config: DeviceConfig): Promise<string> {
   );
 }
 
-async function listImages(call: SmCall, config: DeviceConfig, pool: string): Promise<string> {
-  const plane = controlPlaneOf(await clusterOf(call, config));
+async function listImages(call: SmCall, config: SrConfig, pool: string): Promise<string> {
+  const plane = await config.controlPlane(call);
   call.waiting(`the cluster to list the images of pool ${pool}`);
   const images = await plane.listImages(pool, config.namespace, call.deadline);
   return xmlDocument(
@@ -50,9 +48,9 @@ async function listImages(call: SmCall, config: DeviceConfig, pool: string): Pro
   );
 }
 
-async function whatIsOn(call: SmCall, config: DeviceConfig): Promise<string> {
+async function whatIsOn(call: SmCall, config: SrConfig): Promise<string> {
   const spec = imageSpecOf(config);
-  const access = await clusterOf(call, config);
+  const access = await config.access(call);
   const { mapping, isNew } = await mapForCall(call, access, config, spec);
   try {
     const survey = await surveyMapped(call, mapping);

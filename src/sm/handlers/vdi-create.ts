@@ -35,6 +35,7 @@ export const handler: Handler = async (call) => {
     kind: kindOf(vdiSmConfig),
     sizeBytes: sizeArgument(call, 0),
     allocation: sr.allocation,
+    maxSizeBytes: call.profile.maxVirtualSizeBytes,
   });
   const report = await cleanReport(call, sr);
   checkPlan(plan, report);

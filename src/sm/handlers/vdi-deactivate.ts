@@ -1,12 +1,17 @@
 import { vdiRecord } from '../../xapi/vdi.ts';
-import { type AttachedSr, openAttachedSr } from '../attached-sr.ts';
+import { type AttachedSr, srOf } from '../attached-sr.ts';
+import { findAttachedSr } from '../find-attached-sr.ts';
 import type { Handler, SmCall } from '../handler.ts';
 import { activeHosts, releaseClaim, waitForRelease } from '../host-keys.ts';
 import { unitReply } from '../reply.ts';
-import { detachTarget, giveBackRoom } from '../vdi-target.ts';
+import { giveBackRoom } from '../vdi-room.ts';
+import { detachTarget } from '../vdi-target.ts';
 import { hostRefOf, vdiOf, vdiRefOf } from '../vdi-request.ts';
 
-/** The data path, the volumes, the mark in xapi: until the last one is gone, no other host may write. Inactive already: nothing to do. */
+/**
+ * The data path, the volumes, the mark in xapi: until the last one is gone, no other host may write. Inactive already, or the SR no longer
+ * attached: what is left of them.
+ */
 export const handler: Handler = async (call) => {
   const started = performance.now();
   while (!(await attempt(call))) await waitForRelease(call, `VDI ${vdiOf(call)} to be unpaused`, started);
@@ -15,15 +20,16 @@ export const handler: Handler = async (call) => {
 
 async function attempt(call: SmCall): Promise<boolean> {
   const vdi = vdiOf(call);
-  const sr = await openAttachedSr(call);
+  const sr = await findAttachedSr(call);
   const lock = await call.lockVdi(vdi);
   try {
     const { smConfig, isASnapshot } = await vdiRecord(await call.xapi(), vdiRefOf(call));
     if (Object.hasOwn(smConfig, 'paused')) return false;
-    const [leaf] = await detachTarget(call, sr, vdi);
+    const [leaf] = await detachTarget(call, srOf(call), sr, vdi);
     const elsewhere = activeHosts(smConfig).some((host) => host !== hostRefOf(call));
-    const gives = (isThin(sr) || isASnapshot) && !elsewhere;
-    if (leaf !== undefined && gives) await giveBackRoom(call, sr, leaf);
+    if (sr !== undefined && leaf !== undefined && (isThin(sr) || isASnapshot) && !elsewhere) {
+      await giveBackRoom(call, sr, leaf);
+    }
     await releaseClaim(call);
     return true;
   } finally {

@@ -1,5 +1,5 @@
 import { hasCode, messageOf, RbdsrError } from '../../base/error.ts';
-import { checkDeletable, hideVdi } from '../../lvhd/vdi-delete.ts';
+import { checkDeletable, hideVdi, markDeleted } from '../../lvhd/vdi-delete.ts';
 import type { VgReport } from '../../lvm/report.ts';
 import { faultPoint } from '../../system/fault-point.ts';
 import { isGone } from '../../xapi/failure.ts';
@@ -17,9 +17,10 @@ import { vdiOf, vdiRefOf } from '../vdi-request.ts';
  *
  * | step | a cut after it leaves |
  * |---|---|
- * | `vdi-delete.after-hidden` | a disk no scan shows: the next sr_scan, or deleting it again, forgets its records |
+ * | `vdi-delete.after-hidden` | a disk no scan shows: the next sr_scan, or deleting it again, goes on |
+ * | `vdi-delete.after-mark`: the tag that says it was a disk | the same |
  * | `vdi-delete.after-metadata` | the same |
- * | `vdi-delete.after-forget` | a hidden volume without records, which only takes room: collected with the other garbage |
+ * | `vdi-delete.after-forget` | a hidden volume without records, which only takes room: the next sr_scan removes it |
  * | `vdi-delete.after-lv` | the SR's totals are old until the next scan |
  */
 export const handler: Handler = async (call) => {
@@ -37,9 +38,15 @@ export const handler: Handler = async (call) => {
   const node = tree.find(vdi);
   if (node !== undefined) {
     checkDeletable(node, tree);
+    // Refused while the disk is still whole and visible.
+    await orRebuild(sr.uuid, () => withMetadata(sr, (mgt) => mgt.read(), report));
     // A disk whose header nobody can read has nothing to be marked in; its records go all the same.
-    if (node.scanError === undefined) await hideVdi(sr, report, node);
-    faultPoint('vdi-delete.after-hidden');
+    if (node.scanError === undefined) {
+      await hideVdi(sr, report, node);
+      faultPoint('vdi-delete.after-hidden');
+      await markDeleted(sr, report, node);
+      faultPoint('vdi-delete.after-mark');
+    }
   }
   await forget(call, sr, report);
   const removed = node !== undefined && (await removeVolume(call, sr, node.lvName));
@@ -65,7 +72,7 @@ async function forget(call: SmCall, sr: AttachedSr, report: VgReport): Promise<v
   faultPoint('vdi-delete.after-forget');
 }
 
-/** The disk is gone for everybody by now: a volume that something holds is left to be collected. */
+/** The disk is gone for everybody by now: a volume that something holds is left to the next sr_scan. */
 async function removeVolume(call: SmCall, sr: AttachedSr, name: string): Promise<boolean> {
   call.waiting(`LVM to remove ${name}`);
   try {

@@ -1,25 +1,44 @@
-import { attachedSr, srOf } from '../attached-sr.ts';
-import { imageSpecOf, parseDeviceConfig } from '../device-config.ts';
-import type { Handler } from '../handler.ts';
+import { messageOf } from '../../base/error.ts';
+import { readAttachedRecord } from '../attached-record.ts';
+import { type AttachedSr, attachedSr, srOf } from '../attached-sr.ts';
+import type { Handler, SmCall } from '../handler.ts';
 import { krbdOf } from '../krbd-of-host.ts';
 import { unitReply } from '../reply.ts';
+import { imageSpecOf } from '../sr-type.ts';
 import { detachTarget } from '../vdi-target.ts';
 import { vdiOf } from '../vdi-request.ts';
 
-/** The reverse of vdi_attach_from_config; the image stays mapped, for other disks of the SR may be in use. */
+/** The reverse of vdi_attach_from_config. The image stays mapped while the SR is plugged or another of its disks is in use. */
 export const handler: Handler = async (call) => {
   const vdi = vdiOf(call);
-  const config = parseDeviceConfig(call.request.deviceConfig);
+  const config = call.srType.config(call.request.deviceConfig);
   const spec = imageSpecOf(config);
   const mapping = krbdOf(call).find(spec);
-  // A disk on an image that is not mapped cannot be active.
-  if (mapping === undefined) return unitReply;
-  const sr = attachedSr(call, srOf(call), mapping, { spec, allocation: config.allocation });
+  const uuid = srOf(call);
+  const sr =
+    mapping === undefined ? undefined : attachedSr(call, uuid, mapping, { spec, allocation: config.allocation });
   const lock = await call.lockVdi(vdi);
   try {
-    await detachTarget(call, sr, vdi);
+    await detachTarget(call, uuid, sr, vdi);
   } finally {
     await lock.release();
   }
+  try {
+    if (sr !== undefined) await unmapIfUnused(call, sr);
+  } catch (error) {
+    call.log.warn(`VDI ${vdi} is detached, and its image stays mapped: ${messageOf(error)}`);
+  }
   return unitReply;
 };
+
+async function unmapIfUnused(call: SmCall, sr: AttachedSr): Promise<void> {
+  const lock = await call.lockSr(sr.uuid);
+  try {
+    if (readAttachedRecord(call.profile.paths, sr.uuid) !== undefined) return;
+    const report = await sr.lvm.report();
+    if (report?.lvs.some(({ active }) => active) === true) return;
+    await krbdOf(call).unmap(sr.mapping, call.deadline);
+  } finally {
+    await lock.release();
+  }
+}

@@ -26,7 +26,7 @@ export const handler: Handler = async (call) => {
       todo: 'Shut the VM down or unplug the disk first.',
     });
   }
-  const plan = planResize(node, sizeBytes, sr.allocation);
+  const plan = planResize(node, sizeBytes, sr.allocation, call.profile.maxVirtualSizeBytes);
   if (plan === undefined) return vdiReply(vdi);
   call.waiting(`LVM to grow ${node.lvName} to ${plan.lvSizeBytes} bytes`);
   await resizeVolume(sr, report, node, plan);

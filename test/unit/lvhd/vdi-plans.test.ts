@@ -79,6 +79,9 @@ describe('growing', () => {
   it('the same size is nothing to do, a smaller one is refused', () => {
     expect(planResize(node(), GiB, 'thick')).toBeUndefined();
     expect(() => planResize(node(), GiB - 1, 'thick')).toThrow(expect.objectContaining({ code: 'vdi-size' }));
+    expect(() => planResize(node(), 2 * GiB, 'thick', 2 * GiB - 1)).toThrow(
+      expect.objectContaining({ code: 'vdi-size' }),
+    );
   });
 });
 

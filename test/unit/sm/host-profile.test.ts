@@ -54,7 +54,10 @@ describe('which version this host is', () => {
 
 test('what differs between versions', () => {
   const rows = PROFILE_IDS.map((id) => {
-    const { attachResult, dbIntroduceArity, lvm, unforeseenErrorNumber, paths } = hostProfile(id, NONE);
+    const { attachResult, dbIntroduceArity, lvm, unforeseenErrorNumber, paths, maxVirtualSizeBytes } = hostProfile(
+      id,
+      NONE,
+    );
     const { params, paramsNbd, oDirect } = attachResult;
     return [
       id,
@@ -65,16 +68,17 @@ test('what differs between versions', () => {
       lvm.serialisation,
       unforeseenErrorNumber,
       paths.xapiSocket,
+      maxVirtualSizeBytes / 2 ** 20,
     ];
   });
   expect(rows).toEqual([
-    ['6.5', true, 'absent', false, 18, 'none', 202, '/var/xapi/xapi'],
-    ['7.0', true, 'absent', true, 18, 'none', 1200, '/var/lib/xcp/xapi'],
-    ['7.3', true, 'absent', true, 19, 'none', 1200, '/var/lib/xcp/xapi'],
-    ['8.2', true, 'plain', true, 19, 'file-lock', 1200, '/var/lib/xcp/xapi'],
-    ['8.3a', true, 'exportname', true, 19, 'fairlock', 1200, '/var/lib/xcp/xapi'],
-    ['8.3b', true, 'exportname', true, 19, 'fairlock', 1200, '/var/lib/xcp/xapi'],
-    ['master', false, 'exportname', true, 19, 'fairlock', 1200, '/var/lib/xcp/xapi'],
+    ['6.5', true, 'absent', false, 18, 'none', 202, '/var/xapi/xapi', 2_093_051],
+    ['7.0', true, 'absent', true, 18, 'none', 1200, '/var/lib/xcp/xapi', 2_093_050],
+    ['7.3', true, 'absent', true, 19, 'none', 1200, '/var/lib/xcp/xapi', 2_088_960],
+    ['8.2', true, 'plain', true, 19, 'file-lock', 1200, '/var/lib/xcp/xapi', 2_088_960],
+    ['8.3a', true, 'exportname', true, 19, 'fairlock', 1200, '/var/lib/xcp/xapi', 2_088_960],
+    ['8.3b', true, 'exportname', true, 19, 'fairlock', 1200, '/var/lib/xcp/xapi', 2_088_960],
+    ['master', false, 'exportname', true, 19, 'fairlock', 1200, '/var/lib/xcp/xapi', 2_088_960],
   ]);
 });
 

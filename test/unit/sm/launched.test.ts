@@ -1,23 +1,13 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { Deadline } from '../../../src/base/deadline.ts';
 import { takeRecordLock } from '../../../src/system/record-lock.ts';
 import { decodeResponse } from '../../../src/xmlrpc/decode.ts';
-import { usePlugin } from './plugin-process.ts';
+import { lateAnswers, usePlugin } from './plugin-process.ts';
 import { requestText, SR } from './request-text.ts';
 
 const plugin = usePlugin();
-
-/** The documents the launchers of this host would answer with at their deadline. */
-function lateAnswers(root: string): string[] {
-  const calls = join(root, 'run/calls');
-  if (!existsSync(calls)) return [];
-  return readdirSync(calls)
-    .map((name) => join(calls, name, 'late'))
-    .filter((path) => existsSync(path))
-    .map((path) => readFileSync(path, 'utf8'));
-}
 
 test('the launcher passes on what the worker says', async () => {
   const root = plugin.host('8.3b');

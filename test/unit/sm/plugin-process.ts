@@ -1,5 +1,14 @@
 import { execFileSync, spawn } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -28,11 +37,13 @@ export const HOSTS: Readonly<Record<ProfileId, { readonly version: string; reado
 /** The built plug-in on hosts that are folders; everything is gone after the test file. */
 export function usePlugin(): {
   host(id: ProfileId, settings?: string): string;
-  /** `program` is sm, the worker, unless cli is named. */
-  run(root: string, argv: readonly string[], program?: 'sm' | 'cli'): Promise<Ended>;
+  /** `program` is sm, the worker, unless another is named. */
+  run(root: string, argv: readonly string[], program?: 'sm' | 'cli' | 'plugin'): Promise<Ended>;
   log(root: string): string;
+  /** A file of the product. */
+  file(name: string): string;
   /** As xapi has it: the launcher and its worker. Call directories are in `<root>/run/calls`. */
-  launch(root: string, request: string): Promise<Ended>;
+  launch(root: string, request: string, program?: 'launcher.sh' | 'plugin.sh'): Promise<Ended>;
 } {
   let folder = '';
   let count = 0;
@@ -56,15 +67,16 @@ export function usePlugin(): {
     run(root, argv, program = 'sm') {
       return ended(process.execPath, [join(folder, `product/${program}.cjs`), ...argv], { RBDSR_ROOT: root });
     },
-    launch(root, request) {
+    launch(root, request, program = 'launcher.sh') {
       const home = join(folder, 'product');
       if (!existsSync(join(home, 'runtime'))) {
         mkdirSync(join(home, 'runtime/bin'), { recursive: true });
         symlinkSync(process.execPath, join(home, 'runtime/bin/node'));
       }
       const env = { RBDSR_ROOT: root, RBDSR_HOME: home, RBDSR_RUN: join(root, 'run') };
-      return ended(join(home, 'launcher.sh'), [request], env);
+      return ended(join(home, program), [request], env);
     },
+    file: (name) => join(folder, 'product', name),
     log(root) {
       const path = join(root, 'var/log/SMlog');
       return existsSync(path) ? readFileSync(path, 'utf8') : '';
@@ -84,9 +96,20 @@ function ended(program: string, argv: readonly string[], env: Record<string, str
   });
 }
 
-const HOST_UUID = '0f0e0d0c-0b0a-0908-0706-050403020100';
+export const HOST_UUID = '0f0e0d0c-0b0a-0908-0706-050403020100';
 
-function place(root: string, path: string, content: string): void {
+/** A file of a host. */
+export function place(root: string, path: string, content: string): void {
   mkdirSync(dirname(root + path), { recursive: true });
   writeFileSync(root + path, content);
+}
+
+/** The documents the launchers of this host would answer with at their deadline. */
+export function lateAnswers(root: string): string[] {
+  const calls = join(root, 'run/calls');
+  if (!existsSync(calls)) return [];
+  return readdirSync(calls)
+    .map((name) => join(calls, name, 'late'))
+    .filter((path) => existsSync(path))
+    .map((path) => readFileSync(path, 'utf8'));
 }

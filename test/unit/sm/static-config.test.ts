@@ -3,6 +3,7 @@ import { srUuid, vdiUuid } from '../../../src/base/ids.ts';
 import { Secret } from '../../../src/base/secret.ts';
 import { parseKeyring } from '../../../src/ceph/keyring-file.ts';
 import { parseDeviceConfig } from '../../../src/sm/device-config.ts';
+import { rbdType } from '../../../src/sm/rbd-type.ts';
 import { decodeRequest } from '../../../src/sm/request.ts';
 import { keyringText, staticConfig } from '../../../src/sm/static-config.ts';
 
@@ -13,7 +14,9 @@ const KEY = 'AQBSdFxnAAAAABAAsome+key/of+a+cluster==';
 describe('the configuration static-vdis keeps', () => {
   it('is a request this driver reads, without any key', () => {
     const deviceConfig = { monitors: '10.0.0.1,10.0.0.2', pool: 'p', image: 'a&b', user: 'xen', password: KEY };
-    const text = staticConfig({ sr, vdi, deviceConfig, keyring: '/etc/rbdsr/keys/x.keyring' });
+    const access = { monitors: [], user: 'xen', key: new Secret(KEY) };
+    const frozen = rbdType.config(deviceConfig).frozen('/etc/rbdsr/keys/x.keyring', access);
+    const text = staticConfig({ sr, vdi, deviceConfig: frozen });
     expect(text).not.toContain(KEY);
     const request = decodeRequest([text]);
     expect(request).toMatchObject({ command: 'vdi_attach_from_config', srUuid: sr, vdiUuid: vdi, srMaster: false });

@@ -122,10 +122,10 @@ test('send passes exactly what it is given', async () => {
 test.each([
   ['echo "$1" | grep -q "<methodName>ping</methodName>" && ok pong', { value: 'pong' }],
   ['fail "XENAPI_PLUGIN_FAILURE"', { failure: ['XENAPI_PLUGIN_FAILURE'] }],
-  ['echo no; exit 3', { failure: ['non-zero exit', '', 'no\n', ''] }],
+  ['echo no; exit 3', { failure: ['XENAPI_PLUGIN_FAILURE', 'non-zero exit', '', 'no\n', ''] }],
   [
     'echo "<methodResponse><params><param><value>x</value></param></params></methodResponse>"',
-    { failure: ['unparsable answer', expect.any(String)] },
+    { failure: ['XENAPI_PLUGIN_FAILURE', 'unparsable answer', expect.any(String)] },
   ],
 ])('a plug-in: %s', async (script, expected) => {
   const { double, driver } = pool;

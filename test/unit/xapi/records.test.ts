@@ -171,7 +171,7 @@ test('host, pool and PBD', async () => {
 
 test('a secret is found by its uuid, wins over the clear text, and is missed when it is gone', async () => {
   const { xapi } = await startPool();
-  const uuid = await createSecret(xapi, new Secret('geheim'));
+  const uuid = await createSecret(xapi, new Secret('geheim'), 'an SR');
   const config = { chappassword: 'clear', chappassword_secret: uuid };
   expect((await configSecret(xapi, config, 'chappassword'))?.reveal()).toBe('geheim');
   expect((await configSecret(xapi, { chappassword: 'clear' }, 'chappassword'))?.reveal()).toBe('clear');

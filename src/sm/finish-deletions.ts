@@ -1,0 +1,36 @@
+import { hasCode, messageOf } from '../base/error.ts';
+import type { VdiUuid } from '../base/ids.ts';
+import type { VdiTree } from '../lvhd/tree.ts';
+import { unfinishedDeletions } from '../lvhd/vdi-delete.ts';
+import type { VgReport } from '../lvm/report.ts';
+import type { VdiRecord } from '../xapi/vdi.ts';
+import type { AttachedSr } from './attached-sr.ts';
+import type { SmCall } from './handler.ts';
+
+/**
+ * Removes what deletions that were cut short have left, once their records are gone. `records` are xapi's from before. The caller is the SR
+ * master, holds the SR lock, and has found every header readable and no journal. Answers the report without them.
+ */
+export async function finishDeletions(
+  call: SmCall,
+  sr: AttachedSr,
+  report: VgReport,
+  tree: VdiTree,
+  records: readonly VdiRecord[],
+): Promise<VgReport> {
+  const managed = new Set(records.filter((record) => record.managed).map(({ uuid }) => uuid as VdiUuid));
+  let { freeBytes } = report;
+  for (const { uuid, lvName, lvSizeBytes } of unfinishedDeletions(report, tree, managed)) {
+    call.waiting(`LVM to remove ${lvName}`);
+    try {
+      await sr.lvm.removeLv(lvName);
+    } catch (error) {
+      if (!hasCode(error, 'device-busy', 'lvm-delete')) throw error;
+      call.log.warn(`SR ${sr.uuid}: ${lvName} stays, hidden: ${messageOf(error)}`);
+      continue;
+    }
+    call.log.info(`SR ${sr.uuid}: removed the volume of VDI ${uuid}, whose deletion was cut short`);
+    freeBytes += lvSizeBytes;
+  }
+  return { ...report, freeBytes };
+}

@@ -1,0 +1,62 @@
+import { hasCode, RbdsrError } from '../base/error.ts';
+import type { SrUuid, VdiUuid } from '../base/ids.ts';
+import { vdiOfLv } from '../lvhd/names.ts';
+import { isGone, isXapiFailure } from '../xapi/failure.ts';
+import { callPlugin } from '../xapi/host.ts';
+import { poolMaster } from '../xapi/pool.ts';
+import { vdiByUuid, vdiSmConfig } from '../xapi/vdi.ts';
+import type { SmCall } from './handler.ts';
+import { activeHosts } from './host-keys.ts';
+import { hostRefOf } from './vdi-request.ts';
+
+/** Our plug-in on every host of the pool (src/sm/plugin). */
+const PLUGIN = 'rbdsr';
+
+/** Has the pool master grow or shrink the volume of a disk, as it alone may change LVM metadata. Throws unless it says that it has. */
+export async function askMaster(call: SmCall, sr: SrUuid, vdi: VdiUuid, fn: 'inflate' | 'deflate'): Promise<void> {
+  await ask(call, await poolMaster(await call.xapi()), fn, sr, vdi);
+}
+
+/** After the master has changed the size of volumes: hosts that have their disks active load it. */
+export async function refreshElsewhere(call: SmCall, sr: SrUuid, lvNames: readonly string[]): Promise<void> {
+  for (const lv of lvNames) {
+    const vdi = vdiOfLv(lv)?.uuid;
+    if (vdi === undefined) continue;
+    const others = (await hostsWith(call, vdi)).filter((host) => host !== hostRefOf(call));
+    for (const host of others) await ask(call, host, 'refresh', sr, vdi);
+  }
+}
+
+/**
+ * Whether what failed may still come to be: no answer is no word that nothing happens any more. A plug-in that is not there, or that says what
+ * is wrong, has ended.
+ */
+export function mayStillRun(error: unknown): boolean {
+  if (hasCode(error, 'deadline', 'osd-unresponsive', 'xapi-unreachable')) return true;
+  if (!isXapiFailure(error, 'XENAPI_PLUGIN_FAILURE') || !(error instanceof RbdsrError)) return false;
+  const [, code = ''] = String(error.detail.facts?.['xapiDetail']).split(' | ');
+  return !/^[a-z]+(-[a-z]+)*$/.test(code) || code === 'deadline' || code === 'osd-unresponsive';
+}
+
+async function ask(call: SmCall, host: string, fn: string, sr: SrUuid, vdi: VdiUuid): Promise<void> {
+  call.waiting(`plug-in ${PLUGIN} of host ${host} to ${fn} VDI ${vdi}`);
+  const args = { sr_uuid: sr, vdi_uuid: vdi, host_ref: hostRefOf(call) };
+  const answer = await callPlugin(await call.xapi(), host, PLUGIN, fn, args);
+  if (answer === 'True') return;
+  throw new RbdsrError('xapi-failure', {
+    what: `plug-in ${PLUGIN}, function ${fn}, failed on host ${host}`,
+    expected: 'True',
+    found: JSON.stringify(answer.slice(0, 200)),
+  });
+}
+
+/** A disk that xapi does not know is active nowhere. */
+async function hostsWith(call: SmCall, vdi: VdiUuid): Promise<readonly string[]> {
+  const xapi = await call.xapi();
+  try {
+    return activeHosts(await vdiSmConfig(xapi, await vdiByUuid(xapi, vdi)));
+  } catch (error) {
+    if (isGone(error)) return [];
+    throw error;
+  }
+}

@@ -1,0 +1,35 @@
+import type { SrUuid, VdiUuid } from '../../base/ids.ts';
+import type { SmCall } from '../handler.ts';
+import type { StringRecord } from '../request.ts';
+
+/** What a function gets: an SM call on behalf of another host, its request completed from xapi, and the arguments. */
+export interface PluginCall extends SmCall {
+  readonly sr: SrUuid;
+  readonly vdi: VdiUuid;
+  readonly args: StringRecord;
+}
+
+interface PluginFunction {
+  /** Whether it changes LVM metadata, so that it is refused on a host that is not the pool's master. */
+  readonly masterOnly: boolean;
+  /** Seconds after which the launcher answers for a worker that has not: less than the command has that waits for it. */
+  readonly deadlineSeconds: number;
+  /** The answer. Loads the code of this function and nothing else. */
+  readonly load: () => Promise<(call: PluginCall) => Promise<string>>;
+}
+
+/** Every function about a disk; all of them take `sr_uuid` and `vdi_uuid`. `version` is the one beside them (run-plugin.ts). */
+export const PLUGIN_FUNCTIONS: ReadonlyMap<string, PluginFunction> = new Map([
+  [
+    'inflate',
+    { masterOnly: true, deadlineSeconds: 45, load: async () => (await import('./room-for-host.ts')).inflateForHost },
+  ],
+  [
+    'deflate',
+    { masterOnly: true, deadlineSeconds: 45, load: async () => (await import('./room-for-host.ts')).deflateForHost },
+  ],
+  [
+    'refresh',
+    { masterOnly: false, deadlineSeconds: 45, load: async () => (await import('./refresh-volume.ts')).refreshVolume },
+  ],
+]);

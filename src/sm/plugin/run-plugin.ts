@@ -1,0 +1,112 @@
+import { RbdsrError } from '../../base/error.ts';
+import { srUuid, vdiUuid } from '../../base/ids.ts';
+import type { Log } from '../../base/log.ts';
+import { setProcessTitle } from '../../system/process-title.ts';
+import { createSmLog } from '../../system/sm-log.ts';
+import { hostByUuid } from '../../xapi/host.ts';
+import { poolMaster } from '../../xapi/pool.ts';
+import { srByUuid } from '../../xapi/sr.ts';
+import { describeFailure } from '../fault.ts';
+import { detectProfile, hostPaths } from '../host-profile.ts';
+import { deadlineSeconds, readHostSettings } from '../host-settings.ts';
+import { readInventory } from '../inventory.ts';
+import { rbdType } from '../rbd-type.ts';
+import { LateAnswer, ownDeadline } from '../late-answer.ts';
+import { openCall } from '../open-call.ts';
+import type { SmRequest } from '../request.ts';
+import type { Outcome, Surroundings } from '../run-command.ts';
+import { failureDocument, successDocument } from './plugin-answer.ts';
+import { PLUGIN_FUNCTIONS } from './plugin-functions.ts';
+import { argument, decodePluginRequest, type PluginRequest } from './plugin-request.ts';
+
+/**
+ * One call of the host plug-in from its request to its answer; never throws. Locks: as run-command.ts has them, after a failure they stay
+ * with the process.
+ */
+export async function runPlugin(
+  argv: readonly string[],
+  surroundings: Surroundings & { readonly version: string },
+): Promise<Outcome> {
+  const paths = hostPaths(surroundings.root, '');
+  const log = createSmLog(paths.smLog, 'RBDSR plugin', paths.noLogFlag);
+  let fn = 'unknown';
+  try {
+    const request = decodePluginRequest(argv);
+    fn = request.fn;
+    const answer = await carryOut(request, surroundings, log);
+    log.info(`${title(request)}: ${answer}`);
+    return { stdout: successDocument(answer), stderr: '' };
+  } catch (error) {
+    log.error(`${fn} failed: ${describeFailure(error)}`);
+    return { stdout: failureDocument(fn, error), stderr: '' };
+  }
+}
+
+async function carryOut(
+  request: PluginRequest,
+  { root, callDirectory, version }: Surroundings & { readonly version: string },
+  log: Log,
+): Promise<string> {
+  const { fn, args } = request;
+  const known = PLUGIN_FUNCTIONS.get(fn);
+  if (known === undefined && fn !== 'version') {
+    throw new RbdsrError('unknown-command', { what: 'the plug-in has no such function', found: fn });
+  }
+  setProcessTitle(`rbdsr plugin ${fn}`);
+  const paths = hostPaths(root, '');
+  const settings = readHostSettings(paths.settings);
+  const inventory = readInventory(paths.inventory);
+  const seconds = deadlineSeconds(settings, `plugin_${fn}`, known?.deadlineSeconds ?? 30);
+  const late = new LateAnswer(callDirectory, (error) => failureDocument(fn, error), `plug-in function ${fn}`, seconds);
+  const { call, resources } = openCall({
+    request: bareRequest(request),
+    // A volume of an attached SR is the same under every type.
+    srType: rbdType,
+    profile: detectProfile(settings, inventory, root),
+    settings,
+    deadline: ownDeadline(seconds),
+    log,
+    waiting: (what) => late.waitingFor(what),
+  });
+  try {
+    call.waiting('xapi to say who the pool master is');
+    const xapi = await call.xapi();
+    // Also what proves the session: xapi answers nothing to one that it does not know.
+    const master = await poolMaster(xapi);
+    if (known === undefined) return version;
+    const hostRef = await hostByUuid(xapi, inventory.hostUuid);
+    if (known.masterOnly && hostRef !== master) throw notMaster(fn);
+    const sr = srUuid(argument(args, fn, 'sr_uuid'));
+    const vdi = vdiUuid(argument(args, fn, 'vdi_uuid'));
+    const srRef = await srByUuid(xapi, sr);
+    const whole = { ...call.request, srMaster: known.masterOnly, hostRef, srUuid: sr, srRef, vdiUuid: vdi };
+    const answer = await (await known.load())({ ...call, request: whole, sr, vdi, args });
+    await resources.releaseLocks();
+    return answer;
+  } finally {
+    await resources.close();
+  }
+}
+
+/** What a handler may ask of the request; the rest is xapi's to say. */
+function bareRequest({ fn, session }: PluginRequest): SmRequest {
+  return {
+    command: `plugin ${fn}`,
+    args: [],
+    deviceConfig: Object.create(null) as Record<string, string>,
+    srMaster: false,
+    session,
+    vdiAllowCaching: false,
+  };
+}
+
+function notMaster(fn: string): RbdsrError {
+  return new RbdsrError('not-master', {
+    what: `the plug-in function ${fn} was called on a host that is not the pool master`,
+    todo: 'Another host has become the master meanwhile; try again.',
+  });
+}
+
+function title({ fn, args }: PluginRequest): string {
+  return [fn, ...['sr_uuid', 'vdi_uuid'].flatMap((name) => args[name] ?? [])].join(' ');
+}

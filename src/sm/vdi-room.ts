@@ -1,0 +1,102 @@
+import { hasCode, messageOf, RbdsrError } from '../base/error.ts';
+import type { VdiUuid } from '../base/ids.ts';
+import { openByExtents } from '../lvhd/extent-open.ts';
+import { deflate, inflate } from '../lvhd/inflate.ts';
+import { journalsOf } from '../lvhd/journal.ts';
+import type { VdiNode } from '../lvhd/lv-table.ts';
+import { deflatedLvSize, fullVhdLvSize } from '../lvhd/sizes.ts';
+import type { VdiTree } from '../lvhd/tree.ts';
+import type { VgReport } from '../lvm/report.ts';
+import { VhdImage } from '../vhd/image.ts';
+import { type AttachedSr, readNodes, recoverIfMaster } from './attached-sr.ts';
+import type { SmCall } from './handler.ts';
+import { askMaster, mayStillRun } from './master-plugin.ts';
+
+/** How long stock tries for the SR's lock while it holds a VDI's: the other order would wait for us (sm `lvhdutil.attachThin`). */
+const SR_LOCK_MS = 20_000;
+
+/** A guest may write every block, so the volume of a writable VHD has to hold them all. 'vdi-provision'. */
+export async function provideRoom(call: SmCall, sr: AttachedSr, leaf: VdiNode, grow: boolean): Promise<void> {
+  if (leaf.kind !== 'vhd' || leaf.lvSizeBytes >= fullVhdLvSize(leaf.virtualSizeBytes)) return;
+  try {
+    if (!grow)
+      throw new RbdsrError('vdi-provision', { what: 'only the pool master grows it, and xapi is not asked here' });
+    if (call.request.srMaster) {
+      const lock = await call.lockSr(sr.uuid, { deadline: call.deadline.within(SR_LOCK_MS) });
+      await growVolume(call, sr, leaf.uuid);
+      await lock.release();
+      return;
+    }
+    await askMaster(call, sr.uuid, leaf.uuid, 'inflate');
+    // Active already is what a call that was cut short left: with the table of the old size.
+    if (leaf.active) await sr.lvm.refresh(leaf.lvName);
+  } catch (error) {
+    const room = hasCode(error, 'sr-full') ? error.detail.todo : undefined;
+    throw new RbdsrError('vdi-provision', {
+      what: `the volume of VDI ${leaf.uuid} cannot be grown for writing: ${messageOf(error)}`,
+      ...(room === undefined ? {} : { todo: room }),
+      cause: error,
+    });
+  }
+}
+
+/**
+ * For a disk that is active nowhere and that still bears this host's mark: gives back what a thin disk, or a snapshot, does not use. A
+ * failure costs only room, so it is a warning; but where LVM may still be at it, it is a failure, and the mark keeps other hosts away until
+ * deactivating again has found it done: a guest of theirs would write where the volume is about to end.
+ */
+export async function giveBackRoom(call: SmCall, sr: AttachedSr, leaf: VdiNode): Promise<void> {
+  if (leaf.kind !== 'vhd' || leaf.lvSizeBytes < fullVhdLvSize(leaf.virtualSizeBytes)) return;
+  try {
+    if (call.request.srMaster) {
+      const lock = await call.lockSr(sr.uuid, { deadline: call.deadline.within(SR_LOCK_MS) });
+      await shrinkVolume(call, sr, leaf.uuid);
+      await lock.release();
+    } else {
+      await askMaster(call, sr.uuid, leaf.uuid, 'deflate');
+    }
+  } catch (error) {
+    if (mayStillRun(error)) throw error;
+    call.log.warn(`SR ${sr.uuid}: VDI ${leaf.uuid} keeps its full size: ${messageOf(error)}`);
+  }
+}
+
+/** On the SR master, under the SR's lock: to the size that holds every block. Large enough already: nothing to do. */
+export async function growVolume(call: SmCall, sr: AttachedSr, vdi: VdiUuid): Promise<void> {
+  call.waiting(`LVM to grow the volume of VDI ${vdi}`);
+  const { report, tree } = await undisturbed(call, sr, vdi);
+  const node = tree.get(vdi);
+  if (node.kind !== 'vhd') return;
+  const world = { lvm: sr.lvm, openLv: openByExtents(sr.lvm, sr.openPv) };
+  await inflate(world, report, vdi, fullVhdLvSize(node.virtualSizeBytes));
+}
+
+/** On the SR master, under the SR's lock, for a disk that is active nowhere: to the size of its data. 'vdi-in-use' where it is open here. */
+export async function shrinkVolume(call: SmCall, sr: AttachedSr, vdi: VdiUuid): Promise<void> {
+  call.waiting(`LVM to shrink the volume of VDI ${vdi}`);
+  const { report, tree } = await undisturbed(call, sr, vdi);
+  const node = tree.get(vdi);
+  if (node.kind !== 'vhd') return;
+  if (node.open) throw new RbdsrError('vdi-in-use', { what: `VDI ${vdi} is open on this host` });
+  const openLv = openByExtents(sr.lvm, sr.openPv);
+  const io = await openLv(node.lvName, 'read');
+  let physicalSize: number;
+  try {
+    physicalSize = (await VhdImage.open(io, 'read')).physicalSizeBytes;
+  } finally {
+    await io.close();
+  }
+  await deflate({ lvm: sr.lvm, openLv }, report, vdi, deflatedLvSize(physicalSize));
+}
+
+/** The SR as it is under the lock, an interrupted growing of this disk undone first. */
+async function undisturbed(
+  call: SmCall,
+  sr: AttachedSr,
+  vdi: VdiUuid,
+): Promise<{ readonly report: VgReport; readonly tree: VdiTree }> {
+  const found = await readNodes(sr);
+  if (journalsOf(found.report, vdi).length === 0) return found;
+  await recoverIfMaster(call, sr, found.report);
+  return readNodes(sr);
+}

@@ -1,0 +1,34 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { type Row, stringOf } from '../../../lab/xapi-double/database.ts';
+import { srScan, srUpdate } from '../../../lab/xapi-double/sr-operations.ts';
+import { vdiCreate, vdiDestroy, vdiUpdate } from '../../../lab/xapi-double/vdi-operations.ts';
+import { MiB } from '../../../src/base/units.ts';
+import { loopPool, type LoopPool } from '../../support/loop-pool.ts';
+
+let pool: LoopPool;
+let vdi: Row;
+
+beforeAll(async () => {
+  pool = await loopPool();
+  vdi = await vdiCreate(pool.double, { sr: pool.srRef, virtualSize: 2 * MiB });
+});
+afterAll(() => pool[Symbol.asyncDispose]());
+
+test('with a damaged metadata volume everything that writes it refuses, and the disk stays as it is', async () => {
+  const mgt = await pool.sr.openLv('MGT', 'write');
+  await mgt.write(0, Buffer.alloc(4096, 'x'));
+  await mgt.close();
+
+  const writers: readonly (() => Promise<unknown>)[] = [
+    () => vdiCreate(pool.double, { sr: pool.srRef, virtualSize: 2 * MiB }),
+    () => vdiUpdate(pool.double, vdi.ref),
+    () => srUpdate(pool.double, pool.srRef),
+    () => vdiDestroy(pool.double, vdi.ref),
+  ];
+  for (const write of writers) {
+    await expect(write()).rejects.toThrow(/SR_BACKEND_FAILURE_181 .*rbdsr mgt rebuild/);
+  }
+  await srScan(pool.double, pool.srRef);
+  const records = pool.double.db.where('VDI', 'SR', pool.srRef);
+  expect(records.map((row) => stringOf(row, 'uuid'))).toEqual([stringOf(vdi, 'uuid')]);
+});
