@@ -2,9 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { Cluster } from './cluster/cluster.ts';
 import { Dom0 } from './xen-host/dom0.ts';
-import { DRIVER, installProduct } from './xen-host/install.ts';
-import { check } from './machine/program.ts';
-import { PROJECT_ROOT } from './machine/project.ts';
+import { DRIVER, installProduct, packageProduct } from './xen-host/install.ts';
 import { RunFolder } from './machine/run-folder.ts';
 import { sweepDeadRuns, sweepRun } from './machine/sweep.ts';
 import type { XapiDouble } from './xapi-double/double.ts';
@@ -110,7 +108,7 @@ interface Parts {
 async function bringUp(run: RunFolder, o: PoolOptions, made: (parts: Parts) => Pool): Promise<Pool> {
   const progress = o.progress ?? ((): void => undefined);
   const names = Array.from({ length: o.dom0s ?? 1 }, (_, index) => ({ name: `host${index + 1}`, uuid: randomUUID() }));
-  await check([process.execPath, join(PROJECT_ROOT, 'scripts/build.mjs')]);
+  const selfExtractor = await packageProduct(run);
   progress('RBDSR is built');
   const dom0s: Dom0[] = [];
   const drivers: DriverEnvironment = { environment: {} };
@@ -130,7 +128,7 @@ async function bringUp(run: RunFolder, o: PoolOptions, made: (parts: Parts) => P
     const keepCephTools = index === 0 && o.cephToolsOnMaster === true;
     const dom0 = await Dom0.boot(run, cluster.network, { name, hostUuid: uuid, xapiSocket, keepCephTools });
     progress(`${name} is up: Xen and dom0`);
-    await installProduct(dom0);
+    await installProduct(dom0, selfExtractor);
     progress(`RBDSR is installed on ${name}`);
     return dom0;
   });

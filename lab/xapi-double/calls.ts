@@ -146,7 +146,8 @@ function dbForget({ db }: CallContext, session: Session, [vdi]: readonly Rpc[]):
 
 function secretCreate({ db }: CallContext, _session: Session, [record]: readonly Rpc[]): Rpc {
   if (!isStruct(record) || typeof record['value'] !== 'string') throw new XapiError('FIELD_TYPE_ERROR', 'value');
-  return db.create('secret', { value: record['value'] }).ref;
+  const otherConfig = fromRpc('other_config', 'map', record['other_config'] ?? {});
+  return db.create('secret', { value: record['value'], other_config: otherConfig }).ref;
 }
 
 function messageCreate({ db }: CallContext, _session: Session, [name, priority, cls, uuid, body]: readonly Rpc[]): Rpc {

@@ -31,7 +31,8 @@ export function genericCall(
   if (!fieldRule.writable?.includes(action === 'set' ? 'set' : 'map')) throw unknown(method);
   if (action === 'set') {
     assertMaySet(session, cls, row, field, method);
-    if (fieldRule.type === 'map')
+    // There are no calls for single keys of a PBD's.
+    if (fieldRule.type === 'map' && method !== 'PBD.set_device_config')
       offences.push({ call: method, why: 'replaces a whole map that others write to as well' });
     return arity(method, params, 2, () => ((row.fields[field] = fromRpc(field, fieldRule.type, params[1] ?? '')), ''));
   }

@@ -12,7 +12,7 @@ import { decodeMonitorMap } from './monitor-map.ts';
 import type { ClusterFacts } from './monitor-map.ts';
 import { noMonitorAnswers, surveyMonitors } from './monitor-survey.ts';
 import type { MonitorAddress } from './monitors.ts';
-import { decodeUser, ownEntity, poolCapabilities } from './own-user.ts';
+import { decodeOwnUsers, decodeUser, ownEntity, poolCapabilities } from './own-user.ts';
 import type { ClusterUser } from './own-user.ts';
 
 export interface MonitorHostOptions extends SshOptions {
@@ -33,6 +33,8 @@ export interface MonitorHost extends ControlPlane, AsyncDisposable {
   ensureUser(pool: string, name: string, deadline: Deadline): Promise<ClusterUser>;
   /** The first bytes of an image, fewer of a smaller one. Nothing is mapped and no lock is taken. */
   readHead(spec: ImageSpec, bytes: number, deadline: Deadline): Promise<Buffer>;
+  /** The names, without `client.`, of all users that some RBDSR has made. Ceph prints every key of the cluster for it; they are dropped unread. */
+  ownUsers(deadline: Deadline): Promise<readonly string[]>;
   /** Done when there is no such user. */
   removeUser(name: string, deadline: Deadline): Promise<void>;
 }
@@ -67,6 +69,7 @@ export async function connectMonitorHost(o: MonitorHostOptions): Promise<Monitor
       remote
         .rbdHead(['export', '--no-progress', ...imageArgs(spec), '--path=-'], spec, bytes, deadline)
         .catch((error: unknown) => explain(error, o)),
+    ownUsers: async (deadline) => decodeOwnUsers(await tools.ceph(['auth', 'ls', '--format', 'json'], deadline)),
     removeUser: async (name, deadline) => {
       await tools.ceph(['auth', 'rm', ownEntity(name)], deadline);
     },

@@ -49,6 +49,29 @@ export function decodeUser(text: string, name: string): ClusterUser {
   });
 }
 
+/** `ceph auth ls`: the users of ours among all. The answer holds every key, so no error quotes any of it. */
+export function decodeOwnUsers(text: string): readonly string[] {
+  let entries: unknown;
+  try {
+    const answer: unknown = JSON.parse(text);
+    entries = isObject(answer) ? answer['auth_dump'] : undefined;
+  } catch {
+    entries = undefined;
+  }
+  if (!Array.isArray(entries)) {
+    throw new RbdsrError('control-plane-failed', {
+      what: 'the answer of `ceph auth ls` is not understood',
+      expected: 'an object with the list auth_dump',
+    });
+  }
+  return entries.flatMap((entry: unknown) => {
+    const entity = isObject(entry) ? entry['entity'] : undefined;
+    return typeof entity === 'string' && entity.startsWith(`client.${OWN_USER_PREFIX}`)
+      ? [entity.slice('client.'.length)]
+      : [];
+  });
+}
+
 function quoted(pool: string): string {
   if (/^[A-Za-z0-9_.-]+$/.test(pool)) return pool;
   const quote = ['"', "'"].find((character) => !pool.includes(character));

@@ -1,4 +1,5 @@
 import type { Writable } from 'node:stream';
+import type { SecretInput } from '../system/secret-input.ts';
 
 /** What the operator's command gets from its composition root. */
 export interface CliSurroundings {
@@ -8,6 +9,8 @@ export interface CliSurroundings {
   readonly root: string;
   readonly stdout: Writable;
   readonly stderr: Writable;
+  /** Where passwords and keys come from; absent where none is asked for. */
+  readonly stdin?: SecretInput['stdin'];
 }
 
 export interface CliCall extends CliSurroundings {

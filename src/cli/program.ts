@@ -2,7 +2,10 @@ import { Command, CommanderError } from 'commander';
 import { messageOf, RbdsrError } from '../base/error.ts';
 import type { CliCall, CliSurroundings } from './cli-call.ts';
 import type { CheckOptions as HostCheckOptions } from './host-check.ts';
+import type { DoctorOptions } from './doctor.ts';
 import type { RebuildOptions } from './mgt-rebuild.ts';
+import type { RekeyOptions } from './rekey.ts';
+import type { RemonitorOptions } from './remonitor.ts';
 
 /**
  * The operator's command; returns its exit code: 0 all is well, 1 it failed or found something wrong, 2 it was called wrongly. Each
@@ -37,6 +40,7 @@ function programOf(surroundings: CliSurroundings, run: Run): Command {
   addVhd(program.command('vhd').description('A virtual disk: a .vhd file, or a block device that holds one'), run);
   addMgt(program.command('mgt').description("An SR's metadata volume: a copy in a file, or the LV named MGT"), run);
   addHost(program, run);
+  addAccess(program, run);
   program
     .command('mappings')
     .description('Lists the RBD images mapped on this host, and explains those that no plugged SR uses')
@@ -84,17 +88,41 @@ function addHost(program: Command, run: Run): void {
     .command('repair')
     .description('Puts back what a host update replaced; the host runs this by itself')
     .action(() => run(async (call) => (await import('./enable.ts')).repairHost(call)));
-  program
-    .command('doctor')
-    .description('Lists what forgotten SRs have left behind on this host')
+  withSsh(program.command('doctor').description('Lists what forgotten SRs have left behind on this host'))
     .option('--json', 'as JSON')
-    .action((options: { json?: true }) =>
-      run(async (call) => (await import('./doctor.ts')).showLeavings(call, options.json === true)),
-    );
+    .action((options: DoctorOptions) => run(async (call) => (await import('./doctor.ts')).showLeavings(call, options)));
   program
     .command('release-images', { hidden: true })
     .description('Unmaps all images; for the unit that runs at shutdown, and of no effect otherwise')
     .action(() => run(async (call) => (await import('./release-images.ts')).releaseAllImages(call)));
+}
+
+function addAccess(program: Command, run: Run): void {
+  withSsh(program.command('rekey <sr-uuid>'))
+    .description('Gives an SR another cephx user or key, or another SSH password, while it is in use')
+    .option('--key-stdin', 'use the key on the standard input, instead of making a user over SSH')
+    .option('--user <name>', 'the cephx user whose key that is; the one of now when left out')
+    .option('--chap-password-stdin', 'only note the new password of the user who logs in over SSH')
+    .option('--remove-old', 'remove the users that the SR used before from the cluster, once no host needs them')
+    .action((uuid: string, options: RekeyOptions) =>
+      run(async (call) => (await import('./rekey.ts')).rekey(call, uuid, options)),
+    );
+  withSsh(program.command('remonitor <sr-uuid> [addresses]'))
+    .description("Gives an SR its cluster's monitors, as given or as a monitor tells over SSH")
+    .option('--target', 'also for SSH: the target in the device-config of its PBDs')
+    .option('--forget-host-key', 'replace the SSH host key that the SR keeps: shows both fingerprints first')
+    .action((uuid: string, addresses: string | undefined, options: RemonitorOptions) =>
+      run(async (call) => (await import('./remonitor.ts')).remonitor(call, uuid, addresses, options)),
+    );
+}
+
+/** Passwords are typed, or come on the standard input: never as an argument, which every process of the host can read. */
+function withSsh(command: Command): Command {
+  return command
+    .option('--monitor <host>', 'a monitor to ask over SSH')
+    .option('--ssh-user <user>', 'who logs in there; may run ceph by sudo')
+    .option('--password-stdin', "that user's password is on the standard input")
+    .option('--host-key <fingerprint>', 'SHA256:..., the SSH host key to accept, when it has been compared');
 }
 
 interface VhdOptions {

@@ -100,16 +100,20 @@ export class DivertedConfig implements SrConfig {
     if (this.#asked !== undefined) await (await this.monitorHost(call)).removeUser(this.#asked, call.deadline);
   }
 
-  /** The cephx user goes with its SR; where that cannot be, the log names it. */
+  /** The cephx users made for it go with the SR; where that cannot be, the log names them. */
   async retire(call: SmCall): Promise<void> {
     const kept = await keptAccess(call);
-    if (kept?.ownUser !== true) return;
-    try {
-      await (await this.monitorHost(call)).removeUser(kept.user, call.deadline);
-    } catch (error) {
-      call.log.warn(`the cephx user client.${kept.user} is left: on a monitor, ceph auth rm client.${kept.user}`);
-      throw error;
+    const users = [...(kept?.formerUsers ?? []), ...(kept?.ownUser === true ? [kept.user] : [])];
+    const failures: unknown[] = [];
+    for (const user of users) {
+      try {
+        await (await this.monitorHost(call)).removeUser(user, call.deadline);
+      } catch (error) {
+        call.log.warn(`the cephx user client.${user} is left: on a monitor, ceph auth rm client.${user}`);
+        failures.push(error);
+      }
     }
+    if (failures.length > 0) throw failures[0];
   }
 
   frozen(keyring: string, access: ClusterAccess): StringRecord {

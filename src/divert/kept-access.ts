@@ -1,3 +1,4 @@
+import { hasCode } from '../base/error.ts';
 import { type ClusterAccess, clusterAccess } from '../ceph/access.ts';
 import { formatMonitors } from '../ceph/monitors.ts';
 import { srOf } from '../sm/attached-sr.ts';
@@ -6,22 +7,7 @@ import type { Xapi } from '../xapi/client.ts';
 import { addMapKey, removeMapKey, setMapKey } from '../xapi/map-keys.ts';
 import { createSecret, destroySecret, secretByUuid } from '../xapi/secret.ts';
 import { srSmConfig } from '../xapi/sr.ts';
-
-/**
- * What a diverted SR keeps in SR.sm_config so that a plug needs neither SSH, nor the password that was typed, nor the monitor that was typed.
- * device_config will not do: xapi overwrites every PBD's after sr_create, and the secrets it names die with the first PBD.
- */
-const KEYS = {
-  /** Every monitor of the cluster, as the kernel takes them. */
-  monitors: 'rbd_monitors',
-  user: 'rbd_user',
-  /** The uuid of a xapi secret; xapi destroys it with the SR, as it does for every key of this ending. */
-  secret: 'rbd_password_secret',
-  /** "true" where RBDSR made the user, so that sr_delete removes it. */
-  ownUser: 'rbd_own_user',
-  /** The SSH host key that sr_create saw: a line of known_hosts. */
-  hostKey: 'rbd_host_key',
-} as const;
+import { FORMER_USER, KEPT, type KeptKeys, NEXT_USER, readKept } from './kept-keys.ts';
 
 export interface KeptFacts {
   readonly ownUser: boolean;
@@ -31,22 +17,33 @@ export interface KeptFacts {
 export interface Kept extends KeptFacts {
   readonly user: string;
   readonly access: ClusterAccess;
+  /** Users of our own that the SR used before. */
+  readonly formerUsers: readonly string[];
 }
 
 /** Undefined where the request names no SR, or the SR keeps nothing yet: an older release made it, or it was introduced. */
 export async function keptAccess(call: SmCall): Promise<Kept | undefined> {
   const { srRef } = call.request;
-  if (srRef === undefined) return undefined;
-  const xapi = await call.xapi();
-  const map = await srSmConfig(xapi, srRef);
-  const { [KEYS.monitors]: monitors, [KEYS.user]: user, [KEYS.secret]: secret, [KEYS.hostKey]: hostKey } = map;
-  if (monitors === undefined || user === undefined || secret === undefined) return undefined;
-  const access = clusterAccess({
-    monitors,
-    user,
-    key: await secretByUuid(xapi, secret, `SR.sm_config:${KEYS.secret}`),
-  });
-  return { user, access, ownUser: map[KEYS.ownUser] === 'true', ...(hostKey === undefined ? {} : { hostKey }) };
+  return srRef === undefined ? undefined : keptBySr(await call.xapi(), srRef);
+}
+
+/** 'invalid-secret' where the secret is gone. */
+export async function keptBySr(xapi: Xapi, srRef: string): Promise<Kept | undefined> {
+  const keys = readKept(await srSmConfig(xapi, srRef));
+  if (keys === undefined) return undefined;
+  try {
+    return await withKey(xapi, keys);
+  } catch (error) {
+    // Another host may be changing the key, and destroys the secret that it replaces.
+    const again = hasCode(error, 'invalid-secret') ? readKept(await srSmConfig(xapi, srRef)) : undefined;
+    if (again === undefined || again.secret === keys.secret) throw error;
+    return withKey(xapi, again);
+  }
+}
+
+async function withKey(xapi: Xapi, { monitors, secret, ...keys }: KeptKeys): Promise<Kept> {
+  const key = await secretByUuid(xapi, secret, `SR.sm_config:${KEPT.secret}`);
+  return { ...keys, access: clusterAccess({ monitors, user: keys.user, key }) };
 }
 
 /**
@@ -74,15 +71,15 @@ async function claim(
   access: ClusterAccess,
   facts: KeptFacts,
 ): Promise<boolean> {
-  if ((await srSmConfig(xapi, srRef))[KEYS.secret] !== undefined) return false;
+  if ((await srSmConfig(xapi, srRef))[KEPT.secret] !== undefined) return false;
   const values = {
-    [KEYS.monitors]: formatMonitors(access.monitors),
-    [KEYS.user]: access.user,
-    [KEYS.ownUser]: String(facts.ownUser),
-    ...(facts.hostKey === undefined ? {} : { [KEYS.hostKey]: facts.hostKey }),
+    [KEPT.monitors]: formatMonitors(access.monitors),
+    [KEPT.user]: access.user,
+    [KEPT.ownUser]: String(facts.ownUser),
+    ...(facts.hostKey === undefined ? {} : { [KEPT.hostKey]: facts.hostKey }),
   };
   for (const [key, value] of Object.entries(values)) await setMapKey(xapi, 'SR.sm_config', srRef, key, value);
-  return addMapKey(xapi, 'SR.sm_config', srRef, KEYS.secret, secret);
+  return addMapKey(xapi, 'SR.sm_config', srRef, KEPT.secret, secret);
 }
 
 /** After an sr_create that failed: nothing is kept any more, and the secret is gone. */
@@ -90,7 +87,11 @@ export async function forgetAccess(call: SmCall): Promise<void> {
   const { srRef } = call.request;
   if (srRef === undefined) return;
   const xapi = await call.xapi();
-  const secret = (await srSmConfig(xapi, srRef))[KEYS.secret];
-  for (const key of Object.values(KEYS)) await removeMapKey(xapi, 'SR.sm_config', srRef, key);
-  if (secret !== undefined) await destroySecret(xapi, secret);
+  const map = await srSmConfig(xapi, srRef);
+  const isNamed = (key: string): boolean => key.startsWith(FORMER_USER) || key.startsWith(NEXT_USER);
+  const ours = [...Object.values(KEPT), ...Object.keys(map).filter(isNamed)];
+  for (const key of ours) await removeMapKey(xapi, 'SR.sm_config', srRef, key);
+  for (const secret of [map[KEPT.secret], map[KEPT.nextSecret]]) {
+    if (secret !== undefined) await destroySecret(xapi, secret);
+  }
 }

@@ -1,13 +1,16 @@
+import type { Deadline } from '../base/deadline.ts';
+import type { Log } from '../base/log.ts';
 import type { Secret } from '../base/secret.ts';
 import { connectMonitorHost, type MonitorHost } from '../ceph/monitor-host.ts';
+import type { MonitorAddress } from '../ceph/monitors.ts';
 import type { SmCall } from '../sm/handler.ts';
+import type { HostSettings } from '../sm/host-settings.ts';
 import { readIfExists } from '../system/files.ts';
+import type { HostKeyPolicy } from '../system/ssh-host-key-policy.ts';
 import { LOGIN_KEYS } from '../system/ssh.ts';
 import { secretByUuid } from '../xapi/secret.ts';
 import { requireLogin } from './translate.ts';
 import type { PasswordSource, WizardConfig } from './wizard-config.ts';
-
-const KNOWN_HOSTS = '/etc/rbdsr/known_hosts';
 
 /**
  * The one SSH connection of a call, to the first of the wizard's monitors that answers; closed when the call is answered. `pinned` is the host key
@@ -21,22 +24,16 @@ export async function openMonitorHost(
   requireLogin(wizard);
   const { ssh, monitors, target } = wizard;
   if (ssh === undefined) throw new Error('no SSH login');
-  const { root } = call.profile.paths;
-  const knownHosts = `${root}${KNOWN_HOSTS}`;
   const password = ssh.password === undefined ? undefined : await passwordOf(call, ssh.password);
   call.waiting(`a monitor of ${target} to answer over SSH`);
-  const host = await connectMonitorHost({
-    targets: monitors.map((monitor) => ({ host: monitor.host, port: call.settings.sshPort ?? SSH_PORT })),
+  const host = await connectAsLogin({
+    root: call.profile.paths.root,
+    settings: call.settings,
     monitors,
     user: ssh.user,
     ...(password === undefined ? {} : { password }),
-    privateKeys: LOGIN_KEYS.map((path) => `${root}${path}`),
-    hostKeys: {
-      knownHosts: readIfExists(knownHosts) ?? '',
-      knownHostsPath: knownHosts,
-      ...(pinned === undefined ? {} : { pinned }),
-      unlisted: pinned === undefined ? 'accept' : 'refuse',
-    },
+    ...(pinned === undefined ? {} : { pinned }),
+    unlisted: pinned === undefined ? 'accept' : 'refuse',
     deadline: call.deadline,
     log: call.log,
   });
@@ -44,8 +41,44 @@ export async function openMonitorHost(
   return host;
 }
 
+/** Who logs in where, and which host keys count beside the administrator's file. */
+export interface MonitorLogin extends Pick<HostKeyPolicy, 'pinned' | 'compared' | 'unlisted'> {
+  /** Prefix of this host's paths. */
+  readonly root: string;
+  readonly settings: HostSettings;
+  /** As a person names them: SSH has a port of its own. */
+  readonly monitors: readonly MonitorAddress[];
+  readonly user: string;
+  readonly password?: Secret;
+  readonly deadline: Deadline;
+  readonly log: Log;
+}
+
+/** The first of the monitors that answers over SSH. connectMonitorHost's failures. */
+export function connectAsLogin(login: MonitorLogin): Promise<MonitorHost> {
+  const { root, settings, monitors, user, password, pinned, compared, unlisted, deadline, log } = login;
+  const knownHostsPath = `${root}${KNOWN_HOSTS}`;
+  return connectMonitorHost({
+    targets: monitors.map(({ host }) => ({ host, port: settings.sshPort ?? SSH_PORT })),
+    monitors,
+    user,
+    ...(password === undefined ? {} : { password }),
+    privateKeys: LOGIN_KEYS.map((path) => `${root}${path}`),
+    hostKeys: {
+      knownHosts: readIfExists(knownHostsPath) ?? '',
+      knownHostsPath,
+      ...(pinned === undefined ? {} : { pinned }),
+      ...(compared === undefined ? {} : { compared }),
+      unlisted,
+    },
+    deadline,
+    log,
+  });
+}
+
+const KNOWN_HOSTS = '/etc/rbdsr/known_hosts';
 const SSH_PORT = 22;
 
-export async function passwordOf(call: SmCall, source: PasswordSource): Promise<Secret> {
+export async function passwordOf(call: Pick<SmCall, 'xapi'>, source: PasswordSource): Promise<Secret> {
   return source.kind === 'key' ? source.key : secretByUuid(await call.xapi(), source.uuid, 'chappassword_secret');
 }

@@ -39,11 +39,15 @@ export function claimOf({ sr, pbd, spec }: DriverSr): MappingClaim[] {
 }
 
 /** Logs into the local xapi, and finds this host in it. 'xapi-unreachable' where it does not run. */
-export async function withLocalXapi<T>(root: string, work: (xapi: Xapi, hostRef: string) => Promise<T>): Promise<T> {
+export async function withLocalXapi<T>(
+  root: string,
+  work: (xapi: Xapi, hostRef: string) => Promise<T>,
+  ms = XAPI_MS,
+): Promise<T> {
   const paths = hostPaths(root, '');
   const inventory = readInventory(paths.inventory);
   const { xapiSocket } = detectProfile(readHostSettings(paths.settings), inventory, root).paths;
-  const xapi = await loginXapi({ socketPath: xapiSocket, deadline: Deadline.after(XAPI_MS) });
+  const xapi = await loginXapi({ socketPath: xapiSocket, deadline: Deadline.after(ms) });
   try {
     return await work(xapi, await hostByUuid(xapi, inventory.hostUuid));
   } finally {
@@ -51,12 +55,13 @@ export async function withLocalXapi<T>(root: string, work: (xapi: Xapi, hostRef:
   }
 }
 
-function isOurs(sr: SrRecord, pbd: PbdRecord): boolean {
+/** Type rbd, or LVM over iSCSI with our port. */
+export function isOurs(sr: SrRecord, pbd: PbdRecord): boolean {
   return sr.type === 'rbd' || (sr.type === 'lvmoiscsi' && isDiverted(pbd));
 }
 
 /** A diverted SR has the pool as its IQN and the image as its SCSI id. */
-function specOf(sr: SrRecord, { deviceConfig }: PbdRecord): ImageSpec | undefined {
+export function specOf(sr: SrRecord, { deviceConfig }: PbdRecord): ImageSpec | undefined {
   const [pool, image] =
     sr.type === 'rbd'
       ? [deviceConfig['pool'], deviceConfig['image']]

@@ -5,14 +5,14 @@ import { Krbd } from '../ceph/krbd.ts';
 import { type MappingClaim, staleMappings } from '../ceph/stale-mappings.ts';
 import { describeOpeners, openersOf } from '../system/openers.ts';
 import type { Xapi } from '../xapi/client.ts';
-import { allSrs } from '../xapi/sr.ts';
+import { allSrs, type SrRecord } from '../xapi/sr.ts';
 import { attachedSrs } from './attached-srs.ts';
 import { claimOf, driverSrs, withLocalXapi } from './driver-srs.ts';
 import { type UnnamedSecret, unnamedSecrets } from './unnamed-secrets.ts';
 
 /** Something on this host, or in xapi, that no SR needs any more. */
 export interface Leaving {
-  readonly kind: 'mapping' | 'record' | 'key file' | 'secret';
+  readonly kind: 'mapping' | 'record' | 'key file' | 'secret' | 'cephx user';
   readonly name: string;
   readonly why: string;
   readonly todo: string;
@@ -24,35 +24,50 @@ export interface Leavings {
   readonly problem?: string;
 }
 
-/** What an SR leaves behind that was forgotten, or whose host was reset, while it was plugged. Reads only. */
-export async function findLeavings(root: string): Promise<Leavings> {
+/**
+ * What an SR leaves behind that was forgotten, or whose host was reset, while it was plugged; with `inCluster` also what that finds among all SRs of the pool.
+ * Reads only.
+ */
+export async function findLeavings(
+  root: string,
+  inCluster: (srs: readonly SrRecord[]) => Promise<readonly Leaving[]> = async () => [],
+): Promise<Leavings> {
+  const known = await whatIsKnown(root);
+  if ('problem' in known) return { leavings: recordsWithoutMapping(root), problem: known.problem };
+  const { claims, srs, secrets } = known;
+  const uuids = new Set(srs.map(({ uuid }) => uuid));
+  const leavings = [
+    ...mappings(root, claims),
+    ...records(root, claims),
+    ...keyFiles(root, uuids),
+    ...secrets.map(asLeaving),
+  ];
   try {
-    const known = await withLocalXapi(root, knownTo);
-    const { claims, srs, secrets } = known;
-    return {
-      leavings: [
-        ...mappings(root, claims),
-        ...records(root, claims),
-        ...keyFiles(root, srs),
-        ...secrets.map(asLeaving),
-      ],
-    };
+    return { leavings: [...leavings, ...(await inCluster(srs))] };
   } catch (error) {
-    return { leavings: recordsWithoutMapping(root), problem: `Which SRs there are is not known: ${messageOf(error)}` };
+    return { leavings, problem: `What is left in the cluster is not known: ${messageOf(error)}` };
+  }
+}
+
+async function whatIsKnown(root: string): Promise<Known | { readonly problem: string }> {
+  try {
+    return await withLocalXapi(root, knownTo);
+  } catch (error) {
+    return { problem: `Which SRs there are is not known: ${messageOf(error)}` };
   }
 }
 
 interface Known {
   readonly claims: readonly MappingClaim[];
   /** Every SR of the pool. */
-  readonly srs: ReadonlySet<string>;
+  readonly srs: readonly SrRecord[];
   readonly secrets: readonly UnnamedSecret[];
 }
 
 async function knownTo(xapi: Xapi, host: string): Promise<Known> {
   return {
     claims: (await driverSrs(xapi, host)).flatMap(claimOf),
-    srs: new Set((await allSrs(xapi)).map(({ uuid }) => uuid)),
+    srs: await allSrs(xapi),
     secrets: await unnamedSecrets(xapi),
   };
 }

@@ -26,11 +26,11 @@ export class VdiTree {
     return this.#byUuid.get(uuid);
   }
 
-  /** 'vdi-missing' for one that is not there; its scan error for one that cannot be read. */
+  /** 'vdi-missing' for one that is not there; its scan error, with its name, for one that cannot be read. */
   get(uuid: VdiUuid): VdiNode {
     const node = this.#byUuid.get(uuid);
     if (node === undefined) throw new RbdsrError('vdi-missing', { what: `there is no VDI ${uuid} in this SR` });
-    if (node.scanError !== undefined) throw node.scanError;
+    refuseUnreadable(node);
     return node;
   }
 
@@ -51,7 +51,7 @@ export class VdiTree {
           todo: 'Do not delete anything of this SR; ask for help with the output of "rbdsr vhd check".',
         });
       }
-      if (node.scanError !== undefined) throw node.scanError;
+      refuseUnreadable(node);
       chain.push(node);
       parent = node.parentUuid;
     }
@@ -72,4 +72,15 @@ export class VdiTree {
   unreadable(): readonly VdiNode[] {
     return this.nodes.filter((node) => node.scanError !== undefined);
   }
+}
+
+function refuseUnreadable({ uuid, lvName, scanError }: VdiNode): void {
+  if (scanError === undefined) return;
+  const { code, detail } = scanError;
+  throw new RbdsrError(code, {
+    todo: `Look at its logical volume with: rbdsr vhd check .../${lvName}`,
+    ...detail,
+    what: `VDI ${uuid} cannot be read: ${detail.what}`,
+    cause: scanError,
+  });
 }

@@ -29,6 +29,14 @@ export async function surveyDevice(io: BlockIo): Promise<Survey> {
   return partitionTable(ends) ?? knownSignature(ends, io.size) ?? unknownData(ends) ?? { kind: 'blank' };
 }
 
+/** Makes a device blank again whose volume group has just been removed: LVM leaves its metadata, and the volumes their data. */
+export async function blankEnds(io: BlockIo): Promise<void> {
+  for (const { start, data } of await readEnds(io)) {
+    if (!isZero(data)) await io.write(start, ZEROES.subarray(0, data.length));
+  }
+  await io.flush();
+}
+
 interface End {
   readonly start: number;
   readonly data: Buffer;
@@ -79,13 +87,18 @@ function knownSignature(ends: readonly End[], size: number): Survey | undefined 
 
 function unknownData(ends: readonly End[]): Survey | undefined {
   for (const { start, data } of ends) {
-    if (data.equals(ZEROES.subarray(0, data.length))) continue;
+    if (isZero(data)) continue;
     return { kind: 'foreign', what: 'data of an unknown kind', offset: start + data.findIndex((byte) => byte !== 0) };
   }
   return undefined;
 }
 
 const ZEROES = Buffer.alloc(MiB);
+
+/** Of at most 1 MiB. */
+function isZero(data: Buffer): boolean {
+  return data.equals(ZEROES.subarray(0, data.length));
+}
 
 /** `length` bytes at `offset` of the device, or undefined where they were not read in one piece. */
 function bytesAt(ends: readonly End[], offset: number, length: number): Buffer | undefined {

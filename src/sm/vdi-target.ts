@@ -7,6 +7,7 @@ import { activateChain, type ActivationWorld, deactivateChain } from '../lvhd/ch
 import { journalsOf } from '../lvhd/journal.ts';
 import type { VdiNode } from '../lvhd/lv-table.ts';
 import { RefCounts } from '../lvhd/refcount.ts';
+import type { VdiTree } from '../lvhd/tree.ts';
 import { lvPath } from '../lvm/dm-name.ts';
 import type { VgReport } from '../lvm/report.ts';
 import { faultPoint } from '../system/fault-point.ts';
@@ -94,12 +95,24 @@ export async function detachTarget(
   if (sr === undefined) return [];
   call.waiting(`LVM to read ${sr.vg}`);
   const { tree } = await readNodes(sr);
-  if (tree.find(vdi) === undefined) return [];
-  const chain = tree.chain(vdi);
-  call.waiting(`LVM to deactivate ${chain[0]?.lvName ?? vdi}`);
-  await deactivateChain(activationWorld(call, sr), chain);
+  const leaf = tree.find(vdi);
+  if (leaf === undefined) return [];
+  const chain = readableChain(call, tree, vdi);
+  call.waiting(`LVM to deactivate ${leaf.lvName}`);
+  await deactivateChain(activationWorld(call, sr), chain ?? [leaf]);
   faultPoint('vdi-deactivate.after-chain');
-  return chain;
+  return chain ?? [];
+}
+
+/** Undefined for a disk that was damaged while it was in use: it is let go all the same, its ancestors when the SR is detached. */
+function readableChain(call: SmCall, tree: VdiTree, vdi: VdiUuid): readonly VdiNode[] | undefined {
+  try {
+    return tree.chain(vdi);
+  } catch (error) {
+    if (!(error instanceof RbdsrError)) throw error;
+    call.log.warn(`only the volume of VDI ${vdi} itself is deactivated: ${error.message}`);
+    return undefined;
+  }
 }
 
 function refuseJournalled(report: VgReport, vdi: VdiUuid): void {

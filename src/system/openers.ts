@@ -1,6 +1,7 @@
 import { readFileSync, readdirSync, statSync } from 'node:fs';
 import { deviceNumbers } from './block-node.ts';
 import { processFacts } from './processes.ts';
+import { readAttribute } from './sysfs.ts';
 
 /** Who keeps a block device in use. */
 export interface DeviceOpeners {
@@ -28,14 +29,20 @@ export function openersOf(device: string | { readonly major: number; readonly mi
   };
 }
 
-/** "pid 12 (qemu-nbd), dm-3, mounted on /mnt", or undefined when nobody has it open. */
+/** "pid 12 (qemu-nbd), dm-3 (VG_XenStorage--...-VHD--...), mounted on /mnt", or undefined when nobody has it open. */
 export function describeOpeners(openers: DeviceOpeners): string | undefined {
   const all = [
     ...openers.processes.map(({ pid, command }) => `pid ${pid} (${command})`),
-    ...openers.holders,
+    ...openers.holders.map(withDmName),
     ...openers.mountPoints.map((path) => `mounted on ${path}`),
   ];
   return all.length === 0 ? undefined : all.join(', ');
+}
+
+/** The name that dmsetup knows it by, where it has one. */
+function withDmName(holder: string): string {
+  const name = readAttribute(`/sys/block/${holder}/dm/name`);
+  return name === undefined ? holder : `${holder} (${name})`;
 }
 
 function numbersOf(path: string): { major: number; minor: number } | undefined {

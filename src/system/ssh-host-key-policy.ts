@@ -12,6 +12,8 @@ export interface HostKeyPolicy {
   readonly knownHostsPath: string;
   /** Lines of SeenHostKey.line that were kept at an earlier visit. */
   readonly pinned?: string;
+  /** "SHA256:...": a key that a person has compared by hand. It counts where the administrator's file does not list the host. */
+  readonly compared?: string;
   /** A host that neither of them lists: accepted (and reported) while somebody is looking for a cluster, refused otherwise. */
   readonly unlisted: 'accept' | 'refuse';
 }
@@ -36,6 +38,9 @@ export function judgeHostKey(policy: HostKeyPolicy, target: SshTarget, key: Host
   const { entries, trust } = governing(policy, target);
   const all = [...knownKeysOf(policy.knownHosts, target), ...knownKeysOf(policy.pinned ?? '', target)];
   if (all.some((entry) => entry.revoked && sameKey(entry.key, key))) throw revoked(policy, target, key);
+  if (trust !== 'known' && policy.compared === fingerprintOf(key)) {
+    return { fingerprint: fingerprintOf(key), type: key.type, trust: 'pinned', line: knownHostLine(target, key) };
+  }
   if (trust === 'new') {
     if (policy.unlisted === 'refuse') throw unlisted(policy, target, key);
   } else if (!entries.some((entry) => sameKey(entry.key, key))) {

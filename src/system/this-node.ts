@@ -5,7 +5,7 @@ import { basename, dirname, join } from 'node:path';
  * then what the kernel, and so process.execPath, takes for the program.
  */
 export function thisNode(program: string = process.execPath): readonly string[] {
-  if (!/^ld-linux/.test(basename(program))) return [program];
+  if (!basename(program).startsWith('ld-linux')) return [program];
   const libraries = dirname(program);
   return [program, '--library-path', libraries, join(dirname(libraries), 'bin/node')];
 }

@@ -39,6 +39,12 @@ export async function createSecret(xapi: Xapi, value: Secret, sr: string): Promi
   return asText('secret.get_uuid', await xapi.call('secret.get_uuid', ref));
 }
 
+/** Everything that names the secret has the new value at once. */
+export async function setSecretValue(xapi: Xapi, uuid: string, value: Secret): Promise<void> {
+  const ref = asText('secret.get_by_uuid', await xapi.call('secret.get_by_uuid', uuid));
+  await xapi.call('secret.set_value', ref, value.reveal());
+}
+
 /** In other_config of the secrets that RBDSR makes. */
 export const OWNER_KEY = 'rbdsr';
 

@@ -2,16 +2,17 @@ import { messageOf, RbdsrError } from '../../base/error.ts';
 import { formatSpec } from '../../ceph/image-spec.ts';
 import { MGT_LV, vdiOfLv } from '../../lvhd/names.ts';
 import { unfinishedVolumes } from '../../lvhd/vdi-create.ts';
+import { blankEnds } from '../../lvm/pv-label.ts';
 import type { VgReport } from '../../lvm/report.ts';
 import { faultPoint } from '../../system/fault-point.ts';
 import { removeAttachedRecord } from '../attached-record.ts';
 import { type AttachedSr, openAttachedSr, readNodes } from '../attached-sr.ts';
-import type { Handler } from '../handler.ts';
+import type { Handler, SmCall } from '../handler.ts';
 import { krbdOf } from '../krbd-of-host.ts';
 import { unitReply } from '../reply.ts';
 
 /**
- * Takes the volume group off the image and unmaps it; the image itself stays, as it is not ours to delete. xapi attaches the SR before and
+ * Takes the volume group off the image, leaves it blank and unmaps it; the image itself stays, as it is not ours to delete. xapi attaches the SR before and
  * sends no sr_detach after it. Hidden leaves are disks that were deleted already and wait to be collected: they go.
  */
 export const handler: Handler = async (call) => {
@@ -30,6 +31,10 @@ export const handler: Handler = async (call) => {
   call.waiting(`LVM to remove ${sr.vg}`);
   await sr.lvm.removeVg();
   faultPoint('sr-delete.after-vg');
+  // The SR is gone whatever becomes of this; sr_create takes a blank image only.
+  await blankImage(call, sr).catch((error: unknown) => {
+    call.log.warn(`SR ${sr.uuid} is deleted, but ${formatSpec(sr.spec)} is not blank: ${messageOf(error)}`);
+  });
   call.waiting(`the kernel to unmap ${formatSpec(sr.spec)}`);
   await krbdOf(call).unmap(sr.mapping, call.deadline);
   removeAttachedRecord(call.profile.paths, sr.uuid);
@@ -40,6 +45,16 @@ export const handler: Handler = async (call) => {
     .catch((error: unknown) => call.log.warn(`SR ${sr.uuid} is deleted, but: ${messageOf(error)}`));
   return unitReply;
 };
+
+async function blankImage(call: SmCall, sr: AttachedSr): Promise<void> {
+  call.waiting(`the first and last 16 MiB of ${formatSpec(sr.spec)}`);
+  const pv = await sr.openPv('write');
+  try {
+    await blankEnds(pv);
+  } finally {
+    await pv.close();
+  }
+}
 
 function refuseDisks(sr: AttachedSr, report: VgReport, garbage: ReadonlySet<string>): void {
   const unfinished = new Set(unfinishedVolumes(report).map(({ name }) => name));

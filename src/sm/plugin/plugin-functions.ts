@@ -18,7 +18,7 @@ interface PluginFunction {
   readonly load: () => Promise<(call: PluginCall) => Promise<string>>;
 }
 
-/** Every function about a disk; all of them take `sr_uuid` and `vdi_uuid`. `version` is the one beside them (run-plugin.ts). */
+/** Every function about a disk; all of them take `sr_uuid` and `vdi_uuid`. `version` and `cephx_users` are beside them (run-plugin.ts). */
 export const PLUGIN_FUNCTIONS: ReadonlyMap<string, PluginFunction> = new Map([
   [
     'inflate',

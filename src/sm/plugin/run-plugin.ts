@@ -49,7 +49,7 @@ async function carryOut(
 ): Promise<string> {
   const { fn, args } = request;
   const known = PLUGIN_FUNCTIONS.get(fn);
-  if (known === undefined && fn !== 'version') {
+  if (known === undefined && !ABOUT_HOST.includes(fn)) {
     throw new RbdsrError('unknown-command', { what: 'the plug-in has no such function', found: fn });
   }
   setProcessTitle(`rbdsr plugin ${fn}`);
@@ -73,6 +73,7 @@ async function carryOut(
     const xapi = await call.xapi();
     // Also what proves the session: xapi answers nothing to one that it does not know.
     const master = await poolMaster(xapi);
+    if (fn === 'cephx_users') return JSON.stringify((await import('./cephx-users.ts')).cephxUsersOf(root));
     if (known === undefined) return version;
     const hostRef = await hostByUuid(xapi, inventory.hostUuid);
     if (known.masterOnly && hostRef !== master) throw notMaster(fn);
@@ -87,6 +88,9 @@ async function carryOut(
     await resources.close();
   }
 }
+
+/** Functions that are about no disk. */
+const ABOUT_HOST: readonly string[] = ['version', 'cephx_users'];
 
 /** What a handler may ask of the request; the rest is xapi's to say. */
 function bareRequest({ fn, session }: PluginRequest): SmRequest {

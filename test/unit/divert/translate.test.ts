@@ -4,7 +4,6 @@ import type { RbdsrError } from '../../../src/base/error.ts';
 import { requireLogin, translate } from '../../../src/divert/translate.ts';
 
 const UUID = '3f0c1f3e-8a52-4a35-9d5f-2f5f8e2a7b11';
-const KEY = 'AQBSdFhlAAAAABAAx0bqV0bqV0bqV0bqV0bqVw==';
 
 function failure(deviceConfig: Record<string, string>): { code: string; text: string } {
   try {

@@ -65,7 +65,7 @@ describe('VdiTree', () => {
   it('an unreadable ancestor stops the chain with its own error', () => {
     const scanError = new RbdsrError('vhd-corrupt', { what: 'no footer' });
     const damaged = new VdiTree([node(1, undefined, { scanError }), node(2, 1)]);
-    expect(() => damaged.chain(id(2))).toThrow(scanError);
+    expect(() => damaged.chain(id(2))).toThrow(`VDI ${id(1)} cannot be read: no footer`);
     expect(uuidsOf(damaged.unreadable())).toEqual([1]);
   });
 });

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { MiB } from '../../../src/base/units.ts';
-import { surveyDevice } from '../../../src/lvm/pv-label.ts';
+import { blankEnds, surveyDevice } from '../../../src/lvm/pv-label.ts';
 import { SIGNATURES } from '../../../src/lvm/signatures.ts';
 import { memoryIo } from '../../support/lvhd-memory-io.ts';
 
@@ -47,4 +47,18 @@ describe('surveyDevice', () => {
     io.bytes.writeUInt32LE(4_000_000_000, 532);
     expect(await surveyDevice(io)).toMatchObject({ kind: 'foreign', offset: 512 });
   });
+});
+
+describe('blankEnds', () => {
+  it.each([3 * MiB + 512, 40 * MiB])(
+    'leaves a device of %i bytes blank and touches nothing between the ends',
+    async (size) => {
+      const io = memoryIo(size);
+      io.bytes.fill(7);
+      await blankEnds(io);
+      expect(await surveyDevice(io)).toEqual({ kind: 'blank' });
+      const between = io.bytes.subarray(16 * MiB, Math.max(16 * MiB, size - 16 * MiB));
+      expect(between.every((byte) => byte === 7)).toBe(true);
+    },
+  );
 });

@@ -1,0 +1,61 @@
+import { readdirSync } from 'node:fs';
+import type { ImageSpec } from '../../ceph/image-spec.ts';
+import { parseKeyring } from '../../ceph/keyring-file.ts';
+import { Krbd } from '../../ceph/krbd.ts';
+import type { Mapping } from '../../ceph/mapping.ts';
+import { readIfExists } from '../../system/files.ts';
+
+/** By which cephx users a host is at work; holds no key. */
+export interface CephxUsers {
+  readonly mappings: readonly MappedBy[];
+  /** Users of the key files that HA's documents name. */
+  readonly keyFiles: readonly string[];
+}
+
+export interface MappedBy {
+  readonly device: string;
+  readonly spec: ImageSpec;
+  readonly fsid?: string;
+  /** N of `client.N` in the cluster. */
+  readonly client?: number;
+  /** Absent where the kernel does not tell with what a mapping was made. */
+  readonly user?: string;
+}
+
+/** Function `cephx_users` of the plug-in. Reads sysfs and a folder of ours. */
+export function cephxUsersOf(root: string): CephxUsers {
+  const krbd = new Krbd({ sysRoot: `${root}/sys`, devRoot: `${root}/dev` });
+  return {
+    mappings: krbd.list().map(mappedBy),
+    keyFiles: keyFilesIn(`${root}/etc/rbdsr/keys`).flatMap((path) =>
+      [...parseKeyring(readIfExists(path) ?? '').keys()].map((entity) => entity.replace(/^client\./, '')),
+    ),
+  };
+}
+
+function mappedBy({ device, spec, fsid, clientId, configInfo }: Mapping): MappedBy {
+  const client = /^client([0-9]+)$/.exec(clientId ?? '')?.[1];
+  const user = userOf(configInfo);
+  return {
+    device,
+    spec,
+    ...(fsid === undefined ? {} : { fsid }),
+    ...(client === undefined ? {} : { client: Number(client) }),
+    ...(user === undefined ? {} : { user }),
+  };
+}
+
+/** The second word of `MONITORS OPTIONS POOL IMAGE SNAPSHOT` (kernel `Documentation/ABI/testing/sysfs-bus-rbd`). */
+function userOf(configInfo: string | undefined): string | undefined {
+  const options = configInfo?.split(' ')[1]?.split(',') ?? [];
+  return options.find((option) => option.startsWith('name='))?.slice('name='.length);
+}
+
+function keyFilesIn(folder: string): readonly string[] {
+  try {
+    return readdirSync(folder).map((name) => `${folder}/${name}`);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw error;
+  }
+}
