@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { Cluster } from './cluster/cluster.ts';
 import { Dom0 } from './xen-host/dom0.ts';
-import { DRIVER, installProduct, packageProduct } from './xen-host/install.ts';
+import { DRIVER, installProduct, packageProduct, unpackProduct } from './xen-host/install.ts';
 import { RunFolder } from './machine/run-folder.ts';
 import { sweepDeadRuns, sweepRun } from './machine/sweep.ts';
 import type { XapiDouble } from './xapi-double/double.ts';
@@ -30,14 +30,17 @@ export class Pool {
   /** The master first. */
   readonly dom0s: readonly Dom0[];
   readonly double: XapiDouble;
+  /** The file that is published, on this machine. */
+  readonly selfExtractor: string;
   readonly #drivers: DriverEnvironment;
 
-  private constructor(run: RunFolder, { cluster, dom0s, xapi, drivers }: Parts) {
+  private constructor(run: RunFolder, { cluster, dom0s, xapi, drivers, selfExtractor }: Parts) {
     this.run = run;
     this.cluster = cluster;
     this.dom0s = dom0s;
     this.double = xapi;
     this.#drivers = drivers;
+    this.selfExtractor = selfExtractor;
   }
 
   /** Builds the product, starts everything and installs it; takes down what earlier runs left and, after a failure or a signal, itself. */
@@ -102,14 +105,18 @@ interface Parts {
   readonly dom0s: readonly Dom0[];
   readonly xapi: XapiDouble;
   readonly drivers: DriverEnvironment;
+  readonly selfExtractor: string;
 }
 
 /** dom0s need the cluster's network, not its daemons: both start at once. */
 async function bringUp(run: RunFolder, o: PoolOptions, made: (parts: Parts) => Pool): Promise<Pool> {
   const progress = o.progress ?? ((): void => undefined);
   const names = Array.from({ length: o.dom0s ?? 1 }, (_, index) => ({ name: `host${index + 1}`, uuid: randomUUID() }));
-  const selfExtractor = await packageProduct(run);
-  progress('RBDSR is built');
+  const selfExtractor = packageProduct(run);
+  const product = selfExtractor.then((file) => {
+    progress('RBDSR is packed');
+    return unpackProduct(run, file);
+  });
   const dom0s: Dom0[] = [];
   const drivers: DriverEnvironment = { environment: {} };
   const xapiSocket = join(run.socketPath, 'xapi');
@@ -128,15 +135,15 @@ async function bringUp(run: RunFolder, o: PoolOptions, made: (parts: Parts) => P
     const keepCephTools = index === 0 && o.cephToolsOnMaster === true;
     const dom0 = await Dom0.boot(run, cluster.network, { name, hostUuid: uuid, xapiSocket, keepCephTools });
     progress(`${name} is up: Xen and dom0`);
-    await installProduct(dom0, selfExtractor);
-    progress(`RBDSR is installed on ${name}`);
+    await installProduct(dom0, await product);
+    progress(`RBDSR is installed and enabled on ${name}`);
     return dom0;
   });
-  const [hosts] = await Promise.all([Promise.all(booted), daemons]);
+  const [hosts] = await Promise.all([Promise.all(booted), daemons, product]);
   dom0s.push(...hosts);
   await registerDriver(xapi, DRIVER);
   progress('xapi knows the driver');
-  return made({ cluster, dom0s, xapi, drivers });
+  return made({ cluster, dom0s, xapi, drivers, selfExtractor: await selfExtractor });
 }
 
 /** xapi's way to run a driver, over the hosts' agents. */

@@ -1,9 +1,12 @@
-import { readdirSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Dom0 } from './dom0.ts';
 import { check } from '../machine/program.ts';
 import { PROJECT_ROOT } from '../machine/project.ts';
 import type { RunFolder } from '../machine/run-folder.ts';
+import { buildHostTree } from '../host-trees/host-trees.ts';
 import { hiddenNode } from './start-script.ts';
 
 /** The driver as xapi knows it. */
@@ -25,22 +28,43 @@ export async function packageProduct(run: RunFolder): Promise<string> {
   return join(folder, file);
 }
 
-/** Seconds on a host; under emulation unpacking takes a minute or more. */
-const INSTALL_TIMEOUT_MS = 600_000;
+/** Installs that file by itself, into a folder of this machine: emulation would take a minute for what takes two seconds here. */
+export async function unpackProduct(run: RunFolder, selfExtractor: string): Promise<string> {
+  const root = run.folder('installed');
+  await check(['sh', selfExtractor, '--root', root], { timeoutMs: PACKAGE_TIMEOUT_MS });
+  return join(root, 'opt/rbdsr');
+}
 
-/** Installs what packageProduct has built, and shows it to xapi. */
-export async function installProduct(dom0: Dom0, selfExtractor: string): Promise<void> {
+/**
+ * Gives dom0 the stock storage manager's folder (stand-ins), the product as its own installer has unpacked it, and enables it as an
+ * administrator does. The product's files are read where they are, over 9p; links and state are dom0's own.
+ */
+export async function installProduct(dom0: Dom0, unpacked: string): Promise<void> {
+  const source = hiddenNode(unpacked);
+  await dom0.shell('tar -xf - -C /', { stdin: stockSmFolder() });
   await dom0.shell(
     `
-sh ${hiddenNode(selfExtractor)}
-mkdir -p /opt/xensource/sm /etc/rbdsr /etc/xapi.d/plugins
-ln -sf /opt/rbdsr/launcher.sh ${DRIVER}
-ln -sf /opt/rbdsr/plugin.sh /etc/xapi.d/plugins/rbdsr
+mkdir -p /opt/rbdsr /etc/rbdsr
+version=$(readlink ${source}/current)
+ln -s ${source}/$version /opt/rbdsr/$version
+for link in $(find ${source} -maxdepth 1 -type l); do cp -P $link /opt/rbdsr/; done
 cat >/etc/rbdsr/rbdsr.conf <<END
 ${settingsFile()}END
+/opt/rbdsr/launcher.sh enable </dev/null
 `,
-    { timeoutMs: INSTALL_TIMEOUT_MS },
+    { timeoutMs: 300_000 },
   );
+}
+
+/** XCP-ng 8.3's, as an archive. */
+function stockSmFolder(): Buffer {
+  const folder = mkdtempSync(join(tmpdir(), 'rbdsr-stock-'));
+  try {
+    buildHostTree('8.3b', folder);
+    return execFileSync('tar', ['-cf', '-', '--owner=0', '--group=0', '-C', folder, 'opt/xensource/sm']);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
 }
 
 /** rbdsr.conf of a host of the lab. A later line of the same name counts. */

@@ -1,8 +1,18 @@
 import { afterAll, beforeAll, describe } from 'vitest';
 import { Pool } from '../../lab/pool.ts';
+import { brokenSrs } from './scenarios/broken-srs.ts';
+import { crashes } from './scenarios/crashes.ts';
+import { deadCluster } from './scenarios/dead-cluster.ts';
+import { disks } from './scenarios/disks.ts';
+import { foreignClients } from './scenarios/foreign-clients.ts';
+import { highAvailability } from './scenarios/ha.ts';
 import { hostBasics } from './scenarios/host-basics.ts';
+import { mapping } from './scenarios/mapping.ts';
+import { monitors } from './scenarios/monitors.ts';
+import { quietAttach } from './scenarios/quiet-attach.ts';
 import { srRefusals } from './scenarios/sr-refusals.ts';
 import { cleanUp, type Lab } from './scenarios/scenario.ts';
+import { wizard } from './scenarios/wizard.ts';
 
 // Every scenario of the lab, one after the other on one pool, for a pool takes more than a minute to come up. Each makes its own images and
 // users and leaves nothing; what a failed one has left is taken away before the next. One alone: npx vitest run --project lab -t 'name'.
@@ -10,6 +20,16 @@ import { cleanUp, type Lab } from './scenarios/scenario.ts';
 const SCENARIOS: Readonly<Record<string, (lab: Lab) => void>> = {
   'what every other scenario stands on': hostBasics,
   'what sr_create refuses': srRefusals,
+  'mapping an image': mapping,
+  'several monitors': monitors,
+  'an attach without a connection': quietAttach,
+  'a cluster that does not answer': deadCluster,
+  'the life of a disk': disks,
+  'disks that a host attaches without xapi': highAvailability,
+  'an image that others have open': foreignClients,
+  'broken and contested SRs': brokenSrs,
+  'a driver that is killed': crashes,
+  'the wizard': wizard,
 };
 
 let pool: Pool | undefined;

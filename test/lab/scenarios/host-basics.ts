@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { DRIVER } from '../../../lab/xen-host/install.ts';
+import { hiddenNode } from '../../../lab/xen-host/start-script.ts';
 import type { Lab } from './scenario.ts';
 
 /** What every other scenario stands on. */
@@ -60,6 +61,14 @@ export function hostBasics(lab: Lab): void {
     for (const dom0 of pool.dom0s) expect(await dom0.check([DRIVER, 'version'])).toMatch(/^Version : \d+\.\d+\.\d+\n$/);
     const [driver] = pool.double.db.where('SM', 'type', 'rbd');
     expect(driver?.fields['driver_filename']).toBe(DRIVER);
+  });
+
+  test('every part of the installation is well, and the file that ships installs itself again', async () => {
+    const pool = lab();
+    for (const dom0 of pool.dom0s) await dom0.check(['rbdsr', 'check']);
+    const said = await pool.host(1).check(['sh', hiddenNode(pool.selfExtractor)], { timeoutMs: 600_000 });
+    expect(said).toContain('is installed in /opt/rbdsr');
+    await pool.host(1).check(['rbdsr', 'check']);
   });
 
   test('the kernel of dom0 maps an image; a guest of one host writes what a guest of the other reads', async () => {

@@ -22,12 +22,17 @@ export async function configOf(pool: Pool, image: string): Promise<Record<string
   };
 }
 
-/** An SR on a new image of its own, plugged on every host. */
-export async function makeSr(pool: Pool, image: string, sizeMiB = 512): Promise<{ ref: string; uuid: string }> {
+/** An SR on a new image of its own, plugged on every host; `more` is further device_config. */
+export async function makeSr(
+  pool: Pool,
+  image: string,
+  sizeMiB = 512,
+  more: Readonly<Record<string, string>> = {},
+): Promise<{ ref: string; uuid: string }> {
   await pool.cluster.createImage(`rbd/${image}`, { sizeMiB });
   const { sr, plugErrors } = await srCreate(pool.double, {
     type: 'rbd',
-    deviceConfig: await configOf(pool, image),
+    deviceConfig: { ...(await configOf(pool, image)), ...more },
     nameLabel: image,
   });
   for (const error of plugErrors) throw error;
@@ -123,5 +128,5 @@ udevadm settle
 remove=/sys/bus/rbd/remove
 [ ! -e /sys/bus/rbd/remove_single_major ] || remove=/sys/bus/rbd/remove_single_major
 for index in $(ls /sys/bus/rbd/devices); do echo "$index force" >$remove || true; done
-rm -rf /var/run/rbdsr/sr /run/rbdsr/calls /var/run/sm/refcount /var/lock/sm/*-*-*-*-*
+rm -rf /var/run/rbdsr/sr /var/run/rbdsr/nbd /run/rbdsr/calls /var/run/sm/refcount /var/lock/sm/*-*-*-*-* /dev/sm/phy /dev/sm/backend /run/blktap-control/nbd
 `;

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { HOST_VERSIONS } from '../../support/host-trees.ts';
+import { HOST_VERSIONS } from '../../../lab/host-trees/host-trees.ts';
 import { DivertedHost } from './diverted-host.ts';
 import { DRIVER_INFO, ISCSI, RBD, sr } from './requests.ts';
 

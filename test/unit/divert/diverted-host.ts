@@ -14,7 +14,12 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { buildHostTree, type HostTree, type HostTreeOptions, type HostVersion } from '../../support/host-trees.ts';
+import {
+  buildHostTree,
+  type HostTree,
+  type HostTreeOptions,
+  type HostVersion,
+} from '../../../lab/host-trees/host-trees.ts';
 
 const LAUNCHER = join(import.meta.dirname, '../../../src/main/launcher.sh');
 const DIVERT = join(import.meta.dirname, '../../../src/main/divert.py');

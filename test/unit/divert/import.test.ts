@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import type { StockLoader } from '../../support/host-trees.ts';
+import type { StockLoader } from '../../../lab/host-trees/host-trees.ts';
 import { DivertedHost } from './diverted-host.ts';
 import { pythons, treesFor } from './pythons.ts';
 import { ISCSI, sr } from './requests.ts';

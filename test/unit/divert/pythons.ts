@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, realpathSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { basename, join } from 'node:path';
-import { HOST_VERSIONS, type HostVersion } from '../../support/host-trees.ts';
+import { HOST_VERSIONS, type HostVersion } from '../../../lab/host-trees/host-trees.ts';
 
 export interface Python {
   /** `2.7.18`, or `host` for the system's own. */

@@ -5,7 +5,7 @@ import { disable } from '../../../src/host/disable.ts';
 import { enable, repair } from '../../../src/host/enable.ts';
 import { isWell } from '../../../src/host/finding.ts';
 import type { Host } from '../../../src/host/host.ts';
-import { HOST_VERSIONS } from '../../support/host-trees.ts';
+import { HOST_VERSIONS } from '../../../lab/host-trees/host-trees.ts';
 import { type HostFixture, useHosts } from './host-fixture.ts';
 
 const hosts = useHosts();

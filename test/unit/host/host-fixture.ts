@@ -15,7 +15,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach } from 'vitest';
 import { type Host, openHost } from '../../../src/host/host.ts';
-import { buildHostTree, type HostTreeOptions, type HostVersion } from '../../support/host-trees.ts';
+import { buildHostTree, type HostTreeOptions, type HostVersion } from '../../../lab/host-trees/host-trees.ts';
 
 /** In memory: the installer asks for every step to be on the disk before the next, and the tests make it go through thousands. */
 export const FAST_FOLDER = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();

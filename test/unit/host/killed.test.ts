@@ -6,7 +6,7 @@ import { checkHost } from '../../../src/host/check-host.ts';
 import { disable } from '../../../src/host/disable.ts';
 import { enable } from '../../../src/host/enable.ts';
 import { isWell } from '../../../src/host/finding.ts';
-import type { HostVersion } from '../../support/host-trees.ts';
+import type { HostVersion } from '../../../lab/host-trees/host-trees.ts';
 import { FAST_FOLDER, fixture, type HostFixture, useHosts } from './host-fixture.ts';
 
 // The built command is killed (SIGKILL) at every step in turn; afterwards it is enabled again, or disabled, in this process.

@@ -4,7 +4,7 @@ import { checkHost } from '../../../src/host/check-host.ts';
 import { disable } from '../../../src/host/disable.ts';
 import { enable, repair } from '../../../src/host/enable.ts';
 import { type Finding, isWell } from '../../../src/host/finding.ts';
-import type { HostVersion } from '../../support/host-trees.ts';
+import type { HostVersion } from '../../../lab/host-trees/host-trees.ts';
 import { type HostFixture, useHosts } from './host-fixture.ts';
 
 const hosts = useHosts();

@@ -5,7 +5,7 @@ import { checkHost } from '../../../src/host/check-host.ts';
 import { disable } from '../../../src/host/disable.ts';
 import { enable } from '../../../src/host/enable.ts';
 import { isWell } from '../../../src/host/finding.ts';
-import { HOST_VERSIONS } from '../../support/host-trees.ts';
+import { HOST_VERSIONS } from '../../../lab/host-trees/host-trees.ts';
 import { useHosts } from './host-fixture.ts';
 
 const hosts = useHosts();

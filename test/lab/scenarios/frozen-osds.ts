@@ -1,0 +1,98 @@
+import { expect } from 'vitest';
+import { stringOf } from '../../../lab/xapi-double/database.ts';
+import type { Pool } from '../../../lab/pool.ts';
+import { DRIVER } from '../../../lab/xen-host/install.ts';
+import { send } from '../../../lab/xapi-double/driver.ts';
+import { XapiError } from '../../../lab/xapi-double/xapi-error.ts';
+import { setSettings } from './scenario.ts';
+
+/** What rbdsr.conf of the hosts says while OSDs are frozen, seconds: enough for a command of an emulated host that does answer. */
+export const DEADLINE_SECONDS = 60;
+/** Between the deadline and xapi's answer: the start of the worker on an emulated host. Seconds. */
+const SLACK_SECONDS = 20;
+
+/** Runs `work` with OSDs that do not answer; they answer again afterwards, and every worker that waited for them has ended. */
+export function withFrozenOsds(pool: Pool, work: () => Promise<void>): Promise<void> {
+  return withDeadline(pool, async () => {
+    pool.cluster.freezeOsds();
+    await work();
+  });
+}
+
+/** The same for work that freezes the OSDs half-way. */
+export async function withDeadline(pool: Pool, work: () => Promise<void>): Promise<void> {
+  await setSettings(pool, `deadline = ${DEADLINE_SECONDS}\n`);
+  const [outcome] = await Promise.allSettled([work()]);
+  pool.cluster.thawOsds();
+  await setSettings(pool);
+  const ends = await Promise.allSettled([...pool.dom0s.keys()].map((index) => workersEnd(pool, index)));
+  for (const result of [outcome, ...ends]) if (result.status === 'rejected') throw result.reason;
+}
+
+/** Every worker ends once its cluster answers, and with it go its locks and its private folder. */
+async function workersEnd(pool: Pool, host: number): Promise<void> {
+  await pool.host(host).shell(
+    `n=0; while pgrep -f '^rbdsr sm' >/dev/null; do [ $n -lt 240 ] || { ps ax >&2; exit 1; }; sleep 1; n=$((n+1)); done
+     ls -d /run/rbdsr/calls/* >&2 2>/dev/null && exit 1 || exit 0`,
+    { timeoutMs: 300_000 },
+  );
+}
+
+/** Until a worker of the host says that this is what it waits for: the moment to take it away. */
+export async function waitsFor(pool: Pool, what: string, host = 0): Promise<void> {
+  await pool.host(host).shell(`until grep -qs '${what}' /run/rbdsr/calls/*/late; do sleep 0.05; done`);
+}
+
+/** What a call failed with; it came by the deadline. */
+export async function failsInTime(call: Promise<unknown>): Promise<string> {
+  const message = await endsInTime(call);
+  if (message === undefined) throw new Error('the call should have failed, and succeeded');
+  return message;
+}
+
+/** The same for a call that may succeed: then undefined. */
+export async function endsInTime(call: Promise<unknown>): Promise<string | undefined> {
+  const started = performance.now();
+  const error = await call.then(
+    () => undefined,
+    (reason: unknown) => reason,
+  );
+  if (error !== undefined && !(error instanceof XapiError)) throw error;
+  expect((performance.now() - started) / 1000, error?.message).toBeLessThan(DEADLINE_SECONDS + SLACK_SECONDS);
+  return error?.message;
+}
+
+/** Nothing that xapi waits for is left on the host: no launcher, no timer of one. */
+export async function noLauncherIsLeft(pool: Pool, host = 0): Promise<void> {
+  const { stdout } = await pool.host(host).exec(['pgrep', '-af', `^/bin/sh ${DRIVER}`]);
+  expect(stdout).toBe('');
+}
+
+/**
+ * Work of other drivers: LVM on another device, and a call of ours that needs no cluster. LVM as on XenServer and XCP-ng (2.02), which takes no
+ * RBD device for one of its own; that of Debian does.
+ */
+export async function otherWorkGoesOn(pool: Pool, host = 0): Promise<void> {
+  const dom0 = pool.host(host);
+  const names = await dom0.shell(
+    `file=$(mktemp); truncate -s 64M $file; device=$(losetup -f --show $file)
+     trap 'losetup -d $device; rm $file' EXIT
+     config='devices{global_filter=["r|^/dev/rbd|"]}'
+     vgcreate -q --config "$config" other $device >&2
+     lvcreate -q --config "$config" -n disk -L 8M other >&2
+     lvs --config "$config" --noheadings -o lv_name other
+     vgremove -qf --config "$config" other >&2`,
+  );
+  expect(names.trim()).toBe('disk');
+  const { code, stdout } = await send(pool.double, pool.hostRef(host), DRIVER, 'sr_get_driver_info', {});
+  expect(code).toBe(0);
+  expect(stdout).toContain('SR_PROBE');
+}
+
+/** Names of the SR's disks as xapi has them, in order. */
+export function diskNames(pool: Pool, srRef: string): string[] {
+  return pool.double.db
+    .where('VDI', 'SR', srRef)
+    .map((vdi) => stringOf(vdi, 'name_label'))
+    .sort();
+}

@@ -1,0 +1,161 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { Pool } from '../../../lab/pool.ts';
+import { SshHost } from '../../../lab/ssh-host/ssh-host.ts';
+import { mapOf, type Row, stringOf } from '../../../lab/xapi-double/database.ts';
+import { pbdOn, send } from '../../../lab/xapi-double/driver.ts';
+import { pbdPlug, pbdUnplug } from '../../../lab/xapi-double/pbd-operations.ts';
+import {
+  plugAll,
+  srCreate,
+  srDestroy,
+  srForget,
+  srIntroduce,
+  srProbe,
+  srScan,
+} from '../../../lab/xapi-double/sr-operations.ts';
+import { attachFromConfig, detachFromConfig } from '../../../lab/xapi-double/static-vdis.ts';
+import { vdiCreate, vdiDestroy, vdiGenerateConfig } from '../../../lab/xapi-double/vdi-operations.ts';
+import { xenOrchestraLuns, xenOrchestraSrs, xenOrchestraTargets } from '../../support/wizard-clients.ts';
+import { attach, detach, failure, type Lab } from './scenario.ts';
+
+const MiB = 1024 * 1024;
+const PASSWORD = 'c0rrect horse';
+const ENTRY = '/opt/xensource/sm/LVMoISCSISR';
+
+/**
+ * An SR by the ordinary "New iSCSI SR" wizard, from the first field to the last day: the installed divert, a real monitor over real SSH,
+ * two hosts. The stock iSCSI driver is a stand-in that says what it was asked.
+ */
+export function wizard(lab: Lab): void {
+  let ssh: SshHost;
+  let sr: Row;
+  let disk: Row;
+  const fields = (more: Record<string, string> = {}): Record<string, string> => ({
+    target: ssh.address,
+    port: '6789',
+    chapuser: 'xen',
+    chappassword: PASSWORD,
+    ...more,
+  });
+  const chosen = (): Record<string, string> => fields({ targetIQN: 'rbd', SCSIid: 'wizard' });
+  const probe = (config: Record<string, string>): Promise<string> =>
+    srProbe(lab().double, { type: 'lvmoiscsi', deviceConfig: config });
+
+  beforeAll(async () => {
+    const pool = lab();
+    await pool.cluster.createImage('rbd/wizard', { sizeMiB: 512 });
+    ssh = await startSsh(pool);
+    pool.double.db.create('SM', {
+      type: 'lvmoiscsi',
+      driver_filename: ENTRY,
+      capabilities: ['SR_PROBE', 'VDI_CREATE'],
+    });
+  }, 300_000);
+  afterAll(() => ssh?.stop());
+
+  test("a call for any other port is the stock driver's, with the same request", async () => {
+    const device_config = { target: '10.0.0.1', port: '3260' };
+    const answer = await send(lab().double, lab().hostRef(0), ENTRY, 'sr_probe', { args: [], device_config });
+    expect(answer.code).toBe(0);
+    expect(answer.stdout).toContain('lvmoiscsi');
+    expect(answer.stdout).not.toContain('fault');
+  });
+
+  test('pools, images, no SR yet', async () => {
+    const pools = await failure(probe(fields()));
+    expect(pools.backendNumber, pools.message).toBe(96);
+    const targets = xenOrchestraTargets(pools.description[3] ?? '', ssh.address);
+    expect(targets.map(({ iqn }) => iqn)).toContain('rbd');
+    const images = await failure(probe(fields({ targetIQN: 'rbd' })));
+    expect(images.backendNumber, images.message).toBe(107);
+    expect(xenOrchestraLuns(images.description[3] ?? '').map(({ scsiId }) => scsiId)).toContain('wizard');
+    expect(xenOrchestraSrs(await probe(chosen()))).toEqual([]);
+    for (const dom0 of lab().dom0s) expect(await dom0.shell('ls /sys/bus/rbd/devices')).toBe('');
+  });
+
+  test('create: plugged on every host, with a cephx user of its own and nothing secret to be read', async () => {
+    const { double, cluster } = lab();
+    const created = await srCreate(double, { type: 'lvmoiscsi', deviceConfig: chosen(), nameLabel: 'by wizard' });
+    expect(created.plugErrors).toEqual([]);
+    sr = created.sr;
+    const kept = mapOf(sr, 'sm_config');
+    const user = `rbdsr-${stringOf(sr, 'uuid')}`;
+    expect(kept).toMatchObject({ rbd_user: user, rbd_own_user: 'true', rbd_fsid: cluster.fsid });
+    expect(kept['rbd_monitors']?.split(',').sort()).toEqual([...cluster.monitors].sort());
+    expect(await cluster.tool('ceph', 'auth', 'get', `client.${user}`)).toContain('profile rbd pool=rbd');
+    const key = await cluster.userKey(user);
+    for (const dom0 of lab().dom0s) {
+      const seen = await dom0.shell('cat /var/log/SMlog /sys/bus/rbd/devices/*/config_info; cat /var/run/rbdsr/sr/*');
+      for (const secret of [PASSWORD, key]) expect(seen).not.toContain(secret);
+      expect(await dom0.shell('grep -c " ceph " /proc/keys || true')).toBe('0\n');
+    }
+    disk = await vdiCreate(double, { sr: sr.ref, virtualSize: 16 * MiB, nameLabel: 'disk' });
+    const device = await attach(lab(), 1, disk);
+    await lab().host(1).shell(`echo kept | dd of=${device} bs=4k conv=sync,fsync 2>/dev/null`);
+    await detach(lab(), 1, disk);
+  });
+
+  test('HA: the configuration for the boot holds no secret and works with xapi and SSH away', async () => {
+    const pool = lab();
+    const document = await vdiGenerateConfig(pool.double, pool.hostRef(0), disk.ref);
+    const key = await pool.cluster.userKey(`rbdsr-${stringOf(sr, 'uuid')}`);
+    for (const secret of [PASSWORD, key]) expect(document).not.toContain(secret);
+    await pbdUnplug(pool.double, pbdOn(pool.double, sr.ref, pool.hostRef(0)).ref);
+    await ssh.stop();
+    const hidden = 'mv /var/lib/xcp/xapi /var/lib/xcp/xapi.away';
+    await pool.host(0).shell(hidden);
+    try {
+      const answer = await attachFromConfig(pool.double, pool.hostRef(0), 'lvmoiscsi', document);
+      const device = typeof answer === 'string' ? answer : (answer.params ?? '');
+      expect(await pool.host(0).shell(`dd if=${device} bs=4k count=1 2>/dev/null | head -n 1`)).toBe('kept\n');
+      await detachFromConfig(pool.double, pool.hostRef(0), 'lvmoiscsi', document);
+    } finally {
+      await pool.host(0).shell('mv /var/lib/xcp/xapi.away /var/lib/xcp/xapi');
+    }
+    await pbdPlug(pool.double, pbdOn(pool.double, sr.ref, pool.hostRef(0)).ref);
+  });
+
+  test('the typed monitor is dead and the typed password gone: the SR plugs again all the same', async () => {
+    const pool = lab();
+    await pool.cluster.stopMonitor(0);
+    for (const secret of Object.entries(mapOf(pbdOn(pool.double, sr.ref, pool.hostRef(0)), 'device_config'))) {
+      if (!secret[0].endsWith('_secret')) continue;
+      for (const { ref } of pool.double.db.where('secret', 'uuid', secret[1])) pool.double.db.destroy('secret', ref);
+    }
+    for (const host of pool.double.hosts) await pbdUnplug(pool.double, pbdOn(pool.double, sr.ref, host.ref).ref);
+    expect(await plugAll(pool.double, sr.ref)).toEqual([]);
+    await srScan(pool.double, sr.ref);
+    expect(pool.double.db.where('VDI', 'SR', sr.ref).map(({ fields: { name_label } }) => name_label)).toEqual(['disk']);
+    pool.cluster.startMonitor(0);
+  });
+
+  test('reattach: a forgotten SR is found by the wizard and comes back with its disks', async () => {
+    const pool = lab();
+    ssh = await startSsh(pool);
+    const uuid = stringOf(sr, 'uuid');
+    await srForget(pool.double, sr.ref);
+    expect(xenOrchestraSrs(await probe(chosen()))).toEqual([uuid]);
+    sr = srIntroduce(pool.double, { type: 'lvmoiscsi', uuid, deviceConfig: chosen() });
+    expect(await plugAll(pool.double, sr.ref)).toEqual([]);
+    expect(mapOf(sr, 'sm_config')).toMatchObject({ rbd_user: `rbdsr-${uuid}` });
+    const [found] = pool.double.db.where('VDI', 'SR', sr.ref);
+    expect(found?.fields['name_label']).toBe('disk');
+    if (found !== undefined) disk = found;
+  });
+
+  test('destroy: the cephx user, the secrets and the mappings go', async () => {
+    const pool = lab();
+    await vdiDestroy(pool.double, disk.ref);
+    for (const host of pool.double.hosts) await pbdUnplug(pool.double, pbdOn(pool.double, sr.ref, host.ref).ref);
+    await srDestroy(pool.double, sr.ref);
+    expect(await pool.cluster.tool('ceph', 'auth', 'ls')).not.toContain('client.rbdsr-');
+    for (const dom0 of pool.dom0s) expect(await dom0.shell('ls /sys/bus/rbd/devices')).toBe('');
+  });
+}
+
+function startSsh(pool: Pool): Promise<SshHost> {
+  return SshHost.start(pool.run, pool.cluster, {
+    name: `ssh-${Date.now()}`,
+    users: [{ name: 'xen', password: PASSWORD, sudo: 'password' }],
+  });
+}
