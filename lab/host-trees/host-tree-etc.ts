@@ -1,7 +1,7 @@
 import type { HostVersion, TreeEntry } from './host-trees.ts';
 
-// What the installer reads or changes outside the SM directory. "Contract" with a number is the section of the reference the content is
-// from; the texts are cut down to the lines that matter.
+// What the installer reads or changes outside the SM directory, each with where its content is from; the texts are cut down to the lines that
+// matter.
 
 type Files = Readonly<Record<string, TreeEntry>>;
 
@@ -30,7 +30,7 @@ const PRODUCTS: Readonly<Record<HostVersion, { readonly brand: string; readonly 
   '4.x': { brand: 'XenServer', version: '9.0.0' },
 };
 
-/** Contract 0 (version map); the file's form is what src/sm/inventory.ts reads. */
+/** The versions that products have; the file's form is what src/sm/inventory.ts reads. */
 function inventory(version: HostVersion): Files {
   const product = PRODUCTS[version];
   return {
@@ -48,7 +48,7 @@ function inventory(version: HostVersion): Files {
 
 const UPSTREAM_PLUGINS = 'ext nfs iscsi lvmoiscsi dummy file hba rawhba udev iso lvm lvmohba lvmofcoe shm smb';
 
-/** Contract 1.1 and 10.1: no whitelist in 6.5; XCP-ng 8.3 appends its own types; /etc/xapi.conf.d outlives updates. */
+/** xen-api `xapi_globs.ml`, `sm_plugins`, and XCP-ng's xapi package: no whitelist in 6.5; XCP-ng 8.3 appends its own types; /etc/xapi.conf.d outlives updates. */
 function xapi(version: HostVersion): Files {
   const own = version === '8.3a' || version === '8.3b' ? ' cephfs glusterfs xfs zfs largeblock' : '';
   const plugins = version === '6.5' ? [] : [`sm-plugins=${UPSTREAM_PLUGINS}${own}`];
@@ -58,12 +58,12 @@ function xapi(version: HostVersion): Files {
       ['# The configuration of xapi', 'inventory = /etc/xensource-inventory', ...plugins, ''].join('\n'),
     ),
     ...(version === '6.5' ? {} : { '/etc/xapi.conf.d': folder }),
-    // Contract 1.7.
+    // xen-api: where xapi listens since 7.0; 6.5's was /var/xapi/xapi.
     [socket]: folder,
   };
 }
 
-/** Contract 10.2 and the version map of 0: one lvm.conf in 6.5, a folder `master` since 7.0, lvmlocal.conf since 8.1. */
+/** sm's package scripts and `mk/sm.spec.in`: one lvm.conf in 6.5, a folder `master` since 7.0, lvmlocal.conf since 8.1. */
 function lvm(version: HostVersion): Files {
   if (version === '6.5') {
     return { '/etc/lvm/lvm.conf': file(lvmConf('    types= [ "nvme", 64, "mtip32xx", 64 ]', 0)) };
@@ -79,7 +79,7 @@ function lvmConf(types: string, metadataReadOnly: 0 | 1): string {
   return [...devices, 'global {', `    metadata_read_only = ${metadataReadOnly}`, '}', ''].join('\n');
 }
 
-/** Contract 10.3: the main file is chosen by alternatives; XCP-ng 8.3 ignores rbd already and reads conf.d, whose custom.conf is kept. */
+/** device-mapper-multipath of XCP-ng: the main file is chosen by alternatives; XCP-ng 8.3 ignores rbd already and reads conf.d, whose custom.conf is kept. */
 function multipath(version: HostVersion): Files {
   const knowsRbd = version === '8.3a' || version === '8.3b';
   const names = knowsRbd ? '^(rbd[0-9]*|nbd.*|td.*)' : '^(ram|raw|loop|fd|md|sr|scd|st|nbd|td)';
@@ -94,7 +94,7 @@ function multipath(version: HostVersion): Files {
   };
 }
 
-/** Contract 10.3: 6.5 (CentOS 5) has init scripts and, where somebody made it, /etc/rc.modules; the others have systemd. */
+/** 6.5 (CentOS 5) has init scripts and, where somebody made it, /etc/rc.modules; the others have systemd. */
 function startup(version: HostVersion): Files {
   const common = { '/etc/udev/rules.d': folder, '/var/log': folder, '/etc/xensource': folder, '/var/lock/sm': folder };
   if (version === '6.5') {
@@ -111,7 +111,7 @@ function startup(version: HostVersion): Files {
   };
 }
 
-/** Contract 1.10, 10.1: sm-owned hooks. The bodies are stand-ins. */
+/** Hooks that the sm package owns. The bodies are stand-ins. */
 function stockHooks(version: HostVersion): Files {
   const collector = version === '8.3a' || version === '8.3b' || version === '4.x';
   return {
@@ -123,7 +123,7 @@ function stockHooks(version: HostVersion): Files {
   };
 }
 
-/** Contract 0: 2.4 on 6.5, 2.7 to 8.2, 3.6 (2.7 still there) on 8.3, 3 alone after it. Each name leads to an interpreter of this machine. */
+/** Pythons of the hosts: 2.4 on 6.5, 2.7 to 8.2, 3.6 (2.7 still there) on 8.3, 3 alone after it. Each name leads to an interpreter of this machine. */
 const PYTHONS: Readonly<Record<HostVersion, readonly string[]>> = {
   '6.5': ['python', 'python2.4'],
   '7.x': ['python', 'python2', 'python2.7'],

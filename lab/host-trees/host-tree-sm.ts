@@ -15,8 +15,8 @@ const LIBEXEC = '/usr/libexec/sm/drivers';
 const SITE = '/usr/lib/python3.6/site-packages';
 
 /**
- * The SM directory of a version (contract 0 and 1.1). Up to 8.3 an entry is a link to a module beside it; in sm 4.x a link to a small
- * executable whose modules are in the package `sm` (contract 10.1). Modules that nothing here runs are empty.
+ * The SM directory of a version (xapi-project/sm, `Makefile` and `mk/sm.spec.in` of its branches). Up to 8.3 an entry is a link to a module
+ * beside it; in sm 4.x a link to a small executable whose modules are in the package `sm` (`libs/sm`). Modules that nothing here runs are empty.
  */
 export function smFiles(version: HostVersion, python: string, separateEntry: boolean): SmFiles {
   const tree = version === '4.x' ? newTree(python) : oldTree(version, python);
@@ -29,7 +29,7 @@ export function smFiles(version: HostVersion, python: string, separateEntry: boo
   return { ...tree, files: { ...kept, [entry]: executable }, stockFile: entry };
 }
 
-/** The module names of contract 0, "LVM driver modules" and "iSCSI base module". */
+/** The names of the LVM driver's and the iSCSI base module in each version of sm. */
 interface Names {
   readonly lvm: string;
   readonly lvmOverIscsi: string;

@@ -3,7 +3,7 @@ import { dirname, join, relative } from 'node:path';
 import { etcFiles } from './host-tree-etc.ts';
 import { smFiles } from './host-tree-sm.ts';
 
-/** The versions whose trees differ (contract section 0): XenServer 6.5; 7.x; 8.2; XCP-ng 8.3 before and after sm 3.2.12-17; sm 4.x. */
+/** The versions whose trees differ: XenServer 6.5; 7.x; 8.2; XCP-ng 8.3 before and after sm 3.2.12-17; sm 4.x. */
 export type HostVersion = '6.5' | '7.x' | '8.2' | '8.3a' | '8.3b' | '4.x';
 
 export const HOST_VERSIONS: readonly HostVersion[] = ['6.5', '7.x', '8.2', '8.3a', '8.3b', '4.x'];
@@ -18,7 +18,7 @@ export type TreeEntry =
 export interface HostTreeOptions {
   /** What `#!` of the stock drivers and the tree's /usr/bin/python* stand for; a real interpreter of this machine. */
   readonly python?: string;
-  /** The entry LVMoISCSISR is a file of its own, not a link (contract 1.1: "a small separate executable"). */
+  /** The entry LVMoISCSISR is a file of its own, not a link (sm 4: a small separate executable). */
   readonly separateEntry?: boolean;
 }
 
@@ -32,7 +32,7 @@ export interface HostTree {
   readonly entry: string;
   /** The real file of the stock driver below the root: what `entry` leads to. */
   readonly stockFile: string;
-  /** How stock Python code of this version loads a driver file (contract 1.10). */
+  /** How stock Python code of this version loads a driver file (sm `SR.py`, `blktap2.py`). */
   readonly loader: StockLoader;
   /** For PYTHONPATH: where a real host's interpreter finds the package `sm`; undefined where drivers find their modules beside them. */
   readonly sitePackages: string | undefined;

@@ -87,7 +87,7 @@ export function extractUuid(path: string): string | undefined {
 }
 
 /**
- * The LV name in the parent-name field of a VHD header (contract 4.4, scan): a device-mapper name, an LV path or a bare LV name.
+ * The LV name in the parent-name field of a VHD header (sm `lvhdutil.py`, `extractUuid`): a device-mapper name, an LV path or a bare LV name.
  */
 export function parentLvName(parentName: string): string | undefined {
   const base = parentName.slice(parentName.lastIndexOf('/') + 1);

@@ -36,7 +36,7 @@ export class RefCounts {
     this.#deadline = options.deadline;
   }
 
-  /** The lock under which a count changes and the volume is activated or deactivated (contract 3.6, "refcount"). */
+  /** The lock under which a count changes and the volume is activated or deactivated (sm `lvmcache.py`). */
   async locked<T>(vdi: VdiUuid, action: () => Promise<T>): Promise<T> {
     const path = `${this.#places.lockRoot}/${this.#namespace}/${safeName(vdi)}`;
     ensureDir(dirname(path), 0o755);

@@ -18,7 +18,7 @@ export interface LvmOptions {
   readonly vg: string;
   /** False: every verb that changes metadata is refused ('not-master'). Only the SR master's writing commands are writable. */
   readonly writable: boolean;
-  /** The host's lock around every LVM command (contract 3.6), or undefined where the host has none. */
+  /** The host's lock around every LVM command (sm `lvutil.py`, `cmd_lvm`), or undefined where the host has none. */
   readonly serialise: () => Promise<HeldLock> | undefined;
   /** `LVM_SYSTEM_DIR`: /etc/lvm/master on the SR master of XenServer 7 and later. */
   readonly systemDir?: string;

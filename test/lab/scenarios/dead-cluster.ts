@@ -6,8 +6,10 @@ import { vdiCreate, vdiDestroy } from '../../../lab/xapi-double/vdi-operations.t
 import {
   diskNames,
   failsInTime,
+  makeOtherVg,
   noLauncherIsLeft,
   otherWorkGoesOn,
+  removeOtherVg,
   waitsFor,
   withDeadline,
   withFrozenOsds,
@@ -65,6 +67,7 @@ export function deadCluster(lab: Lab): void {
     const { double } = pool;
     const deviceConfig = await configOf(pool, 'dead-3');
     await pbdUnplug(double, pbdOf(pool, other.ref, 1));
+    await makeOtherVg(pool);
     await withFrozenOsds(pool, async () => {
       const [errors] = await Promise.all([
         Promise.all([
@@ -81,6 +84,7 @@ export function deadCluster(lab: Lab): void {
       expect(busy).toMatch(/lock .*\/sr is held by another process.*pid \d+ \(rbdsr sm sr_scan\) since \d{4}-/);
       await noLauncherIsLeft(pool);
     });
+    await removeOtherVg(pool);
     // What the kernel mapped after the answer is nobody's, and is not mapped any more.
     expect((await mappingsOf(pool, 0)).map(({ name }) => name).sort()).toEqual(['rbd//dead-1@-', 'rbd//dead-2@-']);
     expect((await mappingsOf(pool, 1)).map(({ name }) => name)).toEqual(['rbd//dead-1@-']);

@@ -68,20 +68,31 @@ export async function noLauncherIsLeft(pool: Pool, host = 0): Promise<void> {
   expect(stdout).toBe('');
 }
 
-/**
- * Work of other drivers: LVM on another device, and a call of ours that needs no cluster. LVM as on XenServer and XCP-ng (2.02), which takes no
- * RBD device for one of its own; that of Debian does.
- */
+/** LVM as on XenServer and XCP-ng up to 8.3 (2.02), which takes no RBD device for one of its own; that of Debian does. */
+const LVM_2_02 = `--config 'devices{global_filter=["r|^/dev/rbd|"]}'`;
+
+/** A volume group of another driver, on another device. */
+export async function makeOtherVg(pool: Pool, host = 0): Promise<void> {
+  await pool.host(host).shell(
+    `truncate -s 64M /run/other.img
+     vgcreate -q ${LVM_2_02} other $(losetup -f --show /run/other.img)`,
+  );
+}
+
+export async function removeOtherVg(pool: Pool, host = 0): Promise<void> {
+  await pool.host(host).shell(
+    `vgremove -qqf ${LVM_2_02} other
+     losetup -d $(losetup -n -O NAME -j /run/other.img)
+     rm /run/other.img`,
+  );
+}
+
+/** Work of that driver, and a call of ours that needs no cluster. */
 export async function otherWorkGoesOn(pool: Pool, host = 0): Promise<void> {
-  const dom0 = pool.host(host);
-  const names = await dom0.shell(
-    `file=$(mktemp); truncate -s 64M $file; device=$(losetup -f --show $file)
-     trap 'losetup -d $device; rm $file' EXIT
-     config='devices{global_filter=["r|^/dev/rbd|"]}'
-     vgcreate -q --config "$config" other $device >&2
-     lvcreate -q --config "$config" -n disk -L 8M other >&2
-     lvs --config "$config" --noheadings -o lv_name other
-     vgremove -qf --config "$config" other >&2`,
+  const names = await pool.host(host).shell(
+    `lvcreate -q ${LVM_2_02} -n disk -L 8M other >&2
+     lvs ${LVM_2_02} --noheadings -o lv_name other`,
+    { timeoutMs: 300_000 },
   );
   expect(names.trim()).toBe('disk');
   const { code, stdout } = await send(pool.double, pool.hostRef(host), DRIVER, 'sr_get_driver_info', {});

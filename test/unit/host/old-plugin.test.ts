@@ -11,7 +11,7 @@ const hosts = useHosts();
 const SM = '/opt/xensource/sm';
 const DRIVER = `${SM}/LVHDoISCSISR.py`;
 
-/** What the older plug-in's installer leaves (contract 8.8; mstarikov/rbdsr and its forks): in words of our own, with its marks. */
+/** What the older plug-in's installer leaves (mstarikov/rbdsr and its forks): in words of our own, with its marks. */
 const PATCHES: Readonly<Record<string, (text: string) => string>> = {
   [DRIVER]: (text) => text.replace('import SR\n', "import SR\nimport RBDSR\nPORT = '6789'\n"),
   [`${SM}/SR.py`]: (text) => `${text}\n# uses path_nomp where the port is 6789\n`,
