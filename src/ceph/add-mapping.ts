@@ -108,9 +108,21 @@ async function attempt(
 /** The call has been answered by then: what the kernel maps now is nobody's. The caller keeps the image's lock until this has ended. */
 async function undoLateMapping(host: KrbdHost, add: AddRequest, write: Promise<void>): Promise<void> {
   const pending: Promise<unknown>[] = [];
+  const deadline = Deadline.after(UNDO_MS);
   try {
     await write;
-    await unmapLocked(host, newMapping(host, add), {}, Deadline.after(UNDO_MS), pending);
+    const mapping = newMapping(host, add);
+    // udev, and what its rules start, look at every new device for a moment.
+    const isGone = async (): Promise<true | undefined> => {
+      try {
+        await unmapLocked(host, mapping, {}, deadline, pending);
+        return true;
+      } catch (error) {
+        if (hasCode(error, 'device-busy')) return undefined;
+        throw error;
+      }
+    };
+    await deadline.until(isGone, `${mapping.device} to be free`, 500);
   } catch {
     // Not mapped after all; or in use by somebody who was quick, and then it stays and the next attempt adopts it.
   }

@@ -29,7 +29,7 @@ import {
 } from './storage.ts';
 
 const MiB = 1024 * 1024;
-/** Under emulation a ceph tool takes half a minute to start. */
+/** Under emulation a call takes many seconds, and a ceph tool half a minute to start. */
 const SLOW = { timeout: 900_000 };
 
 /** SRs that are damaged, claimed twice, forgotten and found again. */
@@ -64,66 +64,74 @@ export function brokenSrs(lab: Lab): void {
     await pbdPlug(lab().double, pbd);
   };
 
-  test('a VHD that loses header and footers while it is in use is let go; the scan names it and changes no record; it can be deleted', async () => {
-    const pool = lab();
-    const broken = await vdiCreate(pool.double, { sr: sr.ref, virtualSize: 8 * MiB, nameLabel: 'broken' });
-    const uuid = stringOf(broken, 'uuid');
-    await attach(pool, 0, broken);
-    await pool.host(0).shell(`set -- /dev/VG_XenStorage-${sr.uuid}/VHD-${uuid}; ${WITHOUT_HEADER}`);
-    await detach(pool, 0, broken);
-    // Once more: the server has written its footers when it ended.
-    await onVolume(pool, sr, `VHD-${uuid}`, WITHOUT_HEADER);
-    kept.fields['virtual_size'] = 4711;
-    const before = recordsOf(pool, sr);
+  test(
+    'a VHD that loses header and footers while it is in use is let go; the scan names it and changes no record; it can be deleted',
+    SLOW,
+    async () => {
+      const pool = lab();
+      const broken = await vdiCreate(pool.double, { sr: sr.ref, virtualSize: 8 * MiB, nameLabel: 'broken' });
+      const uuid = stringOf(broken, 'uuid');
+      await attach(pool, 0, broken);
+      await pool.host(0).shell(`set -- /dev/VG_XenStorage-${sr.uuid}/VHD-${uuid}; ${WITHOUT_HEADER}`);
+      await detach(pool, 0, broken);
+      // Once more: the server has written its footers when it ended.
+      await onVolume(pool, sr, `VHD-${uuid}`, WITHOUT_HEADER);
+      kept.fields['virtual_size'] = 4711;
+      const before = recordsOf(pool, sr);
 
-    const error = await failure(srScan(pool.double, sr.ref));
-    expect(error.backendNumber).toBe(46);
-    expect(error.message).toContain(uuid);
-    expect(error.message).toMatch(/No record was changed.*rbdsr vhd check/s);
-    expect(recordsOf(pool, sr)).toEqual(before);
+      const error = await failure(srScan(pool.double, sr.ref));
+      expect(error.backendNumber).toBe(46);
+      expect(error.message).toContain(uuid);
+      expect(error.message).toMatch(/No record was changed.*rbdsr vhd check/s);
+      expect(recordsOf(pool, sr)).toEqual(before);
 
-    expect(await content(kept)).toBe(written);
-    expect((await failure(attach(pool, 0, broken))).message).toContain(uuid);
-    await detach(pool, 0, broken);
-    await plugAgain(0);
-    const [message] = pool.double.db.where('message', 'obj_uuid', sr.uuid);
-    expect(message?.fields['name']).toBe('POST_ATTACH_SCAN_FAILED');
-    expect(message?.fields['body']).toContain(uuid);
+      expect(await content(kept)).toBe(written);
+      expect((await failure(attach(pool, 0, broken))).message).toContain(uuid);
+      await detach(pool, 0, broken);
+      await plugAgain(0);
+      const [message] = pool.double.db.where('message', 'obj_uuid', sr.uuid);
+      expect(message?.fields['name']).toBe('POST_ATTACH_SCAN_FAILED');
+      expect(message?.fields['body']).toContain(uuid);
 
-    await vdiDestroy(pool.double, broken.ref);
-    await srScan(pool.double, sr.ref);
-    expect(kept.fields['virtual_size']).toBe(16 * MiB);
-    expect((await volumesOf(pool, sr)).has(`VHD-${uuid}`)).toBe(false);
-  });
+      await vdiDestroy(pool.double, broken.ref);
+      await srScan(pool.double, sr.ref);
+      expect(kept.fields['virtual_size']).toBe(16 * MiB);
+      expect((await volumesOf(pool, sr)).has(`VHD-${uuid}`)).toBe(false);
+    },
+  );
 
-  test('a metadata volume full of garbage: disks work, writers refuse and name the command that mends it', async () => {
-    const pool = lab();
-    await pool.host(0).shell(`dd if=/dev/urandom of=${mgt()} bs=4096 count=2 oflag=direct conv=notrunc 2>/dev/null`);
-    for (const host of [0, 1]) await plugAgain(host);
-    expect(await pool.host(0).shell('tail -n 200 /var/log/SMlog | grep -i "metadata"')).toMatch(
-      new RegExp(`${sr.uuid}.*metadata`),
-    );
-    await srScan(pool.double, sr.ref);
-    expect(await content(kept)).toBe(written);
+  test(
+    'a metadata volume full of garbage: disks work, writers refuse and name the command that mends it',
+    SLOW,
+    async () => {
+      const pool = lab();
+      await pool.host(0).shell(`dd if=/dev/urandom of=${mgt()} bs=4096 count=2 oflag=direct conv=notrunc 2>/dev/null`);
+      for (const host of [0, 1]) await plugAgain(host);
+      expect(await pool.host(0).shell('tail -n 200 /var/log/SMlog | grep -i "metadata"')).toMatch(
+        new RegExp(`${sr.uuid}.*metadata`),
+      );
+      await srScan(pool.double, sr.ref);
+      expect(await content(kept)).toBe(written);
 
-    const volumes = await volumesOf(pool, sr);
-    kept.fields['name_label'] = 'kept, renamed';
-    const writers: readonly (() => Promise<unknown>)[] = [
-      () => vdiCreate(pool.double, { sr: sr.ref, virtualSize: 2 * MiB }),
-      () => vdiUpdate(pool.double, kept.ref),
-      () => srUpdate(pool.double, sr.ref),
-      () => vdiDestroy(pool.double, kept.ref),
-    ];
-    for (const write of writers) {
-      const error = await failure(write());
-      expect(error.backendNumber).toBe(181);
-      expect(error.message).toContain(`rbdsr mgt rebuild ${sr.uuid}`);
-    }
-    expect(await volumesOf(pool, sr)).toEqual(volumes);
-    expect(await content(kept)).toBe(written);
-  });
+      const volumes = await volumesOf(pool, sr);
+      kept.fields['name_label'] = 'kept, renamed';
+      const writers: readonly (() => Promise<unknown>)[] = [
+        () => vdiCreate(pool.double, { sr: sr.ref, virtualSize: 2 * MiB }),
+        () => vdiUpdate(pool.double, kept.ref),
+        () => srUpdate(pool.double, sr.ref),
+        () => vdiDestroy(pool.double, kept.ref),
+      ];
+      for (const write of writers) {
+        const error = await failure(write());
+        expect(error.backendNumber).toBe(181);
+        expect(error.message).toContain(`rbdsr mgt rebuild ${sr.uuid}`);
+      }
+      expect(await volumesOf(pool, sr)).toEqual(volumes);
+      expect(await content(kept)).toBe(written);
+    },
+  );
 
-  test('rbdsr mgt rebuild shows what it would write, then mends the live SR; the names are back', async () => {
+  test('rbdsr mgt rebuild shows what it would write, then mends the live SR; the names are back', SLOW, async () => {
     const pool = lab();
     const [host, elsewhere] = [pool.host(0), pool.host(1)];
     const rebuild = [DRIVER, 'mgt', 'rebuild', sr.uuid];
@@ -148,44 +156,56 @@ export function brokenSrs(lab: Lab): void {
     expect(await host.check(rebuild)).toContain('nothing was written');
   });
 
-  test('a second SR on the same image is refused, however it is asked for, and the first does not notice', async () => {
-    const pool = lab();
-    const config = await configOf(pool, 'broken');
-    const created = await failure(srCreate(pool.double, { type: 'rbd', deviceConfig: config }));
-    expect(created.code).toBe('SR_DEVICE_IN_USE');
-    expect(await pool.host(0).shell('tail -n 20 /var/log/SMlog')).toContain('belongs to another SR of this pool');
+  test(
+    'a second SR on the same image is refused, however it is asked for, and the first does not notice',
+    SLOW,
+    async () => {
+      const pool = lab();
+      const config = await configOf(pool, 'broken');
+      const created = await failure(srCreate(pool.double, { type: 'rbd', deviceConfig: config }));
+      expect(created.code).toBe('SR_DEVICE_IN_USE');
+      expect(await pool.host(0).shell('tail -n 20 /var/log/SMlog')).toContain('belongs to another SR of this pool');
 
-    const uuid = '22222222-3333-4444-8555-666666666666';
-    const second = srIntroduce(pool.double, { type: 'rbd', deviceConfig: config, uuid });
-    for (const error of await plugAll(pool.double, second.ref)) {
-      expect((await failure(Promise.reject(error))).message).toContain(`VG_XenStorage-${uuid}`);
-    }
-    expect(pool.double.db.where('PBD', 'SR', second.ref).map(({ fields }) => fields['currently_attached'])).toEqual([
-      false,
-      false,
-    ]);
-    for (const host of [0, 1]) {
-      expect(await readNoise(pool, await attach(pool, host, kept, false), 2, host)).toBe(written);
-      await detach(pool, host, kept);
-    }
-    await srForget(pool.double, second.ref);
-  });
+      const uuid = '22222222-3333-4444-8555-666666666666';
+      const second = srIntroduce(pool.double, { type: 'rbd', deviceConfig: config, uuid });
+      for (const error of await plugAll(pool.double, second.ref)) {
+        expect((await failure(Promise.reject(error))).message).toContain(`VG_XenStorage-${uuid}`);
+      }
+      expect(pool.double.db.where('PBD', 'SR', second.ref).map(({ fields }) => fields['currently_attached'])).toEqual([
+        false,
+        false,
+      ]);
+      for (const host of [0, 1]) {
+        expect(await readNoise(pool, await attach(pool, host, kept, false), 2, host)).toBe(written);
+        await detach(pool, host, kept);
+      }
+      await srForget(pool.double, second.ref);
+    },
+  );
 
-  test('sr_probe with pool and image says what is on it, whether it is plugged or not, and leaves nothing mapped', async () => {
-    const pool = lab();
-    await pool.cluster.createImage('rbd/unused', { sizeMiB: 128 });
-    const probe = async (image: string): Promise<string> =>
-      srProbe(pool.double, { type: 'rbd', deviceConfig: await configOf(pool, image), smConfig: { metadata: 'true' } });
-    expect(await probe('unused')).toMatch(/<SRlist\s*\/>|<SRlist>\s*<\/SRlist>/);
-    expect(await probe('broken')).toMatch(new RegExp(`<UUID>\\s*${sr.uuid}\\s*</UUID>`));
-    for (const host of [0, 1]) await pbdUnplug(pool.double, pbdOn(pool.double, sr.ref, pool.hostRef(host)).ref);
-    const found = await probe('broken');
-    expect(found).toMatch(new RegExp(`<UUID>\\s*${sr.uuid}\\s*</UUID>`));
-    expect(found).toMatch(/<name_label>\s*broken\s*<\/name_label>/);
-    for (const host of [0, 1]) expect(await leftOn(pool, host)).toBe('');
-  });
+  test(
+    'sr_probe with pool and image says what is on it, whether it is plugged or not, and leaves nothing mapped',
+    SLOW,
+    async () => {
+      const pool = lab();
+      await pool.cluster.createImage('rbd/unused', { sizeMiB: 128 });
+      const probe = async (image: string): Promise<string> =>
+        srProbe(pool.double, {
+          type: 'rbd',
+          deviceConfig: await configOf(pool, image),
+          smConfig: { metadata: 'true' },
+        });
+      expect(await probe('unused')).toMatch(/<SRlist\s*\/>|<SRlist>\s*<\/SRlist>/);
+      expect(await probe('broken')).toMatch(new RegExp(`<UUID>\\s*${sr.uuid}\\s*</UUID>`));
+      for (const host of [0, 1]) await pbdUnplug(pool.double, pbdOn(pool.double, sr.ref, pool.hostRef(host)).ref);
+      const found = await probe('broken');
+      expect(found).toMatch(new RegExp(`<UUID>\\s*${sr.uuid}\\s*</UUID>`));
+      expect(found).toMatch(/<name_label>\s*broken\s*<\/name_label>/);
+      for (const host of [0, 1]) expect(await leftOn(pool, host)).toBe('');
+    },
+  );
 
-  test('an SR that was forgotten is introduced again, with its disks and their names', async () => {
+  test('an SR that was forgotten is introduced again, with its disks and their names', SLOW, async () => {
     const pool = lab();
     const before = recordsOf(pool, sr);
     await srForget(pool.double, sr.ref);

@@ -52,7 +52,9 @@ export function highAvailability(lab: Lab): void {
     expect(look).toBe(`700 root\n600 root\n[client.xen]\n\tkey = ${password}\n`);
   });
 
-  test('without xapi and without the SR a raw disk and a VHD are attached, written, detached, and nothing is left', async () => {
+  test('without xapi and without the SR a raw disk and a VHD are attached, written, detached, and nothing is left', {
+    timeout: 900_000,
+  }, async () => {
     const pool = lab();
     const calls = pool.double.calls.length;
     expect(await leftOn(pool, HOST)).toBe('');
