@@ -82,15 +82,6 @@ export async function inGuest(
   }
 }
 
-/** Until no worker of ours is left on the host: a late write has landed by then. */
-export async function settled(pool: Pool, host = 0): Promise<void> {
-  await pool
-    .host(host)
-    .shell('n=0; while pgrep -f "^rbdsr sm" >/dev/null && [ $n -lt 240 ]; do sleep 1; n=$((n+1)); done', {
-      timeoutMs: 300_000,
-    });
-}
-
 /** Puts the settings of the lab back, with lines of the scenario's own after them. */
 export async function setSettings(pool: Pool, lines = ''): Promise<void> {
   for (const dom0 of pool.dom0s) await dom0.writeFile('/etc/rbdsr/rbdsr.conf', `${settingsFile()}${lines}`);
