@@ -33,7 +33,8 @@ export class RunFolder {
     const run = new RunFolder(randomBytes(3).toString('hex'));
     writeFileSync(join(run.path, 'owner'), `${ownerPid} ${processStart(ownerPid) ?? 'gone'}\n`);
     run.note({ kind: 'folder', path: run.socketPath });
-    mkdirSync(run.socketPath, { mode: 0o700 });
+    // A program that runs as another user has to get through to what is its own.
+    mkdirSync(run.socketPath, { mode: 0o711 });
     return run;
   }
 

@@ -108,9 +108,9 @@ async function attempt(
 /** The call has been answered by then: what the kernel maps now is nobody's. The caller keeps the image's lock until this has ended. */
 async function undoLateMapping(host: KrbdHost, add: AddRequest, write: Promise<void>): Promise<void> {
   const pending: Promise<unknown>[] = [];
-  const deadline = Deadline.after(UNDO_MS);
   try {
     await write;
+    const deadline = Deadline.after(UNDO_MS);
     const mapping = newMapping(host, add);
     // udev, and what its rules start, look at every new device for a moment.
     const isGone = async (): Promise<true | undefined> => {
