@@ -2,7 +2,7 @@ import { Deadline } from '../base/deadline.ts';
 import { RbdsrError } from '../base/error.ts';
 import type { SrUuid } from '../base/ids.ts';
 import { formatSpec } from '../ceph/image-spec.ts';
-import { Krbd } from '../ceph/krbd.ts';
+import { krbdAt } from '../sm/krbd-of-host.ts';
 import { readVdiNodes } from '../lvhd/lv-table.ts';
 import { MGT_LV, vgName } from '../lvhd/names.ts';
 import { extentIo } from '../lvm/extents.ts';
@@ -53,7 +53,7 @@ export async function withAttachedVolume(
 
 function deviceOf(call: CliCall, uuid: SrUuid): string {
   const record = readAttachedRecord(hostPaths(call.root, ''), uuid);
-  const krbd = new Krbd({ sysRoot: `${call.root}/sys`, devRoot: `${call.root}/dev` });
+  const krbd = krbdAt(call.root);
   const mapping = record === undefined ? undefined : krbd.find(record.spec, record.fsid);
   if (mapping !== undefined) return mapping.device;
   throw new RbdsrError('sr-unavailable', {

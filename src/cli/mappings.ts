@@ -1,6 +1,6 @@
 import { formatBytes } from '../base/units.ts';
 import { formatSpec } from '../ceph/image-spec.ts';
-import { Krbd } from '../ceph/krbd.ts';
+import { krbdAt } from '../sm/krbd-of-host.ts';
 import type { Mapping } from '../ceph/mapping.ts';
 import { type StaleMapping, staleMappings } from '../ceph/stale-mappings.ts';
 import { describeOpeners, openersOf } from '../system/openers.ts';
@@ -10,7 +10,7 @@ import { renderTable } from './table.ts';
 
 /** `rbdsr mappings`: what is mapped, and why what no plugged SR uses may be there. 1 when there is such a one. */
 export async function showMappings(call: CliCall, json: boolean): Promise<number> {
-  const mappings = new Krbd({ sysRoot: `${call.root}/sys`, devRoot: `${call.root}/dev` }).list();
+  const mappings = krbdAt(call.root).list();
   const { claims, problem } = await claimsOf(call.root);
   const stale = claims === undefined ? [] : staleMappings(mappings, claims, usersOf);
   if (json) {

@@ -1,7 +1,7 @@
 import { Deadline } from '../base/deadline.ts';
 import { RbdsrError } from '../base/error.ts';
 import { formatSpec } from '../ceph/image-spec.ts';
-import { Krbd } from '../ceph/krbd.ts';
+import { krbdAt } from '../sm/krbd-of-host.ts';
 import { staleMappings } from '../ceph/stale-mappings.ts';
 import type { CliCall } from './cli-call.ts';
 import { claimsOf } from './host-claims.ts';
@@ -10,7 +10,7 @@ const UNMAP_MS = 60_000;
 
 /** `rbdsr unmap`: takes away a mapping that no plugged SR uses. 'sr-in-use', 'device-busy' or 'device-missing' change nothing. */
 export async function unmapDevice(call: CliCall, device: string): Promise<number> {
-  const krbd = new Krbd({ sysRoot: `${call.root}/sys`, devRoot: `${call.root}/dev` });
+  const krbd = krbdAt(call.root);
   const mappings = krbd.list();
   const mapping = mappings.find((candidate) => candidate.device === device);
   if (mapping === undefined) {

@@ -10,7 +10,7 @@ import type { StringRecord } from '../sm/request.ts';
 import type { SrConfig } from '../sm/sr-type.ts';
 import { isOurs } from './decide.ts';
 import { frozenAccess, frozenConfig } from './frozen-config.ts';
-import { forgetAccess, keepAccess, keptAccess } from './kept-access.ts';
+import { forgetAccess, keepAccess, type Kept, keptAccess } from './kept-access.ts';
 import { openMonitorHost, passwordOf } from './open-monitor-host.ts';
 import { translate } from './translate.ts';
 import type { WizardConfig } from './wizard-config.ts';
@@ -20,6 +20,8 @@ export class DivertedConfig implements SrConfig {
   readonly wizard: WizardConfig;
   readonly options: SrConfig['options'] = [];
   readonly #deviceConfig: StringRecord;
+  /** As it was when the call began. */
+  #kept: Promise<Kept | undefined> | undefined;
   #host: Promise<MonitorHost> | undefined;
   #access: Promise<ClusterAccess> | undefined;
   /** A cephx user that this call has asked the cluster for. */
@@ -52,7 +54,7 @@ export class DivertedConfig implements SrConfig {
   async #findAccess(call: SmCall): Promise<ClusterAccess> {
     const frozen = frozenAccess(this.#deviceConfig);
     if (frozen !== undefined) return frozen;
-    const kept = await keptAccess(call);
+    const kept = await this.#keptBefore(call);
     if (kept !== undefined) return kept.access;
     const { cephx, ssh, monitors } = this.wizard;
     if (ssh === undefined && cephx !== undefined) {
@@ -84,8 +86,13 @@ export class DivertedConfig implements SrConfig {
   }
 
   monitorHost(call: SmCall): Promise<MonitorHost> {
-    this.#host ??= keptAccess(call).then((kept) => openMonitorHost(call, this.wizard, kept?.hostKey));
+    this.#host ??= this.#keptBefore(call).then((kept) => openMonitorHost(call, this.wizard, kept?.hostKey));
     return this.#host;
+  }
+
+  #keptBefore(call: SmCall): Promise<Kept | undefined> {
+    this.#kept ??= keptAccess(call);
+    return this.#kept;
   }
 
   /** Over SSH; a cephx user that was typed in its place has what tools the host has. */
@@ -102,7 +109,7 @@ export class DivertedConfig implements SrConfig {
 
   /** The cephx users made for it go with the SR; where that cannot be, the log names them. */
   async retire(call: SmCall): Promise<void> {
-    const kept = await keptAccess(call);
+    const kept = await this.#keptBefore(call);
     const users = [...(kept?.formerUsers ?? []), ...(kept?.ownUser === true ? [kept.user] : [])];
     const failures: unknown[] = [];
     for (const user of users) {

@@ -1,7 +1,7 @@
-import { readdirSync } from 'node:fs';
 import { isUuid, type SrUuid, srUuid } from '../base/ids.ts';
 import { type AttachedRecord, readAttachedRecord } from '../sm/attached-record.ts';
 import { hostPaths } from '../sm/host-profile.ts';
+import { namesIn } from '../system/files.ts';
 
 export type AttachedSr = AttachedRecord & { readonly uuid: SrUuid };
 
@@ -14,13 +14,4 @@ export function attachedSrs(root: string): readonly AttachedSr[] {
     const record = readAttachedRecord(paths, srUuid(uuid));
     return record === undefined ? [] : [{ ...record, uuid: srUuid(uuid) }];
   });
-}
-
-function namesIn(folder: string): readonly string[] {
-  try {
-    return readdirSync(folder);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
-    throw error;
-  }
 }

@@ -1,7 +1,10 @@
-import { readdirSync } from 'node:fs';
 import { messageOf } from '../base/error.ts';
 import { formatSpec, sameSpec } from '../ceph/image-spec.ts';
-import { Krbd } from '../ceph/krbd.ts';
+import { recordFile } from '../sm/attached-record.ts';
+import { hostPaths } from '../sm/host-profile.ts';
+import { krbdAt } from '../sm/krbd-of-host.ts';
+import { keyringFolder } from '../sm/static-config.ts';
+import { namesIn } from '../system/files.ts';
 import { type MappingClaim, staleMappings } from '../ceph/stale-mappings.ts';
 import { describeOpeners, openersOf } from '../system/openers.ts';
 import type { Xapi } from '../xapi/client.ts';
@@ -74,7 +77,7 @@ async function knownTo(xapi: Xapi, host: string): Promise<Known> {
 
 function mappings(root: string, claims: readonly MappingClaim[]): readonly Leaving[] {
   const users = (mapping: Parameters<typeof openersOf>[0]): string | undefined => describeOpeners(openersOf(mapping));
-  return staleMappings(krbdOf(root).list(), claims, users).map(({ mapping, explanation }) => ({
+  return staleMappings(krbdAt(root).list(), claims, users).map(({ mapping, explanation }) => ({
     kind: 'mapping',
     name: mapping.device,
     why: explanation,
@@ -88,27 +91,27 @@ function records(root: string, claims: readonly MappingClaim[]): readonly Leavin
     .filter(({ uuid }) => !plugged.has(uuid))
     .map(({ uuid, spec }) => ({
       kind: 'record',
-      name: recordFile(root, uuid),
+      name: recordFile(hostPaths(root, ''), uuid),
       why: `says that SR ${uuid} (image ${formatSpec(spec)}) is attached, but it is not plugged on this host`,
-      todo: `plug it, or rm ${recordFile(root, uuid)}`,
+      todo: `plug it, or rm ${recordFile(hostPaths(root, ''), uuid)}`,
     }));
 }
 
 function recordsWithoutMapping(root: string): readonly Leaving[] {
-  const mapped = krbdOf(root).list();
+  const mapped = krbdAt(root).list();
   return attachedSrs(root)
     .filter(({ spec }) => !mapped.some((mapping) => sameSpec(mapping.spec, spec)))
     .map(({ uuid, spec }) => ({
       kind: 'record',
-      name: recordFile(root, uuid),
+      name: recordFile(hostPaths(root, ''), uuid),
       why: `says that SR ${uuid} is attached, but its image ${formatSpec(spec)} is not mapped`,
-      todo: `plug it, or rm ${recordFile(root, uuid)}`,
+      todo: `plug it, or rm ${recordFile(hostPaths(root, ''), uuid)}`,
     }));
 }
 
 /** vdi_generate_config writes them, for HA. */
 function keyFiles(root: string, srs: ReadonlySet<string>): readonly Leaving[] {
-  const folder = `${root}/etc/rbdsr/keys`;
+  const folder = keyringFolder(root);
   return namesIn(folder).flatMap((name): Leaving[] => {
     const sr = name.replace(/\.keyring$/, '');
     if (sr === name || srs.has(sr)) return [];
@@ -133,21 +136,4 @@ function asLeaving({ uuid, isOurs }: UnnamedSecret): Leaving {
       : "a xapi secret that no SR, PBD or pool record names; it may be something else's than RBDSR's",
     todo: `xe secret-destroy uuid=${uuid}`,
   };
-}
-
-function krbdOf(root: string): Krbd {
-  return new Krbd({ sysRoot: `${root}/sys`, devRoot: `${root}/dev` });
-}
-
-function recordFile(root: string, uuid: string): string {
-  return `${root}/var/run/rbdsr/sr/${uuid}.json`;
-}
-
-function namesIn(folder: string): readonly string[] {
-  try {
-    return readdirSync(folder);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
-    throw error;
-  }
 }

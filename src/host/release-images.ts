@@ -1,10 +1,10 @@
-import { readdirSync } from 'node:fs';
 import { Deadline } from '../base/deadline.ts';
 import { messageOf } from '../base/error.ts';
 import { formatSpec, sameSpec } from '../ceph/image-spec.ts';
 import type { Krbd } from '../ceph/krbd.ts';
 import type { Mapping } from '../ceph/mapping.ts';
 import { krbdOf } from '../sm/krbd-of-host.ts';
+import { namesIn } from '../system/files.ts';
 import { readAttribute } from '../system/sysfs.ts';
 import { attachedSrs } from './attached-srs.ts';
 import type { Host } from './host.ts';
@@ -75,12 +75,7 @@ async function removeVolumes(host: Host, { major, minor }: Mapping, deadline: De
 }
 
 function holdersOf(host: Host, numbers: string): readonly string[] {
-  try {
-    return readdirSync(host.at(`/sys/dev/block/${numbers}/holders`));
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
-    throw error;
-  }
+  return namesIn(host.at(`/sys/dev/block/${numbers}/holders`));
 }
 
 /** systemd says so itself; elsewhere the runlevel is 0 (halt) or 6 (reboot). */

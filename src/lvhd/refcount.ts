@@ -1,9 +1,9 @@
-import { readdirSync, rmdirSync } from 'node:fs';
+import { rmdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { SrUuid, VdiUuid } from '../base/ids.ts';
 import type { Deadline } from '../base/deadline.ts';
 import { RbdsrError } from '../base/error.ts';
-import { ensureDir, readIfExists, removeIfExists, writeFileAtomic } from '../system/files.ts';
+import { ensureDir, namesIn, readIfExists, removeIfExists, writeFileAtomic } from '../system/files.ts';
 import { takeRecordLock } from '../system/record-lock.ts';
 
 /**
@@ -90,7 +90,7 @@ export class RefCounts {
 
   /** Forgets every count of the SR: at the start of sr_attach and at the end of sr_detach. */
   reset(): void {
-    for (const name of this.#entries()) removeIfExists(`${this.#folder()}/${name}`);
+    for (const name of namesIn(this.#folder())) removeIfExists(`${this.#folder()}/${name}`);
     this.#dropEmptyFolder();
   }
 
@@ -100,15 +100,6 @@ export class RefCounts {
 
   #file(vdi: VdiUuid): string {
     return `${this.#folder()}/${safeName(vdi)}`;
-  }
-
-  #entries(): readonly string[] {
-    try {
-      return readdirSync(this.#folder());
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
-      throw error;
-    }
   }
 
   #dropEmptyFolder(): void {

@@ -15,20 +15,21 @@ export interface AttachedRecord {
 }
 
 export function readAttachedRecord(paths: HostPaths, sr: SrUuid): AttachedRecord | undefined {
-  const text = readIfExists(fileOf(paths, sr));
+  const text = readIfExists(recordFile(paths, sr));
   return text === undefined ? undefined : (JSON.parse(text) as AttachedRecord);
 }
 
 export function writeAttachedRecord(paths: HostPaths, sr: SrUuid, record: AttachedRecord): void {
-  const file = fileOf(paths, sr);
+  const file = recordFile(paths, sr);
   ensureDir(dirname(file), 0o755);
   writeFileAtomic(file, `${JSON.stringify(record)}\n`, 0o644);
 }
 
 export function removeAttachedRecord(paths: HostPaths, sr: SrUuid): void {
-  removeIfExists(fileOf(paths, sr));
+  removeIfExists(recordFile(paths, sr));
 }
 
-function fileOf(paths: HostPaths, sr: SrUuid): string {
+/** Where the record of an SR is. */
+export function recordFile(paths: HostPaths, sr: SrUuid): string {
   return `${paths.runDir}/sr/${sr}.json`;
 }

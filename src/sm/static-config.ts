@@ -23,6 +23,11 @@ export function staticConfig(disk: {
   ]);
 }
 
+/** Where a host keeps the keys that such documents name, one file for each SR. */
+export function keyringFolder(root: string): string {
+  return `${root}/etc/rbdsr/keys`;
+}
+
 /** A Ceph keyring with one key: for a file only root reads. */
 export function keyringText({ user, key }: Pick<ClusterAccess, 'user' | 'key'>): string {
   return `[client.${user}]\n\tkey = ${key.reveal()}\n`;

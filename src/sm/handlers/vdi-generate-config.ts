@@ -3,7 +3,7 @@ import { srOf } from '../attached-sr.ts';
 import type { Handler } from '../handler.ts';
 import { textReply } from '../reply.ts';
 import { imageSpecOf } from '../sr-type.ts';
-import { keyringText, staticConfig } from '../static-config.ts';
+import { keyringFolder, keyringText, staticConfig } from '../static-config.ts';
 import { vdiOf } from '../vdi-request.ts';
 
 /** What this host needs to attach the disk at boot, with xapi down. The key stays on this host, in a file only root reads. */
@@ -11,7 +11,7 @@ export const handler: Handler = async (call) => {
   const sr = srOf(call);
   const config = call.srType.config(call.request.deviceConfig);
   imageSpecOf(config);
-  const folder = `${call.profile.paths.root}/etc/rbdsr/keys`;
+  const folder = keyringFolder(call.profile.paths.root);
   const keyring = `${folder}/${sr}.keyring`;
   ensureDir(folder, 0o700);
   const access = await config.access(call);

@@ -1,9 +1,9 @@
-import { readdirSync } from 'node:fs';
 import type { ImageSpec } from '../../ceph/image-spec.ts';
 import { parseKeyring } from '../../ceph/keyring-file.ts';
-import { Krbd } from '../../ceph/krbd.ts';
 import type { Mapping } from '../../ceph/mapping.ts';
-import { readIfExists } from '../../system/files.ts';
+import { namesIn, readIfExists } from '../../system/files.ts';
+import { krbdAt } from '../krbd-of-host.ts';
+import { keyringFolder } from '../static-config.ts';
 
 /** By which cephx users a host is at work; holds no key. */
 export interface CephxUsers {
@@ -24,11 +24,13 @@ export interface MappedBy {
 
 /** Function `cephx_users` of the plug-in. Reads sysfs and a folder of ours. */
 export function cephxUsersOf(root: string): CephxUsers {
-  const krbd = new Krbd({ sysRoot: `${root}/sys`, devRoot: `${root}/dev` });
+  const folder = keyringFolder(root);
   return {
-    mappings: krbd.list().map(mappedBy),
-    keyFiles: keyFilesIn(`${root}/etc/rbdsr/keys`).flatMap((path) =>
-      [...parseKeyring(readIfExists(path) ?? '').keys()].map((entity) => entity.replace(/^client\./, '')),
+    mappings: krbdAt(root).list().map(mappedBy),
+    keyFiles: namesIn(folder).flatMap((name) =>
+      [...parseKeyring(readIfExists(`${folder}/${name}`) ?? '').keys()].map((entity) =>
+        entity.replace(/^client\./, ''),
+      ),
     ),
   };
 }
@@ -49,13 +51,4 @@ function mappedBy({ device, spec, fsid, clientId, configInfo }: Mapping): Mapped
 function userOf(configInfo: string | undefined): string | undefined {
   const options = configInfo?.split(' ')[1]?.split(',') ?? [];
   return options.find((option) => option.startsWith('name='))?.slice('name='.length);
-}
-
-function keyFilesIn(folder: string): readonly string[] {
-  try {
-    return readdirSync(folder).map((name) => `${folder}/${name}`);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
-    throw error;
-  }
 }
