@@ -1,8 +1,8 @@
 import { execFile, execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
 import { randomUUID } from 'node:crypto';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import type { XapiDouble } from '../../lab/xapi-double/double.ts';
 import { registerDriver } from '../../lab/xapi-double/driver.ts';
 import type { ExecResult, HostPort } from '../../lab/xapi-double/host-port.ts';
@@ -11,8 +11,9 @@ import { startXapiDouble } from '../../lab/xapi-double/start.ts';
 import { MiB } from '../../src/base/units.ts';
 import { loopDevice } from './lvhd-loop.ts';
 import { type OpenSr, openSrOn } from './lvhd-vectors.ts';
+import { linux61, writeTree } from '../unit/ceph/recorded-sysfs.ts';
+import { buildProduct, place, placeHost } from './folder-host.ts';
 
-const PROJECT = join(import.meta.dirname, '../..');
 const FSID = '7d4e2b0e-1111-4222-8333-944445555666';
 /** Of the right shape; nobody is asked for it. */
 const CEPHX_KEY = 'AQDDnS9lAAAAABAAq2v0MlRcqCaPTzFhcCYvKA==';
@@ -46,9 +47,7 @@ export async function loopPool(o: { readonly allocation?: 'thin' | 'thick' } = {
   };
   try {
     const product = join(folder, 'product');
-    execFileSync(process.execPath, [join(PROJECT, 'scripts/build.mjs'), product], { stdio: 'pipe' });
-    mkdirSync(join(product, 'runtime/bin'), { recursive: true });
-    symlinkSync(process.execPath, join(product, 'runtime/bin/node'));
+    buildProduct(product);
 
     const loop = loopDevice(1024 * MiB);
     undo.unshift(() => loop[Symbol.dispose]());
@@ -58,7 +57,7 @@ export async function loopPool(o: { readonly allocation?: 'thin' | 'thick' } = {
     await sr.lvm.createVg();
 
     const hosts = [randomUUID(), randomUUID()].map((uuid) => ({ uuid, root: join(folder, uuid.slice(0, 8)) }));
-    for (const { uuid, root } of hosts) placeHost(root, uuid, loop.device);
+    for (const { root } of hosts) placeImage(root, loop.device);
     let environment: Readonly<Record<string, string>> = {};
     const port: HostPort = {
       exec: (hostUuid, program, argument) => {
@@ -70,7 +69,7 @@ export async function loopPool(o: { readonly allocation?: 'thin' | 'thick' } = {
     const socket = join(folder, 'xapi');
     const double = await startXapiDouble({ unixSocket: socket }, port, { profileId: '8.3b', hosts });
     undo.unshift(() => double.close());
-    for (const { root } of hosts) place(root, '/var/lib/xcp/xapi', (path) => symlinkSync(socket, path));
+    for (const { uuid, root } of hosts) placeHost(root, uuid, socket);
 
     await registerDriver(double, DRIVER);
     const { ref: srRef } = srIntroduce(double, {
@@ -103,43 +102,31 @@ export async function loopPool(o: { readonly allocation?: 'thin' | 'thick' } = {
 }
 
 /** As Linux 6.1 shows a mapped image; the node is a link to the loop device. */
-function placeHost(root: string, uuid: string, device: string): void {
+function placeImage(root: string, device: string): void {
   const bytes = Number(execFileSync('blockdev', ['--getsize64', device], { encoding: 'utf8' }));
-  const attributes = {
+  const mapped = linux61(0, {
     pool: 'xen',
     name: 'sr1',
-    current_snap: '-',
     major: '7',
     minor: /[0-9]+$/.exec(device)?.[0] ?? '0',
     size: String(bytes),
-    features: '0x1',
     cluster_fsid: FSID,
-    client_id: 'client4100',
     config_info: '127.0.0.1:6789 name=xen xen sr1 -',
-  };
+  });
   const files = {
-    '/etc/xensource-inventory': `PRODUCT_VERSION='8.3.0'\nINSTALLATION_UUID='${uuid}'\n`,
     '/etc/rbdsr/rbdsr.conf': 'profile = 8.3b\ndatapath = nbd\ndeadline = 60\n',
     '/etc/lvm/master/lvm.conf': 'global { activation = 0 }\n',
-    '/var/log/SMlog': '',
     '/sys/bus/rbd/add_single_major': '',
     '/sys/bus/rbd/remove_single_major': '',
   };
-  for (const [path, text] of Object.entries(files)) place(root, path, (at) => writeFileSync(at, text));
-  for (const [name, value] of Object.entries(attributes)) {
-    place(root, `/sys/bus/rbd/devices/0/${name}`, (at) => writeFileSync(at, `${value}\n`));
-  }
-  place(root, '/dev/rbd0', (at) => symlinkSync(device, at));
+  for (const [path, text] of Object.entries(files)) place(root + path, (at) => writeFileSync(at, text));
+  writeTree({ sysRoot: `${root}/sys` }, mapped);
+  place(`${root}/dev/rbd0`, (at) => symlinkSync(device, at));
 }
 
 /** Forgets what sr_attach has noted down on a host. */
 export function loseAttachRecord(root: string, srUuid: string): void {
   unlinkSync(`${root}/var/run/rbdsr/sr/${srUuid}.json`);
-}
-
-function place(root: string, path: string, make: (path: string) => void): void {
-  mkdirSync(dirname(root + path), { recursive: true });
-  make(root + path);
 }
 
 /** As forkexecd does it. */

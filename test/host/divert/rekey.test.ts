@@ -1,8 +1,8 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Cluster } from '../../../lab/cluster/cluster.ts';
 import { type Outcome, runProgram } from '../../../lab/machine/program.ts';
@@ -16,12 +16,12 @@ import { Deadline } from '../../../src/base/deadline.ts';
 import { keptBySr } from '../../../src/divert/kept-access.ts';
 import { loginXapi } from '../../../src/xapi/client.ts';
 import { sudoersOfDocument } from '../ssh/sudoers-document.ts';
+import { buildProduct, place, placeHost } from '../../support/folder-host.ts';
 
 // `rbdsr rekey`, `remonitor` and `doctor --monitor`: the built command on a host that is a folder, xapi's double, a real monitor behind a real SSH
 // server. Whether an SR can be plugged is asked of the cluster, with the user and the key that a host would read.
 
 const PASSWORD = 'c0rrect horse';
-const PROJECT = join(import.meta.dirname, '../../..');
 
 let run: RunFolder;
 let cluster: Cluster;
@@ -45,14 +45,9 @@ beforeAll(async () => {
   });
   await cluster.createImage('rbd/a', { sizeMiB: 8 });
   const product = join(folder, 'product');
-  execFileSync(process.execPath, [join(PROJECT, 'scripts/build.mjs'), product], { stdio: 'pipe' });
-  place(join(product, 'runtime/bin/node'), (path) => symlinkSync(process.execPath, path));
+  buildProduct(product);
   place(command, (path) => symlinkSync(join(product, 'launcher.sh'), path));
   const uuid = randomUUID();
-  place(join(root, 'etc/xensource-inventory'), (path) =>
-    writeFileSync(path, `PRODUCT_VERSION='8.3.0'\nINSTALLATION_UUID='${uuid}'\n`),
-  );
-  place(join(root, 'var/log/SMlog'), (path) => writeFileSync(path, ''));
   const env = { RBDSR_ROOT: root, RBDSR_HOME: product, RBDSR_RUN: join(root, 'run') };
   const exec = (_host: string, _program: string, argument: string): Promise<Outcome> =>
     runProgram([join(product, 'plugin.sh'), argument], { env });
@@ -61,7 +56,7 @@ beforeAll(async () => {
     { exec },
     { profileId: '8.3b', hosts: [{ uuid, name: 'alpha' }] },
   );
-  place(join(root, 'var/lib/xcp/xapi'), (path) => symlinkSync(socket, path));
+  placeHost(root, uuid, socket);
 });
 
 afterAll(async () => {
@@ -71,11 +66,6 @@ afterAll(async () => {
   await sweepRun(run.id);
   rmSync(folder, { recursive: true, force: true });
 });
-
-function place(path: string, make: (path: string) => void): void {
-  mkdirSync(dirname(path), { recursive: true });
-  make(path);
-}
 
 interface Result {
   readonly code: number;

@@ -1,8 +1,8 @@
 import { execFileSync } from 'node:child_process';
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { randomUUID } from 'node:crypto';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Cluster } from '../../../lab/cluster/cluster.ts';
 import { runProgram } from '../../../lab/machine/program.ts';
@@ -20,12 +20,12 @@ import {
   xenOrchestraSrs,
   xenOrchestraTargets,
 } from '../../support/wizard-clients.ts';
+import { buildProduct, place, placeHost } from '../../support/folder-host.ts';
 
 // The first three steps of the "New iSCSI SR" wizard, as XenCenter and Xen Orchestra take them: the built product behind the dispatcher, xapi's
 // double, a real monitor and a real SSH server. Nothing is mapped in them, so no host kernel is needed.
 
 const PASSWORD = 'c0rrect horse';
-const PROJECT = join(import.meta.dirname, '../../..');
 
 let run: RunFolder;
 let cluster: Cluster;
@@ -48,21 +48,16 @@ beforeAll(async () => {
   await cluster.tool('ceph', 'osd', 'pool', 'create', 'unmarked', '1');
   for (const name of ['b', 'a', 'has space']) await cluster.createImage(`rbd/${name}`, { sizeMiB: 64 });
   const product = join(folder, 'product');
-  execFileSync(process.execPath, [join(PROJECT, 'scripts/build.mjs'), product], { stdio: 'pipe' });
-  place(join(product, 'runtime/bin/node'), (path) => symlinkSync(process.execPath, path));
+  buildProduct(product);
   place(join(product, 'stock/LVMoISCSISR'), (path) => writeFileSync(path, '#!/bin/sh\necho stock\n'));
   chmodSync(join(product, 'stock/LVMoISCSISR'), 0o755);
   const uuid = randomUUID();
-  place(join(root, 'etc/xensource-inventory'), (path) =>
-    writeFileSync(path, `PRODUCT_VERSION='8.3.0'\nINSTALLATION_UUID='${uuid}'\n`),
-  );
-  place(join(root, 'var/log/SMlog'), (path) => writeFileSync(path, ''));
   const env = { RBDSR_ROOT: root, RBDSR_HOME: product, RBDSR_RUN: join(root, 'run') };
   const exec = (_host: string, _program: string, argument: string) =>
     runProgram(cluster.network.inside([join(product, 'divert.py'), argument]), { env });
   const socket = join(folder, 'xapi');
   xapi = await startXapiDouble({ unixSocket: socket }, { exec }, { profileId: '8.3b', hosts: [{ uuid }] });
-  place(join(root, 'var/lib/xcp/xapi'), (path) => symlinkSync(socket, path));
+  placeHost(root, uuid, socket);
   const capabilities = ['SR_PROBE', 'VDI_CREATE'];
   xapi.db.create('SM', { type: 'lvmoiscsi', driver_filename: '/opt/xensource/sm/LVMoISCSISR', capabilities });
 });
@@ -74,11 +69,6 @@ afterAll(async () => {
   await sweepRun(run.id);
   rmSync(folder, { recursive: true, force: true });
 });
-
-function place(path: string, make: (path: string) => void): void {
-  mkdirSync(dirname(path), { recursive: true });
-  make(path);
-}
 
 function fields(more: Record<string, string> = {}): Record<string, string> {
   return { target: ssh.address, port: '6789', chapuser: 'xen', chappassword: PASSWORD, ...more };

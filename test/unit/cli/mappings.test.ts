@@ -1,29 +1,23 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { usePlugin } from '../sm/plugin-process.ts';
+import { linux61, writeTree } from '../ceph/recorded-sysfs.ts';
 
 const plugin = usePlugin();
 
-/** Attributes as Linux 6.1 shows them. */
 function map(root: string, index: number, image: string): void {
-  const folder = join(root, 'sys/bus/rbd/devices', String(index));
-  mkdirSync(folder, { recursive: true });
-  const attributes = {
+  const changes = {
     pool: 'xen',
-    pool_ns: '',
     name: image,
-    current_snap: '-',
+    // A number that no disk of this machine has.
     major: '252',
-    minor: String(index * 16),
     size: '10737418240',
-    features: '0x1',
     cluster_fsid: '7d4e2b0e-1111-4222-8333-944445555666',
     client_id: `client410${index}`,
     client_addr: '10.0.0.5:0/123',
     config_info: `10.0.0.1:6789 name=xen,secret=hunter2 xen ${image} -`,
   };
-  for (const [name, value] of Object.entries(attributes)) writeFileSync(join(folder, name), `${value}\n`);
+  writeTree({ sysRoot: join(root, 'sys') }, linux61(index, changes));
 }
 
 test('no mapping, and no xapi to ask', async () => {

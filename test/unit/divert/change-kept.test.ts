@@ -1,17 +1,13 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { mapOf, type Row, stringOf } from '../../../lab/xapi-double/database.ts';
 import type { XapiDouble } from '../../../lab/xapi-double/double.ts';
-import { startXapiDouble } from '../../../lab/xapi-double/start.ts';
-import { Deadline } from '../../../src/base/deadline.ts';
 import { hasCode } from '../../../src/base/error.ts';
 import { Secret } from '../../../src/base/secret.ts';
 import { finishSwitch, keepMonitors, nextOwnUser, switchUser } from '../../../src/divert/change-kept.ts';
 import { keptBySr } from '../../../src/divert/kept-access.ts';
-import { loginXapi, type OwnXapi } from '../../../src/xapi/client.ts';
+import type { OwnXapi } from '../../../src/xapi/client.ts';
 import { createSecret } from '../../../src/xapi/secret.ts';
+import { openXapiSession, type XapiSession } from '../../support/xapi-session.ts';
 
 // What every host of the pool reads, at any moment of a change, is a user with its own key.
 
@@ -22,23 +18,17 @@ const KEYS = {
   old: 'AQDDnS9lAAAAABAAq2v0MlRcqCaPTzFhcCYvKA==',
   new: 'AQDEnS9lAAAAABAAR3IoRpWq4qlHb6jCQ7JjVw==',
 } as const;
-const folder = mkdtempSync(join(tmpdir(), 'rbdsr-kept-'));
+let session: XapiSession;
 let double: XapiDouble;
 let xapi: OwnXapi;
 let sr: Row;
 
 beforeAll(async () => {
-  const socketPath = join(folder, 'xapi');
-  const exec = (): Promise<never> => Promise.reject(new Error('no programs'));
-  double = await startXapiDouble({ unixSocket: socketPath }, { exec }, { profileId: '8.3b' });
-  xapi = await loginXapi({ socketPath, deadline: Deadline.after(60_000) });
+  session = await openXapiSession();
+  ({ double, xapi } = session);
 });
 
-afterAll(async () => {
-  await xapi.logout();
-  await double.close();
-  rmSync(folder, { recursive: true });
-});
+afterAll(() => session[Symbol.asyncDispose]());
 
 beforeEach(() => {
   for (const { ref } of double.db.all('secret')) double.db.destroy('secret', ref);

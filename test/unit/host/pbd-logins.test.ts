@@ -1,37 +1,27 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { mapOf, type Row, stringOf } from '../../../lab/xapi-double/database.ts';
 import type { XapiDouble } from '../../../lab/xapi-double/double.ts';
-import { startXapiDouble } from '../../../lab/xapi-double/start.ts';
-import { Deadline } from '../../../src/base/deadline.ts';
 import { Secret } from '../../../src/base/secret.ts';
 import { usesOf } from '../../../src/host/former-users.ts';
 import { givePbdLogin, type PbdLogin } from '../../../src/host/pbd-logins.ts';
-import { loginXapi, type OwnXapi } from '../../../src/xapi/client.ts';
+import type { OwnXapi } from '../../../src/xapi/client.ts';
 import { allPbds } from '../../../src/xapi/pbd.ts';
 import { failureOf } from '../ceph/expect-error.ts';
+import { openXapiSession, type XapiSession } from '../../support/xapi-session.ts';
 
 const SR = '0f0e0d0c-0b0a-4908-8706-050403020100';
-const folder = mkdtempSync(join(tmpdir(), 'rbdsr-logins-'));
+let session: XapiSession;
 let double: XapiDouble;
 let xapi: OwnXapi;
 let sr: Row;
 
 beforeAll(async () => {
-  const socketPath = join(folder, 'xapi');
-  const exec = (): Promise<never> => Promise.reject(new Error('no programs'));
-  double = await startXapiDouble({ unixSocket: socketPath }, { exec }, { profileId: '8.3b' });
-  xapi = await loginXapi({ socketPath, deadline: Deadline.after(60_000) });
+  session = await openXapiSession();
+  ({ double, xapi } = session);
   sr = double.db.create('SR', { uuid: SR, type: 'rbd' });
 });
 
-afterAll(async () => {
-  await xapi.logout();
-  await double.close();
-  rmSync(folder, { recursive: true });
-});
+afterAll(() => session[Symbol.asyncDispose]());
 
 beforeEach(() => {
   for (const cls of ['PBD', 'secret'] as const) for (const { ref } of double.db.all(cls)) double.db.destroy(cls, ref);

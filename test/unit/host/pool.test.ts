@@ -1,5 +1,3 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { onTestFinished, expect, test } from 'vitest';
 import { stringOf } from '../../../lab/xapi-double/database.ts';
 import type { XapiDouble } from '../../../lab/xapi-double/double.ts';
@@ -12,6 +10,7 @@ import { enable } from '../../../src/host/enable.ts';
 import { findLeavings } from '../../../src/host/leavings.ts';
 import { checkPool } from '../../../src/host/pool-check.ts';
 import { type HostFixture, useHosts } from './host-fixture.ts';
+import { linux61, writeTree } from '../ceph/recorded-sysfs.ts';
 
 const hosts = useHosts();
 /** INSTALLATION_UUID of the trees. */
@@ -47,21 +46,10 @@ function plug(
 }
 
 function map(host: HostFixture, index: number, image: string): void {
-  const folder = host.at(`/sys/bus/rbd/devices/${index}`);
-  mkdirSync(folder, { recursive: true });
-  const attributes = {
-    pool: 'xen',
-    pool_ns: '',
-    name: image,
-    current_snap: '-',
-    major: '250',
-    minor: String(index * 16),
-    size: '1073741824',
-    features: '0x1',
-    cluster_fsid: FSID,
-    client_id: `client${index}`,
-  };
-  for (const [key, value] of Object.entries(attributes)) writeFileSync(join(folder, key), `${value}\n`);
+  writeTree(
+    { sysRoot: host.at('/sys') },
+    linux61(index, { pool: 'xen', name: image, major: '250', cluster_fsid: FSID }),
+  );
 }
 
 function record(host: HostFixture, sr: string, image: string): void {

@@ -1,7 +1,8 @@
-import { type FSWatcher, mkdirSync, readFileSync, rmSync, watch, writeFileSync } from 'node:fs';
+import { type FSWatcher, readFileSync, rmSync, watch, writeFileSync } from 'node:fs';
 import { onTestFinished, expect, test } from 'vitest';
 import { releaseImages } from '../../../src/host/release-images.ts';
 import { type HostFixture, useHosts } from './host-fixture.ts';
+import { linux44, writeTree } from '../ceph/recorded-sysfs.ts';
 
 const hosts = useHosts();
 const SR = '0f0e0d0c-0b0a-4908-8706-050403020100';
@@ -9,19 +10,7 @@ const SR = '0f0e0d0c-0b0a-4908-8706-050403020100';
 /** The kernel's side of sysfs, as far as unmapping goes: an image goes away once `lets` likes what was written. */
 function kernel(host: HostFixture, images: readonly string[], lets: (written: string) => boolean): string[] {
   for (const [index, image] of images.entries()) {
-    const folder = host.at(`/sys/bus/rbd/devices/${index}`);
-    mkdirSync(folder, { recursive: true });
-    const attributes = {
-      pool: 'xen',
-      pool_ns: '',
-      name: image,
-      current_snap: '-',
-      major: '250',
-      minor: String(index * 16),
-    };
-    const rest = { size: '1073741824', features: '0x1', client_id: `client${index}` };
-    for (const [key, value] of Object.entries({ ...attributes, ...rest }))
-      writeFileSync(`${folder}/${key}`, `${value}\n`);
+    writeTree({ sysRoot: host.at('/sys') }, linux44(index, { pool: 'xen', name: image, major: '250' }));
   }
   const written: string[] = [];
   const bus = host.at('/sys/bus/rbd');

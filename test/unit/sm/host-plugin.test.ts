@@ -1,6 +1,6 @@
-import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { expect, onTestFinished, test, vi } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { openSession } from '../../../lab/xapi-double/double.ts';
 import { localHost } from '../../../lab/xapi-double/local-host.ts';
 import { startXapiDouble } from '../../../lab/xapi-double/start.ts';
@@ -8,7 +8,7 @@ import { Deadline } from '../../../src/base/deadline.ts';
 import { takeRecordLock } from '../../../src/system/record-lock.ts';
 import { decodeResponse } from '../../../src/xmlrpc/decode.ts';
 import { encodeCall } from '../../../src/xmlrpc/encode.ts';
-import { HOST_UUID, lateAnswers, place, usePlugin } from './plugin-process.ts';
+import { HOST_UUID, place, stopWorkerAt, usePlugin } from './plugin-process.ts';
 import { SR, VDI } from './request-text.ts';
 
 const plugin = usePlugin();
@@ -77,14 +77,7 @@ test('a worker that cannot answer: the launcher says what it waits for, in the f
   onTestFinished(() => lock.release());
 
   const launched = plugin.launch(root, encodeCall('inflate', [session, { sr_uuid: SR, vdi_uuid: VDI }]), 'plugin.sh');
-  const worker = await vi.waitFor(() => {
-    const [late = ''] = lateAnswers(root);
-    expect(late).toContain(`for the lock ${lock.path}`);
-    return Number(/Its process (\d+) stays/.exec(late)?.[1]);
-  });
-  // As good as one the kernel does not let go.
-  process.kill(worker, 'SIGSTOP');
-  onTestFinished(() => void (existsSync(`/proc/${worker}`) && process.kill(worker, 'SIGKILL')));
+  await stopWorkerAt(root, lock.path);
   const { code, stdout } = await launched;
   expect(code).toBe(0);
   expect(failureOf(stdout)).toEqual(failure('inflate', 'deadline', expect.stringContaining(lock.path)));

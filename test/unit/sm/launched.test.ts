@@ -1,10 +1,10 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { expect, onTestFinished, test, vi } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { Deadline } from '../../../src/base/deadline.ts';
 import { takeRecordLock } from '../../../src/system/record-lock.ts';
 import { decodeResponse } from '../../../src/xmlrpc/decode.ts';
-import { lateAnswers, usePlugin } from './plugin-process.ts';
+import { stopWorkerAt, usePlugin } from './plugin-process.ts';
 import { requestText, SR } from './request-text.ts';
 
 const plugin = usePlugin();
@@ -20,14 +20,7 @@ test('a worker that cannot answer: the launcher says what it waits for, and the 
   const root = plugin.host('8.3b', 'deadline = 3\n');
   const lock = await takeRecordLock(`${root}/var/lock/sm/${SR}/sr`, { wait: false, deadline: Deadline.after(0) });
   const launched = plugin.launch(root, requestText('sr_update'));
-  const worker = await vi.waitFor(() => {
-    const [late = ''] = lateAnswers(root);
-    expect(late).toContain(`for the lock ${lock.path}`);
-    return Number(/Its process (\d+) stays/.exec(late)?.[1]);
-  });
-  // As good as one the kernel does not let go.
-  process.kill(worker, 'SIGSTOP');
-  onTestFinished(() => void (existsSync(`/proc/${worker}`) && process.kill(worker, 'SIGKILL')));
+  const worker = await stopWorkerAt(root, lock.path);
   const { code, stdout, stderr } = await launched;
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
   const answer = decodeResponse(stdout);

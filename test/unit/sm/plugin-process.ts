@@ -12,7 +12,7 @@ import {
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll } from 'vitest';
+import { afterAll, beforeAll, expect, onTestFinished, vi } from 'vitest';
 import type { ProfileId } from '../../../src/sm/host-profile.ts';
 
 const project = join(dirname(fileURLToPath(import.meta.url)), '../../..');
@@ -105,11 +105,23 @@ export function place(root: string, path: string, content: string): void {
 }
 
 /** The documents the launchers of this host would answer with at their deadline. */
-export function lateAnswers(root: string): string[] {
+function lateAnswers(root: string): string[] {
   const calls = join(root, 'run/calls');
   if (!existsSync(calls)) return [];
   return readdirSync(calls)
     .map((name) => join(calls, name, 'late'))
     .filter((path) => existsSync(path))
     .map((path) => readFileSync(path, 'utf8'));
+}
+
+/** Waits until the one worker there says that it waits for this lock, then stops it: as good as one that the kernel does not let go. Its pid. */
+export async function stopWorkerAt(root: string, lockPath: string): Promise<number> {
+  const worker = await vi.waitFor(() => {
+    const [late = ''] = lateAnswers(root);
+    expect(late).toContain(`for the lock ${lockPath}`);
+    return Number(/Its process (\d+) stays/.exec(late)?.[1]);
+  });
+  process.kill(worker, 'SIGSTOP');
+  onTestFinished(() => void (existsSync(`/proc/${worker}`) && process.kill(worker, 'SIGKILL')));
+  return worker;
 }

@@ -1,0 +1,26 @@
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { PROJECT_ROOT } from '../../lab/machine/project.ts';
+
+/** Makes what `make` makes at a path whose folder need not be there yet. */
+export function place(path: string, make: (path: string) => void): void {
+  mkdirSync(dirname(path), { recursive: true });
+  make(path);
+}
+
+/** Builds the product into a folder, with this machine's node as its runtime. */
+export function buildProduct(folder: string): void {
+  execFileSync(process.execPath, [join(PROJECT_ROOT, 'scripts/build.mjs'), folder], { stdio: 'pipe' });
+  place(join(folder, 'runtime/bin/node'), (path) => symlinkSync(process.execPath, path));
+}
+
+/** A host of XCP-ng 8.3 that is a folder: its inventory, an empty log, the way to xapi. */
+export function placeHost(root: string, uuid: string, xapiSocket: string): void {
+  const files = {
+    'etc/xensource-inventory': `PRODUCT_VERSION='8.3.0'\nINSTALLATION_UUID='${uuid}'\n`,
+    'var/log/SMlog': '',
+  };
+  for (const [path, text] of Object.entries(files)) place(join(root, path), (at) => writeFileSync(at, text));
+  place(join(root, 'var/lib/xcp/xapi'), (at) => symlinkSync(xapiSocket, at));
+}
