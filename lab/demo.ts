@@ -107,7 +107,7 @@ async function tell(pool: Pool): Promise<void> {
     for (const host of [one, two]) {
       const left = (
         await host.shell(
-          'ls /sys/bus/rbd/devices; dmsetup ls | grep -v "No devices" || true; pgrep -af "^rbdsr nbd" || true',
+          'ls /sys/bus/rbd/devices; dmsetup ls | grep -v "No devices" || true; pgrep -a "^rbdsr nbd" || true',
         )
       ).trim();
       if (left !== '') throw new Error(`${host.name} still has: ${left}`);

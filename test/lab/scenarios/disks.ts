@@ -46,7 +46,7 @@ export function disks(lab: Lab): void {
       const device = await attach(pool, 0, vdi);
       const guest = await pool.host(0).startGuest({ device, writable: true, script: WRITES_RECORDS });
       await until(async () => (await flushedBy(guest)) >= 25, 'the guest to have flushed 25 records');
-      await pool.host(0).shell("pkill -KILL -f '^rbdsr nbd'");
+      await pool.host(0).shell("pkill -KILL '^rbdsr nbd'");
       const { output } = await guest.finished();
       await guest.destroy();
       expect(output).toContain('stopped');
@@ -152,7 +152,7 @@ export function disks(lab: Lab): void {
     const written = await writeNoise(pool, device, 2);
     await vdiActivate(double, host, vdi.ref, { writable: true });
     expect(await readNoise(pool, device, 2)).toBe(written);
-    expect(await pool.host(0).shell("pgrep -c -f '^rbdsr nbd'")).toBe('1\n');
+    expect(await pool.host(0).shell("pgrep -c '^rbdsr nbd'")).toBe('1\n');
     for (const _turn of [1, 2]) await vdiDeactivate(double, host, vdi.ref);
     for (const _turn of [1, 2]) await vdiDetach(double, host, vdi.ref);
     expect((await volumesOf(pool, sr)).get(lvOf(vdi))).toEqual({ sizeMiB: FULL_VHD_OF_16, active: false });

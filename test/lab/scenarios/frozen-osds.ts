@@ -32,7 +32,7 @@ export async function withDeadline(pool: Pool, work: () => Promise<void>): Promi
 /** Every worker ends once its cluster answers, and with it go its locks and its private folder. */
 async function workersEnd(pool: Pool, host: number): Promise<void> {
   await pool.host(host).shell(
-    `n=0; while pgrep -f '^rbdsr sm' >/dev/null; do [ $n -lt 240 ] || { ps ax >&2; exit 1; }; sleep 1; n=$((n+1)); done
+    `n=0; while pgrep '^rbdsr sm' >/dev/null; do [ $n -lt 240 ] || { ps ax >&2; exit 1; }; sleep 1; n=$((n+1)); done
      ls -d /run/rbdsr/calls/* >&2 2>/dev/null && exit 1 || exit 0`,
     { timeoutMs: 300_000 },
   );

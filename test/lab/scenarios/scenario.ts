@@ -106,11 +106,11 @@ async function imagesOf(pool: Pool): Promise<string[]> {
 }
 
 const CLEAN_HOST = `
-pkill -KILL -f '^rbdsr sm' || true
+pkill -KILL '^rbdsr sm' || true
 for guest in $(xl list | awk 'NR > 1 && $1 != "Domain-0" { print $1 }'); do xl destroy $guest; done
-pkill -TERM -f '^rbdsr nbd' || true
-n=0; while pgrep -f '^rbdsr nbd' >/dev/null && [ $n -lt 10 ]; do sleep 1; n=$((n+1)); done
-pkill -KILL -f '^rbdsr nbd' || true
+pkill -TERM '^rbdsr nbd' || true
+n=0; while pgrep '^rbdsr nbd' >/dev/null && [ $n -lt 10 ]; do sleep 1; n=$((n+1)); done
+pkill -KILL '^rbdsr nbd' || true
 for device in /sys/block/nbd*/pid; do
   [ -e "$device" ] && nbd-client -d /dev/$(basename $(dirname $device)) >/dev/null 2>&1 || true
 done

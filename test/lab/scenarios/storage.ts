@@ -91,7 +91,7 @@ export function leftOn(pool: Pool, host: number): Promise<string> {
   return pool.host(host).shell(
     `ls /sys/bus/rbd/devices | sed 's/^/mapping /'
      dmsetup ls | grep -v 'No devices' | cut -f1 | sed 's/^/volume /'
-     pgrep -a -f '^rbdsr (nbd|sm)' | sed 's/^/process /'
+     pgrep -a '^rbdsr (nbd|sm)' | sed 's/^/process /'
      for pid in /sys/block/nbd*/pid; do [ ! -e "$pid" ] || echo "device $pid"; done
      for folder in /dev/sm/phy /dev/sm/backend /run/blktap-control/nbd /var/run/blktap-control/nbd; do
        [ ! -d $folder ] || find -L $folder ! -type d | sed 's/^/node /'
