@@ -11,19 +11,17 @@ import {
   vdiDeactivate,
   vdiDestroy,
   vdiDetach,
-  vdiResize,
 } from '../../../lab/xapi-double/vdi-operations.ts';
 import { attach, configOf, detach, failure, type Lab, makeSr } from './scenario.ts';
-import { collectGarbage, leftOn, metadataOf, soundContent, type SrId, volumesOf, writeNoise } from './storage.ts';
+import { leftOn, metadataOf, soundContent, type SrId, volumesOf, writeNoise } from './storage.ts';
 
 const MiB = 1024 * 1024;
-/** Written, and not yet run to their end on a real pool: skipped, and counted so, until they have been. */
-const unseen = test;
 type Sr = SrId & { readonly ref: string };
 
 /**
- * The driver is killed at every point where a crash leaves something (docs/recovery.md), on a real SR; then what that page says mends it is
- * done, and the SR is as if nothing had happened: records, volumes and metadata agree, a disk with known content still has it.
+ * The driver is killed at every point where a crash leaves something (docs/recovery.md) that takes a real mapping, active volumes or a server of
+ * a disk; then what that page says mends it is done, and the SR is as if nothing had happened: records, volumes and metadata agree, a disk with
+ * known content still has it. The other points: test/host/sm/killed-calls.test.ts.
  */
 export function crashes(lab: Lab): void {
   let sr: Sr;
@@ -77,15 +75,6 @@ export function crashes(lab: Lab): void {
     expect(await soundContent(lab(), sr, kept, 5)).toBe(written.trimEnd());
   }
 
-  const scan = (): Promise<void> => srScan(lab().double, sr.ref);
-  const create = (more: Partial<Parameters<typeof vdiCreate>[1]> = {}): Promise<Row> =>
-    vdiCreate(lab().double, { sr: sr.ref, virtualSize: 2 * MiB, nameLabel: 'made', ...more });
-  const disksOf = (): Row[] =>
-    lab()
-      .double.db.where('VDI', 'SR', sr.ref)
-      .filter(({ ref }) => ref !== kept.ref);
-  const mib = (row: Row): number => Number(row.fields['virtual_size']) / MiB;
-
   // One SR from its birth to its death, each test from where the crash before it has left things.
   const young: { ref: string; uuid: string } = { ref: '', uuid: '' };
   const createYoung = async (): ReturnType<typeof srCreate> =>
@@ -136,96 +125,7 @@ export function crashes(lab: Lab): void {
     await allIsWell();
   });
 
-  async function mendedByScan(point: string, more: Parameters<typeof create>[0], found: number): Promise<void> {
-    const before = disksOf().length;
-    await killedAt(point, () => create(more));
-    await scan();
-    expect(disksOf().length).toBe(before + found);
-    await allAgree();
-  }
-
-  test.each(['vdi-create.after-lv', 'vdi-create.after-vhd'])(
-    'vdi_create killed at %s: sr_scan removes what was begun',
-    (point) => mendedByScan(point, {}, 0),
-  );
-
-  unseen.each([
-    ['vdi-create.after-volume', {}],
-    ['mgt.add.record-written', {}],
-    ['vdi-create.after-metadata', {}],
-    ['vdi-create.after-introduce', {}],
-    ['vdi-create.after-lv', { smConfig: { type: 'raw' } }],
-    ['vdi-create.after-volume', { smConfig: { type: 'raw' } }],
-  ] as const)('vdi_create killed at %s %j: sr_scan finds the disk', (point, more) => mendedByScan(point, more, 1));
-
-  test('a disk is created and deleted after that', async () => {
-    await create();
-    for (const { ref } of disksOf()) await vdiDestroy(lab().double, ref);
-    await allIsWell();
-  });
-
   test.each([
-    ['vdi-delete.after-hidden', 'deleting it again'],
-    ['vdi-delete.after-hidden', 'sr_scan'],
-    ['vdi-delete.after-mark', 'sr_scan'],
-    ['mgt.delete.record-written', 'sr_scan'],
-    ['vdi-delete.after-metadata', 'deleting it again'],
-    ['vdi-delete.after-forget', 'sr_scan'],
-    ['vdi-delete.after-lv', 'sr_scan'],
-  ])('vdi_delete killed at %s: the disk is gone after %s', async (point, mend) => {
-    const pool = lab();
-    const vdi = await create();
-    await killedAt(point, () => vdiDestroy(pool.double, vdi.ref));
-    if (mend === 'sr_scan') await scan();
-    else await vdiDestroy(pool.double, vdi.ref);
-    expect(disksOf()).toEqual([]);
-    await collectGarbage(pool, sr, [stringOf(kept, 'uuid')]);
-    await allAgree();
-  });
-
-  async function resizedAgain(point: string): Promise<void> {
-    const pool = lab();
-    const before = mib(kept);
-    const after = before + 4;
-    await killedAt(point, () => vdiResize(pool.double, kept.ref, after * MiB));
-    await scan();
-    expect([before, after]).toContain(mib(kept));
-    if (point === 'vdi-resize.after-vhd') expect(mib(kept)).toBe(after);
-    if (point.startsWith('inflate.')) expect(mib(kept)).toBe(before);
-    await vdiResize(pool.double, kept.ref, after * MiB);
-    expect(mib(kept)).toBe(after);
-    await allIsWell();
-  }
-
-  const RESIZED = 'vdi_resize killed at %s: the disk has its old size or its new one, and is resized by asking again';
-  test.each(['inflate.journal-created', 'inflate.resized'])(RESIZED, resizedAgain);
-  unseen.each(['inflate.zeroed', 'inflate.footer-written', 'vdi-resize.after-lv', 'vdi-resize.after-vhd'])(
-    RESIZED,
-    resizedAgain,
-  );
-
-  unseen.each(['undo-inflate.writable', 'undo-inflate.zeroed', 'deflate.footer-written', 'undo-inflate.resized'])(
-    'the scan that undoes a vdi_resize killed at %s: the next one goes on',
-    async (point) => {
-      const before = mib(kept);
-      await killedAt('inflate.footer-written', () => vdiResize(lab().double, kept.ref, (before + 4) * MiB));
-      await killedAt(point, scan);
-      await scan();
-      expect(mib(kept)).toBe(before);
-      await allIsWell();
-    },
-  );
-
-  unseen('the resize of a raw disk killed at vdi-resize.after-lv: sr_scan tells xapi its new size', async () => {
-    const raw = await create({ smConfig: { type: 'raw' } });
-    await killedAt('vdi-resize.after-lv', () => vdiResize(lab().double, raw.ref, 12 * MiB));
-    await scan();
-    expect(mib(raw)).toBe(12);
-    await vdiDestroy(lab().double, raw.ref);
-    await allAgree();
-  });
-
-  unseen.each([
     ['vdi-activate.after-claim', 'deactivating'],
     ['chain-activation.after-one', 'activating'],
     ['vdi-activate.after-chain', 'deactivating'],
@@ -245,7 +145,7 @@ export function crashes(lab: Lab): void {
     await allIsWell();
   });
 
-  unseen.each([
+  test.each([
     ['vdi-deactivate.after-data-path', 'activating'],
     ['chain-activation.after-leaf-released', 'deactivating'],
     ['vdi-deactivate.after-chain', 'activating'],
@@ -262,7 +162,7 @@ export function crashes(lab: Lab): void {
     await allIsWell();
   });
 
-  unseen.each(['nbd.listening', 'nbd.connected'])(
+  test.each(['nbd.listening', 'nbd.connected'])(
     'the NBD server killed at %s: vdi_activate fails and leaves nothing',
     async (point) => {
       const pool = lab();
@@ -273,7 +173,7 @@ export function crashes(lab: Lab): void {
     },
   );
 
-  unseen('the NBD server killed at nbd.closed, as its disk is deactivated: the disk is whole', async () => {
+  test('the NBD server killed at nbd.closed, as its disk is deactivated: the disk is whole', async () => {
     const pool = lab();
     const device = await pool.withDriverEnvironment({ RBDSR_FAULT_NBD: 'nbd.closed' }, () => attach(pool, 0, kept));
     written = await writeNoise(pool, device, 5);
@@ -281,7 +181,7 @@ export function crashes(lab: Lab): void {
     await allIsWell();
   });
 
-  unseen.each(['ceph.unmap.before-remove', 'ceph.unmap.after-remove'])(
+  test.each(['ceph.unmap.before-remove', 'ceph.unmap.after-remove'])(
     'sr_detach killed at %s: detaching again finishes it',
     async (point) => {
       const pool = lab();
@@ -294,7 +194,7 @@ export function crashes(lab: Lab): void {
     },
   );
 
-  unseen.each(['inflate.resized', 'inflate.footer-written'])(
+  test.each(['inflate.resized', 'inflate.footer-written'])(
     'a thin disk whose growing for a guest is killed at %s: refused until sr_scan has undone it',
     async (point) => {
       const pool = lab();

@@ -71,6 +71,19 @@ export function hostBasics(lab: Lab): void {
     await pool.host(1).check(['rbdsr', 'check']);
   });
 
+  test('disabled on one host: the stock entry is back there, and the other host names it; enabled again, all is well', async () => {
+    const pool = lab();
+    const entry = 'readlink /opt/xensource/sm/LVMoISCSISR';
+    const check = (): Promise<{ code: number; stdout: string }> => pool.host(0).exec(['rbdsr', 'check', '--pool']);
+    expect(await pool.host(1).shell(entry)).toBe('/opt/rbdsr/divert.py\n');
+    await pool.host(1).check(['rbdsr', 'disable']);
+    expect(await pool.host(1).shell(entry)).toBe('LVMoISCSISR.py\n');
+    expect(await pool.host(1).shell('ls /opt/xensource/sm | grep RBDSR || true')).toBe('');
+    expect(await check()).toMatchObject({ code: 1, stdout: expect.stringMatching(/host2\b.*\bnot installed/) });
+    await pool.host(1).check(['/opt/rbdsr/launcher.sh', 'enable']);
+    expect(await check()).toMatchObject({ code: 0 });
+  });
+
   test('the kernel of dom0 maps an image; a guest of one host writes what a guest of the other reads', async () => {
     const pool = lab();
     await pool.cluster.createImage('rbd/by-hand', { sizeMiB: 64 });

@@ -111,15 +111,6 @@ export async function hideCephTools(pool: Pool): Promise<void> {
   await pool.host(0).check(['rm', '-f', ...CEPH_TOOLS.map((name) => `/usr/bin/${name}`)]);
 }
 
-/** What the stock garbage collector does with the volumes of deleted disks. */
-export async function collectGarbage(pool: Pool, sr: SrId, keptUuids: readonly string[]): Promise<void> {
-  const garbage = [...(await volumesOf(pool, sr)).keys()].filter(
-    (name) => name !== 'MGT' && !keptUuids.some((uuid) => name.endsWith(uuid)),
-  );
-  for (const name of garbage)
-    await pool.host(0).shell(`lvremove ${LVM_CONFIG} -qq -f VG_XenStorage-${sr.uuid}/${name}`);
-}
-
 /** Maps an image in dom0 without the product, as an administrator may have done. */
 export async function mapByHand(pool: Pool, image: string, host: number): Promise<void> {
   const key = await pool.cluster.userKey('admin');

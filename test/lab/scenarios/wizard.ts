@@ -16,6 +16,7 @@ import {
 import { attachFromConfig, detachFromConfig } from '../../../lab/xapi-double/static-vdis.ts';
 import { vdiCreate, vdiDestroy, vdiGenerateConfig } from '../../../lab/xapi-double/vdi-operations.ts';
 import { xenOrchestraLuns, xenOrchestraSrs, xenOrchestraTargets } from '../../support/wizard-clients.ts';
+import { mappingsOf } from './mappings.ts';
 import { attach, detach, failure, type Lab } from './scenario.ts';
 
 const MiB = 1024 * 1024;
@@ -142,6 +143,34 @@ export function wizard(lab: Lab): void {
     const [found] = pool.double.db.where('VDI', 'SR', sr.ref);
     expect(found?.fields['name_label']).toBe('disk');
     if (found !== undefined) disk = found;
+  });
+
+  test('rekey: a new cephx user while a disk is in use, then each host plugs again, then the old user goes', async () => {
+    const pool = lab();
+    const uuid = stringOf(sr, 'uuid');
+    const user = (): string => mapOf(sr, 'sm_config')['rbd_user'] ?? '';
+    const mappedBy = async (host: number): Promise<string[]> =>
+      (await mappingsOf(pool, host)).map(({ line }) => /name=([^, ]+)/.exec(line)?.[1] ?? '');
+    const old = user();
+    const device = await attach(pool, 1, disk);
+    await pool.host(0).check(['rbdsr', 'rekey', uuid], { timeoutMs: 300_000 });
+    expect(user()).toMatch(new RegExp(`^rbdsr-${uuid}-`));
+    expect(await pool.host(1).shell(`dd if=${device} bs=4k count=1 2>/dev/null | head -n 1`)).toBe('kept\n');
+    const tooEarly = await pool.host(0).exec(['rbdsr', 'rekey', uuid, '--remove-old'], { timeoutMs: 300_000 });
+    expect(tooEarly.code, tooEarly.stdout + tooEarly.stderr).toBe(1);
+    expect(await pool.cluster.tool('ceph', 'auth', 'ls')).toContain(`client.${old}\n`);
+
+    await detach(pool, 1, disk);
+    for (const [index, host] of pool.double.hosts.entries()) {
+      expect(await mappedBy(index)).toEqual([old]);
+      const pbd = pbdOn(pool.double, sr.ref, host.ref).ref;
+      await pbdUnplug(pool.double, pbd);
+      await pbdPlug(pool.double, pbd);
+      expect(await mappedBy(index)).toEqual([user()]);
+    }
+    await pool.host(0).check(['rbdsr', 'rekey', uuid, '--remove-old'], { timeoutMs: 300_000 });
+    expect(await pool.cluster.tool('ceph', 'auth', 'ls')).not.toContain(`client.${old}\n`);
+    await srScan(pool.double, sr.ref);
   });
 
   test('destroy: the cephx user, the secrets and the mappings go', async () => {

@@ -1,0 +1,155 @@
+import { randomBytes } from 'node:crypto';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { mapOf, type Row, stringOf } from '../../../lab/xapi-double/database.ts';
+import { srScan } from '../../../lab/xapi-double/sr-operations.ts';
+import { vdiCreate, vdiDestroy, vdiResize } from '../../../lab/xapi-double/vdi-operations.ts';
+import type { BlockIo } from '../../../src/base/block-io.ts';
+import { vdiUuid } from '../../../src/base/ids.ts';
+import { MiB } from '../../../src/base/units.ts';
+import { listJournals } from '../../../src/lvhd/journal.ts';
+import { readVdiNodes } from '../../../src/lvhd/lv-table.ts';
+import { MetadataVolume } from '../../../src/lvhd/mgt/metadata-volume.ts';
+import { openVdi } from '../../../src/lvhd/open-vdi.ts';
+import { VdiTree } from '../../../src/lvhd/tree.ts';
+import { checkVhd } from '../../../src/vhd/check.ts';
+import { type LoopPool, loopPool } from '../../support/loop-pool.ts';
+
+// The driver is killed in the middle of a call of xapi's, at every point where that leaves something (docs/recovery.md); then what that page says
+// mends it is done, and records, volumes and metadata agree, and a disk with known content still has it. What needs an active volume, an NBD
+// server or the kernel's RBD client is in test/lab/scenarios/crashes.ts.
+
+let pool: LoopPool;
+let kept: Row;
+const content = randomBytes(5 * MiB);
+beforeAll(async () => {
+  pool = await loopPool();
+  kept = await create({ virtualSize: 8 * MiB, nameLabel: 'kept' });
+  await using disk = await contentOf(kept, 'write');
+  await disk.write(0, content);
+});
+afterAll(() => pool[Symbol.asyncDispose]());
+
+const create = (more: Partial<Parameters<typeof vdiCreate>[1]> = {}): Promise<Row> =>
+  vdiCreate(pool.double, { sr: pool.srRef, virtualSize: 2 * MiB, nameLabel: 'made', ...more });
+const scan = (): Promise<void> => srScan(pool.double, pool.srRef);
+const disks = (): Row[] => pool.double.db.where('VDI', 'SR', pool.srRef);
+const others = (): Row[] => disks().filter(({ ref }) => ref !== kept.ref);
+const mib = (row: Row): number => Number(row.fields['virtual_size']) / MiB;
+
+async function contentOf(row: Row, mode: 'read' | 'write' = 'read'): Promise<BlockIo & AsyncDisposable> {
+  const { sr } = pool;
+  const tree = new VdiTree(await readVdiNodes(await sr.report(), sr.pvIo));
+  const io = await openVdi(tree, vdiUuid(stringOf(row, 'uuid')), sr.openLv, mode);
+  return Object.assign(io, { [Symbol.asyncDispose]: () => io.close() });
+}
+
+/** The call, killed at the point: xapi sees a driver that ended by a signal. */
+async function killedAt(point: string, call: () => Promise<unknown>): Promise<void> {
+  const { runs } = pool.double;
+  const before = runs.length;
+  await pool.withEnvironment({ RBDSR_FAULT: point }, () => expect(call()).rejects.toThrow('non-zero exit'));
+  expect(runs.slice(before).map(({ code }) => code)).toContain(137);
+}
+
+async function allIsWell(): Promise<void> {
+  const { sr, double } = pool;
+  const { lvs } = await sr.report();
+  const volumes = disks().map((row) => {
+    const raw = mapOf(row, 'sm_config')['vdi_type'] === 'aio';
+    return `${raw ? 'LV' : 'VHD'}-${stringOf(row, 'uuid')}`;
+  });
+  expect(lvs.map(({ name }) => name).sort()).toEqual(['MGT', ...volumes].sort());
+  expect(listJournals(await sr.report())).toEqual([]);
+  for (const [index, row] of disks().entries()) {
+    const lv = lvs.find(({ name }) => name === volumes[index]);
+    expect(row.fields['physical_utilisation']).toBe(lv?.sizeBytes);
+    if (lv?.name.startsWith('VHD-') === true) expect(await checkVhd(await sr.openLv(lv.name, 'read'))).toEqual([]);
+  }
+  const { vdis, problems } = await new MetadataVolume(await sr.openLv('MGT', 'read')).read();
+  expect(problems).toEqual([]);
+  // A disk that a scan has found has no record there: `rbdsr mgt rebuild` makes one.
+  expect(disks().map((row) => stringOf(row, 'uuid'))).toEqual(expect.arrayContaining(vdis.map(({ uuid }) => uuid)));
+  await using disk = await contentOf(kept);
+  expect((await disk.read(0, content.length)).equals(content)).toBe(true);
+  expect(double.offences).toEqual([]);
+}
+
+test.each([
+  ['vdi-create.after-lv', {}, 0],
+  ['vdi-create.after-vhd', {}, 0],
+  ['vdi-create.after-volume', {}, 1],
+  ['mgt.add.record-written', {}, 1],
+  ['vdi-create.after-metadata', {}, 1],
+  ['vdi-create.after-introduce', {}, 1],
+  ['vdi-create.after-lv', { smConfig: { type: 'raw' } }, 1],
+  ['vdi-create.after-volume', { smConfig: { type: 'raw' } }, 1],
+] as const)(
+  'vdi_create killed at %s %j: after sr_scan there is no disk or a whole one: %i',
+  async (point, more, found) => {
+    await killedAt(point, () => create(more));
+    await scan();
+    expect(others()).toHaveLength(found);
+    await allIsWell();
+    await create({ nameLabel: 'another' });
+    for (const { ref } of others()) await vdiDestroy(pool.double, ref);
+    await allIsWell();
+  },
+);
+
+test.each([
+  ['vdi-delete.after-hidden', 'deleting it again'],
+  ['vdi-delete.after-metadata', 'deleting it again'],
+  ['mgt.delete.record-written', 'sr_scan'],
+  ['vdi-delete.after-lv', 'sr_scan'],
+])('vdi_delete killed at %s: the disk is gone after %s', async (point, mend) => {
+  const { ref } = await create();
+  await killedAt(point, () => vdiDestroy(pool.double, ref));
+  await (mend === 'sr_scan' ? scan() : vdiDestroy(pool.double, ref));
+  expect(others()).toEqual([]);
+  await allIsWell();
+});
+
+/** Whose marks say that the new size is not there yet, and whose that it is. */
+const RESIZE_POINTS = [
+  ['inflate.journal-created', 'old'],
+  ['inflate.resized', 'old'],
+  ['inflate.zeroed', 'old'],
+  ['inflate.footer-written', 'old'],
+  ['vdi-resize.after-lv', 'either'],
+  ['vdi-resize.after-vhd', 'new'],
+] as const;
+
+test.each(RESIZE_POINTS)(
+  'vdi_resize killed at %s: after sr_scan the disk has its %s size, and is resized by asking again',
+  async (point, which) => {
+    const [old, wanted] = [mib(kept), mib(kept) + 4];
+    const resize = (): Promise<unknown> => vdiResize(pool.double, kept.ref, wanted * MiB);
+    await killedAt(point, resize);
+    await scan();
+    expect({ old: [old], new: [wanted], either: [old, wanted] }[which]).toContain(mib(kept));
+    await resize();
+    expect(mib(kept)).toBe(wanted);
+    await allIsWell();
+  },
+);
+
+test.each(['undo-inflate.writable', 'undo-inflate.zeroed', 'deflate.footer-written', 'undo-inflate.resized'])(
+  'the scan that undoes a vdi_resize killed at %s: the next one goes on',
+  async (point) => {
+    const old = mib(kept);
+    await killedAt('inflate.footer-written', () => vdiResize(pool.double, kept.ref, (old + 4) * MiB));
+    await killedAt(point, scan);
+    await scan();
+    expect(mib(kept)).toBe(old);
+    await allIsWell();
+  },
+);
+
+test('the resize of a raw disk killed at vdi-resize.after-lv: sr_scan tells xapi its new size', async () => {
+  const raw = await create({ smConfig: { type: 'raw' } });
+  await killedAt('vdi-resize.after-lv', () => vdiResize(pool.double, raw.ref, 12 * MiB));
+  await scan();
+  expect(mib(raw)).toBe(12);
+  await vdiDestroy(pool.double, raw.ref);
+  await allIsWell();
+});
