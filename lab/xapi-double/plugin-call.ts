@@ -3,6 +3,9 @@ import type { PluginResult } from './host-port.ts';
 import { openSession, type XapiDouble } from './double.ts';
 import { decodeResponse, encodeCall, isArray, isStruct } from './xml-rpc.ts';
 
+/** What a host's port says of a program that is not there. */
+const NOT_FOUND = 127;
+
 /**
  * host.call_plugin: runs `/etc/xapi.d/plugins/<plugin>` on a host with a methodCall of the function, the session and the arguments, and reads
  * the XenAPI answer it prints (xen-api `ocaml/xapi/xapi_plugins.ml`).
@@ -22,6 +25,7 @@ export async function callPlugin(
   try {
     const result = await double.hostPort.exec(hostUuid, program, request);
     double.runs.push({ hostUuid, program, request, ...result, durationMs: performance.now() - started });
+    if (result.code === NOT_FOUND) return { failure: ['XENAPI_MISSING_PLUGIN', plugin] };
     if (result.code !== 0) return failed('non-zero exit', '', result.stdout, result.stderr);
     return readAnswer(result.stdout);
   } finally {

@@ -1,7 +1,7 @@
 export interface CpioEntry {
   /** Without a leading slash. */
   readonly path: string;
-  /** Type and permission bits: 0o100755 a program, 0o040755 a folder. */
+  /** Type and permission bits: 0o100755 a program, 0o040755 a folder, 0o120777 a link, whose data is its target. */
   readonly mode: number;
   readonly data?: Uint8Array;
 }
@@ -9,6 +9,7 @@ export interface CpioEntry {
 export const FILE = 0o100644;
 export const PROGRAM = 0o100755;
 export const FOLDER = 0o040755;
+export const LINK = 0o120777;
 
 /** An archive the kernel unpacks as its first root: cpio "newc" (Documentation/driver-api/early-userspace/buffer-format.rst). */
 export function cpioArchive(entries: readonly CpioEntry[]): Buffer {

@@ -23,6 +23,12 @@ export class Dom0 {
     return this.#booted.hostUuid;
   }
 
+  /** Nobody has switched it off, and it has not done so itself. */
+  get isOn(): boolean {
+    const { qemu } = this.#booted;
+    return qemu.exitCode === null && qemu.signalCode === null;
+  }
+
   /** Xen's and dom0's serial console, on this machine. */
   get consoleLog(): string {
     return this.#booted.consoleLog;

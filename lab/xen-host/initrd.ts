@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { type CpioEntry, cpioArchive, FILE, FOLDER, PROGRAM } from './cpio.ts';
 import { type LabKernel, moduleFiles } from './kernel.ts';
+import { localFiles } from './local-files.ts';
 
 /** Programs of this machine that no dom0 has. */
 const NEVER_IN_DOM0 = ['node', 'nodejs', 'npm', 'npx', 'corepack'];
@@ -17,12 +18,13 @@ export interface Dom0InitrdOptions {
   readonly keepCephTools: boolean;
 }
 
-/** What mounts this machine's root read-only over 9p, lays a tmpfs on it, and starts dom0's own first process there. */
+/** What mounts this machine's root read-only over 9p, lays a tmpfs with the most used files on it, and starts dom0's own first process there. */
 export async function dom0Initrd(kernel: LabKernel, o: Dom0InitrdOptions): Promise<Buffer> {
   const modules = await moduleFiles(kernel, MODULES);
   const hidden = [...NEVER_IN_DOM0, ...(o.keepCephTools ? [] : CEPH_TOOLS)];
   return cpioArchive([
     ...busyboxRoot(modules),
+    ...(await localFiles('local')),
     { path: 'init', mode: PROGRAM, data: Buffer.from(initScript(modules, hidden)) },
     { path: 'agent.cjs', mode: FILE, data: o.agent },
     { path: 'start', mode: PROGRAM, data: Buffer.from(o.start) },
@@ -31,7 +33,7 @@ export async function dom0Initrd(kernel: LabKernel, o: Dom0InitrdOptions): Promi
 
 /** Folders, a static busybox and kernel modules (at /modules). */
 export function busyboxRoot(modules: readonly string[]): CpioEntry[] {
-  const folders = ['bin', 'dev', 'proc', 'sys', 'modules', 'host', 'upper', 'new'];
+  const folders = ['bin', 'dev', 'proc', 'sys', 'modules', 'host', 'upper', 'new', 'local'];
   return [
     ...folders.map((path) => ({ path, mode: FOLDER })),
     { path: 'bin/busybox', mode: PROGRAM, data: readFileSync('/usr/bin/busybox') },
@@ -56,6 +58,7 @@ function initScript(modules: readonly string[], hidden: readonly string[]): stri
   return `${initHead(modules)}mount -t 9p -o ro,trans=virtio,version=9p2000.L,msize=512000,cache=loose host /host || exec sh
 mount -t tmpfs -o size=1g tmpfs /upper
 mkdir /upper/root /upper/work
+cp -a /local/. /upper/root/
 mount -t overlay -o lowerdir=/host,upperdir=/upper/root,workdir=/upper/work overlay /new || exec sh
 rm -f ${unwanted.join(' ')}
 mkdir -p /new/mnt/host

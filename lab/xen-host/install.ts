@@ -37,7 +37,7 @@ export async function unpackProduct(run: RunFolder, selfExtractor: string): Prom
 
 /**
  * Gives dom0 the stock storage manager's folder (stand-ins), the product as its own installer has unpacked it, and enables it as an
- * administrator does. The product's files are read where they are, over 9p; links and state are dom0's own.
+ * administrator does.
  */
 export async function installProduct(dom0: Dom0, unpacked: string): Promise<void> {
   const source = hiddenNode(unpacked);
@@ -46,7 +46,7 @@ export async function installProduct(dom0: Dom0, unpacked: string): Promise<void
     `
 mkdir -p /opt/rbdsr /etc/rbdsr
 version=$(readlink ${source}/current)
-ln -s ${source}/$version /opt/rbdsr/$version
+cp -a ${source}/$version /opt/rbdsr/
 for link in $(find ${source} -maxdepth 1 -type l); do cp -P $link /opt/rbdsr/; done
 cat >/etc/rbdsr/rbdsr.conf <<END
 ${settingsFile()}END

@@ -95,6 +95,11 @@ function addHost(program: Command, run: Run): void {
     .command('release-images', { hidden: true })
     .description('Unmaps all images; for the unit that runs at shutdown, and of no effect otherwise')
     .action(() => run(async (call) => (await import('./release-images.ts')).releaseAllImages(call)));
+  program
+    .command('release-image <index> <milliseconds>', { hidden: true })
+    .action((index: string, milliseconds: string) =>
+      run(async (call) => (await import('./release-images.ts')).releaseOneImage(call, index, milliseconds)),
+    );
 }
 
 function addAccess(program: Command, run: Run): void {

@@ -1,81 +1,71 @@
+import { type ChildProcessByStdio, spawn } from 'node:child_process';
+import type { Readable } from 'node:stream';
 import { Deadline } from '../base/deadline.ts';
 import { messageOf } from '../base/error.ts';
-import { formatSpec, sameSpec } from '../ceph/image-spec.ts';
-import type { Krbd } from '../ceph/krbd.ts';
+import { formatSpec } from '../ceph/image-spec.ts';
 import type { Mapping } from '../ceph/mapping.ts';
 import { krbdOf } from '../sm/krbd-of-host.ts';
-import { namesIn } from '../system/files.ts';
-import { readAttribute } from '../system/sysfs.ts';
-import { attachedSrs } from './attached-srs.ts';
 import type { Host } from './host.ts';
+import type { Released } from './release-image.ts';
 
 /** All images together; the unit's own limit is 90 s. */
 const TOTAL_MS = 60_000;
-/** What is left to each gentle way with one image. */
-const GENTLE_MS = 15_000;
-
-export interface Released {
-  readonly label: string;
-  readonly how: 'unmapped' | 'forced' | 'left';
-  readonly problem?: string;
-}
+/** Of it, for the process of an image to start and to say how it went. */
+const ANSWER_MS = 5000;
 
 /**
  * What the release unit runs when it is stopped. Undefined where the host is not shutting down: then somebody stopped the unit, and SRs are
- * in use. By now no VM runs, but volumes may still be active, and the cluster may not answer: a mapping that stays until the network
- * is gone would hang the host. So each image is unmapped, or, where that fails, its volumes are taken away and it is unmapped by force. Images
- * that no SR of ours stands on are only asked.
+ * in use. Each image is unmapped by a process of its own, `releaser` with the number of the mapping (release-image.ts), for one that waits in
+ * the kernel for the cluster cannot end, and this one has to: the network is stopped after it.
  */
-export async function releaseImages(host: Host, gentleMs = GENTLE_MS): Promise<readonly Released[] | undefined> {
+export async function releaseImages(
+  host: Host,
+  releaser: readonly string[],
+  totalMs = TOTAL_MS,
+): Promise<readonly Released[] | undefined> {
   if (!(await isShuttingDown(host))) return undefined;
-  const krbd = krbdOf(host);
-  const records = attachedSrs(host.root);
-  const deadline = Deadline.after(TOTAL_MS);
+  const deadline = Deadline.after(totalMs);
   return Promise.all(
-    krbd.list().map((mapping) => {
-      const ours = records.some(({ spec }) => sameSpec(spec, mapping.spec));
-      return release({ host, krbd, ours, gentleMs, deadline }, mapping);
-    }),
+    krbdOf(host)
+      .list()
+      .map((mapping) => releaseElsewhere(releaser, mapping, deadline)),
   );
 }
 
-interface Release {
-  readonly host: Host;
-  readonly krbd: Krbd;
-  /** An SR of ours stands on it. */
-  readonly ours: boolean;
-  readonly gentleMs: number;
-  readonly deadline: Deadline;
-}
-
-async function release(o: Release, mapping: Mapping): Promise<Released> {
-  const { host, krbd, ours, gentleMs, deadline } = o;
+async function releaseElsewhere(
+  [program = '', ...args]: readonly string[],
+  mapping: Mapping,
+  deadline: Deadline,
+): Promise<Released> {
   const label = `${mapping.device} (${formatSpec(mapping.spec)})`;
+  const milliseconds = String(Math.max(0, Math.round(deadline.leftMs - ANSWER_MS)));
+  const child = spawn(program, [...args, String(mapping.index), milliseconds], {
+    detached: true,
+    cwd: '/',
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
   try {
-    if (ours) await removeVolumes(host, mapping, deadline.within(gentleMs));
-    await krbd.unmap(mapping, deadline.within(gentleMs));
-    return { label, how: 'unmapped' };
-  } catch (error) {
-    if (!ours) return { label, how: 'left', problem: messageOf(error) };
-  }
-  try {
-    await krbd.unmap(mapping, deadline, { force: true });
-    return { label, how: 'forced' };
+    const answer = await deadline.race(firstLine(child), 'the process that unmaps it');
+    return { label, ...(JSON.parse(answer) as Omit<Released, 'label'>) };
   } catch (error) {
     return { label, how: 'left', problem: messageOf(error) };
+  } finally {
+    child.stdout.destroy();
+    child.unref();
   }
 }
 
-/** dmsetup, and not LVM, which would read the image. */
-async function removeVolumes(host: Host, { major, minor }: Mapping, deadline: Deadline): Promise<void> {
-  for (const holder of holdersOf(host, `${major}:${minor}`)) {
-    const name = readAttribute(host.at(`/sys/block/${holder}/dm/name`));
-    if (name !== undefined) await host.run('/sbin/dmsetup', ['remove', '--noudevsync', name], deadline);
-  }
-}
-
-function holdersOf(host: Host, numbers: string): readonly string[] {
-  return namesIn(host.at(`/sys/dev/block/${numbers}/holders`));
+/** It may be long after its answer that the process ends. */
+function firstLine(child: ChildProcessByStdio<null, Readable, null>): Promise<string> {
+  return new Promise((resolve, reject) => {
+    let text = '';
+    child.stdout.on('data', (chunk: Buffer) => {
+      text += chunk.toString('utf8');
+      if (text.includes('\n')) resolve(text);
+    });
+    child.stdout.on('end', () => reject(new Error('the process that unmaps it ended and said nothing')));
+    child.on('error', reject);
+  });
 }
 
 /** systemd says so itself; elsewhere the runlevel is 0 (halt) or 6 (reboot). */

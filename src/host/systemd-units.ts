@@ -46,7 +46,8 @@ WantedBy=multi-user.target
   },
   {
     name: 'rbdsr-release.service',
-    // Started after the network and before xapi, so stopped after xapi and before the network.
+    // Started after the network and before xapi, so stopped after xapi and before the network. What then still waits in the kernel for a
+    // cluster cannot be killed, and is not waited for (KillMode).
     text: `[Unit]
 Description=RBDSR: unmap RBD images before the network stops
 After=network.target xcp-networkd.service openvswitch.service
@@ -59,6 +60,7 @@ RemainAfterExit=yes
 ExecStart=/bin/true
 ExecStop=${LAUNCHER} release-images
 TimeoutStopSec=90
+KillMode=process
 
 [Install]
 WantedBy=multi-user.target

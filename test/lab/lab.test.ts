@@ -12,6 +12,8 @@ import { monitors } from './scenarios/monitors.ts';
 import { quietAttach } from './scenarios/quiet-attach.ts';
 import { srRefusals } from './scenarios/sr-refusals.ts';
 import { cleanUp, type Lab } from './scenarios/scenario.ts';
+import { shutdown } from './scenarios/shutdown.ts';
+import { took } from './scenarios/took.ts';
 import { wizard } from './scenarios/wizard.ts';
 
 // Every scenario of the lab, one after the other on one pool, for a pool takes more than a minute to come up. Each makes its own images and
@@ -30,13 +32,12 @@ const SCENARIOS: Readonly<Record<string, (lab: Lab) => void>> = {
   'an image that others have open': foreignClients,
   'broken and contested SRs': brokenSrs,
   'a driver that is killed': crashes,
+  'a host that shuts down': shutdown,
 };
 
 /** On a slow machine the rest is skipped, and counted so, rather than that a run is ended from outside with nothing said. */
 const BUDGET_MINUTES = 80;
 const started = performance.now();
-
-const seconds = (ms: number): string => `${(ms / 1000).toFixed(0)} s`;
 
 let pool: Pool | undefined;
 
@@ -58,10 +59,7 @@ for (const [name, scenario] of Object.entries(SCENARIOS)) {
     const began = { ms: 0, run: 0 };
     beforeAll(() => Object.assign(began, { ms: performance.now(), run: lab().double.runs.length }));
     afterAll(async () => {
-      const { runs } = lab().double;
-      const calls = runs.slice(began.run);
-      const took = calls.reduce((sum, { durationMs }) => sum + durationMs, 0);
-      console.log(`${name}: ${seconds(performance.now() - began.ms)}, of it ${seconds(took)} in ${calls.length} calls`);
+      console.log(took(name, performance.now() - began.ms, lab().double.runs.slice(began.run)));
       await cleanUp(lab());
     });
     scenario(lab);

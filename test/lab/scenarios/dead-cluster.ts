@@ -136,22 +136,4 @@ export function deadCluster(lab: Lab): void {
     await pbdPlug(pool.double, pbd);
     await isWhole();
   });
-
-  test(
-    'the host shuts down while its disk is attached: the release unit ends in time and leaves no mapping',
-    LONG,
-    async () => {
-      const pool = lab();
-      const dom0 = pool.host(1);
-      content = await writeNoise(pool, await attach(pool, 1, kept), CONTENT_MIB, 1);
-      const ours = (await mappingsOf(pool, 1)).map(({ name }) => name);
-      await withFrozenOsds(pool, async () => {
-        // By now systemd has ended every process of a disk.
-        await dom0.shell("echo stopping >/run/lab/system-state; pkill -KILL '^rbdsr nbd'");
-        const said = await dom0.check(['rbdsr', 'release-images'], { timeoutMs: 90_000 });
-        console.log(said, ours);
-        expect(await mappingsOf(pool, 1)).toEqual([]);
-      });
-    },
-  );
 }

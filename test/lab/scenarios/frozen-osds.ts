@@ -7,7 +7,7 @@ import { XapiError } from '../../../lab/xapi-double/xapi-error.ts';
 import { setSettings } from './scenario.ts';
 
 /** What rbdsr.conf of the hosts says while OSDs are frozen, seconds: enough for a command of an emulated host that does answer. */
-export const DEADLINE_SECONDS = 60;
+export const DEADLINE_SECONDS = 30;
 /** Between the deadline and xapi's answer: the start of the worker on an emulated host. Seconds. */
 const SLACK_SECONDS = 20;
 
@@ -25,7 +25,9 @@ export async function withDeadline(pool: Pool, work: () => Promise<void>): Promi
   const [outcome] = await Promise.allSettled([work()]);
   pool.cluster.thawOsds();
   await setSettings(pool);
-  const ends = await Promise.allSettled([...pool.dom0s.keys()].map((index) => workersEnd(pool, index)));
+  const ends = await Promise.allSettled(
+    [...pool.dom0s.entries()].filter(([, { isOn }]) => isOn).map(([index]) => workersEnd(pool, index)),
+  );
   for (const result of [outcome, ...ends]) if (result.status === 'rejected') throw result.reason;
 }
 

@@ -168,7 +168,10 @@ export function wizard(lab: Lab): void {
       await pbdPlug(pool.double, pbd);
       expect(await mappedBy(index)).toEqual([user()]);
     }
-    await pool.host(0).check(['rbdsr', 'rekey', uuid, '--remove-old'], { timeoutMs: 300_000 });
+    const removeOld = ['rbdsr', 'rekey', uuid, '--remove-old'];
+    expect((await pool.host(0).exec(removeOld, { timeoutMs: 300_000 })).stderr).toContain('key file of it for HA');
+    await vdiGenerateConfig(pool.double, pool.hostRef(0), disk.ref);
+    await pool.host(0).check(removeOld, { timeoutMs: 300_000 });
     expect(await pool.cluster.tool('ceph', 'auth', 'ls')).not.toContain(`client.${old}\n`);
     await srScan(pool.double, sr.ref);
   });

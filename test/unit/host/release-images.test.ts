@@ -1,5 +1,9 @@
 import { type FSWatcher, readFileSync, rmSync, watch, writeFileSync } from 'node:fs';
-import { onTestFinished, expect, test } from 'vitest';
+import { onTestFinished, expect, test, vi } from 'vitest';
+import { Deadline } from '../../../src/base/deadline.ts';
+import { RbdsrError } from '../../../src/base/error.ts';
+import { Krbd } from '../../../src/ceph/krbd.ts';
+import { releaseImage, type Released } from '../../../src/host/release-image.ts';
 import { releaseImages } from '../../../src/host/release-images.ts';
 import { type HostFixture, useHosts } from './host-fixture.ts';
 import { linux44, writeTree } from '../ceph/recorded-sysfs.ts';
@@ -33,30 +37,76 @@ function shuttingDown(): HostFixture {
   return host;
 }
 
+const release = (host: HostFixture, ms = 5000): Promise<Omit<Released, 'label'>> =>
+  releaseImage(host.open(), 0, Deadline.after(ms));
+
 test('an image that lets go is unmapped, its volumes first', async () => {
   const host = shuttingDown();
   kernel(host, ['ours'], () => true);
   host.write('/sys/dev/block/250:0/holders/dm-3', '');
   host.write('/sys/block/dm-3/dm/name', 'VG_XenStorage--1-MGT\n');
   host.write('/sbin/dmsetup', `#!/bin/sh\necho "$*" >>${host.at('/calls')}\n`, 0o755);
-  expect(await releaseImages(host.open())).toMatchObject([
-    { label: expect.stringContaining('xen/ours'), how: 'unmapped' },
-  ]);
+  expect(await release(host)).toEqual({ how: 'unmapped' });
   expect(host.read('/calls')).toBe('remove --noudevsync VG_XenStorage--1-MGT\n');
 });
 
-test('one of ours that does not let go is unmapped by force', async () => {
+test('one of ours that is open is unmapped by force', async () => {
   const host = shuttingDown();
   const written = kernel(host, ['ours'], (text) => text.endsWith(' force'));
-  expect(await releaseImages(host.open(), 500)).toMatchObject([{ how: 'forced' }]);
-  expect(written).toEqual(['0', '0 force']);
+  vi.spyOn(Krbd.prototype, 'unmap').mockRejectedValueOnce(new RbdsrError('device-busy', { what: 'it is open' }));
+  expect(await release(host)).toEqual({ how: 'forced' });
+  expect(written).toEqual(['0 force']);
+});
+
+test('one of ours that waits for the cluster is left to the kernel, and says so', async () => {
+  const host = shuttingDown();
+  const written = kernel(host, ['ours'], () => false);
+  const released = await release(host, 500);
+  expect(released).toEqual({
+    how: 'left',
+    problem: expect.stringMatching(/^waited .* until the cluster has answered/),
+  });
+  expect(written).toEqual(['0']);
 });
 
 test("somebody else's is only asked", async () => {
   const host = shuttingDown();
   const written = kernel(host, ['theirs'], () => false);
-  expect(await releaseImages(host.open(), 500)).toMatchObject([
-    { how: 'left', problem: expect.stringContaining('go away') },
-  ]);
+  expect(await release(host, 500)).toMatchObject({ how: 'left', problem: expect.stringContaining('go away') });
   expect(written).toEqual(['0']);
+});
+
+const releaser = (script: string): readonly string[] => ['/bin/sh', '-c', script, 'sh'];
+
+test('each image has a process of its own, which is told its number and how long it has', async () => {
+  const host = shuttingDown();
+  kernel(host, ['ours', 'theirs'], () => true);
+  const script = releaser(
+    `echo "$@" >>${host.at('/calls')}; [ $1 = 1 ] && echo '{"how":"left","problem":"busy"}' || echo '{"how":"unmapped"}'`,
+  );
+  expect(await releaseImages(host.open(), script)).toEqual([
+    { label: expect.stringContaining('xen/ours'), how: 'unmapped' },
+    { label: expect.stringContaining('xen/theirs'), how: 'left', problem: 'busy' },
+  ]);
+  expect(host.read('/calls').trim().split('\n').sort()).toEqual([
+    expect.stringMatching(/^0 5\d{4}$/),
+    expect.stringMatching(/^1 5\d{4}$/),
+  ]);
+});
+
+test('one that says nothing, or ends without a word, is left', async () => {
+  const host = shuttingDown();
+  kernel(host, ['ours', 'theirs'], () => true);
+  const released = await releaseImages(host.open(), releaser('[ $1 = 0 ] || exec sleep 3'), 500);
+  expect(released).toMatchObject([
+    { how: 'left', problem: expect.stringContaining('said nothing') },
+    { how: 'left', problem: expect.stringMatching(/^waited /) },
+  ]);
+});
+
+test('a host that is not shutting down keeps its images', async () => {
+  const host = shuttingDown();
+  host.write('/usr/bin/systemctl', '#!/bin/sh\necho running\n', 0o755);
+  kernel(host, ['ours'], () => true);
+  expect(await releaseImages(host.open(), releaser('exit 1'))).toBeUndefined();
 });
