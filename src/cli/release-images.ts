@@ -1,6 +1,6 @@
 import { Deadline } from '../base/deadline.ts';
 import { openHost } from '../host/host.ts';
-import { releaseImage } from '../host/release-image.ts';
+import { releaseImage } from '../host/release-mapping.ts';
 import { releaseImages } from '../host/release-images.ts';
 import { thisNode } from '../system/this-node.ts';
 import type { CliCall } from './cli-call.ts';

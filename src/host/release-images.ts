@@ -6,7 +6,7 @@ import { formatSpec } from '../ceph/image-spec.ts';
 import type { Mapping } from '../ceph/mapping.ts';
 import { krbdOf } from '../sm/krbd-of-host.ts';
 import type { Host } from './host.ts';
-import type { Released } from './release-image.ts';
+import type { Released } from './release-mapping.ts';
 
 /** All images together; the unit's own limit is 90 s. */
 const TOTAL_MS = 60_000;
@@ -15,7 +15,7 @@ const ANSWER_MS = 5000;
 
 /**
  * What the release unit runs when it is stopped. Undefined where the host is not shutting down: then somebody stopped the unit, and SRs are
- * in use. Each image is unmapped by a process of its own, `releaser` with the number of the mapping (release-image.ts), for one that waits in
+ * in use. Each image is unmapped by a process of its own, `releaser` with the number of the mapping (release-mapping.ts), for one that waits in
  * the kernel for the cluster cannot end, and this one has to: the network is stopped after it.
  */
 export async function releaseImages(

@@ -36,7 +36,7 @@ const SCENARIOS: Readonly<Record<string, (lab: Lab) => void>> = {
 };
 
 /** On a slow machine the rest is skipped, and counted so, rather than that a run is ended from outside with nothing said. */
-const BUDGET_MINUTES = 80;
+const BUDGET_MINUTES = 60;
 const started = performance.now();
 
 let pool: Pool | undefined;
