@@ -64,7 +64,7 @@ ${LAUNCHER} check >/tmp/check 2>&1 || cat /tmp/check
   '/second': `${LAUNCHER} check >/tmp/check 2>&1 && echo "check: well" || cat /tmp/check`,
 };
 
-/** In a mount namespace: this machine's files below, the container's above, in memory. */
+/** In a mount namespace: this machine's files below, the container's above, in memory. systemd-nspawn leaves its two cgroups behind. */
 const RUN = `
 mkdir $1/memory $1/root
 mount -t tmpfs tmpfs $1/memory
@@ -80,6 +80,9 @@ ln -sfn LVMoISCSISR.py $root${ENTRY}
 cp $root/second $root/story
 echo '== boot' >>$root/var/log/turns
 boot $1
+for group in $(find /sys/fs/cgroup -maxdepth 2 -name payload -o -maxdepth 2 -name supervisor); do
+  find $group -depth -type d -exec rmdir {} + || true
+done
 cat $root/var/log/turns
 `;
 

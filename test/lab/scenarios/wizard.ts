@@ -169,7 +169,8 @@ export function wizard(lab: Lab): void {
       expect(await mappedBy(index)).toEqual([user()]);
     }
     const removeOld = ['rbdsr', 'rekey', uuid, '--remove-old'];
-    expect((await pool.host(0).exec(removeOld, { timeoutMs: 300_000 })).stderr).toContain('key file of it for HA');
+    const inTheWay = await pool.host(0).exec(removeOld, { timeoutMs: 300_000 });
+    expect(inTheWay.stdout + inTheWay.stderr).toContain('key file of it for HA');
     await vdiGenerateConfig(pool.double, pool.hostRef(0), disk.ref);
     await pool.host(0).check(removeOld, { timeoutMs: 300_000 });
     expect(await pool.cluster.tool('ceph', 'auth', 'ls')).not.toContain(`client.${old}\n`);
