@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { RbdsrError } from '../base/error.ts';
+import { faultPoint } from '../system/fault-point.ts';
 import { addMapKey, removeMapKey, setMapKey } from '../xapi/map-keys.ts';
 import { allHosts } from '../xapi/host.ts';
 import { vdiSmConfig } from '../xapi/vdi.ts';
@@ -11,6 +12,7 @@ import { hostRefOf, vdiOf, vdiRefOf } from './vdi-request.ts';
 const PREFIX = 'host_';
 const MAP = 'VDI.sm_config';
 const RETRY_MS = 1000;
+const BELIEVED_MS = 15_000;
 
 /** The hosts that have the VDI active: their references. */
 export function activeHosts(smConfig: StringMap): readonly string[] {
@@ -33,11 +35,24 @@ export function heldBackBy(smConfig: StringMap, activatingKey: boolean): string 
 }
 
 /**
+ * `activating` that no host bears: of an activate that died before it had tagged the VDI. One that lives does so within a call to xapi, so that
+ * it is believed for a while. Pure.
+ */
+export function isAbandoned(smConfig: StringMap, seenForMs: number): boolean {
+  return seenForMs > BELIEVED_MS && activeHosts(smConfig).length === 0;
+}
+
+/**
  * Tags the VDI as active on this host, so that a snapshot or a coalesce on the master knows whom to tell (sm `blktap2.VDI._add_tag`).
  * Single keys only: every host of the pool writes to this map. Undefined: held back, to be tried again without the VDI's
- * lock. `isNew` tells whether the tag is ours to take away after a failure. 'vdi-unavailable' for another host's claim.
+ * lock, which has been so for `waitedMs`. `isNew` tells whether the tag is ours to take away after a failure. 'vdi-unavailable' for another
+ * host's claim.
  */
-export async function tryClaim(call: SmCall, writable: boolean): Promise<{ readonly isNew: boolean } | undefined> {
+export async function tryClaim(
+  call: SmCall,
+  writable: boolean,
+  waitedMs: number,
+): Promise<{ readonly isNew: boolean } | undefined> {
   const xapi = await call.xapi();
   const ref = vdiRefOf(call);
   const host = hostRefOf(call);
@@ -49,7 +64,9 @@ export async function tryClaim(call: SmCall, writable: boolean): Promise<{ reado
   if (heldBackBy(before, activatingKey) !== undefined) return undefined;
   // Our own key beside it is left by a call of ours that died: nobody else activates under this host's lock of the VDI.
   const own = Object.hasOwn(before, key);
-  if (activatingKey && !(await addMapKey(xapi, MAP, ref, 'activating', 'True')) && !own) return undefined;
+  const mine = own || isAbandoned(before, waitedMs);
+  if (activatingKey && !(await addMapKey(xapi, MAP, ref, 'activating', 'True')) && !mine) return undefined;
+  faultPoint('vdi-activate.activating');
   if (own && before[key] !== value) await setMapKey(xapi, MAP, ref, key, value);
   if (!own) await addMapKey(xapi, MAP, ref, key, value);
   const after = await vdiSmConfig(xapi, ref);
@@ -64,6 +81,13 @@ export async function tryClaim(call: SmCall, writable: boolean): Promise<{ reado
 /** `activating` goes when the disk can be used, or when it is not going to be. */
 export async function finishClaim(call: SmCall): Promise<void> {
   if (call.profile.activatingKey) await removeMapKey(await call.xapi(), MAP, vdiRefOf(call), 'activating');
+}
+
+/** After a crash `activating` may be left beside our tag. It is another host's where such a one has tagged the VDI, too. */
+export async function releaseAbandonedClaim(call: SmCall, smConfig: StringMap): Promise<void> {
+  const others = activeHosts(smConfig).filter((host) => host !== hostRefOf(call));
+  if (Object.hasOwn(smConfig, 'activating') && others.length === 0) await finishClaim(call);
+  await releaseClaim(call);
 }
 
 export async function releaseClaim(call: SmCall): Promise<void> {

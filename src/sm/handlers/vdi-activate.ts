@@ -14,19 +14,19 @@ import { vdiOf, writableArgument } from '../vdi-request.ts';
 export const handler: Handler = async (call) => {
   const started = performance.now();
   const why = `VDI ${vdiOf(call)} to be released (paused, relinking or activating in its sm_config)`;
-  while (!(await attempt(call))) await waitForRelease(call, why, started);
+  while (!(await attempt(call, performance.now() - started))) await waitForRelease(call, why, started);
   return unitReply;
 };
 
 /** False where another operation holds the VDI back: its lock is free while we wait. */
-async function attempt(call: SmCall): Promise<boolean> {
+async function attempt(call: SmCall, waitedMs: number): Promise<boolean> {
   const vdi = vdiOf(call);
   const writable = writableArgument(call);
   const sr = await openAttachedSr(call);
   const lock = await call.lockVdi(vdi);
   try {
     call.waiting(`xapi to mark VDI ${vdi} as active on this host`);
-    const claim = await tryClaim(call, writable);
+    const claim = await tryClaim(call, writable, waitedMs);
     if (claim === undefined) return false;
     faultPoint('vdi-activate.after-claim');
     const state = { held: false };

@@ -2,7 +2,7 @@ import { vdiRecord } from '../../xapi/vdi.ts';
 import { type AttachedSr, srOf } from '../attached-sr.ts';
 import { findAttachedSr } from '../find-attached-sr.ts';
 import type { Handler, SmCall } from '../handler.ts';
-import { activeHosts, releaseClaim, waitForRelease } from '../host-keys.ts';
+import { activeHosts, releaseAbandonedClaim, waitForRelease } from '../host-keys.ts';
 import { unitReply } from '../reply.ts';
 import { giveBackRoom } from '../vdi-room.ts';
 import { detachTarget } from '../vdi-target.ts';
@@ -30,7 +30,7 @@ async function attempt(call: SmCall): Promise<boolean> {
     if (sr !== undefined && leaf !== undefined && (isThin(sr) || isASnapshot) && !elsewhere) {
       await giveBackRoom(call, sr, leaf);
     }
-    await releaseClaim(call);
+    await releaseAbandonedClaim(call, smConfig);
     return true;
   } finally {
     await lock.release();

@@ -2,7 +2,17 @@ import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { mapOf, type Row, stringOf } from '../../../lab/xapi-double/database.ts';
 import { srScan } from '../../../lab/xapi-double/sr-operations.ts';
-import { vdiCreate, vdiDestroy, vdiResize } from '../../../lab/xapi-double/vdi-operations.ts';
+import { pbdOn } from '../../../lab/xapi-double/driver.ts';
+import { pbdPlug } from '../../../lab/xapi-double/pbd-operations.ts';
+import {
+  vdiActivate,
+  vdiAttach,
+  vdiCreate,
+  vdiDeactivate,
+  vdiDestroy,
+  vdiDetach,
+  vdiResize,
+} from '../../../lab/xapi-double/vdi-operations.ts';
 import type { BlockIo } from '../../../src/base/block-io.ts';
 import { vdiUuid } from '../../../src/base/ids.ts';
 import { MiB } from '../../../src/base/units.ts';
@@ -12,7 +22,7 @@ import { MetadataVolume } from '../../../src/lvhd/mgt/metadata-volume.ts';
 import { openVdi } from '../../../src/lvhd/open-vdi.ts';
 import { VdiTree } from '../../../src/lvhd/tree.ts';
 import { checkVhd } from '../../../src/vhd/check.ts';
-import { type LoopPool, loopPool } from '../../support/loop-pool.ts';
+import { type LoopPool, loopPool, loseAttachRecord } from '../../support/loop-pool.ts';
 
 // The driver is killed in the middle of a call of xapi's, at every point where that leaves something (docs/recovery.md); then what that page says
 // mends it is done, and records, volumes and metadata agree, and a disk with known content still has it. What needs an active volume, an NBD
@@ -152,4 +162,52 @@ test('the resize of a raw disk killed at vdi-resize.after-lv: sr_scan tells xapi
   expect(mib(raw)).toBe(12);
   await vdiDestroy(pool.double, raw.ref);
   await allIsWell();
+});
+
+const keys = (): string[] => Object.keys(mapOf(kept, 'sm_config')).filter((key) => /^(host_|activating$)/.test(key));
+
+test.each(['vdi-activate.activating', 'vdi-activate.after-claim'])(
+  'vdi_activate killed at %s: vdi_deactivate takes every mark away',
+  async (point) => {
+    const { double } = pool;
+    const host = double.master.ref;
+    await vdiAttach(double, host, kept.ref, { writable: true });
+    await killedAt(point, () => vdiActivate(double, host, kept.ref, { writable: true }));
+    expect(keys()).toContain('activating');
+    await vdiDeactivate(double, host, kept.ref);
+    await vdiDetach(double, host, kept.ref);
+    expect(keys()).toEqual([]);
+    await allIsWell();
+  },
+);
+
+test('vdi_activate killed at vdi-activate.activating: the next one takes the place of nobody', async () => {
+  const { double } = pool;
+  const host = double.master.ref;
+  const activate = (): Promise<void> => vdiActivate(double, host, kept.ref, { writable: true });
+  await vdiAttach(double, host, kept.ref, { writable: true });
+  await killedAt('vdi-activate.activating', activate);
+  await killedAt('vdi-activate.after-claim', activate);
+  expect(keys().sort()).toEqual(['activating', `host_${host}`]);
+  await vdiDeactivate(double, host, kept.ref);
+  await vdiDetach(double, host, kept.ref);
+});
+
+test('a host that attaches the SR takes away what it was activating, and nothing of another host', async () => {
+  const { double, srRef } = pool;
+  const [master, slave] = double.hosts.map(({ ref }) => ref);
+  const smConfig = mapOf(kept, 'sm_config');
+  const attachedAgain = async (marks: Record<string, string>): Promise<string[]> => {
+    kept.fields['sm_config'] = { ...smConfig, ...marks };
+    // As after a restart of the host.
+    const pbd = pbdOn(double, srRef, slave ?? '');
+    pbd.fields['currently_attached'] = false;
+    loseAttachRecord(pool.root(1), stringOf(double.db.get('SR', srRef), 'uuid'));
+    await pbdPlug(double, pbd.ref);
+    return keys().sort();
+  };
+  expect(await attachedAgain({ activating: 'True', [`host_${slave}`]: 'RW' })).toEqual([]);
+  const theirs = { activating: 'True', [`host_${master}`]: 'RW' };
+  expect(await attachedAgain(theirs)).toEqual(Object.keys(theirs).sort());
+  kept.fields['sm_config'] = smConfig;
 });

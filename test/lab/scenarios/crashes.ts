@@ -126,6 +126,7 @@ export function crashes(lab: Lab): void {
   });
 
   test.each([
+    ['vdi-activate.activating', 'activating'],
     ['vdi-activate.after-claim', 'deactivating'],
     ['chain-activation.after-one', 'activating'],
     ['vdi-activate.after-chain', 'deactivating'],
