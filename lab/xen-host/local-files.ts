@@ -5,7 +5,7 @@ import { type CpioEntry, FOLDER, LINK, PROGRAM } from './cpio.ts';
 
 /** Debian packages of which dom0 runs something for every storage command. */
 const PACKAGES =
-  'bash coreutils dash dmsetup findutils grep gzip kmod libc-bin lvm2 mawk mount nbd-client procps sed tar udev util-linux util-linux-extra';
+  'bash coreutils dash dmsetup findutils grep gzip kmod libc-bin lvm2 mawk mount nbd-client procps sed tar udev util-linux';
 
 /** What those programs read each time. */
 const SETTINGS =
