@@ -68,6 +68,11 @@ export class Pool {
     return dom0;
   }
 
+  /** The hosts that are not switched off. */
+  get running(): readonly Dom0[] {
+    return this.dom0s.filter(({ isOn }) => isOn);
+  }
+
   /** xapi's reference of the n-th host. */
   hostRef(index: number): string {
     const host = this.double.hosts[index];

@@ -21,10 +21,15 @@ export function activeHosts(smConfig: StringMap): readonly string[] {
     .map((key) => key.slice(PREFIX.length));
 }
 
+/** The same without one of them. */
+export function otherHosts(smConfig: StringMap, host: string): readonly string[] {
+  return activeHosts(smConfig).filter((other) => other !== host);
+}
+
 /** Hosts whose claim does not go together with ours: one writer excludes all others. Pure. */
 export function conflictingHosts(smConfig: StringMap, host: string, writable: boolean): readonly string[] {
-  return activeHosts(smConfig).filter(
-    (other) => other !== host && (smConfig[PREFIX + other] === 'RW' || (writable && smConfig[PREFIX + other] === 'RO')),
+  return otherHosts(smConfig, host).filter(
+    (other) => smConfig[PREFIX + other] === 'RW' || (writable && smConfig[PREFIX + other] === 'RO'),
   );
 }
 
@@ -85,8 +90,8 @@ export async function finishClaim(call: SmCall): Promise<void> {
 
 /** After a crash `activating` may be left beside our tag. It is another host's where such a one has tagged the VDI, too. */
 export async function releaseAbandonedClaim(call: SmCall, smConfig: StringMap): Promise<void> {
-  const others = activeHosts(smConfig).filter((host) => host !== hostRefOf(call));
-  if (Object.hasOwn(smConfig, 'activating') && others.length === 0) await finishClaim(call);
+  const isOurs = otherHosts(smConfig, hostRefOf(call)).length === 0;
+  if (Object.hasOwn(smConfig, 'activating') && isOurs) await finishClaim(call);
   await releaseClaim(call);
 }
 

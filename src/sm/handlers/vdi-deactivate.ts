@@ -2,7 +2,7 @@ import { vdiRecord } from '../../xapi/vdi.ts';
 import { type AttachedSr, srOf } from '../attached-sr.ts';
 import { findAttachedSr } from '../find-attached-sr.ts';
 import type { Handler, SmCall } from '../handler.ts';
-import { activeHosts, releaseAbandonedClaim, waitForRelease } from '../host-keys.ts';
+import { otherHosts, releaseAbandonedClaim, waitForRelease } from '../host-keys.ts';
 import { unitReply } from '../reply.ts';
 import { giveBackRoom } from '../vdi-room.ts';
 import { detachTarget } from '../vdi-target.ts';
@@ -26,7 +26,7 @@ async function attempt(call: SmCall): Promise<boolean> {
     const { smConfig, isASnapshot } = await vdiRecord(await call.xapi(), vdiRefOf(call));
     if (Object.hasOwn(smConfig, 'paused')) return false;
     const [leaf] = await detachTarget(call, srOf(call), sr, vdi);
-    const elsewhere = activeHosts(smConfig).some((host) => host !== hostRefOf(call));
+    const elsewhere = otherHosts(smConfig, hostRefOf(call)).length > 0;
     if (sr !== undefined && leaf !== undefined && (isThin(sr) || isASnapshot) && !elsewhere) {
       await giveBackRoom(call, sr, leaf);
     }

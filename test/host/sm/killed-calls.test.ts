@@ -22,6 +22,7 @@ import { MetadataVolume } from '../../../src/lvhd/mgt/metadata-volume.ts';
 import { openVdi } from '../../../src/lvhd/open-vdi.ts';
 import { VdiTree } from '../../../src/lvhd/tree.ts';
 import { checkVhd } from '../../../src/vhd/check.ts';
+import { killedAt as killed } from '../../support/killed-at.ts';
 import { type LoopPool, loopPool, loseAttachRecord } from '../../support/loop-pool.ts';
 
 // The driver is killed in the middle of a call of xapi's, at every point where that leaves something (docs/recovery.md); then what that page says
@@ -53,13 +54,8 @@ async function contentOf(row: Row, mode: 'read' | 'write' = 'read'): Promise<Blo
   return Object.assign(io, { [Symbol.asyncDispose]: () => io.close() });
 }
 
-/** The call, killed at the point: xapi sees a driver that ended by a signal. */
-async function killedAt(point: string, call: () => Promise<unknown>): Promise<void> {
-  const { runs } = pool.double;
-  const before = runs.length;
-  await pool.withEnvironment({ RBDSR_FAULT: point }, () => expect(call()).rejects.toThrow('non-zero exit'));
-  expect(runs.slice(before).map(({ code }) => code)).toContain(137);
-}
+const killedAt = (point: string, call: () => Promise<unknown>): Promise<void> =>
+  killed(pool.double, (environment, work) => pool.withEnvironment(environment, work), point, call);
 
 async function allIsWell(): Promise<void> {
   const { sr, double } = pool;

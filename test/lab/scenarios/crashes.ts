@@ -12,6 +12,7 @@ import {
   vdiDestroy,
   vdiDetach,
 } from '../../../lab/xapi-double/vdi-operations.ts';
+import { killedAt as killed } from '../../support/killed-at.ts';
 import { attach, configOf, detach, failure, type Lab, makeSr } from './scenario.ts';
 import { leftOn, metadataOf, soundContent, type SrId, volumesOf, writeNoise } from './storage.ts';
 
@@ -36,13 +37,8 @@ export function crashes(lab: Lab): void {
     await detach(pool, 0, kept);
   });
 
-  /** The call, killed at the point: xapi sees a driver that ended by a signal. */
-  async function killedAt(point: string, call: () => Promise<unknown>): Promise<void> {
-    const { double } = lab();
-    const before = double.runs.length;
-    await expect(lab().withDriverEnvironment({ RBDSR_FAULT: point }, call)).rejects.toThrow('non-zero exit');
-    expect(double.runs.slice(before).map(({ code }) => code)).toContain(137);
-  }
+  const killedAt = (point: string, call: () => Promise<unknown>): Promise<void> =>
+    killed(lab().double, (environment, work) => lab().withDriverEnvironment(environment, work), point, call);
 
   /** Records, volumes and metadata name the same disks; nothing else is there and nothing is active. */
   async function allAgree(): Promise<void> {

@@ -84,15 +84,14 @@ export async function inGuest(
 
 /** Puts the settings of the lab back, with lines of the scenario's own after them. */
 export async function setSettings(pool: Pool, lines = ''): Promise<void> {
-  for (const dom0 of pool.dom0s.filter(({ isOn }) => isOn))
-    await dom0.writeFile('/etc/rbdsr/rbdsr.conf', `${settingsFile()}${lines}`);
+  for (const dom0 of pool.running) await dom0.writeFile('/etc/rbdsr/rbdsr.conf', `${settingsFile()}${lines}`);
 }
 
 /** Whatever a failed scenario has left: guests, servers, LVs, mappings, records. A scenario that went well has left nothing. */
 export async function cleanUp(pool: Pool): Promise<void> {
   pool.cluster.thawOsds();
   for (const index of pool.cluster.monitors.keys()) pool.cluster.startMonitor(index);
-  for (const dom0 of pool.dom0s.filter(({ isOn }) => isOn)) await dom0.shell(CLEAN_HOST, { timeoutMs: 120_000 });
+  for (const dom0 of pool.running) await dom0.shell(CLEAN_HOST, { timeoutMs: 120_000 });
   await setSettings(pool);
   const { db } = pool.double;
   pool.double.attachedOn.clear();

@@ -2,7 +2,7 @@ import type { DriverRun } from '../../../lab/xapi-double/double.ts';
 
 const seconds = (ms: number): string => `${(ms / 1000).toFixed(1)} s`;
 
-/** What a scenario spent its time with: its driver calls by name, the dearest first, and everything else. */
+/** How long a scenario took, and its driver calls by name, the dearest first. */
 export function took(scenario: string, ms: number, runs: readonly DriverRun[]): string {
   const calls = new Map<string, number[]>();
   for (const { request, durationMs } of runs) {

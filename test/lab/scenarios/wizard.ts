@@ -151,12 +151,13 @@ export function wizard(lab: Lab): void {
     const user = (): string => mapOf(sr, 'sm_config')['rbd_user'] ?? '';
     const mappedBy = async (host: number): Promise<string[]> =>
       (await mappingsOf(pool, host)).map(({ line }) => /name=([^, ]+)/.exec(line)?.[1] ?? '');
+    const removeOld = ['rbdsr', 'rekey', uuid, '--remove-old'];
     const old = user();
     const device = await attach(pool, 1, disk);
     await pool.host(0).check(['rbdsr', 'rekey', uuid], { timeoutMs: 300_000 });
     expect(user()).toMatch(new RegExp(`^rbdsr-${uuid}-`));
     expect(await pool.host(1).shell(`dd if=${device} bs=4k count=1 2>/dev/null | head -n 1`)).toBe('kept\n');
-    const tooEarly = await pool.host(0).exec(['rbdsr', 'rekey', uuid, '--remove-old'], { timeoutMs: 300_000 });
+    const tooEarly = await pool.host(0).exec(removeOld, { timeoutMs: 300_000 });
     expect(tooEarly.code, tooEarly.stdout + tooEarly.stderr).toBe(1);
     expect(await pool.cluster.tool('ceph', 'auth', 'ls')).toContain(`client.${old}\n`);
 
@@ -168,7 +169,6 @@ export function wizard(lab: Lab): void {
       await pbdPlug(pool.double, pbd);
       expect(await mappedBy(index)).toEqual([user()]);
     }
-    const removeOld = ['rbdsr', 'rekey', uuid, '--remove-old'];
     const inTheWay = await pool.host(0).exec(removeOld, { timeoutMs: 300_000 });
     expect(inTheWay.stdout + inTheWay.stderr).toContain('key file of it for HA');
     await vdiGenerateConfig(pool.double, pool.hostRef(0), disk.ref);
