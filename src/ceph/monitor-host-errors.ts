@@ -19,7 +19,7 @@ export function remoteFailure(failure: ToolFailure, account: RemoteAccount, keyr
     return toolsMissing(failure.program, account, code === SCRIPT_EXIT.cephadm);
   }
   if (code === SCRIPT_EXIT.noSudo) return sudoMissing(account);
-  const refusal = code === 1 ? SUDO.find(({ pattern }) => pattern.test(outcome.stderr)) : undefined;
+  const refusal = code === 1 ? sudoRefusal(outcome.stderr) : undefined;
   if (refusal !== undefined) return sudoRefused(refusal, failure, account);
   const errno = errnoOf(outcome);
   const connected = !CEPH.notConnected.test(outcome.stderr);
@@ -77,11 +77,20 @@ const SUDO: readonly SudoRefusal[] = [
     todo: 'Fill in the CHAP password, or let the account use sudo without a password (NOPASSWD).',
   },
   {
-    pattern: /^sudo: /m,
+    // All that was said: beside other lines it is a remark, and those say what failed.
+    pattern: /^(?:sudo: .*\n*)+$/,
     what: ({ host }) => `sudo at ${host} failed`,
     todo: 'Try `sudo -n ceph fsid` there by hand.',
   },
 ];
+
+/** With DNS down sudo remarks that it does not know its own host, and goes on. */
+const REMARK = /^sudo: unable to resolve host .*\n?/gm;
+
+function sudoRefusal(stderr: string): SudoRefusal | undefined {
+  const said = stderr.replaceAll(REMARK, '');
+  return SUDO.find(({ pattern }) => pattern.test(said));
+}
 
 /** Captured: ceph and rbd 16.2.15. */
 const CEPH = {

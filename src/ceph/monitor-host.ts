@@ -100,14 +100,18 @@ async function asSeenFromOutside(error: RbdsrError, o: MonitorHostOptions): Prom
       const foreign = noMonitorAnswers(answers);
       return new RbdsrError(foreign.code, { ...foreign.detail, cause: error });
     }
-    if (answers.every(({ state }) => state === 'unreachable')) return error;
-    return new RbdsrError(error.code, {
-      ...error.detail,
-      todo: `A Ceph monitor itself does answer at this address. ${error.detail.todo ?? ''}`.trim(),
-    });
+    const states = new Set(answers.map(({ state }) => state));
+    const isCeph = states.has('msgr1') || states.has('msgr2');
+    if (!isCeph && !states.has('silent')) return error;
+    const seen = isCeph ? 'A Ceph monitor itself does answer at this address.' : SILENT;
+    return new RbdsrError(error.code, { ...error.detail, todo: `${seen} ${error.detail.todo ?? ''}`.trim() });
   } catch (failure) {
     return new RbdsrError(error.code, { ...error.detail, facts: { ...error.detail.facts, look: messageOf(failure) } });
   }
 }
 
 const LOOK_MS = 3000;
+
+/** A target waits for its initiator to speak (RFC 7143, login phase); a Ceph daemon speaks first. */
+const SILENT =
+  'What listens at this address and port says nothing, which a Ceph monitor in order never does: it may be an iSCSI target, or a monitor that hangs.';

@@ -26,7 +26,7 @@ export function ownEntity(name: string): string {
 
 /**
  * What mapping and using the images of one pool takes, and no more: alternating kind and capability, as `ceph auth` takes them. In a capability
- * a value stands bare only if it is of letters, digits and `_.-/` (ceph `src/osd/OSDCap.cc`, OSDCapParser).
+ * a value stands bare only if it is of letters, digits and `_.-/`, and quoted only if it is ASCII (ceph `src/osd/OSDCap.cc`, OSDCapParser).
  */
 export function poolCapabilities(pool: string): readonly string[] {
   return ['mon', 'profile rbd', 'osd', `profile rbd pool=${quoted(pool)}`];
@@ -75,9 +75,9 @@ export function decodeOwnUsers(text: string): readonly string[] {
 function quoted(pool: string): string {
   if (/^[A-Za-z0-9_.-]+$/.test(pool)) return pool;
   const quote = ['"', "'"].find((character) => !pool.includes(character));
-  if (quote !== undefined && !/[\0\n]/.test(pool)) return `${quote}${pool}${quote}`;
+  if (quote !== undefined && /^[\x20-\x7e]+$/.test(pool)) return `${quote}${pool}${quote}`;
   throw new RbdsrError('image-unmappable', {
     what: `no cephx capability can name the pool ${JSON.stringify(printable(pool))}`,
-    todo: '`ceph osd pool rename` gives it another name.',
+    todo: '`ceph osd pool rename` gives it another name; or a cephx user that may use every pool is named for the SR.',
   });
 }

@@ -248,6 +248,12 @@ describe('the short sudoers list of the document', () => {
     await host.removeUser('rbdsr-short', soon());
   });
 
+  test.each(['vm+ssd', 'vm:ssd', 'vm,ssd', 'quo"te'])('lets a user be made for the pool %s', async (pool) => {
+    await using host = await monitor('rbdsr');
+    await host.ensureUser(pool, 'rbdsr-odd', soon());
+    await host.removeUser('rbdsr-odd', soon());
+  });
+
   test.each([
     ['ceph', 'auth', 'get', 'client.admin'],
     ['ceph', 'auth', 'get', 'client.rbdsr-x', '--conf', '/tmp/evil.conf'],
@@ -336,6 +342,23 @@ describe('many answers, each its own', () => {
       expect(error.message).toContain('not Ceph');
       await using host = await monitor('free', { monitors }, 'no-ceph');
       await failureOf('monitor-unreachable', () => host.listPools(soon()));
+    } finally {
+      target.close();
+    }
+  });
+
+  test('something that waits to be spoken to, as an iSCSI target does', async () => {
+    const target = createServer((socket) => socket.on('error', () => {}).resume());
+    await new Promise<void>((resolve) => target.listen(6799, address, resolve));
+    try {
+      const monitors = parseMonitors(`${address}:6799`);
+      const closed = { targets: [{ host: address, port: 9 }], monitors };
+      const error = await failureOf('monitor-unreachable', () => monitor('free', closed));
+      expect(error.message).toContain('may be an iSCSI target');
+      expect(error.message).not.toContain('does answer');
+      await using host = await monitor('free', { monitors }, 'no-ceph');
+      const bare = await failureOf('control-plane-missing', () => host.listPools(soon()));
+      expect(bare.message).toContain('may be an iSCSI target');
     } finally {
       target.close();
     }

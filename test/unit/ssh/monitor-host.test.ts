@@ -53,6 +53,10 @@ describe('how a call failed', () => {
     ['rbd', 1, "Sorry, user x is not allowed to execute '/usr/bin/rbd ls' as root on host.\n", 'sudo-refused'],
     ['ceph', 1, 'sudo: unable to open audit system: Operation not permitted\n', 'sudo-refused'],
     ['ceph', 1, 'timed out\n', 'quorum-lost'],
+    ['ceph', 1, 'sudo: unable to resolve host mon1: Name or service not known\ntimed out\n', 'quorum-lost'],
+    ['ceph', 1, 'sudo: unable to resolve host mon1: Name or service not known\n', 'control-plane-failed'],
+    ['ceph', 1, 'sudo: some remark\ntimed out\n', 'quorum-lost'],
+    ['ceph', 1, 'sudo: unable to resolve host m: x\nsudo: a password is required\n', 'sudo-refused'],
     ['ceph', 110, '[errno 110] RADOS timed out (error connecting to the cluster)\n', 'quorum-lost'],
     [
       'rbd',
@@ -117,6 +121,7 @@ describe('a user of our own', () => {
     expect(poolCapabilities('say "x"').at(-1)).toBe(`profile rbd pool='say "x"'`);
     await failureOf('image-unmappable', () => poolCapabilities(`both ' and "`));
     await failureOf('image-unmappable', () => poolCapabilities('a\nb'));
+    await failureOf('image-unmappable', () => poolCapabilities('größe'));
   });
 
   test.each(['admin', 'rbdsr-', 'rbdsr-X', 'rbdsr-a b', `rbdsr-${'a'.repeat(70)}`])('%j is none', async (name) => {
