@@ -48,7 +48,8 @@ export async function srCreate(double: XapiDouble, o: SrCreateOptions): Promise<
     };
     (await runDriver(double, host, driver, call)).unit();
   } catch (error) {
-    for (const pbd of pbds) destroyPbd(double, pbd);
+    // Rows alone go: the secrets they name stay, as in xapi.
+    for (const pbd of pbds) double.db.destroy('PBD', pbd.ref);
     double.db.destroy('SR', sr.ref);
     throw error;
   }
@@ -136,10 +137,11 @@ export async function srDestroy(double: XapiDouble, srRef: string): Promise<void
     );
     throw error;
   }
+  destroySecrets(double, mapOf(db.get('SR', srRef), 'sm_config'));
   removeRecords(double, srRef);
 }
 
-/** SR.forget as user interfaces do it: unplugs every PBD, then drops the records. The disk stays as it is. */
+/** SR.forget as user interfaces do it: unplugs every PBD, then drops the records. The disk stays as it is, and so do secrets of SR.sm_config. */
 export async function srForget(double: XapiDouble, srRef: string): Promise<void> {
   for (const pbd of double.db.where('PBD', 'SR', srRef)) await pbdUnplug(double, pbd.ref);
   removeRecords(double, srRef);
@@ -168,6 +170,5 @@ function removeRecords(double: XapiDouble, srRef: string): void {
   const { db } = double;
   for (const { ref } of db.where('VDI', 'SR', srRef)) db.destroy('VDI', ref);
   for (const pbd of db.where('PBD', 'SR', srRef)) destroyPbd(double, pbd);
-  destroySecrets(double, mapOf(db.get('SR', srRef), 'sm_config'));
   db.destroy('SR', srRef);
 }

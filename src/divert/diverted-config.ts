@@ -3,17 +3,19 @@ import { type ClusterAccess, clusterAccess } from '../ceph/access.ts';
 import { OWN_USER_PREFIX } from '../ceph/own-user.ts';
 import type { ControlPlane } from '../ceph/control-plane.ts';
 import type { MonitorHost } from '../ceph/monitor-host.ts';
-import { formatMonitors } from '../ceph/monitors.ts';
+import type { Mapping } from '../ceph/mapping.ts';
+import { formatMonitor, formatMonitors } from '../ceph/monitors.ts';
 import { srOf } from '../sm/attached-sr.ts';
 import type { SmCall } from '../sm/handler.ts';
 import type { StringRecord } from '../sm/request.ts';
 import type { SrConfig } from '../sm/sr-type.ts';
+import { keepMonitors } from './change-kept.ts';
 import { isOurs } from './decide.ts';
 import { frozenAccess, frozenConfig } from './frozen-config.ts';
-import { forgetAccess, keepAccess, type Kept, keptAccess } from './kept-access.ts';
+import { forgetAccess, keepAccess, type Kept, keptAccess, keptHostKey } from './kept-access.ts';
 import { openMonitorHost, passwordOf } from './open-monitor-host.ts';
 import { translate } from './translate.ts';
-import type { WizardConfig } from './wizard-config.ts';
+import type { CephxLogin, WizardConfig } from './wizard-config.ts';
 
 /** What the wizard's fields mean for one call. */
 export class DivertedConfig implements SrConfig {
@@ -56,13 +58,26 @@ export class DivertedConfig implements SrConfig {
     if (frozen !== undefined) return frozen;
     const kept = await this.#keptBefore(call);
     if (kept !== undefined) return kept.access;
-    const { cephx, ssh, monitors } = this.wizard;
-    if (ssh === undefined && cephx !== undefined) {
-      const key = await passwordOf(call, cephx.key);
-      const access = clusterAccess({ monitors: formatMonitors(monitors), user: cephx.user, key });
-      return keepAccess(call, access, { ownUser: false });
-    }
-    return this.#askMonitor(call);
+    const { cephx } = this.wizard;
+    if (cephx === undefined || this.wizard.ssh !== undefined) return this.#askMonitor(call);
+    const typed = await this.#typedAccess(call, cephx);
+    // A step of the wizard that makes no SR leaves nothing in xapi.
+    return this.wizard.step === 'chosen' ? keepAccess(call, typed, { ownUser: false }) : typed;
+  }
+
+  async #typedAccess(call: SmCall, { user, key }: CephxLogin): Promise<ClusterAccess> {
+    const monitors = formatMonitors(this.wizard.monitors);
+    return clusterAccess({ monitors, user, key: await passwordOf(call, key) });
+  }
+
+  /** Without SSH only the kernel learns of the monitors that were not typed: they are kept too. */
+  async mapped(call: SmCall, { monitors }: Mapping): Promise<void> {
+    const { srRef } = call.request;
+    if (srRef === undefined || this.wizard.ssh !== undefined || frozenAccess(this.#deviceConfig) !== undefined) return;
+    const access = await this.access(call);
+    const known = access.monitors.map(formatMonitor);
+    const all = [...new Set([...monitors, ...known])];
+    if (all.length > known.length) await keepMonitors(await call.xapi(), srRef, all.join(','));
   }
 
   /** The whole monitor map, and a cephx user: the one that was typed beside the SSH user, else one for this SR and its pool only. */
@@ -86,7 +101,7 @@ export class DivertedConfig implements SrConfig {
   }
 
   monitorHost(call: SmCall): Promise<MonitorHost> {
-    this.#host ??= this.#keptBefore(call).then((kept) => openMonitorHost(call, this.wizard, kept?.hostKey));
+    this.#host ??= keptHostKey(call).then((pinned) => openMonitorHost(call, this.wizard, pinned));
     return this.#host;
   }
 
@@ -103,14 +118,20 @@ export class DivertedConfig implements SrConfig {
   }
 
   async abandon(call: SmCall): Promise<void> {
-    await forgetAccess(call);
-    if (this.#asked !== undefined) await (await this.monitorHost(call)).removeUser(this.#asked, call.deadline);
+    const users = this.#asked === undefined ? [] : [this.#asked];
+    // What xapi keeps and what the cluster keeps: neither has to wait for the other to succeed.
+    const [forgotten] = await Promise.allSettled([forgetAccess(call)]);
+    await this.#removeUsers(call, users);
+    if (forgotten.status === 'rejected') throw forgotten.reason;
   }
 
   /** The cephx users made for it go with the SR; where that cannot be, the log names them. */
   async retire(call: SmCall): Promise<void> {
     const kept = await this.#keptBefore(call);
-    const users = [...(kept?.formerUsers ?? []), ...(kept?.ownUser === true ? [kept.user] : [])];
+    await this.#removeUsers(call, [...(kept?.formerUsers ?? []), ...(kept?.ownUser === true ? [kept.user] : [])]);
+  }
+
+  async #removeUsers(call: SmCall, users: readonly string[]): Promise<void> {
     const failures: unknown[] = [];
     for (const user of users) {
       try {

@@ -27,6 +27,14 @@ export async function keptAccess(call: SmCall): Promise<Kept | undefined> {
   return srRef === undefined ? undefined : keptBySr(await call.xapi(), srRef);
 }
 
+/** The host key that the SR has seen, whatever else it keeps: a line of known_hosts. */
+export async function keptHostKey(call: SmCall): Promise<string | undefined> {
+  const { srRef } = call.request;
+  if (srRef === undefined) return undefined;
+  const map = await srSmConfig(await call.xapi(), srRef);
+  return map[KEPT.nextHostKey] ?? map[KEPT.hostKey];
+}
+
 /** 'invalid-secret' where the secret is gone. */
 export async function keptBySr(xapi: Xapi, srRef: string): Promise<Kept | undefined> {
   const keys = readKept(await srSmConfig(xapi, srRef));
@@ -71,7 +79,8 @@ async function claim(
   access: ClusterAccess,
   facts: KeptFacts,
 ): Promise<boolean> {
-  if ((await srSmConfig(xapi, srRef))[KEPT.secret] !== undefined) return false;
+  const map = await srSmConfig(xapi, srRef);
+  if (readKept(map) !== undefined) return false;
   const values = {
     [KEPT.monitors]: formatMonitors(access.monitors),
     [KEPT.user]: access.user,
@@ -79,6 +88,12 @@ async function claim(
     ...(facts.hostKey === undefined ? {} : { [KEPT.hostKey]: facts.hostKey }),
   };
   for (const [key, value] of Object.entries(values)) await setMapKey(xapi, 'SR.sm_config', srRef, key, value);
+  // A secret beside which keys are missing is what two hosts left that did this at once, one of which died.
+  const orphan = map[KEPT.secret];
+  if (orphan !== undefined && (await srSmConfig(xapi, srRef))[KEPT.secret] === orphan) {
+    await removeMapKey(xapi, 'SR.sm_config', srRef, KEPT.secret);
+    await destroySecret(xapi, orphan);
+  }
   return addMapKey(xapi, 'SR.sm_config', srRef, KEPT.secret, secret);
 }
 

@@ -64,24 +64,8 @@ export class CallResources {
   }
 
   xapi(): Promise<Xapi> {
-    this.#xapi ??= this.#connect();
+    this.#xapi ??= connectForCall(this.#call);
     return this.#xapi;
-  }
-
-  async #connect(): Promise<Xapi> {
-    const { request, profile, deadline } = this.#call;
-    if (request.session === undefined) {
-      throw new RbdsrError('bad-request', {
-        what: `${request.command} needs xapi, and the request has no session_ref`,
-      });
-    }
-    const { connectXapi } = await import('../xapi/client.ts');
-    return connectXapi({
-      socketPath: profile.paths.xapiSocket,
-      session: request.session,
-      ...(request.subtaskOf === undefined ? {} : { subtaskOf: request.subtaskOf }),
-      deadline,
-    });
   }
 
   atEnd(work: () => Promise<void>): void {
@@ -101,4 +85,24 @@ export class CallResources {
 function borrowed(path: string): HeldLock {
   const release = async (): Promise<void> => {};
   return { path, release, [Symbol.asyncDispose]: release };
+}
+
+/** A connection with the request's session, for as long as `deadline` lets it. */
+export async function connectForCall({
+  request,
+  profile,
+  deadline,
+}: Pick<Call, 'request' | 'profile' | 'deadline'>): Promise<Xapi> {
+  if (request.session === undefined) {
+    throw new RbdsrError('bad-request', {
+      what: `${request.command} needs xapi, and the request has no session_ref`,
+    });
+  }
+  const { connectXapi } = await import('../xapi/client.ts');
+  return connectXapi({
+    socketPath: profile.paths.xapiSocket,
+    session: request.session,
+    ...(request.subtaskOf === undefined ? {} : { subtaskOf: request.subtaskOf }),
+    deadline,
+  });
 }

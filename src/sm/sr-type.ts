@@ -1,6 +1,7 @@
 import type { ClusterAccess } from '../ceph/access.ts';
 import type { ControlPlane } from '../ceph/control-plane.ts';
 import { checkMappable, type ImageSpec } from '../ceph/image-spec.ts';
+import type { Mapping } from '../ceph/mapping.ts';
 import type { MapOption } from '../ceph/map-options.ts';
 import { RbdsrError } from '../base/error.ts';
 import type { Handler, SmCall } from './handler.ts';
@@ -29,6 +30,8 @@ export interface SrConfig extends ImageChoice {
   access(call: SmCall): Promise<ClusterAccess>;
   /** 'control-plane-missing' where there is no way to ask the cluster anything. */
   controlPlane(call: SmCall): Promise<ControlPlane>;
+  /** After sr_create or the master's sr_attach has mapped the image: keeps what the mapping taught about the cluster. */
+  mapped?(call: SmCall, mapping: Mapping): Promise<void>;
   /** After an sr_create that failed: undoes what `access` has made for the new SR. */
   abandon?(call: SmCall): Promise<void>;
   /** After sr_delete: takes away what `access` has made for the SR; what it cannot, it names in the log. */

@@ -41,6 +41,7 @@ export const handler: Handler = async (call) => {
     await growVolumeGroup(call, sr, report);
     await prepareMetadata(call, sr);
     await recordInXapi(call, sr);
+    if (call.request.srMaster) await config.mapped?.(call, mapping);
     writeAttachedRecord(paths, uuid, {
       spec,
       allocation,

@@ -13,6 +13,7 @@ import { krbdOf } from '../krbd-of-host.ts';
 import { mapForCall, surveyMapped } from '../map-for-call.ts';
 import { unitReply } from '../reply.ts';
 import { imageSpecOf, type SrConfig } from '../sr-type.ts';
+import { undoCall } from '../undo-call.ts';
 
 /** Room for LVM's own metadata, MGT, a journal and one small disk. Bytes. */
 const SMALLEST_IMAGE = 64 * MiB;
@@ -27,7 +28,7 @@ export const handler: Handler = async (call) => {
     await createSr(call, config, imageSpecOf(config));
   } catch (error) {
     await config
-      .abandon?.(call)
+      .abandon?.(undoCall(call))
       .catch((failure: unknown) => call.log.warn(`after a failed sr_create: ${messageOf(failure)}`));
     throw error;
   }
@@ -47,6 +48,7 @@ async function createSr(call: SmCall, config: SrConfig, spec: ImageSpec): Promis
     await makeVolumeGroup(call, mapping, vgName(uuid), image?.objectBytes);
     faultPoint('sr-create.after-vg');
     await recordInXapi(call, mapping);
+    await config.mapped?.(call, mapping);
   } catch (error) {
     // A mapping that was here before is somebody's; clean-up must not hide what went wrong.
     if (isNew) await krbd.unmap(mapping, call.deadline).catch(() => {});

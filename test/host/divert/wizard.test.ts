@@ -9,6 +9,7 @@ import { runProgram } from '../../../lab/machine/program.ts';
 import { RunFolder } from '../../../lab/machine/run-folder.ts';
 import { sweepDeadRuns, sweepRun } from '../../../lab/machine/sweep.ts';
 import { SshHost } from '../../../lab/ssh-host/ssh-host.ts';
+import { mapOf } from '../../../lab/xapi-double/database.ts';
 import type { XapiDouble } from '../../../lab/xapi-double/double.ts';
 import { srCreate, srProbe } from '../../../lab/xapi-double/sr-operations.ts';
 import { startXapiDouble } from '../../../lab/xapi-double/start.ts';
@@ -146,6 +147,23 @@ test("a discovery by SR.create leaves no secret behind but the client's own", as
   await failure(CLIENTS.XenCenter(fields()));
   // The one that xapi made of the password that was sent is the client's to destroy.
   expect(xapi.db.all('secret').length - before).toBeLessThanOrEqual(1);
+});
+
+test('a discovery with a cephx user and its key leaves nothing in xapi either', async () => {
+  const secretsOf = (): unknown[] => xapi.db.all('secret').map(({ fields }) => fields['value']);
+  const key = await cluster.userKey('admin');
+  const [monitor = ''] = cluster.monitors;
+  const typed = { target: monitor.replace(/:6789$/, ''), port: '6789', chapuser: 'client.admin', chappassword: key };
+  const before = secretsOf().filter((value) => value === key).length;
+  for (const [more, number] of [
+    [{}, 96],
+    [{ targetIQN: 'rbd' }, 107],
+  ] as const) {
+    listOf(await failure(CLIENTS.XenCenter({ ...typed, ...more })), number);
+  }
+  // The client's own, one a call, as xapi made them of the password that was sent.
+  expect(secretsOf().filter((value) => value === key).length - before).toBeLessThanOrEqual(2);
+  expect(xapi.db.all('secret').filter((secret) => 'rbdsr' in mapOf(secret, 'other_config'))).toEqual([]);
 });
 
 describe('the third step', () => {

@@ -185,6 +185,48 @@ export function wizard(lab: Lab): void {
     expect(await pool.cluster.tool('ceph', 'auth', 'ls')).not.toContain('client.rbdsr-');
     for (const dom0 of pool.dom0s) expect(await dom0.shell('ls /sys/bus/rbd/devices')).toBe('');
   });
+
+  test('a cephx user and its key instead of SSH: every monitor of the cluster is kept, and the typed one may die', async () => {
+    const pool = lab();
+    await pool.cluster.createImage('rbd/typed', { sizeMiB: 256 });
+    await pool.cluster.tool(
+      'ceph',
+      'auth',
+      'get-or-create',
+      'client.typed',
+      'mon',
+      'profile rbd',
+      'osd',
+      'profile rbd pool=rbd',
+    );
+    const [first = ''] = pool.cluster.monitors;
+    const typed = {
+      target: first.replace(/:6789$/, ''),
+      port: '6789',
+      chapuser: 'client.typed',
+      chappassword: await pool.cluster.userKey('typed'),
+      targetIQN: 'rbd',
+      SCSIid: 'typed',
+    };
+    expect(xenOrchestraSrs(await probe(typed))).toEqual([]);
+    for (const dom0 of pool.dom0s) expect(await dom0.shell('ls /sys/bus/rbd/devices')).toBe('');
+    const created = await srCreate(pool.double, { type: 'lvmoiscsi', deviceConfig: typed, nameLabel: 'by key' });
+    expect(created.plugErrors).toEqual([]);
+    const kept = mapOf(created.sr, 'sm_config');
+    expect(kept).toMatchObject({ rbd_user: 'typed', rbd_own_user: 'false' });
+    expect(kept['rbd_monitors']?.split(',').sort()).toEqual([...pool.cluster.monitors].sort());
+    const pbds = pool.double.hosts.map(({ ref }) => pbdOn(pool.double, created.sr.ref, ref).ref);
+    for (const pbd of pbds) await pbdUnplug(pool.double, pbd);
+    await pool.cluster.stopMonitor(0);
+    try {
+      expect(await plugAll(pool.double, created.sr.ref)).toEqual([]);
+    } finally {
+      pool.cluster.startMonitor(0);
+    }
+    for (const pbd of pbds) await pbdUnplug(pool.double, pbd);
+    await srDestroy(pool.double, created.sr.ref);
+    expect(await pool.cluster.tool('ceph', 'auth', 'ls')).toContain('client.typed\n');
+  });
 }
 
 function startSsh(pool: Pool): Promise<SshHost> {
