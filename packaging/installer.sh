@@ -177,26 +177,7 @@ run_rbdsr() {
   RBDSR_HOME=$home RBDSR_ROOT=$root "$home/launcher.sh" "$@"
 }
 
-# remove_all_but <version>: other versions, but for those in use, and the links to what this one has not.
-remove_all_but() {
-  rm -rf "$home"/.old-*
-  for part in "$home"/*; do
-    if [ -L "$part" ]; then
-      [ -e "$part" ] || rm -f "$part"
-    elif [ "${part##*/}" != "$1" ]; then
-      case ${part##*/} in
-        [0-9]*)
-          if grep -q " $part/" /proc/[0-9]*/maps 2>/dev/null; then
-            echo "$part is still used by a running disk, and stays until a later installation."
-          else
-            rm -rf "$part"
-          fi
-          ;;
-      esac
-    fi
-  done
-}
-
+@INSTALLED@
 # One installation at a time. The lock names its process, so that one that was killed holds nothing.
 take_turn() {
   lock=$home/.installing
@@ -219,6 +200,7 @@ remove() {
   if [ -e "$home/state/changes.json" ]; then
     run_rbdsr disable $force || die "RBDSR could not be disabled on this host, so it stays"
   fi
+  keep_while_used || exit 1
   # From here on there is no version, however much of the folder is left.
   rm -f "$home/current"
   rm -rf "$home" || exit 1

@@ -6,7 +6,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { project } from '../setup.mjs';
 
-const spec = join(project, 'packaging/rbdsr.spec');
+const packaging = join(project, 'packaging');
+const spec = join(packaging, 'rbdsr.spec');
 
 /** `tree` is the root of a host with nothing but the product in it; `work` is a folder for rpmbuild. */
 export function writeRpm(file, { version, tree, work, date }) {
@@ -24,6 +25,7 @@ export function writeRpm(file, { version, tree, work, date }) {
     clamp_mtime_to_source_date_epoch: '1',
     rbdsr_version: version,
     rbdsr_tree: tree,
+    rbdsr_packaging: packaging,
   };
   const defines = Object.entries(settings).flatMap(([name, value]) => ['--define', `${name} ${value}`]);
   mkdirSync(work, { recursive: true });

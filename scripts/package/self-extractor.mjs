@@ -18,7 +18,8 @@ export function writeSelfExtractor(file, { version, build, archives, unpackedByt
     SHA256: createHash('sha256').update(payload).digest('hex'),
     UNPACKED_KIB: Math.ceil(unpackedBytes / 1024) + 2048,
   };
-  const template = readFileSync(join(project, 'packaging/installer.sh'), 'utf8');
+  const part = (name) => readFileSync(join(project, 'packaging', name), 'utf8');
+  const template = part('installer.sh').replace('@INSTALLED@\n', () => part('installed.sh'));
   const script = header(template, facts);
   const fresh = `${file}.new-${process.pid}`;
   writeFileSync(fresh, Buffer.concat([Buffer.from(script), payload]));

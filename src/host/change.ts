@@ -3,6 +3,7 @@ import { faultPoint } from '../system/fault-point.ts';
 import { runFailure } from '../system/run.ts';
 import type { Finding } from './finding.ts';
 import { findingsOf } from './finding.ts';
+import { obsoleteEntries } from './obsolete-entries.ts';
 import type { Host } from './host.ts';
 import type { Plan } from './placement.ts';
 import { put } from './put.ts';
@@ -47,11 +48,7 @@ export function filesChange(o: FilesChange): Change {
       const { placements } = o.plan(host);
       const written = placements.filter((placement) => put(host, o.name, placement)).map(({ path }) => path);
       if (o.sticky === true) return written;
-      const wanted = new Set(placements.map(({ path }) => path));
-      const folders = (path: string): boolean => placements.some((placement) => placement.path.startsWith(`${path}/`));
-      const obsolete = host.journal.entries.filter(
-        ({ change, path }) => change === o.name && !wanted.has(path) && !folders(path),
-      );
+      const obsolete = obsoleteEntries(host, o.name, placements);
       for (const entry of obsolete.toReversed()) undo(host, entry);
       return [...written, ...obsolete.map(({ path }) => path)];
     },

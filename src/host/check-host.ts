@@ -1,9 +1,14 @@
+import { lstatSync } from 'node:fs';
 import { hasCode } from '../base/error.ts';
+import { readIfExists } from '../system/files.ts';
 import { isStruct } from '../xmlrpc/value.ts';
 import { CHANGES } from './change-list.ts';
+import { DRIVER_ENTRY } from './changes/driver-entry.ts';
 import { withLocalXapi } from './driver-srs.ts';
 import type { Finding } from './finding.ts';
 import type { Host } from './host.ts';
+import { type HostProcess, processCalled, processesCalled } from './host-processes.ts';
+import { SM_PLUGINS_FILE } from './sm-plugins.ts';
 
 /** Every part of the installation as it is now, one finding or more each, in the order in which enable makes them. */
 export async function checkHost(host: Host): Promise<readonly Finding[]> {
@@ -31,19 +36,58 @@ function journalFinding(host: Host): readonly Finding[] {
   return [{ part, state: 'ok', what: `enabled by version ${content.product}` }];
 }
 
-/** Whether xapi has been restarted since: it looks for drivers only when it starts. */
+/**
+ * Whether this host's xapi has been restarted since: it looks for drivers, and reads its configuration, only when it starts. The SM records are the
+ * whole pool's (xen-api, `xapi_sm.ml`): one of type rbd may be another host's doing, but without one no host knows it.
+ */
 async function xapiFinding(host: Host): Promise<readonly Finding[]> {
   if (host.journal.content === undefined) return [];
   const part = 'xapi';
+  const todo = 'xe-toolstack-restart';
+  const running = runningXapi(host);
+  const unread = running === undefined ? undefined : changedSince(host, running);
+  if (unread !== undefined) {
+    return [
+      {
+        part,
+        path: unread,
+        state: 'changed',
+        what: 'is newer than the xapi that runs, which reads it only at its start',
+        todo,
+      },
+    ];
+  }
   try {
-    const knows = await withLocalXapi(host.root, async (xapi) => {
-      const records = await xapi.call('SM.get_all_records');
-      return isStruct(records) && Object.values(records).some((sm) => isStruct(sm) && sm['type'] === 'rbd');
-    });
-    if (knows) return [{ part, state: 'ok', what: 'knows SR type rbd' }];
-    return [{ part, state: 'changed', what: 'does not know SR type rbd yet', todo: 'xe-toolstack-restart' }];
+    if (!(await poolKnowsRbd(host))) return [{ part, state: 'changed', what: 'does not know SR type rbd yet', todo }];
+    if (running !== undefined) return [{ part, state: 'ok', what: 'knows SR type rbd' }];
+    return [{ part, state: 'ok', what: 'knows SR type rbd, on one host of the pool at least' }];
   } catch (error) {
     if (!hasCode(error, 'xapi-unreachable', 'xapi-failure', 'deadline')) throw error;
-    return [{ part, state: 'not-needed', what: 'does not run: whether it knows SR type rbd was not asked' }];
+    if (running === undefined)
+      return [{ part, state: 'not-needed', what: 'does not run; it looks for drivers when it starts' }];
+    return [{ part, state: 'ok', what: 'was started since; whether it knows SR type rbd it does not say' }];
   }
+}
+
+/** By the number that xapi has written down, where that is still xapi; else the oldest, as the younger ones are its children. */
+function runningXapi(host: Host): HostProcess | undefined {
+  const pid = Number(readIfExists(host.at('/var/run/xapi.pid'))?.trim());
+  return (Number.isInteger(pid) ? processCalled(host, 'xapi', pid) : undefined) ?? processesCalled(host, 'xapi')[0];
+}
+
+function changedSince(host: Host, { startedAt }: HostProcess): string | undefined {
+  return [DRIVER_ENTRY, SM_PLUGINS_FILE].find((path) => {
+    const changedAt = lstatSync(host.at(path), { throwIfNoEntry: false })?.ctimeMs;
+    return changedAt !== undefined && changedAt > startedAt + CLOCK_TICKS_MS;
+  });
+}
+
+/** What the start of a process may be off by. */
+const CLOCK_TICKS_MS = 20;
+
+function poolKnowsRbd(host: Host): Promise<boolean> {
+  return withLocalXapi(host.root, async (xapi) => {
+    const records = await xapi.call('SM.get_all_records');
+    return isStruct(records) && Object.values(records).some((sm) => isStruct(sm) && sm['type'] === 'rbd');
+  });
 }

@@ -1,4 +1,5 @@
 import { RbdsrError } from '../base/error.ts';
+import type { Change } from './change.ts';
 import { CHANGES } from './change-list.ts';
 import type { Host } from './host.ts';
 import { pluggedSrs, type PluggedSr } from './plugged-srs.ts';
@@ -20,8 +21,17 @@ export async function disable(host: Host, force: boolean): Promise<Disabled> {
   if (host.journal.content === undefined) return { wasEnabled: false, left: [], plugged: [], problems: [] };
   const plugged = await pluggedSrs(host);
   if (plugged.length > 0 && !force) throw stillPlugged(plugged);
+  const concerned = toSettle(host);
   const left = revertAll(host);
-  return { wasEnabled: true, left, plugged, problems: await settleAll(host, CHANGES.toReversed(), 'revert') };
+  return { wasEnabled: true, left, plugged, problems: await settleAll(host, concerned, 'revert') };
+}
+
+/** Whom to tell: of a run that was cut short it is not known what it took back, and whom it told. */
+function toSettle(host: Host): readonly Change[] {
+  const { content, entries } = host.journal;
+  const had = (change: Change): boolean =>
+    content?.state !== 'enabled' || entries.some((entry) => entry.change === change.name);
+  return CHANGES.filter(had).toReversed();
 }
 
 function stillPlugged(plugged: readonly PluggedSr[]): RbdsrError {

@@ -4,9 +4,9 @@ import { CHANGES } from './change-list.ts';
 import { DISPATCHER } from './changes/divert.ts';
 import { type Finding, isWell } from './finding.ts';
 import { type Host, LAUNCHER } from './host.ts';
-import type { JournalContent } from './journal.ts';
+import { isOrWasEnabled, type JournalContent } from './journal.ts';
 import { restartReasons } from './restart.ts';
-import { begin, lockHost, revertAll, settleAll } from './run-changes.ts';
+import { begin, goBackTo, lockHost, revertAll, settleAll } from './run-changes.ts';
 import { type LeftAlone, takeBack } from './undo.ts';
 
 export interface Enabled {
@@ -26,37 +26,42 @@ export interface Enabled {
 
 /**
  * Makes every change, or none: where one fails, those of this run are undone in reverse order, and so are those of an earlier run that was cut
- * short. Whatever is as it should be stays untouched.
+ * short, unless the host was enabled before that. Whatever is as it should be stays untouched.
  */
 export async function enable(host: Host): Promise<Enabled> {
-  requireProduct(host);
   await using _lock = await lockHost(host);
+  // Not before: whoever had the lock may have been the one that removes RBDSR.
+  requireProduct(host);
   const before = host.journal.content;
   const findings = CHANGES.flatMap((change) => change.check(host));
   begin(host, 'enabling');
   const { written, done } = applyAll(host, before);
   begin(host, 'enabled');
   const wasWhole = before?.state === 'enabled';
-  const problems = await settleAll(host, wasWhole ? done : CHANGES, 'apply');
+  const problems = await settleAll(host, toSettle(host, before, done), 'apply');
   return {
     written,
     restart: restartReasons(wasWhole ? written : undefined),
     attention: findings.filter(({ state }) => state === 'attention'),
-    replaced: before === undefined ? [] : findings.filter(({ state }) => state === 'changed'),
+    replaced: before === undefined ? [] : replacedOf(host, findings),
     problems,
     resumed: before !== undefined && !wasWhole,
   };
 }
 
-/** What the boot unit runs. Does nothing where RBDSR is not enabled; one change that fails does not stop the others. */
+/**
+ * What the boot unit runs. Does nothing where RBDSR is not enabled, or a first enable was cut short; one change that fails does not stop the
+ * others.
+ */
 export async function repair(host: Host): Promise<Enabled & { readonly failed: readonly string[] }> {
   await using _lock = await lockHost(host);
   const before = host.journal.content;
   const nothing = { written: [], restart: [], attention: [], problems: [], replaced: [], resumed: false, failed: [] };
-  if (before?.state !== 'enabled') return nothing;
+  if (!isOrWasEnabled(before)) return nothing;
   requireProduct(host);
   const findings = CHANGES.flatMap((change) => change.check(host));
-  if (findings.every(isWell) && before.product === host.product) return nothing;
+  const isWhole = before.state === 'enabled';
+  if (isWhole && before.product === host.product && findings.every(isWell)) return nothing;
   const failed: string[] = [];
   const done = new Set<Change>();
   const written = CHANGES.flatMap((change) => {
@@ -70,9 +75,23 @@ export async function repair(host: Host): Promise<Enabled & { readonly failed: r
     }
   });
   begin(host, 'enabled');
-  const problems = await settleAll(host, [...done], 'apply');
-  const replaced = findings.filter(({ state }) => state === 'changed');
-  return { ...nothing, written, restart: restartReasons(written), replaced, problems, failed };
+  const problems = await settleAll(host, toSettle(host, before, [...done]), 'apply');
+  const restart = restartReasons(isWhole ? written : undefined);
+  return { ...nothing, written, restart, replaced: replacedOf(host, findings), resumed: !isWhole, problems, failed };
+}
+
+/** Whom to tell: of a run that was cut short it is not known what it wrote, and whom it told. */
+function toSettle(host: Host, before: JournalContent | undefined, done: readonly Change[]): readonly Change[] {
+  if (before?.state === 'enabled') return done;
+  if (before !== undefined) return CHANGES;
+  return CHANGES.filter((change) => host.journal.entries.some((entry) => entry.change === change.name));
+}
+
+/** Files of ours that were not as we left them; those that went because nothing needs them are none. */
+function replacedOf(host: Host, findings: readonly Finding[]): readonly Finding[] {
+  return findings.filter(
+    ({ state, path }) => state === 'changed' && path !== undefined && host.journal.lastAt(path) !== undefined,
+  );
 }
 
 /** 'config-missing' */
@@ -104,11 +123,11 @@ function applyAll(
   return { written, done };
 }
 
-/** To what the host was before this run, or, after a run that was cut short, to what it was before RBDSR. */
+/** To what the host was before this run, or, where it never was enabled as a whole, to what it was before RBDSR. */
 function rollBack(host: Host, before: JournalContent | undefined): readonly LeftAlone[] {
   const left = takeBack(host);
-  if (before?.state === 'enabled') {
-    begin(host, 'enabled');
+  if (isOrWasEnabled(before)) {
+    goBackTo(host, before);
     return left;
   }
   return [...left, ...revertAll(host)];

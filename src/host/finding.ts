@@ -3,6 +3,7 @@ import type { Host } from './host.ts';
 import type { JournalEntry } from './journal.ts';
 import { readFileSync } from 'node:fs';
 import { describeState, fingerprint, readState } from './path-state.ts';
+import { obsoleteEntries } from './obsolete-entries.ts';
 import type { Placement, Plan } from './placement.ts';
 import { fingerprintOf } from './put.ts';
 
@@ -28,11 +29,11 @@ export function findingsOf(host: Host, part: string, plan: Plan, sticky: boolean
     ({ path, what, todo }): Finding => ({ part, path, state: 'attention', what, todo }),
   );
   const placed = plan.placements.map((placement) => compare(host, part, placement));
-  const done = sticky ? host.journal.entries.filter(({ change }) => change === part) : [];
-  const kept = done
-    .filter(({ path }) => !plan.placements.some((placement) => placement.path === path))
-    .flatMap((entry) => recheck(host, part, entry));
-  const all = [...placed, ...kept, ...remarks];
+  const obsolete = obsoleteEntries(host, part, plan.placements);
+  const others = sticky
+    ? obsolete.flatMap((entry) => recheck(host, part, entry))
+    : obsolete.map(({ path }) => notWanted(part, path, plan));
+  const all = [...placed, ...others, ...remarks];
   if (all.length > 0) return all;
   return [{ part, state: 'not-needed', what: plan.notNeeded ?? 'nothing to do' }];
 }
@@ -52,6 +53,11 @@ function compare(host: Host, part: string, placement: Placement): Finding {
     return { part, path, state: 'changed', what: "does not have RBDSR's lines any more", todo };
   }
   return { part, path, state: 'changed', what: `is ${describeState(current)}, not what RBDSR put there`, todo };
+}
+
+function notWanted(part: string, path: string, { notNeeded }: Plan): Finding {
+  const why = notNeeded === undefined ? '' : `: ${notNeeded}`;
+  return { part, path, state: 'changed', what: `is RBDSR's, and not needed any more${why}`, todo: 'rbdsr repair' };
 }
 
 /** What was done once, and may since be the business of another change or of the host. */

@@ -24,7 +24,16 @@ export interface JournalContent {
   readonly profile: string;
   /** Anything but 'enabled' is the work of a process that was killed. */
   readonly state: 'enabling' | 'enabled' | 'disabling';
+  /** While 'enabling': the host was enabled as a whole before, and is to be mended where this was cut short. */
+  readonly wasEnabled?: true;
   readonly entries: readonly JournalEntry[];
+}
+
+export type JournalHead = Pick<JournalContent, 'product' | 'profile' | 'state' | 'wasEnabled'>;
+
+/** It is, or before a run that was cut short it was, enabled as a whole. */
+export function isOrWasEnabled(content: JournalContent | undefined): content is JournalContent {
+  return content?.state === 'enabled' || content?.wasEnabled === true;
 }
 
 /** What enable did to this host: one document, replaced before every step, so that whoever comes after a crash knows all of it. */
@@ -35,8 +44,13 @@ export class Journal {
   /** 'metadata-corrupt' where the document is not one of ours. */
   constructor(file: string) {
     this.#file = file;
-    const text = readIfExists(file);
-    this.#content = text === undefined ? undefined : parse(text, file);
+    this.reload();
+  }
+
+  /** Another process may have written it since; nobody writes it without the host's lock (run-changes.ts). 'metadata-corrupt' */
+  reload(): void {
+    const text = readIfExists(this.#file);
+    this.#content = text === undefined ? undefined : parse(text, this.#file);
   }
 
   /** Undefined where RBDSR is not enabled, and never was half enabled. */
@@ -57,8 +71,8 @@ export class Journal {
     return this.entries.findLast((entry) => entry.path === path);
   }
 
-  begin(state: JournalContent['state'], product: string, profile: string): void {
-    this.#write({ format: 1, product, profile, state, entries: this.entries });
+  begin(head: JournalHead): void {
+    this.#write({ format: 1, ...head, entries: this.entries });
   }
 
   /** Adds the entry, or puts it in the place of the one for the same change and path. */

@@ -5,24 +5,46 @@ import { faultPoint } from '../system/fault-point.ts';
 import { type HeldLock, takeRecordLock } from '../system/record-lock.ts';
 import type { Change } from './change.ts';
 import { type Host, SAVED_DIR, STATE_DIR, STOCK_DIR } from './host.ts';
-import type { JournalContent } from './journal.ts';
+import { isOrWasEnabled, type JournalContent, type JournalHead } from './journal.ts';
 import { clearStage } from './stage.ts';
 import { type LeftAlone, undo } from './undo.ts';
 
 const LOCK_MS = 60_000;
 const SETTLE_MS = 60_000;
 
-/** One enable, disable or repair at a time. 'lock-busy' names who has it. */
-export function lockHost(host: Host): Promise<HeldLock> {
+/** One enable, disable or repair at a time. What the one before has done is in the journal from here on. 'lock-busy' names who has it. */
+export async function lockHost(host: Host): Promise<HeldLock> {
   const path = `${host.profile.paths.runDir}/host.lock`;
-  return takeRecordLock(path, { wait: true, deadline: Deadline.after(LOCK_MS) });
+  const lock = await takeRecordLock(path, { wait: true, deadline: Deadline.after(LOCK_MS) });
+  try {
+    host.journal.reload();
+    return lock;
+  } catch (error) {
+    await lock.release();
+    throw error;
+  }
 }
 
 /** Writes down what is going on. */
 export function begin(host: Host, state: JournalContent['state']): void {
+  const wasEnabled = state === 'enabling' && isOrWasEnabled(host.journal.content);
+  beginWith(host, {
+    product: host.product,
+    profile: host.profile.id,
+    state,
+    ...(wasEnabled ? { wasEnabled } : {}),
+  });
+}
+
+/** After the steps of this run were taken back: the journal says again what it said before it. */
+export function goBackTo(host: Host, { product, profile, state, wasEnabled }: JournalContent): void {
+  beginWith(host, { product, profile, state, ...(wasEnabled === undefined ? {} : { wasEnabled }) });
+}
+
+function beginWith(host: Host, head: JournalHead): void {
   ensureDir(host.at(STATE_DIR), 0o700);
   clearStage(host);
-  host.journal.begin(state, host.product, host.profile.id);
+  host.journal.begin(head);
   faultPoint('host.begun');
 }
 

@@ -2,6 +2,7 @@ import { readFileSync, readdirSync } from 'node:fs';
 import { filesChange } from '../change.ts';
 import { followLinks } from '../find-in-root.ts';
 import type { Host } from '../host.ts';
+import { processesCalled } from '../host-processes.ts';
 import { withBlock, withoutBlock } from '../marked-block.ts';
 import { BLACKLIST_HEAD, keepsAwayFromRbd } from '../multipath-rules.ts';
 import { readState } from '../path-state.ts';
@@ -12,7 +13,8 @@ export const multipath = filesChange({
   name: 'multipath',
   describe: 'keeps multipathd away from RBD images',
   plan,
-  settle: () => [['/sbin/multipathd', '-kreconfigure']],
+  // It reads its configuration when it starts, and where it does not run the command fails.
+  settle: (host) => (processesCalled(host, 'multipathd').length > 0 ? [['/sbin/multipathd', '-kreconfigure']] : []),
 });
 
 const MAIN = '/etc/multipath.conf';

@@ -1,16 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import {
-  copyFileSync,
-  cpSync,
-  lstatSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  readlinkSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { copyFileSync, cpSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -230,46 +219,4 @@ describe('the RPM', () => {
     rpm('--root', root.path, '-e', 'rbdsr');
     expect(readdirSync(join(root.path, 'opt'))).toEqual([]);
   });
-
-  test('enables again after an upgrade, and is not erased while it cannot be disabled', () => {
-    using root = new EmptyRoot();
-    const home = join(root.path, 'opt/rbdsr');
-    rpm('--root', root.path, '-i', '--nodeps', smallRpm('1.0.0'));
-    mkdirSync(join(home, 'state'));
-    writeFileSync(join(home, 'state/changes.json'), '{}');
-    rpm('--root', root.path, '-U', '--nodeps', smallRpm('2.0.0'));
-    expect(readlinkSync(join(home, 'current'))).toBe('2.0.0-small');
-    expect(readFileSync(join(root.path, 'asked'), 'utf8')).toBe('2.0.0 enable\n');
-    expect(readdirSync(home).sort()).toEqual(['2.0.0-small', 'current', 'launcher.sh', 'state']);
-
-    writeFileSync(join(root.path, 'refuses'), '');
-    expect(ended(['rpm', '--root', root.path, '-e', 'rbdsr']).stderr).toContain('scriptlet failed');
-    expect(readlinkSync(join(home, 'current'))).toBe('2.0.0-small');
-    rpm('--root', root.path, '-U', '--nodeps', smallRpm('3.0.0'));
-    expect(readlinkSync(join(home, 'current'))).toBe('3.0.0-small');
-    rmSync(join(root.path, 'refuses'));
-    rpm('--root', root.path, '-e', 'rbdsr');
-    expect(readFileSync(join(root.path, 'asked'), 'utf8').trim().split('\n')).toEqual([
-      '2.0.0 enable',
-      '2.0.0 disable',
-      '3.0.0 enable',
-      '3.0.0 disable',
-    ]);
-  });
 });
-
-/** An RPM by the same spec, of a product that keeps a record of what it is asked for. */
-function smallRpm(of: string): string {
-  const tree = join(folder, `tree-${of}`);
-  const home = join(tree, 'opt/rbdsr');
-  mkdirSync(join(home, `${of}-small`), { recursive: true });
-  const script = `#!/bin/sh\necho "${of} $*" >>/asked\n[ "$1" != disable ] || { [ ! -e /refuses ] && rm -r /opt/rbdsr/state; }\n`;
-  writeFileSync(join(home, `${of}-small/launcher.sh`), script, { mode: 0o755 });
-  execFileSync('ln', ['-s', `${of}-small`, join(home, 'current')]);
-  execFileSync('ln', ['-s', 'current/launcher.sh', join(home, 'launcher.sh')]);
-  const file = join(folder, `small-${of}.rpm`);
-  execFileSync(process.execPath, [join(PROJECT, 'scripts/package/rpm.mjs'), tree, of, file], {
-    stdio: ['ignore', 'ignore', 'inherit'],
-  });
-  return file;
-}

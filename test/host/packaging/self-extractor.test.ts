@@ -11,9 +11,10 @@ import {
   readlinkSync,
   symlinkSync,
   truncateSync,
+  unlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { ended, SmallHost } from './small-product.ts';
 
@@ -240,6 +241,29 @@ ls -A ${host.home} | grep '^[.0-9]'`;
     execFileSync('rm', [join(host.root, 'refuses')]);
     expect(host.run(file, '--remove', '--force').code).toBe(0);
     expect(readFileSync(join(host.root, 'asked'), 'utf8')).toBe('1.0.0 disable\n1.0.0 disable --force\n');
+    expect(existsSync(host.home)).toBe(false);
+  });
+
+  test.each([
+    ['/opt/xensource/sm/LVMoISCSISR', '/opt/rbdsr/divert.py'],
+    ['/opt/xensource/sm/RBDSR', '../../rbdsr/launcher.sh'],
+    ['/usr/libexec/sm/drivers/LVMoISCSISR', '/opt/rbdsr/divert.py'],
+  ])('is not removed while %s leads to %s, even by force', (entry, target) => {
+    using host = new SmallHost();
+    const file = host.selfExtractor('1.0.0');
+    host.run(file);
+    mkdirSync(dirname(join(host.root, entry)), { recursive: true });
+    symlinkSync(target, join(host.root, entry));
+    symlinkSync('/opt/xensource/sm/EXTSR.py', join(host.root, dirname(entry), 'EXTSR'));
+    for (const force of [[], ['--force']]) {
+      const refused = host.run(file, '--remove', ...force);
+      expect(refused.code).toBe(1);
+      expect(refused.stderr).toContain(`\n${entry} -> ${target}\n`);
+      expect(refused.stderr).not.toContain('EXTSR');
+      expect(host.answer()).toBe('Version : 1.0.0');
+    }
+    unlinkSync(join(host.root, entry));
+    expect(host.run(file, '--remove').code).toBe(0);
     expect(existsSync(host.home)).toBe(false);
   });
 

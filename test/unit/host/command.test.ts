@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { beforeEach, expect, test } from 'vitest';
 import { runCli } from '../../../src/cli/program.ts';
 import { HOST_VERSIONS } from '../../../lab/host-trees/host-trees.ts';
-import { type HostFixture, useHosts } from './host-fixture.ts';
+import { type HostFixture, startProcess, useHosts } from './host-fixture.ts';
 import { Writable } from 'node:stream';
 
 const hosts = useHosts();
@@ -129,6 +129,29 @@ test('a service that does not do as it is told undoes nothing, and is named', as
   expect(enabled.code).toBe(1);
   expect(enabled.stderr).toMatch(/udevadm control --reload" failed with exit code 3 \(broken\)/);
   expect(await rbdsr('check')).toMatchObject({ code: 0 });
+});
+
+test('multipathd is told only where its configuration was written, and it runs', async () => {
+  const calls = recorder('/sbin/multipathd');
+  // 8.3 keeps multipathd away by itself.
+  startProcess(host, 100, 'multipathd', 60);
+  expect(await rbdsr('enable')).toMatchObject({ code: 0, stderr: '' });
+  expect(await rbdsr('disable')).toMatchObject({ code: 0, stderr: '' });
+  expect(calls()).toBe('');
+
+  host = hosts.make('7.x');
+  const called = recorder('/sbin/multipathd');
+  startProcess(host, 100, 'multipath', 60);
+  expect(await rbdsr('enable')).toMatchObject({ code: 0, stderr: '' });
+  expect(await rbdsr('disable')).toMatchObject({ code: 0, stderr: '' });
+  expect(called()).toBe('');
+  startProcess(host, 100, 'multipathd', 60);
+  await rbdsr('enable');
+  expect(called()).toBe('-kreconfigure\n');
+  await rbdsr('enable');
+  expect(called()).toBe('-kreconfigure\n');
+  await rbdsr('disable');
+  expect(called()).toBe('-kreconfigure\n-kreconfigure\n');
 });
 
 test('release-images does nothing unless the host is shutting down', async () => {

@@ -9,6 +9,7 @@ import { HOST_VERSIONS } from '../../../lab/host-trees/host-trees.ts';
 import { type HostFixture, useHosts } from './host-fixture.ts';
 
 const hosts = useHosts();
+const HEAD = { format: 1, product: '1.0.0', profile: '8.3b' };
 
 async function wrongPaths(host: HostFixture): Promise<readonly (string | undefined)[]> {
   return (await checkHost(host.open())).filter((finding) => !isWell(finding)).map(({ path }) => path);
@@ -141,6 +142,61 @@ test('repair does nothing where RBDSR is not enabled, or was half enabled', asyn
   const before = host.snapshot();
   expect(await repair(host.open())).toMatchObject({ written: [] });
   expect(host.snapshot()).toEqual(before);
+  host.write('/opt/rbdsr/state/changes.json', JSON.stringify({ ...HEAD, state: 'enabling', entries: [] }));
+  expect(await repair(host.open())).toMatchObject({ written: [] });
+  host.remove('/opt/rbdsr/state');
+  expect(host.snapshot()).toEqual(before);
+});
+
+/** As if a newer version had been killed at once. */
+async function enabledThenCutShort(): Promise<{ host: HostFixture; before: ReadonlyMap<string, string> }> {
+  const host = hosts.make('8.3b');
+  const before = host.snapshot();
+  await enable(host.open());
+  const { entries } = host.open().journal;
+  const cutShort = { ...HEAD, product: '2.0.0', state: 'enabling', wasEnabled: true, entries };
+  host.write('/opt/rbdsr/state/changes.json', JSON.stringify(cutShort));
+  return { host, before };
+}
+
+test('an enable of an enabled host that was cut short: named, and repair finishes it', async () => {
+  const { host, before } = await enabledThenCutShort();
+  host.remove('/usr/bin/rbdsr');
+  expect(await checkHost(host.open('2.0.0'))).toContainEqual(
+    expect.objectContaining({ part: 'state', state: 'changed', what: 'rbdsr enable was cut short' }),
+  );
+  const { written, restart, failed } = await repair(host.open('2.0.0'));
+  expect({ written, failed }).toEqual({ written: ['/usr/bin/rbdsr'], failed: [] });
+  expect(restart).not.toEqual([]);
+  expect((await checkHost(host.open('2.0.0'))).filter((finding) => !isWell(finding))).toEqual([]);
+  await disable(host.open('2.0.0'), false);
+  expect(host.snapshot()).toEqual(before);
+});
+
+test('an enable that fails after that takes back its own steps, not the whole installation', async () => {
+  const { host, before } = await enabledThenCutShort();
+  for (const path of ['/etc/modules-load.d/rbdsr.conf', '/usr/bin/rbdsr']) host.remove(path);
+  host.write('/usr/bin/rbdsr/in-the-way', '');
+  const drifted = host.snapshot();
+  const { content } = host.open().journal;
+  await expect(enable(host.open('3.0.0'))).rejects.toThrow(/"command" failed/);
+  expect(host.open().journal.content).toEqual(content);
+  const others = ([path]: readonly [string, string]): boolean => path !== '/opt/rbdsr/state/changes.json';
+  expect([...host.snapshot()].filter(others)).toEqual([...drifted].filter(others));
+  host.remove('/usr/bin/rbdsr');
+  expect(await enable(host.open('2.0.0'))).toMatchObject({ resumed: true });
+  expect((await checkHost(host.open('2.0.0'))).filter((finding) => !isWell(finding))).toEqual([]);
+  await disable(host.open('2.0.0'), false);
+  expect(host.snapshot()).toEqual(before);
+});
+
+test('a failing enable of a newer version leaves the older one in the journal', async () => {
+  const host = hosts.make('8.3b');
+  await enable(host.open('1.0.0'));
+  host.remove('/usr/bin/rbdsr');
+  host.write('/usr/bin/rbdsr/in-the-way', '');
+  await expect(enable(host.open('2.0.0'))).rejects.toThrow(/"command" failed/);
+  expect(host.open().journal.content).toMatchObject({ product: '1.0.0', state: 'enabled' });
 });
 
 test('one part that cannot be made takes all others back', async () => {

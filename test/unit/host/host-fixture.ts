@@ -9,6 +9,7 @@ import {
   readdirSync,
   readlinkSync,
   rmSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -71,6 +72,14 @@ export function fixture(root: string): HostFixture {
       return entries;
     },
   };
+}
+
+/** What /proc of the host, which was booted when this machine was, tells of a process that was started so many seconds ago (proc(5)). */
+export function startProcess(host: HostFixture, pid: number, name: string, secondsAgo: number): void {
+  const [uptime] = readFileSync('/proc/uptime', 'utf8').split(' ');
+  const start = Math.round((Number(uptime) - secondsAgo) * 100);
+  host.write(`/proc/${pid}/stat`, `${pid} (${name}) S 1${' 0'.repeat(17)} ${start} 0 0\n`);
+  if (!existsSync(host.at('/proc/uptime'))) symlinkSync('/proc/uptime', host.at('/proc/uptime'));
 }
 
 /** The stand-ins are enough: the installer only looks whether they are there. */

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { checkHost } from '../../../src/host/check-host.ts';
 import { disable } from '../../../src/host/disable.ts';
-import { enable } from '../../../src/host/enable.ts';
+import { enable, repair } from '../../../src/host/enable.ts';
 import { isWell } from '../../../src/host/finding.ts';
 import type { HostVersion } from '../../../lab/host-trees/host-trees.ts';
 import { FAST_FOLDER, fixture, type HostFixture, useHosts } from './host-fixture.ts';
@@ -92,6 +92,38 @@ test.each(EVERY)('$version: enable is killed', { timeout: 600_000 }, async ({ ve
     expect(steps).toBeGreaterThan(point === 'host.begun' ? 0 : 8);
   }
 });
+
+test.each(EVERY)(
+  '$version: enable of an enabled host is killed',
+  { timeout: 600_000 },
+  async ({ version, separateEntry, every }) => {
+    const template = hosts.make(version, { separateEntry });
+    const before = template.snapshot();
+    await enable(template.open());
+    const enabled = [...template.snapshot()].filter(([path]) => !path.startsWith('/opt/rbdsr/state'));
+    for (const path of ['/usr/bin/rbdsr', '/opt/xensource/sm/RBDSR', '/opt/xensource/sm/LVMoISCSISR']) {
+      template.remove(path);
+    }
+    for (const point of ['host.begun', 'host.recorded', 'host.written']) {
+      await atEveryStep(
+        template,
+        'enable',
+        point,
+        async (host, pass) => {
+          // What the boot unit does.
+          expect(await repair(host.open())).toMatchObject({ failed: [] });
+          const after = host.snapshot();
+          for (const [path, state] of enabled) expect(`${path} ${after.get(path)}`).toBe(`${path} ${state}`);
+          expect(host.open().journal.content?.state).toBe('enabled');
+          if (pass % 2 === 0) await mustBeWell(host);
+          expect(await disable(host.open(), false)).toMatchObject({ left: [] });
+          expect(host.snapshot()).toEqual(before);
+        },
+        Math.ceil(every / 2),
+      );
+    }
+  },
+);
 
 test.each(EVERY)('$version: disable is killed', { timeout: 600_000 }, async ({ version, separateEntry, every }) => {
   const template = hosts.make(version, { separateEntry });

@@ -1,4 +1,4 @@
-import { onTestFinished, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { stringOf } from '../../../lab/xapi-double/database.ts';
 import type { XapiDouble } from '../../../lab/xapi-double/double.ts';
 import type { HostPort } from '../../../lab/xapi-double/host-port.ts';
@@ -6,10 +6,11 @@ import { startXapiDouble } from '../../../lab/xapi-double/start.ts';
 import { XapiError } from '../../../lab/xapi-double/xapi-error.ts';
 import { checkHost } from '../../../src/host/check-host.ts';
 import { disable } from '../../../src/host/disable.ts';
-import { enable } from '../../../src/host/enable.ts';
+import { enable, repair } from '../../../src/host/enable.ts';
 import { findLeavings } from '../../../src/host/leavings.ts';
 import { checkPool } from '../../../src/host/pool-check.ts';
-import { type HostFixture, useHosts } from './host-fixture.ts';
+import { SM_PLUGINS_FILE } from '../../../src/host/sm-plugins.ts';
+import { type HostFixture, startProcess, useHosts } from './host-fixture.ts';
 import { linux61, writeTree } from '../ceph/recorded-sysfs.ts';
 
 const hosts = useHosts();
@@ -120,14 +121,62 @@ test('check --pool: the same version, another one, none at all, and one that can
   });
 });
 
-test('check tells whether xapi has been restarted since', async () => {
-  const host = hosts.make('8.3b');
-  const double = await xapiOf(host);
-  await enable(host.open());
-  const last = async (): Promise<unknown> => (await checkHost(host.open())).at(-1);
-  expect(await last()).toMatchObject({ part: 'xapi', state: 'changed', todo: 'xe-toolstack-restart' });
-  double.db.create('SM', { type: 'rbd', driver_filename: '/opt/xensource/sm/RBDSR' });
-  expect(await last()).toMatchObject({ part: 'xapi', state: 'ok' });
+describe('check tells whether xapi has been restarted since', () => {
+  const enabled = async (): Promise<{ host: HostFixture; xapi: () => Promise<unknown> }> => {
+    const host = hosts.make('8.3b');
+    await enable(host.open());
+    return { host, xapi: async () => (await checkHost(host.open())).at(-1) };
+  };
+  const knowRbd = (double: XapiDouble): unknown =>
+    double.db.create('SM', { type: 'rbd', driver_filename: '/opt/xensource/sm/RBDSR' });
+  const TODO = { part: 'xapi', state: 'changed', todo: 'xe-toolstack-restart' };
+
+  test('by what the pool knows', async () => {
+    const { host, xapi } = await enabled();
+    expect(await xapi()).toMatchObject({ part: 'xapi', state: 'not-needed' });
+    const double = await xapiOf(host);
+    expect(await xapi()).toMatchObject(TODO);
+    startProcess(host, 100, 'xapi', 0);
+    expect(await xapi()).toMatchObject(TODO);
+    knowRbd(double);
+    expect(await xapi()).toMatchObject({ part: 'xapi', state: 'ok', what: 'knows SR type rbd' });
+    host.remove('/proc');
+    expect(await xapi()).toMatchObject({
+      part: 'xapi',
+      state: 'ok',
+      what: expect.stringContaining('one host of the pool'),
+    });
+  });
+
+  test('by the start of its own xapi, where another host of the pool knows the type', async () => {
+    const { host, xapi } = await enabled();
+    knowRbd(await xapiOf(host));
+    startProcess(host, 50, 'xapissl', 0);
+    startProcess(host, 100, 'xapi', 3600);
+    startProcess(host, 200, 'xapi', 0);
+    expect(await xapi()).toMatchObject({ ...TODO, path: '/opt/xensource/sm/RBDSR' });
+    // The older one is no xapi of now.
+    host.write('/var/run/xapi.pid', '200\n');
+    expect(await xapi()).toMatchObject({ part: 'xapi', state: 'ok' });
+    // A number that is another's by now.
+    host.write('/var/run/xapi.pid', '50');
+    expect(await xapi()).toMatchObject(TODO);
+  });
+
+  test('by the list of SR types that it reads at its start', async () => {
+    const { host, xapi } = await enabled();
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    startProcess(host, 100, 'xapi', 0);
+    expect(await xapi()).toMatchObject({
+      part: 'xapi',
+      state: 'ok',
+      what: expect.stringContaining('was started since'),
+    });
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    host.write('/etc/xapi.conf.d/linstor.conf', 'sm-plugins=ext linstor\n');
+    await repair(host.open());
+    expect(await xapi()).toMatchObject({ ...TODO, path: SM_PLUGINS_FILE });
+  });
 });
 
 test('doctor lists what forgotten SRs have left, and nothing that is in use', async () => {

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { checkHost } from '../../../src/host/check-host.ts';
+import { disable } from '../../../src/host/disable.ts';
 import { enable, repair } from '../../../src/host/enable.ts';
 import { isWell } from '../../../src/host/finding.ts';
 import { accepts, parseSmPlugins, SM_PLUGINS_FILE, smPluginsWithoutOurs } from '../../../src/host/sm-plugins.ts';
@@ -30,11 +31,21 @@ test('the list of xapi.conf and rbd; of the last file that defines it, whatever 
 test('where rbd, or everything, is accepted already, our file goes', async () => {
   for (const list of ['*', 'ext RBD nfs']) {
     const host = hosts.make('8.2');
-    await enable(host.open());
-    host.write('/etc/xapi.conf.d/own.conf', `sm-plugins=${list}\n`);
-    await enable(host.open());
-    expect(host.snapshot().has(SM_PLUGINS_FILE)).toBe(false);
-    expect((await checkHost(host.open())).every(isWell)).toBe(true);
+    const before = host.snapshot();
+    for (const mend of [enable, repair]) {
+      await enable(host.open());
+      host.write('/etc/xapi.conf.d/own.conf', `sm-plugins=${list}\n`);
+      // Until then it hides the other list.
+      expect((await checkHost(host.open())).filter((finding) => !isWell(finding))).toMatchObject([
+        { part: 'sm-plugins', path: SM_PLUGINS_FILE, state: 'changed', todo: 'rbdsr repair' },
+      ]);
+      expect(await mend(host.open())).toMatchObject({ written: [SM_PLUGINS_FILE], replaced: [] });
+      expect(host.snapshot().has(SM_PLUGINS_FILE)).toBe(false);
+      expect((await checkHost(host.open())).every(isWell)).toBe(true);
+      await disable(host.open(), false);
+      host.remove('/etc/xapi.conf.d/own.conf');
+      expect(host.snapshot()).toEqual(before);
+    }
   }
 });
 

@@ -51,10 +51,23 @@ export class Installation implements AsyncDisposable {
   }
 
   start(...args: readonly string[]): ChildProcess {
-    return spawn(this.#shell, [LAUNCHER, ...args], {
+    return this.startBy([this.#shell, LAUNCHER], ...args);
+  }
+
+  /** By another interpreter, or another copy of the launcher. */
+  startBy([program = '', ...before]: readonly string[], ...args: readonly string[]): ChildProcess {
+    return spawn(program, [...before, ...args], {
       env: { RBDSR_HOME: this.home, RBDSR_RUN: this.run, TEST_ROOT: this.root },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
+  }
+
+  /** The launcher as a host has it: the driver's entry is a link to the file, which its package has made a program. */
+  driverEntry(text: string): string {
+    writeFileSync(join(this.home, 'launcher.sh'), text, { mode: 0o755 });
+    const entry = join(this.root, 'RBDSR');
+    symlinkSync(join(this.home, 'launcher.sh'), entry);
+    return entry;
   }
 
   /** The launcher's end with everything it said, once nobody has its pipes open any more. */
