@@ -32,12 +32,13 @@ export function decodeImages(
 
 export function decodeInfo(text: string): ImageInfo {
   const info = object(parse(text, 'rbd info'), 'rbd info');
-  const features = info['features'];
+  const { features, data_pool: dataPool } = info;
   return {
     sizeBytes: number(info, 'size', 'rbd info'),
     // Images of format 1 have none.
     features: Array.isArray(features) ? featureBits(features.map(String)) : 0,
     objectBytes: 2 ** number(info, 'order', 'rbd info'),
+    ...(typeof dataPool === 'string' ? { dataPool } : {}),
   };
 }
 

@@ -20,6 +20,8 @@ export interface ImageInfo {
   readonly features: number;
   /** Bytes of one RADOS object. */
   readonly objectBytes: number;
+  /** The pool of its data, where that is another than its own (`rbd create --data-pool`). */
+  readonly dataPool?: string;
 }
 
 /** A client that has the image open. */

@@ -125,7 +125,7 @@ function hasBit(value: number, bit: number): boolean {
 }
 
 /** As one word of a shell, and as options where a name holds what would cut a spec into parts. */
-function shellSpec(spec: ImageSpec): string {
+export function shellSpec(spec: ImageSpec): string {
   const parts = [spec.pool, spec.namespace ?? '', spec.image];
   if (parts.every((part) => /^[^/@]*$/.test(part)) && !spec.pool.startsWith('-')) {
     return quoted(parts.filter((part) => part !== '').join('/'));

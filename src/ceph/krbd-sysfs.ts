@@ -64,6 +64,11 @@ export function readMapping(roots: KrbdRoots, index: number): Mapping | undefine
   };
 }
 
+/** Whether it was mapped with `ro`. */
+export function isReadOnly(roots: KrbdRoots, { index }: Pick<Mapping, 'index'>): boolean {
+  return readAttribute(join(roots.sysRoot, `block/rbd${index}/ro`)) === '1';
+}
+
 /** The files to write to. Where `add_single_major` exists the plain ones answer EINVAL. Undefined when the module is not loaded. */
 export function controlFiles(roots: KrbdRoots): { readonly add: string; readonly remove: string } | undefined {
   const names = namesIn(join(roots.sysRoot, 'bus/rbd'));

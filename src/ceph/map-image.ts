@@ -8,7 +8,7 @@ import { withImageLock } from './image-lock.ts';
 import { checkMappable, formatSpec } from './image-spec.ts';
 import type { ImageSpec } from './image-spec.ts';
 import type { KrbdHost, MapRequest } from './krbd.ts';
-import { listMappings, supportedFeatures } from './krbd-sysfs.ts';
+import { isReadOnly, listMappings, supportedFeatures } from './krbd-sysfs.ts';
 import { checkOptionsForKernel } from './map-options.ts';
 import { findCandidates, onlyMapping, unknownCluster } from './mapping.ts';
 import type { ClusterIdentity, Mapping } from './mapping.ts';
@@ -25,7 +25,7 @@ export interface MapResult {
 
 /**
  * The protocol of mapping, under the image's lock:
- *   1. look: a mapping of this image in this cluster is adopted;
+ *   1. look: a mapping of this image in this cluster is adopted; one that a probe left, read-only, is unmapped where more is wanted;
  *   2. add: one write to sysfs (add-mapping.ts). A crash after it leaves a mapping that the next attempt adopts at step 1;
  *   3. identify: what came to be must be the cluster that was meant and carry no feature RBDSR refuses, else it is unmapped again.
  * Nothing is read from the device here, so the lock is never held across an unproven read.
@@ -41,7 +41,11 @@ export async function mapImage(
   checkOptionsForKernel(request.options, host.kernel.release);
   checkNamespace(host, spec);
   return withImageLock(host.lockDir, spec, deadline, async (pending) => {
-    const { adopted, unsure, monitors } = await look(host, access, spec, request, deadline);
+    let { adopted, unsure, monitors } = await look(host, access, spec, request, deadline);
+    if (adopted !== undefined && request.readOnly !== true && isReadOnly(host.roots, adopted)) {
+      await unmapLocked(host, adopted, {}, deadline, pending);
+      ({ adopted, unsure, monitors } = await look(host, access, spec, request, deadline));
+    }
     if (adopted !== undefined) {
       checkFeatures(host, adopted);
       return { mapping: adopted, isNew: false };

@@ -29,8 +29,8 @@ export interface MonitorHost extends ControlPlane, AsyncDisposable {
   readonly connection: SshConnection;
   /** The fsid and the whole monitor map. */
   facts(deadline: Deadline): Promise<ClusterFacts>;
-  /** A cephx user of our own that may use this pool only, and its key; one that is there already is left as it is. */
-  ensureUser(pool: string, name: string, deadline: Deadline): Promise<ClusterUser>;
+  /** A cephx user of our own that may use these pools only, and its key; one that is there already is left as it is. */
+  ensureUser(pools: readonly string[], name: string, deadline: Deadline): Promise<ClusterUser>;
   /** The first bytes of an image, fewer of a smaller one. Nothing is mapped and no lock is taken. */
   readHead(spec: ImageSpec, bytes: number, deadline: Deadline): Promise<Buffer>;
   /** The names, without `client.`, of all users that some RBDSR has made. Ceph prints every key of the cluster for it; they are dropped unread. */
@@ -54,9 +54,9 @@ export async function connectMonitorHost(o: MonitorHostOptions): Promise<Monitor
     ...controlPlaneBy(tools),
     connection,
     facts: async (deadline) => decodeMonitorMap(await tools.ceph(['mon', 'dump', '--format', 'json'], deadline)),
-    ensureUser: async (pool, name, deadline) => {
+    ensureUser: async (pools, name, deadline) => {
       const entity = ownEntity(name);
-      const create = ['auth', 'get-or-create', entity, ...poolCapabilities(pool), '--format', 'json'];
+      const create = ['auth', 'get-or-create', entity, ...poolCapabilities(pools), '--format', 'json'];
       try {
         return decodeUser(await tools.ceph(create, deadline), name);
       } catch (error) {

@@ -1,8 +1,10 @@
+import type { Deadline } from '../base/deadline.ts';
 import { RbdsrError } from '../base/error.ts';
 import { Secret } from '../base/secret.ts';
 import { isObject } from './ceph-tool-json.ts';
 import { checkKey } from './cephx-key.ts';
-import { printable } from './image-spec.ts';
+import type { ControlPlane } from './control-plane.ts';
+import { type ImageSpec, printable } from './image-spec.ts';
 
 /** A cephx user that RBDSR made for one SR. */
 export interface ClusterUser {
@@ -24,12 +26,22 @@ export function ownEntity(name: string): string {
   });
 }
 
+/** The pools that mapping and using this image takes: its own, and the one its data are in. Asks for the image's facts. */
+export async function poolsOfImage(
+  plane: Pick<ControlPlane, 'imageInfo'>,
+  spec: ImageSpec,
+  deadline: Deadline,
+): Promise<readonly string[]> {
+  const { dataPool = spec.pool } = await plane.imageInfo(spec, deadline);
+  return [...new Set([spec.pool, dataPool])];
+}
+
 /**
- * What mapping and using the images of one pool takes, and no more: alternating kind and capability, as `ceph auth` takes them. In a capability
+ * What mapping and using images of these pools takes, and no more: alternating kind and capability, as `ceph auth` takes them. In a capability
  * a value stands bare only if it is of letters, digits and `_.-/`, and quoted only if it is ASCII (ceph `src/osd/OSDCap.cc`, OSDCapParser).
  */
-export function poolCapabilities(pool: string): readonly string[] {
-  return ['mon', 'profile rbd', 'osd', `profile rbd pool=${quoted(pool)}`];
+export function poolCapabilities(pools: readonly string[]): readonly string[] {
+  return ['mon', 'profile rbd', 'osd', pools.map((pool) => `profile rbd pool=${quoted(pool)}`).join(', ')];
 }
 
 /** `ceph auth get` and `get-or-create`. The answer holds the key, so no error quotes any of it. */

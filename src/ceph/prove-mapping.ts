@@ -109,6 +109,7 @@ async function answered(work: Promise<void>, mapping: Mapping, deadline: Deadlin
   } catch (error) {
     work.catch(() => {});
     if (!hasCode(error, 'deadline', 'io')) throw error;
+    if (error.code === 'io' && error.detail.facts?.['errno'] !== 'ETIMEDOUT') throw refused(mapping, error);
     throw new RbdsrError('osd-unresponsive', {
       what: `${formatSpec(mapping.spec)} is mapped as ${mapping.device}, but the OSDs do not answer`,
       expected: 'one read of 4 KiB to be answered',
@@ -118,6 +119,18 @@ async function answered(work: Promise<void>, mapping: Mapping, deadline: Deadlin
       cause: error,
     });
   }
+}
+
+/** The kernel makes EIO of whatever an OSD answers, a refusal by the cephx capabilities among it (linux `drivers/block/rbd.c`). */
+function refused(mapping: Mapping, cause: RbdsrError): RbdsrError {
+  return new RbdsrError('io', {
+    what: `${formatSpec(mapping.spec)} is mapped as ${mapping.device}, but cannot be read`,
+    expected: 'one read of 4 KiB to be answered',
+    found: cause.message,
+    todo: `The kernel's log says more: dmesg. A cephx user must be allowed to use the image's pool and, where \`rbd info\` shows a data_pool, that one too: osd 'profile rbd pool=POOL, profile rbd pool=DATA'.`,
+    facts: { device: mapping.device },
+    cause,
+  });
 }
 
 const ANSWER_MS = 15_000;

@@ -69,7 +69,7 @@ function ownUser(call: CliCall, choice: SshChoice): Action {
     if (sr.kind === 'rbd') throw givenOnly(sr.sr.uuid);
     const { user, begunBefore } = await rekeyOwnUser(xapi, sr, opener(call, xapi, sr, choice, deadline), deadline);
     if (begunBefore) call.print('An earlier rekey had not come to its end: it is finished now.\n');
-    call.print(`SR ${sr.sr.uuid} uses client.${user} from now on, which may use pool ${sr.spec?.pool ?? ''} only.\n`);
+    call.print(`SR ${sr.sr.uuid} uses client.${user} from now on, which may use the pool of its image only.\n`);
     call.print(whatIsLeft(sr, user));
     return 0;
   };

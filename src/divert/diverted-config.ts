@@ -1,6 +1,6 @@
 import { RbdsrError } from '../base/error.ts';
 import { type ClusterAccess, clusterAccess } from '../ceph/access.ts';
-import { OWN_USER_PREFIX } from '../ceph/own-user.ts';
+import { OWN_USER_PREFIX, poolsOfImage } from '../ceph/own-user.ts';
 import type { ControlPlane } from '../ceph/control-plane.ts';
 import type { MonitorHost } from '../ceph/monitor-host.ts';
 import type { Mapping } from '../ceph/mapping.ts';
@@ -8,7 +8,7 @@ import { formatMonitor, formatMonitors } from '../ceph/monitors.ts';
 import { srOf } from '../sm/attached-sr.ts';
 import type { SmCall } from '../sm/handler.ts';
 import type { StringRecord } from '../sm/request.ts';
-import type { SrConfig } from '../sm/sr-type.ts';
+import { imageSpecOf, type SrConfig } from '../sm/sr-type.ts';
 import { keepMonitors } from './change-kept.ts';
 import { isOurs } from './decide.ts';
 import { frozenAccess, frozenConfig } from './frozen-config.ts';
@@ -93,10 +93,11 @@ export class DivertedConfig implements SrConfig {
       return keepAccess(call, access, { ownUser: false, hostKey: hostKey.line });
     }
     const name = `${OWN_USER_PREFIX}${srOf(call)}`;
+    const pools = await poolsOfImage(host, imageSpecOf(this), call.deadline);
     call.waiting(`the monitor to make the cephx user client.${name}`);
     this.#asked = name;
-    const { user, key } = await host.ensureUser(this.pool, name, call.deadline);
-    call.log.info(`SR ${srOf(call)} uses the cephx user client.${user}, which may use pool ${this.pool} only`);
+    const { user, key } = await host.ensureUser(pools, name, call.deadline);
+    call.log.info(`SR ${srOf(call)} uses the cephx user client.${user}, which may use ${pools.join(' and ')} only`);
     return keepAccess(call, clusterAccess({ monitors, user, key }), { ownUser: true, hostKey: hostKey.line });
   }
 

@@ -1,6 +1,7 @@
 import type { Deadline } from '../base/deadline.ts';
 import { RbdsrError } from '../base/error.ts';
 import type { MonitorHost } from '../ceph/monitor-host.ts';
+import { poolsOfImage } from '../ceph/own-user.ts';
 import { formatMonitors } from '../ceph/monitors.ts';
 import { finishSwitch, keepHostKey, keepMonitors, nextOwnUser, switchUser } from '../divert/change-kept.ts';
 import { faultPoint } from '../system/fault-point.ts';
@@ -32,7 +33,7 @@ export async function rekeyOwnUser(
   await using host = await openHost();
   const { monitors } = await factsOfSameCluster(host, poolSr, deadline);
   const name = nextOwnUser(sr.uuid, kept === undefined ? [] : [kept.user, ...kept.formerUsers]);
-  const { user, key } = await host.ensureUser(spec.pool, name, deadline);
+  const { user, key } = await host.ensureUser(await poolsOfImage(host, spec, deadline), name, deadline);
   faultPoint('rekey.after-create');
   if (kept === undefined)
     await keepMonitors(xapi, sr.ref, formatMonitors(monitors.flatMap(({ v1, v2 }) => v1 ?? v2 ?? [])));

@@ -15,6 +15,7 @@ import { Secret } from '../../../src/base/secret.ts';
 import { MiB } from '../../../src/base/units.ts';
 import { connectMonitorHost } from '../../../src/ceph/monitor-host.ts';
 import type { MonitorHost, MonitorHostOptions } from '../../../src/ceph/monitor-host.ts';
+import { poolsOfImage } from '../../../src/ceph/own-user.ts';
 import { parseMonitors } from '../../../src/ceph/monitors.ts';
 import { failureOf } from '../../unit/ceph/expect-error.ts';
 import { enterNetwork } from '../ceph/inside-network.ts';
@@ -153,23 +154,38 @@ describe('what the monitor tells', () => {
 
   test('a user of our own, made once, for one pool', async () => {
     await using host = await monitor('asks');
-    const made = await host.ensureUser('rbd', 'rbdsr-one', soon());
+    const made = await host.ensureUser(['rbd'], 'rbdsr-one', soon());
     expect(made.key.reveal()).toBe(await cluster.userKey('rbdsr-one'));
     const caps = await cluster.tool('ceph', 'auth', 'get', 'client.rbdsr-one');
     expect(caps).toContain('caps mon = "profile rbd"');
     expect(caps).toContain('caps osd = "profile rbd pool=rbd"');
-    expect((await host.ensureUser('rbd', 'rbdsr-one', soon())).key.reveal()).toBe(made.key.reveal());
+    expect((await host.ensureUser(['rbd'], 'rbdsr-one', soon())).key.reveal()).toBe(made.key.reveal());
     // Someone changed it: it stays as it is.
     await cluster.tool('ceph', 'auth', 'caps', 'client.rbdsr-one', 'mon', 'profile rbd', 'osd', 'allow r');
-    expect((await host.ensureUser('rbd', 'rbdsr-one', soon())).key.reveal()).toBe(made.key.reveal());
+    expect((await host.ensureUser(['rbd'], 'rbdsr-one', soon())).key.reveal()).toBe(made.key.reveal());
     await host.removeUser('rbdsr-one', soon());
     await host.removeUser('rbdsr-one', soon());
     expect((await cluster.tryTool('ceph', 'auth', 'get', 'client.rbdsr-one')).code).not.toBe(0);
   });
 
+  test('a user for an image whose data are in another pool', async () => {
+    await using host = await monitor('asks');
+    await cluster.createPool('data');
+    await cluster.tool('rbd', 'create', '--size', '64M', '--data-pool', 'data', 'rbd/wide');
+    const pools = await poolsOfImage(host, { pool: 'rbd', image: 'wide' }, soon());
+    expect(pools).toEqual(['rbd', 'data']);
+    const { user } = await host.ensureUser(pools, 'rbdsr-wide', soon());
+    const caps = await cluster.tool('ceph', 'auth', 'get', `client.${user}`);
+    expect(caps).toContain('caps osd = "profile rbd pool=rbd, profile rbd pool=data"');
+    await host.removeUser(user, soon());
+    await cluster.createImage('rbd/narrow', { sizeMiB: 8 });
+    expect(await poolsOfImage(host, { pool: 'rbd', image: 'narrow' }, soon())).toEqual(['rbd']);
+    for (const image of ['rbd/wide', 'rbd/narrow']) await cluster.removeImage(image);
+  });
+
   test('a pool whose name a capability must quote', async () => {
     await using host = await monitor('free');
-    await host.ensureUser('with space', 'rbdsr-quoted', soon());
+    await host.ensureUser(['with space'], 'rbdsr-quoted', soon());
     const listed = await cluster.tool('ceph', 'auth', 'get', 'client.rbdsr-quoted');
     expect(listed).toContain('profile rbd pool=');
     await host.removeUser('rbdsr-quoted', soon());
@@ -177,7 +193,7 @@ describe('what the monitor tells', () => {
 
   test.each(['admin', 'rbdsr-', 'rbdsr-x; rm', 'RBDSR-x', 'rbdsr-../x'])('%j is no user of ours', async (name) => {
     await using host = await monitor('free');
-    await failureOf('invalid-argument', () => host.ensureUser('rbd', name, soon()));
+    await failureOf('invalid-argument', () => host.ensureUser(['rbd'], name, soon()));
     await failureOf('invalid-argument', () => host.removeUser(name, soon()));
   });
 });
@@ -242,17 +258,20 @@ describe('the short sudoers list of the document', () => {
     await host.fence('10.99.99.99:0/4712', 60, soon());
     await host.unfence('10.99.99.99:0/4712', soon());
     await failureOf('pool-missing', () => host.listImages('nopool', undefined, soon()));
-    const user = await host.ensureUser('rbd', 'rbdsr-short', soon());
+    const user = await host.ensureUser(['rbd'], 'rbdsr-short', soon());
     await cluster.tool('ceph', 'auth', 'caps', 'client.rbdsr-short', 'mon', 'profile rbd', 'osd', 'allow r');
-    expect((await host.ensureUser('rbd', 'rbdsr-short', soon())).key.reveal()).toBe(user.key.reveal());
+    expect((await host.ensureUser(['rbd'], 'rbdsr-short', soon())).key.reveal()).toBe(user.key.reveal());
     await host.removeUser('rbdsr-short', soon());
   });
 
-  test.each(['vm+ssd', 'vm:ssd', 'vm,ssd', 'quo"te'])('lets a user be made for the pool %s', async (pool) => {
-    await using host = await monitor('rbdsr');
-    await host.ensureUser(pool, 'rbdsr-odd', soon());
-    await host.removeUser('rbdsr-odd', soon());
-  });
+  test.each(['vm+ssd', 'vm:ssd', 'vm,ssd', 'quo"te'])(
+    'lets a user be made for the pool %s, with another for the data',
+    async (pool) => {
+      await using host = await monitor('rbdsr');
+      await host.ensureUser([pool, 'data'], 'rbdsr-odd', soon());
+      await host.removeUser('rbdsr-odd', soon());
+    },
+  );
 
   test.each([
     ['ceph', 'auth', 'get', 'client.admin'],

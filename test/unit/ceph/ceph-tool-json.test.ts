@@ -30,7 +30,10 @@ describe('what the ceph tools print', () => {
   test('info of an image', () => {
     const text =
       '{"name":"t1","id":"1013eb638fb0","size":1073741824,"objects":256,"order":22,"object_size":4194304,"snapshot_count":0,"block_name_prefix":"rbd_data.1013eb638fb0","format":2,"features":["layering","exclusive-lock"],"op_features":[],"flags":[]}';
-    expect(decodeInfo(text)).toEqual({ sizeBytes: 1_073_741_824, features: 5, objectBytes: 4_194_304 });
+    const facts = { sizeBytes: 1_073_741_824, features: 5, objectBytes: 4_194_304 };
+    expect(decodeInfo(text)).toEqual(facts);
+    const wide = text.replace('"snapshot_count"', '"data_pool":"ec","snapshot_count"');
+    expect(decodeInfo(wide)).toEqual({ ...facts, dataPool: 'ec' });
   });
 
   test.each([

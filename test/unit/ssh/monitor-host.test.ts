@@ -116,12 +116,13 @@ describe('the monitor map', () => {
 
 describe('a user of our own', () => {
   test('its capabilities name one pool', async () => {
-    expect(poolCapabilities('rbd')).toEqual(['mon', 'profile rbd', 'osd', 'profile rbd pool=rbd']);
-    expect(poolCapabilities('a b, allow *').at(-1)).toBe('profile rbd pool="a b, allow *"');
-    expect(poolCapabilities('say "x"').at(-1)).toBe(`profile rbd pool='say "x"'`);
-    await failureOf('image-unmappable', () => poolCapabilities(`both ' and "`));
-    await failureOf('image-unmappable', () => poolCapabilities('a\nb'));
-    await failureOf('image-unmappable', () => poolCapabilities('größe'));
+    expect(poolCapabilities(['rbd'])).toEqual(['mon', 'profile rbd', 'osd', 'profile rbd pool=rbd']);
+    expect(poolCapabilities(['rbd', 'ec data']).at(-1)).toBe('profile rbd pool=rbd, profile rbd pool="ec data"');
+    expect(poolCapabilities(['a b, allow *']).at(-1)).toBe('profile rbd pool="a b, allow *"');
+    expect(poolCapabilities(['say "x"']).at(-1)).toBe(`profile rbd pool='say "x"'`);
+    await failureOf('image-unmappable', () => poolCapabilities([`both ' and "`]));
+    await failureOf('image-unmappable', () => poolCapabilities(['a\nb']));
+    await failureOf('image-unmappable', () => poolCapabilities(['größe']));
   });
 
   test.each(['admin', 'rbdsr-', 'rbdsr-X', 'rbdsr-a b', `rbdsr-${'a'.repeat(70)}`])('%j is none', async (name) => {
