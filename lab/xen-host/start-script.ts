@@ -19,6 +19,7 @@ echo "lab: root is up"
 mkdir -p /run/lock /run/xen /run/udev /dev/shm /dev/pts /var/log/xen/console
 mount -t tmpfs tmpfs /dev/shm
 mount -t devpts devpts /dev/pts
+mount -t debugfs debugfs /sys/kernel/debug
 for folder in /tmp /var/log /var/lib/xen /var/lib/xenstored; do mkdir -p $folder; mount -t tmpfs tmpfs $folder; done
 mkdir -p /var/log/xen/console /run/xenstored /run/lock/lvm
 [ "$(readlink -f /var/run)" = /run ] || mount --bind /run /var/run

@@ -1,5 +1,7 @@
 import { RbdsrError } from './error.ts';
 
+const CLEAN_UP_MS = 5000;
+
 /**
  * The moment by which an operation has to have answered, on the monotonic clock. Made once in `main` and passed down;
  * whatever waits takes one.
@@ -27,6 +29,14 @@ export class Deadline {
   /** The earlier of this deadline and `ms` from now: for a step that must leave time for what follows. */
   within(ms: number): Deadline {
     return new Deadline(Math.min(this.#at, performance.now() + ms));
+  }
+
+  /**
+   * This deadline, or a few seconds from now where less is left: for what undoes an operation, often because its time is over. Short, since by
+   * then somebody waits for the answer.
+   */
+  forCleanUp(): Deadline {
+    return new Deadline(Math.max(this.#at, performance.now() + CLEAN_UP_MS));
   }
 
   /** `promise`'s outcome, or a 'deadline' error that names what was waited for. The promise itself is not cancelled. */

@@ -1,15 +1,17 @@
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
 import { readdirSync } from 'node:fs';
 import type { BlockIo } from '../base/block-io.ts';
 import { messageOf, RbdsrError } from '../base/error.ts';
 import { srUuid } from '../base/ids.ts';
 import { printable } from '../ceph/image-spec.ts';
 import { MetadataVolume } from '../lvhd/mgt/metadata-volume.ts';
-import { planRebuild, type RebuildInput, type RebuildPlan } from '../lvhd/mgt/rebuild.ts';
+import { planRebuild, type RebuildInput, type RebuildNode, type RebuildPlan } from '../lvhd/mgt/rebuild.ts';
 import { type Salvage, salvage } from '../lvhd/mgt/salvage.ts';
-import { vdiOfLv } from '../lvhd/names.ts';
+import { vdiOfLv, type VdiLv } from '../lvhd/names.ts';
 import { openBlockIo } from '../system/block-device.ts';
+import { HEADER_SUMMARY_BYTES, summariseHeader } from '../vhd/header-summary.ts';
 import type { CliCall } from './cli-call.ts';
+import { openImageFile } from './open-disk.ts';
 import { renderFields, renderTable } from './table.ts';
 
 export interface RebuildOptions {
@@ -45,7 +47,8 @@ async function rebuildFrom(call: CliCall, uuid: string, sources: Sources, dryRun
   const plan = planRebuild({ ...sources, uuid, salvaged });
   call.print(describe(plan, salvaged));
   if (!needed(plan, salvaged)) {
-    call.print('\nThe metadata volume is sound and has a record for every disk: nothing was written.\n');
+    const every = plan.undecided.length === 0 ? 'every disk' : 'every disk but those left out';
+    call.print(`\nThe metadata volume is sound and has a record for ${every}: nothing was written.\n`);
     return 0;
   }
   if (dryRun) {
@@ -64,21 +67,45 @@ function needed(plan: RebuildPlan, salvaged: Salvage): boolean {
   return salvaged.problems.length > 0 || plan.dropped.length > 0 || plan.vdis.length !== salvaged.vdis.length;
 }
 
-/** A copy in a file, or the LV: the disks beside it, by their LVs' names, are disks of the SR too. */
+/**
+ * A copy in a file, or the LV: the disks beside it, by their LVs' names, are disks of the SR too. Beside an LV those are the active ones, whose
+ * headers say which are base copies.
+ */
 async function withFile(path: string, dryRun: boolean, work: (sources: Sources) => Promise<number>): Promise<number> {
   const mgt = await openBlockIo(path, dryRun ? 'read' : 'write');
   try {
-    const nodes = readdirSync(dirname(path)).flatMap((name) => {
-      const vdi = vdiOfLv(name);
-      return vdi === undefined ? [] : [{ ...vdi, hidden: false }];
-    });
+    const folder = dirname(path);
+    const nodes: RebuildNode[] = [];
+    for (const lvName of readdirSync(folder)) {
+      const vdi = vdiOfLv(lvName);
+      if (vdi !== undefined) nodes.push({ ...vdi, lvName, ...(await hiddenFlag(join(folder, lvName), vdi)) });
+    }
     return await work({ mgt, nodes, allNodes: false });
   } finally {
     await mgt.close();
   }
 }
 
-function describe({ sr, vdis, dropped }: RebuildPlan, salvaged: Salvage): string {
+/** In a VHD's footer. A raw volume has it as a tag of LVM's, which is not asked here. */
+async function hiddenFlag(path: string, { kind }: VdiLv): Promise<Pick<RebuildNode, 'hidden' | 'scanError'>> {
+  try {
+    if (kind !== 'vhd') {
+      throw new RbdsrError('vdi-unavailable', { what: `${printable(path)} does not say it`, expected: 'a VHD' });
+    }
+    const io = await openImageFile(path);
+    try {
+      const bytes = await io.read(0, Math.min(io.size, HEADER_SUMMARY_BYTES));
+      return { hidden: summariseHeader(bytes).hidden };
+    } finally {
+      await io.close();
+    }
+  } catch (error) {
+    if (!(error instanceof RbdsrError)) throw error;
+    return { hidden: false, scanError: error };
+  }
+}
+
+function describe({ sr, vdis, dropped, undecided }: RebuildPlan, salvaged: Salvage): string {
   const readable = new Map(salvaged.vdis.map((record) => [record.uuid, record]));
   const rows = vdis.map(({ record, source }) => {
     const before = readable.get(record.uuid);
@@ -93,6 +120,10 @@ function describe({ sr, vdis, dropped }: RebuildPlan, salvaged: Salvage): string
   const head = ['uuid', 'format', 'name to write', 'from', 'readable now'];
   const problems = salvaged.problems.map((problem) => `not readable: ${printable(messageOf(problem))}\n`);
   const left = dropped.map(({ uuid, nameLabel }) => `left out, no logical volume: ${uuid} ${printable(nameLabel)}\n`);
+  const open = undecided.map(
+    ({ lvName, scanError }) =>
+      `left out, a disk or a base copy, no record says which: ${lvName}: ${printable(messageOf(scanError))}\n`,
+  );
   return [
     ...problems,
     problems.length === 0 ? '' : '\n',
@@ -104,6 +135,7 @@ function describe({ sr, vdis, dropped }: RebuildPlan, salvaged: Salvage): string
     '\n',
     rows.length === 0 ? 'no disks\n' : renderTable(head, rows),
     ...left,
+    ...open,
   ].join('');
 }
 

@@ -1,3 +1,4 @@
+import { KEPT_SECRET } from '../sm/kept-key.ts';
 import type { StringMap } from '../xapi/values.ts';
 
 /**
@@ -12,8 +13,7 @@ export const KEPT = {
   /** Every monitor of the cluster, as the kernel takes them. */
   monitors: 'rbd_monitors',
   user: 'rbd_user',
-  /** The uuid of a xapi secret; xapi destroys it with the SR, as it does for every key of this ending. */
-  secret: 'rbd_password_secret',
+  secret: KEPT_SECRET,
   /** "true" where RBDSR made the user, so that sr_delete removes it. */
   ownUser: 'rbd_own_user',
   /** The SSH host key that was seen last: a line of known_hosts. */

@@ -5,8 +5,9 @@ import { type ClusterAccess, clusterAccess, parseUser } from '../ceph/access.ts'
 import { controlPlaneOf } from '../ceph/ceph-tools.ts';
 import { finishSwitch, switchUser } from '../divert/change-kept.ts';
 import { hostPaths } from '../sm/host-profile.ts';
+import { KEPT_SECRET } from '../sm/kept-key.ts';
 import type { Xapi } from '../xapi/client.ts';
-import { createSecret, destroySecret } from '../xapi/secret.ts';
+import { createSecret, destroySecret, setSecretValue } from '../xapi/secret.ts';
 import type { StringMap } from '../xapi/values.ts';
 import { givePbdLogin } from './pbd-logins.ts';
 import type { PoolSr } from './pool-sr.ts';
@@ -55,6 +56,8 @@ async function ofPbds(xapi: Xapi, { sr, pbds }: PoolSr): Promise<Before> {
       const fields: StringMap =
         user === before && pbds.every((pbd) => userOf(pbd.deviceConfig) === before) ? {} : { user };
       await givePbdLogin(xapi, sr.uuid, pbds, { passwordKey: 'password', value: key, fields, instead: ['keyring'] });
+      const kept = sr.smConfig[KEPT_SECRET];
+      if (kept !== undefined) await setSecretValue(xapi, kept, key);
     },
   };
 }

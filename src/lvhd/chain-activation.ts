@@ -3,9 +3,13 @@ import { faultPoint } from '../system/fault-point.ts';
 import type { VdiNode } from './lv-table.ts';
 import type { RefCounts } from './refcount.ts';
 
-export interface ActivationWorld {
-  readonly lvm: Pick<Lvm, 'activate' | 'deactivate'>;
+export interface DeactivationWorld {
+  readonly lvm: Pick<Lvm, 'deactivate'>;
   readonly counts: RefCounts;
+}
+
+export interface ActivationWorld extends DeactivationWorld {
+  readonly lvm: Pick<Lvm, 'activate' | 'deactivate'> & { forCleanUp(): Pick<Lvm, 'deactivate'> };
 }
 
 /**
@@ -30,13 +34,14 @@ export async function activateChain(world: ActivationWorld, chain: readonly VdiN
     }
   } catch (error) {
     // Clean-up must not hide what went wrong.
-    for (const node of done.toReversed()) await deactivateOne(world, node, kind(node)).catch(() => {});
+    const undo = { lvm: world.lvm.forCleanUp(), counts: world.counts.forCleanUp() };
+    for (const node of done.toReversed()) await deactivateOne(undo, node, kind(node)).catch(() => {});
     throw error;
   }
 }
 
 /** The reverse, the leaf first. Where the leaf is not counted, its ancestors have been released, or never were taken. */
-export async function deactivateChain(world: ActivationWorld, chain: readonly VdiNode[]): Promise<void> {
+export async function deactivateChain(world: DeactivationWorld, chain: readonly VdiNode[]): Promise<void> {
   const [leaf, ...ancestors] = chain;
   if (leaf === undefined) return;
   const counted = world.counts.read(leaf.uuid).binary === 1;
@@ -63,7 +68,7 @@ async function activateOne({ lvm, counts }: ActivationWorld, node: VdiNode, kind
 
 /** Where LVM does not let the volume go, its count stays: it is still in use. */
 async function deactivateOne(
-  { lvm, counts }: ActivationWorld,
+  { lvm, counts }: DeactivationWorld,
   node: VdiNode,
   kind: 'normal' | 'binary',
 ): Promise<void> {

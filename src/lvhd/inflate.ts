@@ -39,7 +39,7 @@ export async function inflate(world: InflateWorld, report: VgReport, vdi: VdiUui
   refuseWithoutRoom(report, target - lv.sizeBytes + SMALL_LV_SIZE, `growing ${lv.name} to ${formatBytes(target)}`);
   const journal = await createJournal(lvm, report, openLv, { type: 'inflate', id: vdi, value: String(lv.sizeBytes) });
   faultPoint('inflate.journal-created');
-  await lvm.resizeLv(lv.name, target);
+  await lvm.growLv(lv.name, target);
   faultPoint('inflate.resized');
   await zeroLastSector(openLv, lv.name);
   faultPoint('inflate.zeroed');
@@ -90,7 +90,7 @@ export async function undoInflate(
 async function shrink({ lvm, openLv }: InflateWorld, name: string, target: number): Promise<void> {
   await moveFooter(openLv, name, target);
   faultPoint('deflate.footer-written');
-  await lvm.resizeLv(name, target);
+  await lvm.shrinkLv(name, target);
 }
 
 async function zeroLastSector(openLv: OpenLv, name: string): Promise<void> {

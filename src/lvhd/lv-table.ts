@@ -5,12 +5,12 @@ import { extentIo } from '../lvm/extents.ts';
 import type { LvReport, VgReport } from '../lvm/report.ts';
 import { HEADER_SUMMARY_BYTES, summariseHeader } from '../vhd/header-summary.ts';
 import { HIDDEN_TAG, parentLvName, vdiOfLv } from './names.ts';
-import type { VdiKind, VdiLv } from './names.ts';
+import type { LvKind, VdiKind, VdiLv } from './names.ts';
 
 /** One VDI of the SR: a user's disk, a snapshot, or an inner node of a chain. Sizes are bytes. */
 export interface VdiNode {
   readonly uuid: VdiUuid;
-  readonly kind: VdiKind;
+  readonly kind: LvKind;
   readonly lvName: string;
   readonly lvSizeBytes: number;
   /** Of a raw VDI its LV's size; 0 where the header could not be read. */
@@ -25,8 +25,15 @@ export interface VdiNode {
   readonly open: boolean;
   /** Set aside by a leaf coalesce (`VHD-OLD_*`); a node with the same uuid may stand beside it. */
   readonly old: boolean;
-  /** 'vhd-corrupt' | 'vdi-unavailable': why nothing is known of it but its LV. */
+  /** 'vhd-corrupt' | 'vdi-unavailable', of a foreign disk 'vdi-type': why nothing is known of it but its LV. */
   readonly scanError?: RbdsrError;
+}
+
+/** A disk that this driver drives. */
+export type DrivenVdi = VdiNode & { readonly kind: VdiKind };
+
+export function isDriven(node: VdiNode): node is DrivenVdi {
+  return node.kind !== 'foreign';
 }
 
 /** How many headers are read at a time. Enough to keep RADOS busy, few enough not to flood the ring of one krbd queue. */
@@ -60,6 +67,9 @@ async function readNode(lv: LvReport, vdi: VdiLv, pvIo: BlockIo): Promise<VdiNod
     active: lv.active,
     open: lv.open,
   };
+  if (vdi.kind === 'foreign') {
+    return { ...known, virtualSizeBytes: 0, hidden: false, scanError: foreignDisk(vdi.uuid, lv.name) };
+  }
   if (vdi.kind === 'aio') return { ...known, virtualSizeBytes: lv.sizeBytes, hidden: lv.tags.includes(HIDDEN_TAG) };
   try {
     const { virtualSizeBytes, hidden, parentName } = summariseHeader(
@@ -71,6 +81,15 @@ async function readNode(lv: LvReport, vdi: VdiLv, pvIo: BlockIo): Promise<VdiNod
       return { ...known, virtualSizeBytes: 0, hidden: false, scanError: error };
     throw error;
   }
+}
+
+function foreignDisk(uuid: VdiUuid, lvName: string): RbdsrError {
+  return new RbdsrError('vdi-type', {
+    what: `VDI ${uuid} is of a format that RBDSR does not drive`,
+    expected: 'a VHD or a raw disk',
+    found: lvName,
+    todo: 'It stays as it is. To have it as a VHD, plug the SR with the stock LVM driver, and copy the disk (xe vdi-copy) or export it there.',
+  });
 }
 
 function parentOf(lv: LvReport, parentName: string): { readonly parentUuid: VdiUuid; readonly parentLvName: string } {

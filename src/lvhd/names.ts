@@ -16,6 +16,8 @@ export const DELETED_TAG = 'rbdsr-deleted';
 export const OLD_MARK = 'OLD_';
 
 export type VdiKind = 'vhd' | 'aio';
+/** A disk of a format that only a newer stock driver drives: its volume and its records stay as they are. */
+export type LvKind = VdiKind | 'foreign';
 const PREFIX: Readonly<Record<VdiKind, string>> = { vhd: 'VHD-', aio: 'LV-' };
 
 export function vgName(sr: SrUuid): string {
@@ -53,22 +55,28 @@ export function isUnfinished(lv: string): boolean {
 }
 
 export interface VdiLv {
-  readonly kind: VdiKind;
+  readonly kind: LvKind;
   readonly uuid: VdiUuid;
   /** A leaf set aside by a leaf coalesce. */
   readonly old: boolean;
 }
 
-/** The VDI an LV holds, or undefined for MGT, journals, logs and strangers. */
+/**
+ * The VDI an LV holds, or undefined for MGT, journals, logs and strangers. Every kind of disk has a prefix of its own, `QCOW2-` since sm
+ * 3.2.12-17 of XCP-ng (sm `lvmcowutil`); one that is not known is a disk all the same.
+ */
 export function vdiOfLv(name: string): VdiLv | undefined {
-  for (const kind of ['vhd', 'aio'] as const) {
-    if (!name.startsWith(PREFIX[kind])) continue;
-    const rest = name.slice(PREFIX[kind].length);
-    const old = rest.startsWith(OLD_MARK);
-    const uuid = old ? rest.slice(OLD_MARK.length) : rest;
-    if (isUuid(uuid)) return { kind, uuid: uuid as VdiUuid, old };
-  }
-  return undefined;
+  const [, prefix = '', mark, uuid = ''] = LV_OF_VDI.exec(name) ?? [];
+  if (!isUuid(uuid)) return undefined;
+  const kind = (['vhd', 'aio'] as const).find((known) => PREFIX[known] === prefix) ?? 'foreign';
+  return { kind, uuid: uuid as VdiUuid, old: mark !== undefined };
+}
+
+const LV_OF_VDI = new RegExp(`^([A-Z0-9]+-)(${OLD_MARK})?([0-9a-f-]{36})$`);
+
+/** What the metadata volume calls the kind of the disk in an LV: `vhd`, `aio`, or as stock names it, `qcow2`. */
+export function vdiTypeOfLv(name: string, kind: LvKind): string {
+  return kind === 'foreign' ? name.slice(0, name.indexOf('-')).toLowerCase() : kind;
 }
 
 /**

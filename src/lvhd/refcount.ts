@@ -24,16 +24,26 @@ export interface RefCountPlaces {
 
 export const STOCK_PLACES: RefCountPlaces = { root: '/var/run/sm/refcount', lockRoot: '/var/lock/sm' };
 
+/** How often a count is written whose folder vanishes. */
+const ATTEMPTS = 20;
+
 /** The counts of one SR's volumes. `get` and `put` return the sum after the change, as stock's do: 1 means activate, 0 deactivate. */
 export class RefCounts {
+  readonly #sr: SrUuid;
   readonly #namespace: string;
   readonly #places: RefCountPlaces;
   readonly #deadline: Deadline;
 
   constructor(sr: SrUuid, options: { readonly deadline: Deadline; readonly places?: RefCountPlaces }) {
+    this.#sr = sr;
     this.#namespace = `lvm-${sr}`;
     this.#places = options.places ?? STOCK_PLACES;
     this.#deadline = options.deadline;
+  }
+
+  /** The same for undoing what went wrong (Deadline.forCleanUp). */
+  forCleanUp(): RefCounts {
+    return new RefCounts(this.#sr, { deadline: this.#deadline.forCleanUp(), places: this.#places });
   }
 
   /** The lock under which a count changes and the volume is activated or deactivated (sm `lvmcache.py`). */
@@ -82,8 +92,7 @@ export class RefCounts {
       removeIfExists(file);
       this.#dropEmptyFolder();
     } else {
-      ensureDir(dirname(file), 0o755);
-      writeFileAtomic(file, `${count.normal} ${count.binary}\n`, 0o644);
+      this.#writeFile(file, `${count.normal} ${count.binary}\n`);
     }
     return count.normal + count.binary;
   }
@@ -92,6 +101,19 @@ export class RefCounts {
   reset(): void {
     for (const name of namesIn(this.#folder())) removeIfExists(`${this.#folder()}/${name}`);
     this.#dropEmptyFolder();
+  }
+
+  /** Another volume's last count may take the folder away between our making it and our file in it: each volume has a lock of its own. */
+  #writeFile(file: string, text: string): void {
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        ensureDir(dirname(file), 0o755);
+        writeFileAtomic(file, text, 0o644);
+        return;
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || attempt === ATTEMPTS) throw error;
+      }
+    }
   }
 
   #folder(): string {

@@ -1,6 +1,6 @@
 import { RbdsrError } from '../base/error.ts';
 import type { VdiUuid } from '../base/ids.ts';
-import type { VdiNode } from './lv-table.ts';
+import { type DrivenVdi, isDriven, type VdiNode } from './lv-table.ts';
 
 /** The nodes of an SR as trees: lookups that every operation needs. Pure; built once per report. */
 export class VdiTree {
@@ -26,12 +26,11 @@ export class VdiTree {
     return this.#byUuid.get(uuid);
   }
 
-  /** 'vdi-missing' for one that is not there; its scan error, with its name, for one that cannot be read. */
-  get(uuid: VdiUuid): VdiNode {
+  /** 'vdi-missing' for one that is not there; its scan error, with its name, for one that cannot be read or is foreign ('vdi-type'). */
+  get(uuid: VdiUuid): DrivenVdi {
     const node = this.#byUuid.get(uuid);
     if (node === undefined) throw new RbdsrError('vdi-missing', { what: `there is no VDI ${uuid} in this SR` });
-    refuseUnreadable(node);
-    return node;
+    return readable(node);
   }
 
   children(uuid: VdiUuid): readonly VdiNode[] {
@@ -39,11 +38,11 @@ export class VdiTree {
   }
 
   /** The VDI and its ancestors, leaf first. 'vhd-corrupt' where a parent is missing or the chain comes back to itself. */
-  chain(uuid: VdiUuid): readonly VdiNode[] {
-    const chain = [this.get(uuid)];
+  chain(uuid: VdiUuid): readonly DrivenVdi[] {
+    const chain: DrivenVdi[] = [this.get(uuid)];
     for (let parent = chain[0]?.parentUuid; parent !== undefined; ) {
       const node = this.find(parent);
-      if (node === undefined || chain.includes(node)) {
+      if (node === undefined || chain.some((one) => one === node)) {
         throw new RbdsrError('vhd-corrupt', {
           what: `the chain of VDI ${uuid} is broken`,
           expected: `its ancestor ${parent}`,
@@ -51,8 +50,7 @@ export class VdiTree {
           todo: 'Do not delete anything of this SR; ask for help with the output of "rbdsr vhd check".',
         });
       }
-      refuseUnreadable(node);
-      chain.push(node);
+      chain.push(readable(node));
       parent = node.parentUuid;
     }
     return chain;
@@ -63,19 +61,27 @@ export class VdiTree {
     return this.chain(uuid).length;
   }
 
-  /** What a scan shows: all but hidden nodes that nothing hangs on, which wait to be collected. */
-  visible(): readonly VdiNode[] {
-    return this.nodes.filter((node) => !node.hidden || this.children(node.uuid).length > 0);
+  /** What a scan shows: all but foreign disks, and hidden nodes that nothing hangs on, which wait to be collected. */
+  visible(): readonly DrivenVdi[] {
+    return this.nodes.filter(isDriven).filter((node) => !node.hidden || this.children(node.uuid).length > 0);
   }
 
   /** Nodes whose header could not be read. */
   unreadable(): readonly VdiNode[] {
-    return this.nodes.filter((node) => node.scanError !== undefined);
+    return this.nodes.filter((node) => isDriven(node) && node.scanError !== undefined);
+  }
+
+  /** Disks that only another driver drives. Which nodes they hang on is not known. */
+  foreign(): readonly VdiNode[] {
+    return this.nodes.filter((node) => !isDriven(node));
   }
 }
 
-function refuseUnreadable({ uuid, lvName, scanError }: VdiNode): void {
-  if (scanError === undefined) return;
+function readable(node: VdiNode): DrivenVdi {
+  const { uuid, lvName, scanError } = node;
+  if (!isDriven(node))
+    throw scanError ?? new RbdsrError('vdi-type', { what: `VDI ${uuid} cannot be driven`, found: lvName });
+  if (scanError === undefined) return node;
   const { code, detail } = scanError;
   throw new RbdsrError(code, {
     todo: `Look at its logical volume with: rbdsr vhd check .../${lvName}`,

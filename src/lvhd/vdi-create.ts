@@ -90,8 +90,9 @@ export async function createVolume(world: CreateWorld, plan: VdiPlan): Promise<v
     faultPoint('vdi-create.after-volume');
   } catch (error) {
     // Clean-up must not hide what went wrong.
-    await lvm.removeLv(first).catch(() => {});
-    await lvm.removeLv(plan.lvName).catch(() => {});
+    const undo = lvm.forCleanUp();
+    await undo.removeLv(first).catch(() => {});
+    await undo.removeLv(plan.lvName).catch(() => {});
     throw error;
   }
 }

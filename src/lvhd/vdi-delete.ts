@@ -8,8 +8,9 @@ import type { VdiNode } from './lv-table.ts';
 import { DELETED_TAG, HIDDEN_TAG } from './names.ts';
 import type { VdiTree } from './tree.ts';
 
-/** 'vdi-delete' for a disk others are built on, 'vdi-in-use' for one that is open here. Pure. */
+/** 'vdi-delete' for a disk others are built on, 'vdi-in-use' for one that is open here, 'vdi-type' for a foreign one. Pure. */
 export function checkDeletable(node: VdiNode, tree: VdiTree): void {
+  if (node.kind === 'foreign' && node.scanError !== undefined) throw node.scanError;
   const children = tree.children(node.uuid);
   if (children.length > 0) {
     throw new RbdsrError('vdi-delete', {

@@ -54,7 +54,7 @@ export async function resizeVolume(
 ): Promise<void> {
   const { lvm, openPv } = world;
   if (node.kind === 'aio') {
-    await lvm.resizeLv(node.lvName, plan.lvSizeBytes);
+    await lvm.growLv(node.lvName, plan.lvSizeBytes);
     faultPoint('vdi-resize.after-lv');
     return;
   }

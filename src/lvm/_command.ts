@@ -11,7 +11,7 @@ export interface LvmCommandContext {
   readonly device: string;
   readonly writable: boolean;
   readonly deadline: Deadline;
-  readonly serialise: () => Promise<HeldLock> | undefined;
+  readonly serialise: (deadline: Deadline) => Promise<HeldLock> | undefined;
   readonly systemDir?: string | undefined;
   readonly extraArgs: readonly string[];
 }
@@ -57,7 +57,7 @@ export function complaint(outcome: RunOutcome): string {
 }
 
 async function serialised(context: LvmCommandContext, argv: readonly string[]): Promise<RunOutcome> {
-  const lock = await context.serialise();
+  const lock = await context.serialise(context.deadline);
   try {
     return await runProgram('lvm', argv, {
       deadline: context.deadline,

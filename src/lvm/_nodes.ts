@@ -1,9 +1,11 @@
-import { existsSync, lstatSync, mkdirSync, symlinkSync } from 'node:fs';
+import { existsSync, mkdirSync, statSync, symlinkSync } from 'node:fs';
 import type { Deadline } from '../base/deadline.ts';
 import { RbdsrError } from '../base/error.ts';
+import { deviceNumbers } from '../system/block-node.ts';
 import { removeIfExists } from '../system/files.ts';
 import { describeOpeners, openersOf } from '../system/openers.ts';
 import { runProgram } from '../system/run.ts';
+import { readAttribute } from '../system/sysfs.ts';
 import { dmName, lvPath } from './dm-name.ts';
 
 /** How long udev is given to make the link before it is made by hand. */
@@ -33,15 +35,17 @@ export async function lvNodePresent(vg: string, lv: string, deadline: Deadline):
 }
 
 /**
- * After LVM let an LV go: a device-mapper node that is still there (LVM before 2.02.98 leaves one when udev was late) is removed, and the
- * links with it. 'device-busy' where it cannot be.
+ * After LVM let an LV go: a device that device-mapper still has (LVM before 2.02.98 leaves one when udev was late) is removed, and nodes and
+ * links that lead to none (sm `lvutil`, `_lvmBugCleanup`). 'device-busy' where the device stays.
  */
 export async function lvNodeGone(vg: string, lv: string, deadline: Deadline): Promise<void> {
   const name = dmName(vg, lv);
   const mapper = `/dev/mapper/${name}`;
-  for (let attempt = 1; isLive(mapper); attempt += 1) {
-    await runProgram('dmsetup', ['remove', ...(attempt > 1 ? ['--force'] : []), name], { deadline });
-    if (!isLive(mapper)) break;
+  for (let attempt = 1; isLive(mapper, name); attempt += 1) {
+    // Forcing replaces the table with one of errors first: nobody may be writing there.
+    const force = attempt > 1 && (await isUnused(name, deadline)) ? ['--force'] : [];
+    await runProgram('dmsetup', ['remove', ...force, name], { deadline });
+    if (!isLive(mapper, name)) break;
     if (attempt === 5 || deadline.expired) {
       throw new RbdsrError('device-busy', {
         what: `${mapper} is left over from logical volume ${lv} and cannot be removed`,
@@ -50,19 +54,27 @@ export async function lvNodeGone(vg: string, lv: string, deadline: Deadline): Pr
     }
     await new Promise((resolve) => setTimeout(resolve, 500));
   }
-  if (isDangling(mapper)) removeIfExists(mapper);
-  if (isDangling(lvPath(vg, lv))) removeIfExists(lvPath(vg, lv));
+  for (const path of [mapper, lvPath(vg, lv)]) if (!isLive(path, name)) removeIfExists(path);
 }
 
 export function openersOfLv(vg: string, lv: string): string | undefined {
-  const mapper = `/dev/mapper/${dmName(vg, lv)}`;
-  return existsSync(mapper) ? describeOpeners(openersOf(mapper)) : undefined;
+  const name = dmName(vg, lv);
+  const mapper = `/dev/mapper/${name}`;
+  return isLive(mapper, name) ? describeOpeners(openersOf(mapper)) : undefined;
 }
 
-function isLive(path: string): boolean {
-  return existsSync(path);
+/**
+ * Whether the node is that of a device which device-mapper has by this name. A node outlives its device where nothing removed it, and the
+ * next device may have its numbers (Linux `Documentation/ABI/testing/sysfs-block-dm`).
+ */
+function isLive(path: string, name: string): boolean {
+  const stats = statSync(path, { throwIfNoEntry: false });
+  if (stats?.isBlockDevice() !== true) return false;
+  const { major, minor } = deviceNumbers(stats.rdev);
+  return readAttribute(`/sys/dev/block/${major}:${minor}/dm/name`) === name;
 }
 
-function isDangling(path: string): boolean {
-  return !existsSync(path) && lstatSync(path, { throwIfNoEntry: false }) !== undefined;
+async function isUnused(name: string, deadline: Deadline): Promise<boolean> {
+  const { end, stdout } = await runProgram('dmsetup', ['info', '-c', '--noheadings', '-o', 'open', name], { deadline });
+  return end.kind === 'exit' && end.code === 0 && stdout.trim() === '0';
 }

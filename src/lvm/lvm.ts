@@ -19,7 +19,7 @@ export interface LvmOptions {
   /** False: every verb that changes metadata is refused ('not-master'). Only the SR master's writing commands are writable. */
   readonly writable: boolean;
   /** The host's lock around every LVM command (sm `lvutil.py`, `cmd_lvm`), or undefined where the host has none. */
-  readonly serialise: () => Promise<HeldLock> | undefined;
+  readonly serialise: (deadline: Deadline) => Promise<HeldLock> | undefined;
   /** `LVM_SYSTEM_DIR`: /etc/lvm/master on the SR master of XenServer 7 and later. */
   readonly systemDir?: string;
   /** Added to every command; tests pass `--driverloaded n`. */
@@ -27,7 +27,7 @@ export interface LvmOptions {
   readonly deadline: Deadline;
 }
 
-/** How LVM exits where it does not know an option: `lvcreate -an` in 2.02.84 (lvm2 tools/errors.h, EINVALID_CMD_LINE). */
+/** How LVM exits where it does not know an option (lvm2 tools/errors.h, EINVALID_CMD_LINE). */
 const INVALID_COMMAND_LINE = 3;
 /** Stock tries a removal or a deactivation this often, one second apart: udev may hold a node for a moment. */
 const ATTEMPTS = 10;
@@ -39,12 +39,19 @@ const ATTEMPTS = 10;
 export class Lvm {
   readonly vg: string;
   readonly device: string;
+  readonly #options: LvmOptions;
   readonly #context: LvmCommandContext;
 
   constructor(options: LvmOptions) {
+    this.#options = options;
     this.vg = options.vg;
     this.device = options.device;
     this.#context = { ...options, extraArgs: options.extraArgs ?? [], systemDir: options.systemDir };
+  }
+
+  /** The same for undoing what went wrong (Deadline.forCleanUp). */
+  forCleanUp(): Lvm {
+    return new Lvm({ ...this.#options, deadline: this.#options.deadline.forCleanUp() });
   }
 
   /** One command; a second only where an LV has no physical extents. undefined where the device holds no such VG. */
@@ -100,7 +107,8 @@ export class Lvm {
       this.vg,
     ];
     let outcome = await this.#changing('lvcreate', ['-an', ...args]);
-    if (outcome.end.kind === 'exit' && outcome.end.code === INVALID_COMMAND_LINE) {
+    // As 2.02.84 does.
+    if (isUnknownOption(outcome)) {
       outcome = await this.#changing('lvcreate', args);
       if (succeeded(outcome)) await this.deactivate(name);
     }
@@ -128,9 +136,25 @@ export class Lvm {
     throw lvmFailure('lvm-create', `logical volume ${from} cannot be renamed to ${to}`, outcome);
   }
 
-  /** Grows or shrinks to `bytes`, rounded up to extents; what lies beyond is lost without a question. 'sr-full' | 'lvm-resize'. */
-  async resizeLv(name: string, bytes: number): Promise<void> {
+  /** To `bytes`, rounded up to extents. 'sr-full' | 'lvm-resize'. */
+  async growLv(name: string, bytes: number): Promise<void> {
     const outcome = await this.#changing('lvresize', ['-f', '-L', `${bytes}b`, `${this.vg}/${name}`]);
+    await this.#checkResized(name, bytes, outcome);
+  }
+
+  /**
+   * To `bytes`, rounded up to extents; what lies beyond is lost without a question. LVM from 2.03.17 on first looks for a file system that
+   * would be cut off, and refuses an LV that is not active, unless told not to (lvm2 `lib/metadata/lv_manip.c`, `--fs checksize`); older
+   * ones do not know the option. 'lvm-resize'.
+   */
+  async shrinkLv(name: string, bytes: number): Promise<void> {
+    const args = ['-f', '-L', `${bytes}b`, `${this.vg}/${name}`];
+    let outcome = await this.#changing('lvresize', ['--fs', 'ignore', ...args]);
+    if (isUnknownOption(outcome)) outcome = await this.#changing('lvresize', args);
+    await this.#checkResized(name, bytes, outcome);
+  }
+
+  async #checkResized(name: string, bytes: number, outcome: RunOutcome): Promise<void> {
     if (succeeded(outcome)) return;
     const report = await this.report();
     const lv = report?.lvs.find((entry) => entry.name === name);
@@ -271,4 +295,8 @@ export class Lvm {
       });
     }
   }
+}
+
+function isUnknownOption({ end }: RunOutcome): boolean {
+  return end.kind === 'exit' && end.code === INVALID_COMMAND_LINE;
 }

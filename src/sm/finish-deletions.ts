@@ -6,10 +6,12 @@ import type { VgReport } from '../lvm/report.ts';
 import type { VdiRecord } from '../xapi/vdi.ts';
 import type { AttachedSr } from './attached-sr.ts';
 import type { SmCall } from './handler.ts';
+import { activeHosts } from './host-keys.ts';
 
 /**
- * Removes what deletions that were cut short have left, once their records are gone. `records` are xapi's from before. The caller is the SR
- * master, holds the SR lock, and has found every header readable and no journal. Answers the report without them.
+ * Removes what deletions that were cut short have left, once their records are gone; what a host has active, as its mark says, stays.
+ * `records` are xapi's from before. The caller is the SR master, holds the SR lock, and has found every header readable and no journal.
+ * Answers the report without them.
  */
 export async function finishDeletions(
   call: SmCall,
@@ -19,8 +21,11 @@ export async function finishDeletions(
   records: readonly VdiRecord[],
 ): Promise<VgReport> {
   const managed = new Set(records.filter((record) => record.managed).map(({ uuid }) => uuid as VdiUuid));
+  const held = new Set(records.filter(({ smConfig }) => activeHosts(smConfig).length > 0).map(({ uuid }) => uuid));
   let { freeBytes } = report;
   for (const { uuid, lvName, lvSizeBytes } of unfinishedDeletions(report, tree, managed)) {
+    // The scan has said so.
+    if (held.has(uuid)) continue;
     call.waiting(`LVM to remove ${lvName}`);
     try {
       await sr.lvm.removeLv(lvName);

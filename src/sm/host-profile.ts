@@ -47,6 +47,8 @@ export interface HostProfile {
   };
   /** VDI.sm_config carries `activating` between tag and tapdisk start, and `relinking` holds an activate back. */
   readonly activatingKey: boolean;
+  /** VDI.sm_config carries `image-format`. */
+  readonly imageFormatKey: boolean;
   readonly paths: HostPaths;
 }
 
@@ -103,6 +105,7 @@ const V83: Row = {
   lvm: { masterSystemDir: '/etc/lvm/master', serialisation: 'fairlock' },
   datapath: { kind: 'tapdisk', kernelNodes: true, nbdLinks: true, closeTimeoutSeconds: 120 },
   activatingKey: true,
+  imageFormatKey: false,
   xapiSocket: '/var/lib/xcp/xapi',
 };
 
@@ -142,7 +145,7 @@ const TABLE: Readonly<Record<ProfileId, Row>> = {
     activatingKey: false,
   },
   '8.3a': V83,
-  '8.3b': { ...V83, title: 'XCP-ng 8.3 since sm 3.2.12-17' },
+  '8.3b': { ...V83, title: 'XCP-ng 8.3 since sm 3.2.12-17', imageFormatKey: true },
   master: {
     ...V83,
     title: 'XenServer 9',

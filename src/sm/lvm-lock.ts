@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import type { Deadline } from '../base/deadline.ts';
 import { RbdsrError } from '../base/error.ts';
 import { openBlockIo } from '../system/block-device.ts';
 import { takeFairlock } from '../system/fairlock.ts';
@@ -13,28 +14,35 @@ const PROOF_MS = 10_000;
  * The host's own lock around every LVM command, as the storage manager of this version has it. iSCSI SRs wait for the same lock, so it is
  * taken only after one direct read of our device has been answered, and it goes with this process's connection, not with the LVM program.
  */
-export function serialiser(call: SmCall, device: string): () => Promise<HeldLock> | undefined {
+export function serialiser(call: SmCall, device: string): (deadline: Deadline) => Promise<HeldLock> | undefined {
   const { serialisation } = call.profile.lvm;
   const { root, lockDir } = call.profile.paths;
   if (serialisation === 'none') return () => undefined;
   if (serialisation === 'file-lock') {
-    return async () => {
-      await prove(call, device);
-      return takeRecordLock(`${lockDir}/.nil/lvm`, { wait: true, deadline: call.deadline });
+    return async (deadline) => {
+      await prove(call, device, deadline);
+      return takeRecordLock(`${lockDir}/.nil/lvm`, { wait: true, deadline });
     };
   }
   const socket = `${root}${FAIRLOCK_SOCKET}`;
-  return () => (existsSync(socket) ? proveAndTake(call, device, socket) : undefined);
+  return (deadline) => (hasFairlock(root, socket) ? proveAndTake(call, device, socket, deadline) : undefined);
 }
 
-async function proveAndTake(call: SmCall, device: string, socket: string): Promise<HeldLock> {
-  await prove(call, device);
-  return takeFairlock(socket, call.deadline);
+/** A service that is not running has no socket: it is started then, for other SRs of this host start it, too. */
+function hasFairlock(root: string, socket: string): boolean {
+  return existsSync(socket) || UNIT_FOLDERS.some((folder) => existsSync(`${root}${folder}/fairlock@.service`));
 }
 
-async function prove(call: SmCall, device: string): Promise<void> {
+const UNIT_FOLDERS = ['/usr/lib/systemd/system', '/lib/systemd/system', '/etc/systemd/system'];
+
+async function proveAndTake(call: SmCall, device: string, socket: string, deadline: Deadline): Promise<HeldLock> {
+  await prove(call, device, deadline);
+  return takeFairlock(socket, deadline);
+}
+
+async function prove(call: SmCall, device: string, until: Deadline): Promise<void> {
   call.waiting(`an answer of the cluster to one read from ${device}`);
-  const deadline = call.deadline.within(PROOF_MS);
+  const deadline = until.within(PROOF_MS);
   const io = await openBlockIo(device, 'read');
   try {
     await deadline.race(io.read(0, 4096), `one read from ${device}`);

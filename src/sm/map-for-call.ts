@@ -1,9 +1,10 @@
 import type { ClusterAccess } from '../ceph/access.ts';
 import { formatSpec, type ImageSpec } from '../ceph/image-spec.ts';
+import type { MapRequest } from '../ceph/krbd.ts';
 import type { MapResult } from '../ceph/map-image.ts';
 import type { Mapping } from '../ceph/mapping.ts';
 import { formatMonitors } from '../ceph/monitors.ts';
-import { type Survey, surveyDevice } from '../lvm/pv-label.ts';
+import { blankEnds, type Survey, surveyDevice } from '../lvm/pv-label.ts';
 import { openBlockIo } from '../system/block-device.ts';
 import type { SmCall } from './handler.ts';
 import { krbdOf } from './krbd-of-host.ts';
@@ -15,10 +16,10 @@ export async function mapForCall(
   access: ClusterAccess,
   config: Pick<SrConfig, 'options'>,
   spec: ImageSpec,
-  expected: { readonly fsid?: string; readonly sizeBytes?: number } = {},
+  more: Pick<MapRequest, 'fsid' | 'sizeBytes' | 'readOnly'> = {},
 ): Promise<MapResult> {
   call.waiting(`the cluster to map ${formatSpec(spec)} through ${formatMonitors(access.monitors)}`);
-  return krbdOf(call).map(access, spec, { options: config.options, ...expected }, call.deadline);
+  return krbdOf(call).map(access, spec, { options: config.options, ...more }, call.deadline);
 }
 
 /** What is on the image; reads its two ends. */
@@ -27,6 +28,17 @@ export async function surveyMapped(call: SmCall, { device, spec }: Mapping): Pro
   const io = await openBlockIo(device, 'read');
   try {
     return await surveyDevice(io);
+  } finally {
+    await io.close();
+  }
+}
+
+/** Zeroes both ends of an image whose volume group has just been removed: sr_create takes a blank one only. */
+export async function blankMapped(call: SmCall, { device, spec }: Mapping): Promise<void> {
+  call.waiting(`the first and last 16 MiB of ${formatSpec(spec)}`);
+  const io = await openBlockIo(device, 'write');
+  try {
+    await blankEnds(io);
   } finally {
     await io.close();
   }

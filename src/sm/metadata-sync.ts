@@ -1,6 +1,6 @@
 import { messageOf } from '../base/error.ts';
 import type { VdiMetadata } from '../lvhd/mgt/record.ts';
-import { MGT_LV, vdiOfLv } from '../lvhd/names.ts';
+import { MGT_LV, vdiOfLv, vdiTypeOfLv } from '../lvhd/names.ts';
 import { SMALL_LV_SIZE } from '../lvhd/sizes.ts';
 import type { VgReport } from '../lvm/report.ts';
 import { faultPoint } from '../system/fault-point.ts';
@@ -39,14 +39,14 @@ async function createMetadata(call: SmCall, sr: AttachedSr, srRef: string): Prom
 async function writeAll(call: SmCall, sr: AttachedSr, srRef: string, report: VgReport): Promise<void> {
   const xapi = await call.xapi();
   const { nameLabel, nameDescription } = await srRecord(xapi, srRef);
-  const vdis = (await vdisOfSr(xapi, srRef)).filter(({ uuid }) => kindOf(report, uuid) !== undefined);
+  const vdis = (await vdisOfSr(xapi, srRef)).filter(({ uuid }) => diskOf(report, uuid) !== undefined);
   const names = new Map(vdis.map(({ ref, uuid }) => [ref, uuid]));
   await withMetadata(
     sr,
     (mgt) =>
       mgt.create(
         { uuid: sr.uuid, allocation: sr.allocation, nameLabel, nameDescription },
-        vdis.map((vdi) => metadataOf(vdi, kindOf(report, vdi.uuid) ?? 'vhd', names.get(vdi.snapshotOf) ?? '')),
+        vdis.map((vdi) => metadataOf(vdi, diskOf(report, vdi.uuid)?.vdiType ?? 'vhd', names.get(vdi.snapshotOf) ?? '')),
       ),
     report,
   );
@@ -68,12 +68,13 @@ async function synchronise(call: SmCall, sr: AttachedSr, srRef: string, report: 
         await mgt.updateSr({ nameLabel, nameDescription });
       }
       for (const record of content.vdis) {
-        const vdiType = kindOf(report, record.uuid);
-        if (vdiType === undefined) {
+        const disk = diskOf(report, record.uuid);
+        if (disk === undefined) {
           await mgt.delete(record.uuid);
           continue;
         }
-        const changes = differences(record, { vdiType, ...namesOf(records.get(record.uuid)) });
+        if (disk.foreign) continue;
+        const changes = differences(record, { vdiType: disk.vdiType, ...namesOf(records.get(record.uuid)) });
         if (changes !== undefined) await mgt.updateVdi(record.uuid, changes);
       }
     },
@@ -104,9 +105,14 @@ function differences(record: VdiMetadata, wanted: Partial<VdiMetadata>): Partial
   return changed.length === 0 ? undefined : Object.fromEntries(changed);
 }
 
-function kindOf(report: VgReport, uuid: string): 'vhd' | 'aio' | undefined {
-  const found = report.lvs.map(({ name }) => vdiOfLv(name)).find((vdi) => vdi?.uuid === uuid && !vdi.old);
-  return found?.kind;
+/** The disk of a record, by its LV. The record of one that only another driver drives is that driver's. */
+function diskOf(report: VgReport, uuid: string): { readonly vdiType: string; readonly foreign: boolean } | undefined {
+  for (const { name } of report.lvs) {
+    const vdi = vdiOfLv(name);
+    if (vdi === undefined || vdi.uuid !== uuid || vdi.old) continue;
+    return { vdiType: vdiTypeOfLv(name, vdi.kind), foreign: vdi.kind === 'foreign' };
+  }
+  return undefined;
 }
 
 function metadataOf(vdi: VdiRecord, vdiType: string, snapshotOf: string): VdiMetadata {

@@ -1,5 +1,9 @@
+import { hasCode } from '../base/error.ts';
+import { type ClusterAccess, clusterAccess } from '../ceph/access.ts';
 import { resolveAccess } from './cluster-access.ts';
-import { parseDeviceConfig } from './device-config.ts';
+import { type DeviceConfig, parseDeviceConfig } from './device-config.ts';
+import type { SmCall } from './handler.ts';
+import { forgetKey, keepKey, keptKey } from './kept-key.ts';
 import type { SrConfig, SrType } from './sr-type.ts';
 
 /** device_config keys that say what the key of the cluster is; none of them may lie in a readable file. */
@@ -11,7 +15,11 @@ export const rbdType: SrType = {
   handlers: {},
   config(deviceConfig): SrConfig {
     const config = parseDeviceConfig(deviceConfig);
-    const access: SrConfig['access'] = (call) => resolveAccess(config, () => call.xapi());
+    let asked: Promise<ClusterAccess> | undefined;
+    const access: SrConfig['access'] = (call) => {
+      asked ??= accessOf(call, config);
+      return asked;
+    };
     return {
       ...config,
       access,
@@ -19,6 +27,10 @@ export const rbdType: SrType = {
         const { controlPlaneOf } = await import('../ceph/ceph-tools.ts');
         return controlPlaneOf(await access(call));
       },
+      mapped: async (call) => {
+        if (config.key.kind === 'secret') await keepKey(call, (await access(call)).key);
+      },
+      abandon: forgetKey,
       frozen: (keyring) => ({
         ...Object.fromEntries(Object.entries(deviceConfig).filter(([key]) => !KEY_SOURCES.includes(key))),
         keyring,
@@ -26,3 +38,16 @@ export const rbdType: SrType = {
     };
   },
 };
+
+/** What device_config says; where the secret it names is gone, with the key that the SR keeps. */
+async function accessOf(call: SmCall, config: DeviceConfig): Promise<ClusterAccess> {
+  try {
+    return await resolveAccess(config, () => call.xapi());
+  } catch (error) {
+    if (!hasCode(error, 'invalid-secret') || config.key.kind !== 'secret') throw error;
+    const key = await keptKey(call);
+    if (key === undefined) throw error;
+    call.log.info(`the secret of device-config is gone; the SR's own copy of the key serves`);
+    return clusterAccess({ monitors: config.monitorsText, user: config.user, key });
+  }
+}

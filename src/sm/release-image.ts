@@ -3,6 +3,7 @@ import { basename } from 'node:path';
 import { RbdsrError } from '../base/error.ts';
 import { formatSpec } from '../ceph/image-spec.ts';
 import { vgName } from '../lvhd/names.ts';
+import type { LvReport, VgReport } from '../lvm/report.ts';
 import { describeOpeners, openersOf } from '../system/openers.ts';
 import type { AttachedSr } from './attached-sr.ts';
 import type { SmCall } from './handler.ts';
@@ -13,26 +14,34 @@ import { krbdOf } from './krbd-of-host.ts';
  * changed.
  */
 export async function releaseImage(call: SmCall, sr: AttachedSr): Promise<void> {
-  const report = await sr.lvm.report();
+  const active = await refuseInUse(call, sr, await sr.lvm.report());
+  for (const { name } of active) await sr.lvm.deactivate(name);
+  call.waiting(`the kernel to unmap ${formatSpec(sr.spec)}`);
+  await krbdOf(call).unmap(sr.mapping, call.deadline);
+}
+
+/** 'device-busy' where somebody on this host has a volume or the image open. Answers the volumes that are active only. Changes nothing. */
+export async function refuseInUse(
+  call: SmCall,
+  sr: AttachedSr,
+  report: VgReport | undefined,
+): Promise<readonly LvReport[]> {
   const active = (report?.lvs ?? []).filter((lv) => lv.active);
   const busy = active.filter((lv) => lv.open);
   if (busy.length > 0) {
     const users = busy.map(({ name }) => `${name} (${usersOf(sr, name)})`).join(', ');
     throw new RbdsrError('device-busy', {
-      what: `SR ${sr.uuid} cannot be detached: ${busy.length} of its volumes are in use on this host`,
+      what: `SR ${sr.uuid} cannot be let go: ${busy.length} of its volumes are in use on this host`,
       found: users,
       todo: 'Shut down the VMs that use these disks, or move them to another host.',
     });
   }
-  const krbd = krbdOf(call);
-  await krbd.refuseIfOpen(
+  await krbdOf(call).refuseIfOpen(
     sr.mapping,
     active.flatMap(({ name }) => deviceOf(sr, name)),
     call.deadline,
   );
-  for (const { name } of active) await sr.lvm.deactivate(name);
-  call.waiting(`the kernel to unmap ${formatSpec(sr.spec)}`);
-  await krbd.unmap(sr.mapping, call.deadline);
+  return active;
 }
 
 /** `dm-3`; nothing where the volume has no node any more. */

@@ -1,5 +1,6 @@
 import { hasCode, RbdsrError } from '../base/error.ts';
-import type { VdiNode } from '../lvhd/lv-table.ts';
+import type { VdiUuid } from '../base/ids.ts';
+import type { DrivenVdi } from '../lvhd/lv-table.ts';
 import type { MetadataContent } from '../lvhd/mgt/metadata-volume.ts';
 import type { VdiMetadata } from '../lvhd/mgt/record.ts';
 import type { VdiTree } from '../lvhd/tree.ts';
@@ -7,11 +8,14 @@ import { unfinishedVolumes } from '../lvhd/vdi-create.ts';
 import type { VgReport } from '../lvm/report.ts';
 import { planReconciliation, reconcile, type ReconcileStep, type StorageVdi } from '../xapi/reconcile.ts';
 import { poolRefByUuid } from '../xapi/pool.ts';
-import { vdisOfSr } from '../xapi/vdi.ts';
+import { type VdiRecord, vdisOfSr } from '../xapi/vdi.ts';
 import { type AttachedSr, readNodes, recoverIfMaster, updateSrTotals, withMetadata } from './attached-sr.ts';
 import { finishDeletions } from './finish-deletions.ts';
 import { growVolumeGroup } from './grow-volume-group.ts';
 import type { SmCall } from './handler.ts';
+import { type KindKeys, kindKeys } from './vdi-kind.ts';
+import type { StringRecord } from './request.ts';
+import { activeHosts } from './host-keys.ts';
 
 /**
  * Makes xapi's records say what is on the image: one LVM report, one batch of header reads, then only what differs. Changes no record where
@@ -23,11 +27,12 @@ export async function scanSr(call: SmCall, sr: AttachedSr): Promise<void> {
   call.waiting(`LVM and the headers of the disks on ${sr.mapping.device}`);
   const { report, tree } = await readWhole(call, sr);
   refuseUnreadable(tree);
+  nameForeign(call, sr, tree);
   const content = await metadataOf(call, sr, report);
   const xapi = await call.xapi();
   const records = await vdisOfSr(xapi, srRef);
-  const storage = storageVdis(tree, content?.vdis ?? []);
-  const plan = planReconciliation(records, storage);
+  const storage = storageVdis(tree, content?.vdis ?? [], call.profile);
+  const plan = planReconciliation(records, storage).filter((step) => !isHeld(call, step, tree, records));
   call.waiting('xapi to take what the scan found');
   await forgetInMetadata(sr, report, plan, content);
   await reconcile(xapi, plan, {
@@ -63,6 +68,15 @@ function refuseUnreadable(tree: VdiTree): void {
   });
 }
 
+function nameForeign(call: SmCall, sr: AttachedSr, tree: VdiTree): void {
+  const names = tree.foreign().map(({ lvName }) => lvName);
+  if (names.length === 0) return;
+  const disks = `${names.length} disk${names.length === 1 ? '' : 's'}`;
+  call.log.warn(
+    `SR ${sr.uuid}: ${disks} of a format that RBDSR does not drive are left as they are: ${names.join(', ')}`,
+  );
+}
+
 /** What the metadata volume says; undefined, with a warning, where it is damaged: names then come from xapi alone. */
 async function metadataOf(call: SmCall, sr: AttachedSr, report: VgReport): Promise<MetadataContent | undefined> {
   try {
@@ -75,19 +89,27 @@ async function metadataOf(call: SmCall, sr: AttachedSr, report: VgReport): Promi
 }
 
 /** The storage's side of the comparison. Pure. */
-export function storageVdis(tree: VdiTree, metadata: readonly VdiMetadata[]): StorageVdi[] {
+export function storageVdis(tree: VdiTree, metadata: readonly VdiMetadata[], profile: KindKeys): StorageVdi[] {
   const names = new Map(metadata.map((record) => [record.uuid, record]));
-  return tree.visible().map((node) => storageVdi(node, tree.children(node.uuid).length > 0, names.get(node.uuid)));
+  return tree.visible().map((node) => {
+    const isParent = tree.children(node.uuid).length > 0;
+    return storageVdi(node, isParent, names.get(node.uuid), kindKeys(node.kind, profile));
+  });
 }
 
-function storageVdi(node: VdiNode, isParent: boolean, metadata: VdiMetadata | undefined): StorageVdi {
+function storageVdi(
+  node: DrivenVdi,
+  isParent: boolean,
+  metadata: VdiMetadata | undefined,
+  kind: StringRecord,
+): StorageVdi {
   return {
     uuid: node.uuid,
     virtualSize: node.virtualSizeBytes,
     physicalUtilisation: node.lvSizeBytes,
     readOnly: node.hidden || isParent || (metadata?.readOnly ?? false),
     managed: !node.hidden,
-    smConfig: { vdi_type: node.kind, 'vhd-parent': node.parentUuid ?? null },
+    smConfig: { ...kind, 'vhd-parent': node.parentUuid ?? null },
     ...(metadata === undefined ? {} : fromMetadata(metadata)),
   };
 }
@@ -103,6 +125,22 @@ function fromMetadata(metadata: VdiMetadata): Partial<StorageVdi> {
     ...(snapshotOf === '' ? {} : { snapshotOf }),
     ...(metadata.type === 'metadata' && metadataOfPool !== '' ? { metadataOfPool } : {}),
   };
+}
+
+/**
+ * Forgetting a disk that only another driver drives, or a base copy on which one may hang; or a disk whose deletion was cut short while a
+ * host has it active, as its mark says: then the record stays, for that host to unplug it by.
+ */
+function isHeld(call: SmCall, step: ReconcileStep, tree: VdiTree, records: readonly VdiRecord[]): boolean {
+  const node = step.kind === 'forget' ? tree.find(step.uuid as VdiUuid) : undefined;
+  if (step.kind !== 'forget' || node === undefined) return false;
+  if (node.kind === 'foreign') return true;
+  const record = records.find(({ ref }) => ref === step.ref);
+  if (record?.managed === false && tree.foreign().length > 0) return true;
+  const [host] = activeHosts(record?.smConfig ?? {});
+  if (host === undefined) return false;
+  call.log.warn(`VDI ${step.uuid} is half deleted, but active on host ${host}: it stays until it is unplugged there`);
+  return true;
 }
 
 /** The metadata volume first: were xapi's record gone and this one left, the next scan would bring the disk back. */

@@ -38,6 +38,7 @@ export async function attachTarget(
   const chain = tree.chain(vdi);
   const [leaf, ...ancestors] = chain;
   if (leaf === undefined) throw new RbdsrError('vdi-missing', { what: `there is no VDI ${vdi} in SR ${sr.uuid}` });
+  refuseHidden(leaf);
   if (options.writable) await provideRoom(call, sr, leaf, options.grow);
   const world = activationWorld(call, sr);
   const wasActive = world.counts.read(vdi).binary === 1;
@@ -70,8 +71,9 @@ export async function attachTarget(
   /** Never hides what went wrong; a volume that something still holds stays, and is counted. */
   async function undoTarget(): Promise<void> {
     try {
-      await dataPath.deactivate({ sr: disk.sr, vdi }, call.deadline);
-      await deactivateChain(world, chain.map(asActive));
+      await dataPath.deactivate({ sr: disk.sr, vdi }, call.deadline.forCleanUp());
+      const undo = { lvm: world.lvm.forCleanUp(), counts: world.counts.forCleanUp() };
+      await deactivateChain(undo, chain.map(asActive));
       state.held = false;
     } catch (failure) {
       call.log.warn(`VDI ${vdi} could not be put back: ${messageOf(failure)}`);
@@ -113,6 +115,17 @@ function readableChain(call: SmCall, tree: VdiTree, vdi: VdiUuid): readonly VdiN
     call.log.warn(`only the volume of VDI ${vdi} itself is deactivated: ${error.message}`);
     return undefined;
   }
+}
+
+/** The next sr_scan removes such a volume, whoever uses it. */
+function refuseHidden(leaf: VdiNode): void {
+  if (!leaf.hidden) return;
+  throw new RbdsrError('vdi-unavailable', {
+    what: `VDI ${leaf.uuid} is hidden: it is a disk whose deletion was cut short, or the base of other disks`,
+    expected: 'a disk that was not deleted',
+    found: leaf.lvName,
+    todo: 'Delete it again, or scan the SR, which finishes the deletion.',
+  });
 }
 
 function refuseJournalled(report: VgReport, vdi: VdiUuid): void {

@@ -20,6 +20,8 @@ export class HttpConnection {
   /** The body of the answer. One request at a time. Throws 'xapi-unreachable' or 'deadline'. */
   async post(body: string, headers: Readonly<Record<string, string>>, deadline: Deadline): Promise<string> {
     const started = performance.now();
+    // Nobody would wait for the answer of a request that was carried out.
+    if (deadline.expired) throw deadline.exceeded(`an answer of xapi at ${this.name}`, started);
     const socket = this.#take() ?? open(this.name);
     socket.ref();
     const answer = exchange(socket, head(body, headers) + body, this.name);

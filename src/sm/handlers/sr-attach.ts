@@ -8,6 +8,7 @@ import { addMapKey, setMapKey } from '../../xapi/map-keys.ts';
 import { srSmConfig } from '../../xapi/sr.ts';
 import { readAttachedRecord, writeAttachedRecord } from '../attached-record.ts';
 import { type AttachedSr, attachedSr, reportOf, srOf } from '../attached-sr.ts';
+import { callUntil, undoCall } from '../call-until.ts';
 import { growVolumeGroup } from '../grow-volume-group.ts';
 import type { Handler, SmCall } from '../handler.ts';
 import { krbdOf } from '../krbd-of-host.ts';
@@ -18,6 +19,9 @@ import { imageSpecOf } from '../sr-type.ts';
 import { scanSr } from '../scan.ts';
 import { clearStaleHostKeys } from '../stale-host-keys.ts';
 import { releaseImage } from '../release-image.ts';
+
+/** Of the time that is left when everything else is done. */
+const SHARE_OF_SCAN = 0.8;
 
 /** Maps the image and readies the SR on this host. Attached already: every step finds its work done. */
 export const handler: Handler = async (call) => {
@@ -48,8 +52,9 @@ export const handler: Handler = async (call) => {
       ...(mapping.fsid === undefined ? {} : { fsid: mapping.fsid }),
     });
   } catch (error) {
+    const undo = undoCall(call);
     // Clean-up must not hide what went wrong. A mapping that was here before is somebody's: perhaps another SR's.
-    if (isNew) await releaseImage(call, sr).catch(() => {});
+    if (isNew) await releaseImage(undo, attachedSr(undo, uuid, mapping, sr)).catch(() => {});
     throw error;
   }
   await setScheduler(mapping.index);
@@ -88,7 +93,10 @@ async function recordInXapi(call: SmCall, sr: AttachedSr): Promise<void> {
   for (const [key, value] of Object.entries(wanted)) {
     if (now[key] !== value) await setMapKey(xapi, 'SR.sm_config', srRef, key, value);
   }
-  await addMapKey(xapi, 'SR.other_config', srRef, 'dirty', '');
+  // Only asks xapi for a scan soon (sm `SRCommand`): a scan runs in this attach, too.
+  await addMapKey(xapi, 'SR.other_config', srRef, 'dirty', '').catch((error: unknown) =>
+    call.log.warn(`SR ${sr.uuid}: xapi was not asked for a scan: ${messageOf(error)}`),
+  );
 }
 
 /** Ceph orders requests itself. A kernel without the choice goes on as it is. */
@@ -96,18 +104,25 @@ async function setScheduler(index: number): Promise<void> {
   await writeAttribute(`/sys/block/rbd${index}/queue/scheduler`, 'none').catch(() => {});
 }
 
-/** A scan that fails leaves the SR attached; the administrator hears of it (sm `SRCommand`). */
+/** A scan that fails, or that the time left is too short for, leaves the SR attached; the administrator hears of it (sm `SRCommand`). */
 async function firstScan(call: SmCall, sr: AttachedSr): Promise<void> {
   try {
-    await scanSr(call, sr);
+    const scan = callUntil(call, call.deadline.within(call.deadline.leftMs * SHARE_OF_SCAN));
+    await scanSr(scan, attachedSr(scan, sr.uuid, sr.mapping, sr));
   } catch (error) {
     call.log.warn(`SR ${sr.uuid}: the scan after the attach failed: ${messageOf(error)}`);
-    await createMessage(await call.xapi(), {
-      name: 'POST_ATTACH_SCAN_FAILED',
-      priority: 2,
-      about: 'SR',
-      uuid: sr.uuid,
-      body: messageOf(error),
-    });
+    await tellOfFailedScan(undoCall(call), sr, error).catch((failure: unknown) =>
+      call.log.warn(`SR ${sr.uuid}: xapi was not told of it: ${messageOf(failure)}`),
+    );
   }
+}
+
+async function tellOfFailedScan(call: SmCall, sr: AttachedSr, error: unknown): Promise<void> {
+  await createMessage(await call.xapi(), {
+    name: 'POST_ATTACH_SCAN_FAILED',
+    priority: 2,
+    about: 'SR',
+    uuid: sr.uuid,
+    body: messageOf(error),
+  });
 }

@@ -1,5 +1,6 @@
 import { messageOf, RbdsrError } from '../../base/error.ts';
 import { formatBytes, MiB } from '../../base/units.ts';
+import { shellSpec } from '../../ceph/features.ts';
 import { formatSpec, type ImageSpec } from '../../ceph/image-spec.ts';
 import type { Mapping } from '../../ceph/mapping.ts';
 import { srOfVg, vgName } from '../../lvhd/names.ts';
@@ -10,10 +11,10 @@ import type { Handler, SmCall } from '../handler.ts';
 import { prepareImage } from '../image-preparation.ts';
 import { refuseImageOfAnotherSr } from '../image-claims.ts';
 import { krbdOf } from '../krbd-of-host.ts';
-import { mapForCall, surveyMapped } from '../map-for-call.ts';
+import { blankMapped, mapForCall, surveyMapped } from '../map-for-call.ts';
 import { unitReply } from '../reply.ts';
 import { imageSpecOf, type SrConfig } from '../sr-type.ts';
-import { undoCall } from '../undo-call.ts';
+import { undoCall } from '../call-until.ts';
 
 /** Room for LVM's own metadata, MGT, a journal and one small disk. Bytes. */
 const SMALLEST_IMAGE = 64 * MiB;
@@ -39,35 +40,55 @@ async function createSr(call: SmCall, config: SrConfig, spec: ImageSpec): Promis
   const uuid = srOf(call);
   const access = await config.access(call);
   await refuseImageOfAnotherSr(call, spec);
+  if (config.sizeBytes !== undefined) {
+    refuseSmallImage(`${formatSpec(spec)} of device-config size`, config.sizeBytes, 'Give a larger size.');
+  }
   const image = await prepareImage(call, config, spec);
   const expected = image === undefined ? {} : { sizeBytes: image.sizeBytes };
   const { mapping, isNew } = await mapForCall(call, access, config, spec, expected);
   const krbd = krbdOf(call);
+  let isMade = false;
   try {
-    refuseSmallImage(mapping);
-    await makeVolumeGroup(call, mapping, vgName(uuid), image?.objectBytes);
+    refuseSmallImage(formatSpec(spec), mapping.sizeBytes, `Grow it: rbd resize --size 10G ${shellSpec(spec)}`);
+    isMade = await makeVolumeGroup(call, mapping, vgName(uuid), image?.objectBytes);
     faultPoint('sr-create.after-vg');
     await recordInXapi(call, mapping);
     await config.mapped?.(call, mapping);
   } catch (error) {
-    // A mapping that was here before is somebody's; clean-up must not hide what went wrong.
-    if (isNew) await krbd.unmap(mapping, call.deadline).catch(() => {});
+    const undo = undoCall(call);
+    // Clean-up must not hide what went wrong. What was here before is somebody's.
+    const undone = isMade ? removeVolumeGroup(undo, mapping, vgName(uuid)) : Promise.resolve();
+    await undone
+      .then(() => (isNew ? krbd.unmap(mapping, undo.deadline) : undefined))
+      .catch((failure: unknown) => call.log.warn(`after a failed sr_create: ${messageOf(failure)}`));
     throw error;
   }
-  await krbd.unmap(mapping, call.deadline);
+  if (!isNew) return;
+  await krbd
+    .unmap(mapping, call.deadline)
+    .catch((error: unknown) =>
+      call.log.warn(`SR ${uuid} is made; ${formatSpec(spec)} stays mapped: ${messageOf(error)}`),
+    );
 }
 
-function refuseSmallImage({ spec, sizeBytes }: Mapping): void {
+/** What this very call has made: xapi forgets the SR, so the image has to be as it was. */
+async function removeVolumeGroup(call: SmCall, mapping: Mapping, vg: string): Promise<void> {
+  await lvmOf(call, mapping, vg).removeVg();
+  await blankMapped(call, mapping);
+}
+
+function refuseSmallImage(image: string, sizeBytes: number, todo: string): void {
   if (sizeBytes >= SMALLEST_IMAGE) return;
   throw new RbdsrError('image-too-small', {
-    what: `image ${formatSpec(spec)} is too small for an SR`,
+    what: `image ${image} is too small for an SR`,
     expected: `at least ${formatBytes(SMALLEST_IMAGE)}`,
     found: formatBytes(sizeBytes),
-    todo: `Grow it: rbd resize --size 10G ${formatSpec(spec)}`,
+    todo,
   });
 }
 
-async function makeVolumeGroup(call: SmCall, mapping: Mapping, vg: string, objectBytes?: number): Promise<void> {
+/** False where there was one of this SR already. */
+async function makeVolumeGroup(call: SmCall, mapping: Mapping, vg: string, objectBytes?: number): Promise<boolean> {
   const lvm = lvmOf(call, mapping, vg);
   const survey = await surveyMapped(call, mapping);
   if (survey.kind === 'foreign') throw foreign(mapping, survey.what, survey.offset);
@@ -80,10 +101,11 @@ async function makeVolumeGroup(call: SmCall, mapping: Mapping, vg: string, objec
         todo: 'Introduce the SR instead of creating it: xe sr-introduce, then pbd-create and pbd-plug.',
       });
     }
-    return;
+    return false;
   }
   call.waiting(`LVM to make ${vg} on ${formatSpec(mapping.spec)}`);
   await lvm.createVg(objectBytes);
+  return true;
 }
 
 function foreign({ spec, device }: Mapping, what: string, offset: number): RbdsrError {
@@ -111,8 +133,8 @@ function anotherVg({ spec }: Mapping, found: string): RbdsrError {
 
 /** The exact command; it empties the image and keeps its name. */
 function wipeCommand(spec: Mapping['spec']): string {
-  const name = formatSpec(spec);
-  return `on a machine with ceph tools, rbd resize --allow-shrink --size 0 '${name}' && rbd resize --size SIZE '${name}'`;
+  const name = shellSpec(spec);
+  return `on a machine with ceph tools, rbd resize --allow-shrink --size 0 ${name} && rbd resize --size SIZE ${name}`;
 }
 
 /** Keys of our own beside the stock ones; each is set alone, as others write to the map too. */

@@ -2,13 +2,14 @@ import { messageOf, RbdsrError } from '../../base/error.ts';
 import { formatSpec } from '../../ceph/image-spec.ts';
 import { MGT_LV, vdiOfLv } from '../../lvhd/names.ts';
 import { unfinishedVolumes } from '../../lvhd/vdi-create.ts';
-import { blankEnds } from '../../lvm/pv-label.ts';
 import type { VgReport } from '../../lvm/report.ts';
 import { faultPoint } from '../../system/fault-point.ts';
 import { removeAttachedRecord } from '../attached-record.ts';
 import { type AttachedSr, openAttachedSr, readNodes } from '../attached-sr.ts';
-import type { Handler, SmCall } from '../handler.ts';
+import type { Handler } from '../handler.ts';
 import { krbdOf } from '../krbd-of-host.ts';
+import { blankMapped } from '../map-for-call.ts';
+import { refuseInUse } from '../release-image.ts';
 import { unitReply } from '../reply.ts';
 
 /**
@@ -23,6 +24,7 @@ export const handler: Handler = async (call) => {
     report,
     new Set(tree.nodes.filter((n) => n.hidden && tree.children(n.uuid).length === 0).map((n) => n.lvName)),
   );
+  await refuseInUse(call, sr, report);
   for (const { name } of report.lvs) {
     call.waiting(`LVM to remove ${name}`);
     await sr.lvm.removeLv(name);
@@ -31,30 +33,23 @@ export const handler: Handler = async (call) => {
   call.waiting(`LVM to remove ${sr.vg}`);
   await sr.lvm.removeVg();
   faultPoint('sr-delete.after-vg');
-  // The SR is gone whatever becomes of this; sr_create takes a blank image only.
-  await blankImage(call, sr).catch((error: unknown) => {
+  // The SR is gone whatever becomes of the rest.
+  await blankMapped(call, sr.mapping).catch((error: unknown) => {
     call.log.warn(`SR ${sr.uuid} is deleted, but ${formatSpec(sr.spec)} is not blank: ${messageOf(error)}`);
   });
   call.waiting(`the kernel to unmap ${formatSpec(sr.spec)}`);
-  await krbdOf(call).unmap(sr.mapping, call.deadline);
+  await krbdOf(call)
+    .unmap(sr.mapping, call.deadline.forCleanUp())
+    .catch((error: unknown) => {
+      call.log.warn(`SR ${sr.uuid} is deleted, but ${formatSpec(sr.spec)} stays mapped: ${messageOf(error)}`);
+    });
   removeAttachedRecord(call.profile.paths, sr.uuid);
-  // The SR is gone whatever becomes of this.
   await call.srType
     .config(call.request.deviceConfig)
     .retire?.(call)
     .catch((error: unknown) => call.log.warn(`SR ${sr.uuid} is deleted, but: ${messageOf(error)}`));
   return unitReply;
 };
-
-async function blankImage(call: SmCall, sr: AttachedSr): Promise<void> {
-  call.waiting(`the first and last 16 MiB of ${formatSpec(sr.spec)}`);
-  const pv = await sr.openPv('write');
-  try {
-    await blankEnds(pv);
-  } finally {
-    await pv.close();
-  }
-}
 
 function refuseDisks(sr: AttachedSr, report: VgReport, garbage: ReadonlySet<string>): void {
   const unfinished = new Set(unfinishedVolumes(report).map(({ name }) => name));

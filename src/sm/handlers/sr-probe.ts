@@ -51,7 +51,7 @@ async function listImages(call: SmCall, config: SrConfig, pool: string): Promise
 async function whatIsOn(call: SmCall, config: SrConfig): Promise<string> {
   const spec = imageSpecOf(config);
   const access = await config.access(call);
-  const { mapping, isNew } = await mapForCall(call, access, config, spec);
+  const { mapping, isNew } = await mapForCall(call, access, config, spec, { readOnly: true });
   try {
     const survey = await surveyMapped(call, mapping);
     return xmlDocument('SRlist', await srElements(call, mapping, survey));

@@ -13,6 +13,7 @@ import { orRebuild } from '../metadata-refusal.ts';
 import { recoveredReport } from '../recovered-sr.ts';
 import { vdiReply } from '../reply.ts';
 import type { StringRecord } from '../request.ts';
+import { kindKeys } from '../vdi-kind.ts';
 import { sizeArgument, srRefOf } from '../vdi-request.ts';
 
 /**
@@ -47,7 +48,10 @@ export const handler: Handler = async (call) => {
   } catch (error) {
     // Clean-up must not hide what went wrong.
     await withMetadata(sr, (mgt) => mgt.delete(plan.uuid), report).catch(() => {});
-    await sr.lvm.removeLv(plan.lvName).catch(() => {});
+    await sr.lvm
+      .forCleanUp()
+      .removeLv(plan.lvName)
+      .catch(() => {});
     throw error;
   }
   const freeBytes = report.freeBytes - plan.lvSizeBytes;
@@ -92,7 +96,7 @@ async function record(call: SmCall, sr: AttachedSr, plan: VdiPlan, report: VgRep
     nameDescription,
     type: vdiType,
     readOnly,
-    smConfig: { ...vdiSmConfig, vdi_type: plan.kind },
+    smConfig: { ...vdiSmConfig, ...kindKeys(plan.kind, call.profile) },
     virtualSize: plan.virtualSizeBytes,
     physicalUtilisation: plan.lvSizeBytes,
     metadataOfPool: pool,

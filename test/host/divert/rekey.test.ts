@@ -259,7 +259,9 @@ describe('a given user and key', () => {
   });
 
   test('of SR type rbd, in its PBDs', async () => {
-    const sr = xapi.db.create('SR', { type: 'rbd', sm_config: { rbd_fsid: cluster.fsid } });
+    const own = secret('AQDDnS9lAAAAABAAq2v0MlRcqCaPTzFhcCYvKA==');
+    const smConfig = { rbd_fsid: cluster.fsid, rbd_password_secret: own };
+    const sr = xapi.db.create('SR', { type: 'rbd', sm_config: smConfig });
     const { key } = await cluster.createUser('typed', ['rbd']);
     const password = secret('AQDDnS9lAAAAABAAq2v0MlRcqCaPTzFhcCYvKA==');
     const config = {
@@ -271,7 +273,9 @@ describe('a given user and key', () => {
     };
     const pbd = xapi.db.create('PBD', { SR: sr.ref, host: xapi.master.ref, device_config: config });
     expect(await rbdsr(['rekey', stringOf(sr, 'uuid'), '--key-stdin'], key)).toMatchObject({ code: 0 });
-    expect(xapi.db.where('secret', 'uuid', password).map(({ fields }) => fields['value'])).toEqual([key]);
+    for (const uuid of [password, own]) {
+      expect(xapi.db.where('secret', 'uuid', uuid).map(({ fields }) => fields['value'])).toEqual([key]);
+    }
     expect(mapOf(pbd, 'device_config')).toEqual(config);
     const { code, said } = await rbdsr(['rekey', stringOf(sr, 'uuid'), ...login()], PASSWORD);
     expect(code).toBe(1);

@@ -58,8 +58,8 @@ describe('Lvm on a loop device', () => {
     await lvm.createVg();
     await lvm.createLv('a', 5 * MiB, { tag: 'journaler' });
     await lvm.createLv('b', 4 * MiB);
-    await lvm.resizeLv('a', 16 * MiB);
-    await lvm.resizeLv('a', 16 * MiB);
+    await lvm.growLv('a', 16 * MiB);
+    await lvm.growLv('a', 16 * MiB);
     for (let time = 0; time < 2; time += 1) {
       await lvm.setPermission('b', 'r');
       await lvm.addTag('b', 'hidden');
@@ -76,7 +76,8 @@ describe('Lvm on a loop device', () => {
       [0, 8 * MiB],
       [8 * MiB, 8 * MiB],
     ]);
-    await lvm.resizeLv('c', 4 * MiB);
+    await lvm.shrinkLv('c', 4 * MiB);
+    await lvm.shrinkLv('c', 4 * MiB);
     await lvm.setPermission('b', 'rw');
     await lvm.removeLv('c');
     await lvm.removeLv('c');
@@ -90,8 +91,8 @@ describe('Lvm on a loop device', () => {
     await lvm.createLv('a', 4 * MiB);
     await expect(lvm.createLv('a', 4 * MiB)).rejects.toMatchObject({ code: 'lvm-create' });
     await expect(lvm.createLv('big', 1024 * MiB)).rejects.toMatchObject({ code: 'sr-full' });
-    await expect(lvm.resizeLv('a', 1024 * MiB)).rejects.toMatchObject({ code: 'sr-full' });
-    await expect(lvm.resizeLv('no', 8 * MiB)).rejects.toMatchObject({ code: 'lvm-missing' });
+    await expect(lvm.growLv('a', 1024 * MiB)).rejects.toMatchObject({ code: 'sr-full' });
+    await expect(lvm.growLv('no', 8 * MiB)).rejects.toMatchObject({ code: 'lvm-missing' });
     await expect(lvm.renameLv('no', 'x')).rejects.toMatchObject({ code: 'lvm-missing' });
     await expect(lvm.addTag('no', 'x')).rejects.toMatchObject({ code: 'lvm-missing' });
     await expect(lvmOn('/dev/rbdsr-no-such').createVg()).rejects.toMatchObject({ code: 'vg-create' });
@@ -105,7 +106,8 @@ describe('Lvm on a loop device', () => {
     const slave = lvmOn(loop.device, { writable: false });
     await expect(slave.removeLv('a')).rejects.toMatchObject({ code: 'not-master' });
     await expect(slave.createLv('b', 4 * MiB)).rejects.toMatchObject({ code: 'not-master' });
-    await expect(slave.resizeLv('a', 8 * MiB)).rejects.toMatchObject({ code: 'not-master' });
+    await expect(slave.shrinkLv('a', 2 * MiB)).rejects.toMatchObject({ code: 'not-master' });
+    await expect(slave.growLv('a', 8 * MiB)).rejects.toMatchObject({ code: 'not-master' });
     await expect(slave.setPermission('a', 'r')).rejects.toMatchObject({ code: 'not-master' });
     expect((await slave.report())?.lvs.map((lv) => [lv.name, lv.sizeBytes, lv.readOnly])).toEqual([
       ['a', 4 * MiB, false],

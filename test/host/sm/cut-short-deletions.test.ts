@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { stringOf } from '../../../lab/xapi-double/database.ts';
+import { mapOf, type Row, stringOf } from '../../../lab/xapi-double/database.ts';
 import { srScan } from '../../../lab/xapi-double/sr-operations.ts';
-import { vdiCreate, vdiDestroy } from '../../../lab/xapi-double/vdi-operations.ts';
+import { vdiActivate, vdiCreate, vdiDestroy } from '../../../lab/xapi-double/vdi-operations.ts';
 import { vdiUuid } from '../../../src/base/ids.ts';
 import { MiB } from '../../../src/base/units.ts';
 import { readVdiNodes } from '../../../src/lvhd/lv-table.ts';
@@ -50,6 +50,44 @@ test.each((['vhd', 'raw'] as const).flatMap((kind) => STEPS.map((step) => [kind,
     expect(double.db.get('SR', srRef).fields['physical_utilisation']).toBe(report.sizeBytes - report.freeBytes);
   },
 );
+
+/** As a host's failure in the middle of a deletion leaves it. */
+async function halfDeleted(): Promise<Row> {
+  const { double, srRef } = pool;
+  const vdi = await vdiCreate(double, { sr: srRef, virtualSize: 16 * MiB });
+  await pool.withEnvironment({ RBDSR_FAULT: 'vdi-delete.after-hidden' }, () =>
+    expect(vdiDestroy(double, vdi.ref)).rejects.toThrow(),
+  );
+  return vdi;
+}
+
+test('a half-deleted disk is given to nobody', async () => {
+  const { double, srRef } = pool;
+  const vdi = await halfDeleted();
+  const host = double.hosts[1]?.ref ?? '';
+  const activated = vdiActivate(double, host, vdi.ref, { writable: true });
+  await expect(activated).rejects.toThrow(/FAILURE_46 .*deletion was cut short.*Delete it again/);
+  expect(Object.keys(mapOf(vdi, 'sm_config')).filter((key) => /^host_|^activating$/.test(key))).toEqual([]);
+  await srScan(double, srRef);
+  expect(await volumes()).toEqual([]);
+});
+
+test('a half-deleted disk that a host has active stays until it has it no more', async () => {
+  const { double, srRef } = pool;
+  const vdi = await halfDeleted();
+  const uuid = stringOf(vdi, 'uuid');
+  const smConfig = mapOf(vdi, 'sm_config');
+  vdi.fields['sm_config'] = { ...smConfig, [`host_${double.hosts[1]?.ref ?? ''}`]: 'RW' };
+  await srScan(double, srRef);
+  expect(await volumes()).toEqual([`VHD-${uuid}`]);
+  expect(await metadata()).toContain(uuid);
+  expect(double.db.where('VDI', 'SR', srRef).map(({ ref }) => ref)).toEqual([vdi.ref]);
+
+  vdi.fields['sm_config'] = smConfig;
+  await srScan(double, srRef);
+  expect(await volumes()).toEqual([]);
+  expect(double.db.where('VDI', 'SR', srRef)).toEqual([]);
+});
 
 test('a hidden volume that was no disk of a user is left to the collector', async () => {
   const { double, srRef, sr } = pool;

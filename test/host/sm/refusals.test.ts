@@ -14,11 +14,15 @@ beforeAll(async () => {
 });
 afterAll(() => pool[Symbol.asyncDispose]());
 
-/** Everything a refused command must leave as it was: xapi's records and the volumes. */
+/** Everything a refused command must leave as it was: xapi's records and the volumes. xapi itself leaves secrets behind that nobody names. */
 async function state(): Promise<unknown> {
   const { db } = pool.double;
-  const records = (['SR', 'PBD', 'VDI', 'secret'] as const).map((kind) => structuredClone(db.all(kind)));
-  return { records, lvs: (await pool.sr.report()).lvs };
+  const records = (['SR', 'PBD', 'VDI'] as const).map((kind) => structuredClone(db.all(kind)));
+  const named = JSON.stringify(records);
+  const secrets = db
+    .all('secret')
+    .filter((secret) => named.includes(stringOf(secret, 'uuid')) || 'rbdsr' in mapOf(secret, 'other_config'));
+  return { records, secrets: structuredClone(secrets), lvs: (await pool.sr.report()).lvs };
 }
 
 async function refused(work: () => Promise<unknown>, ...says: readonly RegExp[]): Promise<void> {
@@ -61,6 +65,12 @@ test('a name with a character that XML cannot carry', async () => {
 test('a second SR on the image of the first', async () => {
   const deviceConfig = mapOf(pbdOn(pool.double, pool.srRef, pool.double.master.ref), 'device_config');
   await refused(() => srCreate(pool.double, { type: 'rbd', deviceConfig }), /SR_DEVICE_IN_USE/);
+});
+
+test('an SR on an image to be made that is too small for one', async () => {
+  const config = mapOf(pbdOn(pool.double, pool.srRef, pool.double.master.ref), 'device_config');
+  const deviceConfig = { ...config, image: 'other', size: '32MiB' };
+  await refused(() => srCreate(pool.double, { type: 'rbd', deviceConfig }), /FAILURE_91 .*at least 64 MiB.*32 MiB/);
 });
 
 test('a VHD that is damaged: the scan names it and changes no record', async () => {

@@ -77,11 +77,31 @@ export function crashes(lab: Lab): void {
     srCreate(lab().double, { type: 'rbd', deviceConfig: await configOf(lab(), 'young') });
   const youngPbd = (host: number): string => pbdOn(lab().double, young.ref, lab().hostRef(host)).ref;
 
-  test('sr_create killed at ceph.map.after-add, then called again and killed at sr-create.after-vg', async () => {
+  test('sr_create that fails after it made its volume group leaves a blank image and no mapping', async () => {
     const pool = lab();
     await pool.cluster.createImage('rbd/young', { sizeMiB: 128 });
+    await pool.withDriverEnvironment({ RBDSR_FAULT: 'sr-create.after-vg!error' }, () =>
+      expect(createYoung()).rejects.toThrow('FAILURE_203'),
+    );
+    expect((await leftOn(pool, 0)).match(/mapping/g)).toHaveLength(1);
+    const probed = await srProbe(pool.double, { type: 'rbd', deviceConfig: await configOf(pool, 'young') });
+    expect(probed).not.toContain('<UUID>');
+  });
+
+  test('a probe killed at ceph.map.after-add leaves the image mapped, read-only', async () => {
+    const pool = lab();
+    await killedAt('ceph.map.after-add', async () =>
+      srProbe(pool.double, { type: 'rbd', deviceConfig: await configOf(pool, 'young') }),
+    );
+    expect((await leftOn(pool, 0)).match(/mapping/g)).toHaveLength(2);
+    expect((await pool.dom0s[0]?.shell('cat /sys/block/rbd*/ro'))?.trim().split('\n').toSorted()).toEqual(['0', '1']);
+  });
+
+  test('sr_create killed at ceph.map.after-add, then called again and killed at sr-create.after-vg', async () => {
+    const pool = lab();
     await killedAt('ceph.map.after-add', createYoung);
     expect((await leftOn(pool, 0)).match(/mapping/g)).toHaveLength(2);
+    expect(await pool.dom0s[0]?.shell('cat /sys/block/rbd*/ro')).not.toContain('1');
     await killedAt('sr-create.after-vg', createYoung);
     expect((await leftOn(pool, 0)).match(/mapping/g)).toHaveLength(2);
   });

@@ -186,6 +186,23 @@ export function wizard(lab: Lab): void {
     for (const dom0 of pool.dom0s) expect(await dom0.shell('ls /sys/bus/rbd/devices')).toBe('');
   });
 
+  test('an image whose data are in another pool: its own cephx user may use both', async () => {
+    const pool = lab();
+    await pool.cluster.createPool('data');
+    const features = ['--image-feature', 'layering', '--data-pool', 'data'];
+    await pool.cluster.tool('rbd', 'create', '--size', '256M', ...features, 'rbd/wide');
+    const deviceConfig = fields({ targetIQN: 'rbd', SCSIid: 'wide' });
+    const created = await srCreate(pool.double, { type: 'lvmoiscsi', deviceConfig, nameLabel: 'wide' });
+    expect(created.plugErrors).toEqual([]);
+    const { rbd_user: user } = mapOf(created.sr, 'sm_config');
+    const caps = await pool.cluster.tool('ceph', 'auth', 'get', `client.${user}`);
+    expect(caps).toContain('profile rbd pool=rbd, profile rbd pool=data');
+    for (const host of pool.double.hosts)
+      await pbdUnplug(pool.double, pbdOn(pool.double, created.sr.ref, host.ref).ref);
+    await srDestroy(pool.double, created.sr.ref);
+    await pool.cluster.removeImage('rbd/wide');
+  });
+
   test('a cephx user and its key instead of SSH: every monitor of the cluster is kept, and the typed one may die', async () => {
     const pool = lab();
     await pool.cluster.createImage('rbd/typed', { sizeMiB: 256 });

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Deadline } from '../../../src/base/deadline.ts';
 import { srUuid, vdiUuid } from '../../../src/base/ids.ts';
-import { activateChain, deactivateChain } from '../../../src/lvhd/chain-activation.ts';
+import { activateChain, type ActivationWorld, deactivateChain } from '../../../src/lvhd/chain-activation.ts';
 import type { VdiNode } from '../../../src/lvhd/lv-table.ts';
 import { RefCounts } from '../../../src/lvhd/refcount.ts';
 
@@ -22,7 +22,7 @@ afterEach(() => rmSync(folder, { recursive: true, force: true }));
 /** LVM of a host: which volumes are active; `refused` is one it will not activate. */
 function host(refused = '') {
   const active = new Set<string>();
-  const lvm = {
+  const lvm: ActivationWorld['lvm'] = {
     async activate(name: string) {
       if (name === refused) throw new Error(`no ${name}`);
       active.add(name);
@@ -31,6 +31,7 @@ function host(refused = '') {
     async deactivate(name: string) {
       active.delete(name);
     },
+    forCleanUp: () => lvm,
   };
   const node = (n: number): VdiNode => ({
     uuid: id(n),

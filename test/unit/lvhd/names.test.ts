@@ -9,6 +9,7 @@ import {
   parentLvName,
   srOfVg,
   vdiOfLv,
+  vdiTypeOfLv,
   vgName,
 } from '../../../src/lvhd/names.ts';
 
@@ -40,11 +41,21 @@ describe('names', () => {
     ['MGT', undefined],
     [`clone_${VDI}_1`, undefined],
     [`${VDI}.cbtlog`, undefined],
-    [`QCOW2-${VDI}`, undefined],
+    [`QCOW2-${VDI}`, { kind: 'foreign', uuid: VDI, old: false }],
+    [`QCOW2-OLD_${VDI}`, { kind: 'foreign', uuid: VDI, old: true }],
+    [`new_${VDI}`, undefined],
+    [`jvhd_${VDI}`, undefined],
+    [`inflate_${VDI}_8388608`, undefined],
+    [`VHD-X_${VDI}`, undefined],
     [`VHD-${VDI}x`, undefined],
     [`VHD-${VDI.toUpperCase()}`, undefined],
   ])('%s', (name, expected) => {
     expect(vdiOfLv(name)).toEqual(expected);
+  });
+
+  it('the metadata volume has the stock word for each kind', () => {
+    expect([vdiTypeOfLv(`VHD-${VDI}`, 'vhd'), vdiTypeOfLv(`LV-${VDI}`, 'aio')]).toEqual(['vhd', 'aio']);
+    expect(vdiTypeOfLv(`QCOW2-${VDI}`, 'foreign')).toBe('qcow2');
   });
 
   it.each([

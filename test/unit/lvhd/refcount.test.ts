@@ -70,4 +70,11 @@ describe('RefCounts', () => {
     expect(counts().read(A)).toEqual({ normal: 15, binary: 0 });
     expect(existsSync(`${root}/lock/lvm-${SR}/${A}`)).toBe(true);
   });
+
+  it('two volumes whose counts come and go at once take the folder from under each other, and lose nothing', async () => {
+    using child = await childProgram(`${import.meta.dirname}/refcount-child.ts`);
+    const ends = await Promise.all([A, B].map((vdi) => child.run([root, SR, vdi, '300', 'put'])));
+    expect(ends.map(({ code, output }) => ({ code, output }))).toEqual([A, B].map(() => ({ code: 0, output: '' })));
+    expect(existsSync(`${root}/refcount/lvm-${SR}`)).toBe(false);
+  });
 });

@@ -68,4 +68,18 @@ describe('VdiTree', () => {
     expect(() => damaged.chain(id(2))).toThrow(`VDI ${id(1)} cannot be read: no footer`);
     expect(uuidsOf(damaged.unreadable())).toEqual([1]);
   });
+
+  it('a foreign disk can be found, and is neither shown nor driven', () => {
+    const scanError = new RbdsrError('vdi-type', { what: 'not ours' });
+    const mixed = new VdiTree([node(1, undefined, { kind: 'foreign', scanError }), node(2, 1), node(3)]);
+    expect(mixed.find(id(1))?.kind).toBe('foreign');
+    expect([uuidsOf(mixed.visible()), uuidsOf(mixed.unreadable()), uuidsOf(mixed.foreign())]).toEqual([
+      [2, 3],
+      [],
+      [1],
+    ]);
+    for (const drive of [() => mixed.get(id(1)), () => mixed.chain(id(1)), () => mixed.chain(id(2))]) {
+      expect(drive).toThrow(expect.objectContaining({ code: 'vdi-type', message: 'not ours' }));
+    }
+  });
 });

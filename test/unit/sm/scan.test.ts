@@ -32,11 +32,11 @@ describe('what a scan tells xapi of the storage', () => {
   ]);
 
   test('a hidden node that nothing hangs on is not shown', () => {
-    expect(storageVdis(tree, []).map(({ uuid }) => uuid)).toEqual([BASE, LEAF]);
+    expect(storageVdis(tree, [], { imageFormatKey: false }).map(({ uuid }) => uuid)).toEqual([BASE, LEAF]);
   });
 
   test('an inner node is read-only and not managed; a leaf names its parent', () => {
-    const [base, leaf] = storageVdis(tree, []);
+    const [base, leaf] = storageVdis(tree, [], { imageFormatKey: false });
     expect(base).toMatchObject({ readOnly: true, managed: false, smConfig: { vdi_type: 'vhd', 'vhd-parent': null } });
     expect(leaf).toMatchObject({ readOnly: false, managed: true, smConfig: { vdi_type: 'vhd', 'vhd-parent': BASE } });
   });
@@ -55,7 +55,7 @@ describe('what a scan tells xapi of the storage', () => {
       managed: true,
       metadataOfPool: '',
     };
-    expect(storageVdis(tree, [metadata])[1]).toMatchObject({
+    expect(storageVdis(tree, [metadata], { imageFormatKey: true })[1]).toMatchObject({
       nameLabel: 'disk & more',
       type: 'system',
       isASnapshot: true,

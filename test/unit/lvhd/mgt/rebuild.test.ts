@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
+import { RbdsrError } from '../../../../src/base/error.ts';
 import { vdiUuid } from '../../../../src/base/ids.ts';
 import { planRebuild } from '../../../../src/lvhd/mgt/rebuild.ts';
 import type { VdiMetadata } from '../../../../src/lvhd/mgt/record.ts';
@@ -51,7 +52,13 @@ describe('salvage', () => {
 });
 
 describe('the plan', () => {
-  const node = (uuid: string, hidden = false) => ({ uuid: vdiUuid(uuid), kind: 'vhd' as const, hidden, old: false });
+  const node = (uuid: string, hidden = false) => ({
+    uuid: vdiUuid(uuid),
+    kind: 'vhd' as const,
+    lvName: `VHD-${uuid}`,
+    hidden,
+    old: false,
+  });
 
   test('a disk is named by xapi before the volume, by the volume before its uuid', async () => {
     const salvaged = await salvage(damaged(() => {}));
@@ -80,6 +87,33 @@ describe('the plan', () => {
     const plan = planRebuild({ uuid: SR, salvaged, nodes: [node(NEW)], allNodes: false });
     expect(plan.vdis).toHaveLength(5);
     expect(plan.dropped).toEqual([]);
+  });
+
+  test('of a disk that cannot be read the record stays; without one it gets none', async () => {
+    const salvaged = await salvage(damaged(() => {}));
+    const scanError = new RbdsrError('vhd-corrupt', { what: 'no footer' });
+    const nodes = [
+      { ...node(ONE), scanError },
+      { ...node(NEW), scanError },
+    ];
+    const plan = planRebuild({ uuid: SR, salvaged, nodes, allNodes: true });
+    expect(plan.vdis.map(({ record, source }) => [record.uuid, source])).toEqual([[ONE, 'volume']]);
+    expect(plan.undecided.map(({ uuid }) => uuid)).toEqual([NEW]);
+  });
+
+  test('a disk of another driver keeps its record, with the word of that driver for its kind', async () => {
+    const salvaged = await salvage(damaged(() => {}));
+    const [stored] = salvaged.vdis;
+    const scanError = new RbdsrError('vdi-type', { what: 'not ours' });
+    const foreign = (uuid: string) => ({ ...node(uuid), kind: 'foreign' as const, lvName: `QCOW2-${uuid}`, scanError });
+    const xapi = { sr: {}, vdis: [{ ...stored, uuid: TWO, vdiType: 'vhd' } as VdiMetadata] };
+    const nodes = [ONE, TWO, NEW].map(foreign);
+    const plan = planRebuild({ uuid: SR, xapi, salvaged, nodes, allNodes: true });
+    expect(plan.vdis.map(({ record, source }) => [record.uuid, record.vdiType, source])).toEqual([
+      [ONE, 'qcow2', 'volume'],
+      [TWO, 'qcow2', 'xapi'],
+    ]);
+    expect(plan.undecided.map(({ uuid }) => uuid)).toEqual([NEW]);
   });
 
   test('of an SR of which nothing is left, the uuids remain; a leaf set aside is no disk', async () => {

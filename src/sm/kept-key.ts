@@ -1,0 +1,60 @@
+import { hasCode } from '../base/error.ts';
+import type { Secret } from '../base/secret.ts';
+import { addMapKey, removeMapKey } from '../xapi/map-keys.ts';
+import { createSecret, destroySecret, secretByUuid, setSecretValue } from '../xapi/secret.ts';
+import { srSmConfig } from '../xapi/sr.ts';
+import type { Xapi } from '../xapi/client.ts';
+import { srOf } from './attached-sr.ts';
+import type { SmCall } from './handler.ts';
+
+/**
+ * In SR.sm_config: the uuid of a secret that is the SR's own and holds its cephx key. After SR.create all PBDs name one secret, which xapi
+ * destroys with the first of them (xen-api `xapi_pbd.ml`); this one it destroys with the SR, as every key of this ending.
+ */
+export const KEPT_SECRET = 'rbd_password_secret';
+
+/** Undefined where the SR keeps none. */
+export async function keptKey(call: SmCall): Promise<Secret | undefined> {
+  const { srRef } = call.request;
+  if (srRef === undefined) return undefined;
+  const xapi = await call.xapi();
+  return valueOf(xapi, (await srSmConfig(xapi, srRef))[KEPT_SECRET]);
+}
+
+/** Makes the SR keep this key. Nothing is written where it does already. */
+export async function keepKey(call: SmCall, key: Secret): Promise<void> {
+  const { srRef } = call.request;
+  if (srRef === undefined) return;
+  const xapi = await call.xapi();
+  const uuid = (await srSmConfig(xapi, srRef))[KEPT_SECRET];
+  const kept = await valueOf(xapi, uuid);
+  if (kept?.reveal() === key.reveal()) return;
+  if (uuid !== undefined && kept !== undefined) {
+    await setSecretValue(xapi, uuid, key);
+    return;
+  }
+  if (uuid !== undefined) await removeMapKey(xapi, 'SR.sm_config', srRef, KEPT_SECRET);
+  const secret = await createSecret(xapi, key, srOf(call));
+  if (!(await addMapKey(xapi, 'SR.sm_config', srRef, KEPT_SECRET, secret))) await destroySecret(xapi, secret);
+}
+
+/** After an sr_create that failed. */
+export async function forgetKey(call: SmCall): Promise<void> {
+  const { srRef } = call.request;
+  if (srRef === undefined) return;
+  const xapi = await call.xapi();
+  const uuid = (await srSmConfig(xapi, srRef))[KEPT_SECRET];
+  if (uuid === undefined) return;
+  await removeMapKey(xapi, 'SR.sm_config', srRef, KEPT_SECRET);
+  await destroySecret(xapi, uuid);
+}
+
+async function valueOf(xapi: Xapi, uuid: string | undefined): Promise<Secret | undefined> {
+  if (uuid === undefined) return undefined;
+  try {
+    return await secretByUuid(xapi, uuid, `SR.sm_config:${KEPT_SECRET}`);
+  } catch (error) {
+    if (hasCode(error, 'invalid-secret')) return undefined;
+    throw error;
+  }
+}

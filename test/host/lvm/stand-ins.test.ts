@@ -1,0 +1,144 @@
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { MiB } from '../../../src/base/units.ts';
+import { dmName } from '../../../src/lvm/dm-name.ts';
+import { makeBlockNode } from '../../../src/system/block-node.ts';
+import { type ChildProgram, childProgram } from '../../support/lvhd-child.ts';
+import type { StandInOrder } from './stand-ins-child.ts';
+
+/** What this machine has not: a newer LVM, and device-mapper. */
+const VG = 'VG_XenStorage-5a1c7f00-1111-4222-8333-0123456789ab';
+const NAME = dmName(VG, 'a');
+let child: ChildProgram;
+let folder = '';
+beforeAll(async () => {
+  child = await childProgram(`${import.meta.dirname}/stand-ins-child.ts`);
+});
+afterAll(() => child[Symbol.dispose]());
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'rbdsr-lvm-'));
+  return () => rmSync(folder, { recursive: true, force: true });
+});
+
+/** A program in the place of another: it notes its arguments down, then runs `body`. */
+function program(name: string, body: string): readonly [string, string] {
+  const path = join(folder, name);
+  writeFileSync(path, `#!/bin/sh\necho "$*" >>${folder}/${name}.log\n${body}\n`, { mode: 0o755 });
+  return [path, `/usr/sbin/${name}`];
+}
+
+function calls(name: string): string[] {
+  const log = join(folder, `${name}.log`);
+  return existsSync(log) ? readFileSync(log, 'utf8').trim().split('\n') : [];
+}
+
+async function run(verb: StandInOrder['verb'], binds: StandInOrder['binds']): Promise<string> {
+  const order: StandInOrder = { binds, device: '/dev/loop0', vg: VG, verb, name: 'a', bytes: 8 * MiB };
+  const { code, output } = await child.run([JSON.stringify(order)]);
+  expect(code).toBe(0);
+  return output;
+}
+
+describe('a size', () => {
+  /** lvm2 `lib/metadata/lv_manip.c`: a reduction of an LV that is not active is refused while its file system is to be looked at. */
+  const NEW_LVM = 'case "$*" in *"--fs ignore"*) exit 0;; *) exit 5;; esac';
+  const OLD_LVM = `case "$*" in *--fs*) echo "lvresize: unrecognized option '--fs'" >&2; exit 3;; *) exit 0;; esac`;
+  const size = (options: string) =>
+    expect.stringMatching(new RegExp(`^lvresize .*}${options} -f -L 8388608b ${VG}/a$`));
+
+  test('that shrinks is not for LVM to look for a file system', async () => {
+    expect(await run('shrinkLv', [program('lvm', NEW_LVM)])).toBe('done');
+    expect(calls('lvm')).toEqual([size(' --fs ignore')]);
+  });
+
+  test('that shrinks is asked for without the option where LVM does not know it', async () => {
+    expect(await run('shrinkLv', [program('lvm', OLD_LVM)])).toBe('done');
+    expect(calls('lvm')).toEqual([size(' --fs ignore'), size('')]);
+  });
+
+  test('that grows needs no option', async () => {
+    expect(await run('growLv', [program('lvm', OLD_LVM)])).toBe('done');
+    expect(calls('lvm')).toEqual([size('')]);
+  });
+});
+
+describe('after a deactivation', () => {
+  /** A node of 253:250 and the link to it, where LVM has them. */
+  function leftOver(): { readonly binds: StandInOrder['binds']; readonly left: () => readonly string[] } {
+    const [dev, vg] = ['mapper', 'vg'].map((name) => join(folder, name)) as [string, string];
+    for (const place of [dev, vg]) mkdirSync(place);
+    makeBlockNode(join(dev, NAME), 253, 250);
+    symlinkSync(`/dev/mapper/${NAME}`, join(vg, 'a'));
+    mkdirSync(`/dev/${VG}`, { recursive: true });
+    return {
+      binds: [
+        [dev, '/dev/mapper'],
+        [vg, `/dev/${VG}`],
+      ],
+      left: () =>
+        [join(dev, NAME), join(vg, 'a')].filter((path) => lstatSync(path, { throwIfNoEntry: false }) !== undefined),
+    };
+  }
+
+  /** The kernel's word that 253:250 is a device of this name. */
+  function device(name: string): readonly [string, string] {
+    mkdirSync(join(folder, 'block/253:250/dm'), { recursive: true });
+    writeFileSync(join(folder, 'block/253:250/dm/name'), `${name}\n`);
+    return [join(folder, 'block'), '/sys/dev/block'];
+  }
+
+  /** Removing it succeeds where `when` holds: the kernel forgets the device, and nobody the node. */
+  const dmsetup = (open: number, when: string): readonly [string, string] =>
+    program(
+      'dmsetup',
+      `case "$1" in info) echo ${open};; remove) ${when} && rm -r ${join(folder, 'block/253:250')} || exit 1;; esac`,
+    );
+  const lvm = (): readonly [string, string] => program('lvm', 'exit 0');
+  afterAll(() => rmSync(`/dev/${VG}`, { recursive: true, force: true }));
+
+  test.each([
+    ['without a device', undefined],
+    ['of a device that has another name by now', 'vg-other'],
+  ])('a node %s goes, with its link', async (_what, name) => {
+    const { binds, left } = leftOver();
+    const kernel = name === undefined ? [] : [device(name)];
+    expect(await run('deactivate', [...binds, ...kernel, lvm(), dmsetup(0, 'false')])).toBe('done');
+    expect(left()).toEqual([]);
+    expect(calls('dmsetup')).toEqual([]);
+  });
+
+  test('a device that is left is removed, and then its node', async () => {
+    const { binds, left } = leftOver();
+    expect(await run('deactivate', [...binds, device(NAME), lvm(), dmsetup(0, 'true')])).toBe('done');
+    expect(left()).toEqual([]);
+    expect(calls('dmsetup')).toEqual([`remove ${NAME}`]);
+  });
+
+  test('one that nobody has open is removed by force', async () => {
+    const { binds, left } = leftOver();
+    expect(await run('deactivate', [...binds, device(NAME), lvm(), dmsetup(0, '[ "$2" = --force ]')])).toBe('done');
+    expect(left()).toEqual([]);
+    expect(calls('dmsetup').filter((call) => call.startsWith('remove'))).toEqual([
+      `remove ${NAME}`,
+      `remove --force ${NAME}`,
+    ]);
+  });
+
+  test('one that somebody has open is not: it stays, with its node', async () => {
+    const { binds, left } = leftOver();
+    expect(await run('deactivate', [...binds, device(NAME), lvm(), dmsetup(1, 'false')])).toBe('device-busy');
+    expect(left()).toHaveLength(2);
+    expect(calls('dmsetup').filter((call) => call.includes('--force'))).toEqual([]);
+  });
+});
