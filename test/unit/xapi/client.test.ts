@@ -164,3 +164,13 @@ test('the deadline ends a call that is never answered, and those behind it', asy
   const errors = await Promise.all([failure(xapi.call('a.b')), failure(xapi.call('a.b'))]);
   expect(errors).toMatchObject([{ code: 'deadline' }, { code: 'deadline' }]);
 });
+
+test('nothing is sent after the deadline', async () => {
+  let connections = 0;
+  const socketPath = await startServer(() => {
+    connections += 1;
+  });
+  expect(await failure(connect(socketPath, 0).call('a.b'))).toMatchObject({ code: 'deadline' });
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  expect(connections).toBe(0);
+});
