@@ -3,6 +3,9 @@ import { readVdiNodes } from '../src/lvhd/lv-table.ts';
 import { Lvm } from '../src/lvm/lvm.ts';
 import { runChecked } from '../src/system/run.ts';
 import { lvmConfig } from '../src/lvm/config.ts';
+import { MiB } from '../src/base/units.ts';
+import { srScan } from '../lab/xapi-double/sr-operations.ts';
+import { loopPool } from '../test/support/loop-pool.ts';
 import { loopDevice } from '../test/support/lvhd-loop.ts';
 import { makeManyVdis, manyVdisBytes } from '../test/support/lvhd-many-vdis.ts';
 import { openSrOn } from '../test/support/lvhd-vectors.ts';
@@ -12,20 +15,69 @@ const SR = '5a1c7f00-1111-4222-8333-0123456789ad';
 const COUNTS = [10, 100, 1000] as const;
 const ROUNDS = 9;
 
-/** What a scan of an SR costs by the number of its VDIs: one report of LVM, and the head of every VHD, as sr_scan reads them. */
+/**
+ * What a scan of an SR costs by the number of its VDIs: the command sr_scan where nothing has changed, with xapi's double; and of it one report of
+ * LVM, and the head of every VHD.
+ */
 export const scanBench: Bench = {
   name: 'scan',
-  title: 'Scan of an SR (LVM report and VHD headers, loop device)',
+  title: 'Scan of an SR (sr_scan; of it LVM report and VHD headers; loop device)',
   async run(report) {
     const costs: ScanCost[] = [];
+    const commands: CommandCost[] = [];
     for (const count of COUNTS) {
+      const command = await commandCost(count);
+      report(`${count} VDIs: sr_scan ${command.ms.toFixed(0)} ms, ${command.programs} LVM programs`);
+      commands.push(command);
       const cost = await costOf(count);
       report(`${count} VDIs: ${cost.reportMs.toFixed(1)} ms report, ${cost.headersMs.toFixed(1)} ms headers`);
       costs.push(cost);
     }
-    return [...costs.flatMap(rowsOf), ...slopeRows(costs)];
+    return [...commands.flatMap(commandRows), commandSlope(commands), ...costs.flatMap(rowsOf), ...slopeRows(costs)];
   },
 };
+
+interface CommandCost {
+  readonly count: number;
+  /** Median. */
+  readonly ms: number;
+  /** Of LVM, as strace counts them. */
+  readonly programs: number;
+}
+
+async function commandCost(count: number): Promise<CommandCost> {
+  await using pool = await loopPool({
+    sizeBytes: manyVdisBytes(count) + 64 * MiB,
+    populate: (sr) => makeManyVdis(sr, count),
+  });
+  const scan = (): Promise<void> => srScan(pool.double, pool.srRef);
+  const samples: number[] = [];
+  for (let round = 0; round < ROUNDS; round += 1) {
+    const started = performance.now();
+    await scan();
+    samples.push(performance.now() - started);
+  }
+  const programs = (await pool.programsOf(scan)).filter((name) => name === 'lvm').length;
+  return { count, ms: median(samples), programs };
+}
+
+function commandRows({ count, ms, programs }: CommandCost): readonly Row[] {
+  return [
+    { metric: `sr_scan, ${count} VDIs`, value: ms, unit: 'ms' },
+    {
+      metric: `sr_scan, ${count} VDIs, LVM programs`,
+      value: programs,
+      unit: 'programs',
+      aim: { of: 'value', bound: 'at most', limit: 2 },
+    },
+  ];
+}
+
+function commandSlope(costs: readonly CommandCost[]): Row {
+  const [first, last] = [costs[0], costs.at(-1)];
+  const slope = first === undefined || last === undefined ? 0 : (last.ms - first.ms) / (last.count - first.count);
+  return { metric: 'sr_scan, each further VDI', value: 1000 * slope, unit: 'us' };
+}
 
 /** Medians of the rounds; `programs` is the most that any round ran. */
 interface ScanCost {

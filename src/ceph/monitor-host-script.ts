@@ -1,16 +1,22 @@
 /**
  * How `rbd` or `ceph` is run as root on a monitor's host: one remote command that finds the program, runs it directly for root, by `sudo -n`
  * where sudo asks for nothing, and else by `sudo -S`, which reads the password from stdin. Everything that varies is an argument. With
- * `headBytes` stdout is only so much of it, in base64 (and ends early what writes more), and the program's code is the last line of stderr.
+ * `part` stdout is only that range of it, in base64 (and ends early what writes more), and the program's code is the last line of stderr.
  */
 export function remoteArgv(
   program: 'rbd' | 'ceph',
   args: readonly string[],
   password: boolean,
-  headBytes?: number,
+  part?: OutputRange,
 ): readonly string[] {
-  const part = headBytes === undefined ? 'all' : String(headBytes);
-  return ['sh', '-c', SCRIPT, 'rbdsr', password ? 'password' : 'none', part, program, ...args];
+  const range = part === undefined ? ['0', 'all'] : [String(part.offset), String(part.length)];
+  return ['sh', '-c', SCRIPT, 'rbdsr', password ? 'password' : 'none', ...range, program, ...args];
+}
+
+/** Bytes. */
+export interface OutputRange {
+  readonly offset: number;
+  readonly length: number;
 }
 
 /** What the script exits with when it could not start the program; the programs' own codes are errnos, far below. */
@@ -33,8 +39,8 @@ export function scriptOutput(output: string): ScriptOutput | undefined {
   return { stdout: output.slice(found.index + found[0].length), keyring: found[1] === 'keyring' };
 }
 
-/** The program's own exit code, where only the head of its output was wanted; undefined where it is not told. */
-export function codeOfHead(stderr: string): number | undefined {
+/** The program's own exit code, where only a range of its output was wanted; undefined where it is not told. */
+export function codeOfRange(stderr: string): number | undefined {
   const [, code] = /(?:^|\n)rbdsr-code ([0-9]+)\n$/.exec(stderr) ?? [];
   return code === undefined ? undefined : Number(code);
 }
@@ -45,8 +51,8 @@ export function codeOfHead(stderr: string): number | undefined {
  */
 const SCRIPT = `export LC_ALL=C
 PATH="$PATH:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-ask=$1 part=$2 name=$3
-shift 3
+ask=$1 offset=$2 length=$3 name=$4
+shift 4
 keyring=no-keyring
 for file in ceph.client.admin.keyring ceph.keyring keyring; do [ -e "/etc/ceph/$file" ] && keyring=keyring; done
 echo "rbdsr-begin $keyring"
@@ -68,6 +74,6 @@ run() {
   printf "%s\\n" "$said" >&2
   exit $code
 }
-[ "$part" != all ] || run "$@"
-{ (run "$@"); echo "rbdsr-code $?" >&2; } | head -c "$part" | base64
+[ "$length" != all ] || run "$@"
+{ (run "$@"); echo "rbdsr-code $?" >&2; } | tail -c +"$((offset + 1))" | head -c "$length" | base64
 `;

@@ -10,7 +10,7 @@ import type { ToolSubject } from './ceph-tool-missing.ts';
 import type { CephTools } from './ceph-tool-runner.ts';
 import { accountUnusable, remoteFailure } from './monitor-host-errors.ts';
 import type { RemoteAccount } from './monitor-host-errors.ts';
-import { codeOfHead, remoteArgv, scriptOutput } from './monitor-host-script.ts';
+import { codeOfRange, type OutputRange, remoteArgv, scriptOutput } from './monitor-host-script.ts';
 
 /**
  * Runs `rbd` and `ceph` on a monitor's host, as root and as client.admin: one remote command each. The options that limit their patience
@@ -46,12 +46,17 @@ export class MonitorHostTools implements CephTools {
     throw remoteFailure(call, this.#account, call.keyring);
   }
 
-  /** The first bytes that `rbd` writes to stdout, fewer where it writes fewer. That it is cut off then is no failure. */
-  async rbdHead(args: readonly string[], subject: ToolSubject, bytes: number, deadline: Deadline): Promise<Buffer> {
-    const call = await this.#run('rbd', args, deadline, bytes);
-    const head = Buffer.from(call.outcome.stdout, 'base64');
-    const code = codeOfHead(call.outcome.stderr);
-    if (succeeded(call.outcome) && (code === 0 || head.length === bytes)) return head;
+  /** A range of what `rbd` writes to stdout, shorter where it writes less. That it is cut off then is no failure. */
+  async rbdRange(
+    args: readonly string[],
+    subject: ToolSubject,
+    part: OutputRange,
+    deadline: Deadline,
+  ): Promise<Buffer> {
+    const call = await this.#run('rbd', args, deadline, part);
+    const range = Buffer.from(call.outcome.stdout, 'base64');
+    const code = codeOfRange(call.outcome.stderr);
+    if (succeeded(call.outcome) && (code === 0 || range.length === part.length)) return range;
     const end = code === undefined ? call.outcome.end : ({ kind: 'exit', code } as const);
     throw await this.#rbdFailure({ ...call, outcome: { ...call.outcome, end, stdout: '' } }, subject, deadline);
   }
@@ -60,11 +65,11 @@ export class MonitorHostTools implements CephTools {
     program: 'rbd' | 'ceph',
     args: readonly string[],
     deadline: Deadline,
-    headBytes?: number,
+    part?: OutputRange,
   ): Promise<RemoteCall> {
     const nul = args.find((word) => word.includes('\0'));
     if (nul !== undefined) throw cannotBeTold(nul);
-    const argv = remoteArgv(program, [...args, ...PATIENCE[program]], this.#password !== undefined, headBytes);
+    const argv = remoteArgv(program, [...args, ...PATIENCE[program]], this.#password !== undefined, part);
     const stdin = this.#password === undefined ? '' : `${this.#password.reveal()}\n`;
     const outcome = await this.#connection.exec(argv, { deadline, stdin });
     const said = scriptOutput(outcome.stdout);

@@ -7,6 +7,7 @@ import { controlPlaneBy, imageArgs } from './ceph-tools.ts';
 import type { CephTools } from './ceph-tool-runner.ts';
 import type { ControlPlane } from './control-plane.ts';
 import type { ImageSpec } from './image-spec.ts';
+import type { OutputRange } from './monitor-host-script.ts';
 import { MonitorHostTools } from './monitor-host-tools.ts';
 import { decodeMonitorMap } from './monitor-map.ts';
 import type { ClusterFacts } from './monitor-map.ts';
@@ -31,8 +32,11 @@ export interface MonitorHost extends ControlPlane, AsyncDisposable {
   facts(deadline: Deadline): Promise<ClusterFacts>;
   /** A cephx user of our own that may use these pools only, and its key; one that is there already is left as it is. */
   ensureUser(pools: readonly string[], name: string, deadline: Deadline): Promise<ClusterUser>;
-  /** The first bytes of an image, fewer of a smaller one. Nothing is mapped and no lock is taken. */
-  readHead(spec: ImageSpec, bytes: number, deadline: Deadline): Promise<Buffer>;
+  /**
+   * Bytes of an image, fewer where it ends. Nothing is mapped and no lock is taken; what lies before them is read on the monitor, so they should be
+   * near the image's beginning.
+   */
+  readRange(spec: ImageSpec, range: OutputRange, deadline: Deadline): Promise<Buffer>;
   /** The names, without `client.`, of all users that some RBDSR has made. Ceph prints every key of the cluster for it; they are dropped unread. */
   ownUsers(deadline: Deadline): Promise<readonly string[]>;
   /** Done when there is no such user. */
@@ -65,9 +69,9 @@ export async function connectMonitorHost(o: MonitorHostOptions): Promise<Monitor
         return decodeUser(await tools.ceph(['auth', 'get', entity, '--format', 'json'], deadline), name);
       }
     },
-    readHead: (spec, bytes, deadline) =>
+    readRange: (spec, range, deadline) =>
       remote
-        .rbdHead(['export', '--no-progress', ...imageArgs(spec), '--path=-'], spec, bytes, deadline)
+        .rbdRange(['export', '--no-progress', ...imageArgs(spec), '--path=-'], spec, range, deadline)
         .catch((error: unknown) => explain(error, o)),
     ownUsers: async (deadline) => decodeOwnUsers(await tools.ceph(['auth', 'ls', '--format', 'json'], deadline)),
     removeUser: async (name, deadline) => {

@@ -22,16 +22,16 @@ export const handler: Handler = async (call) => {
   return textReply(xmlDocument('SRlist', await srOnImage(call, config)));
 };
 
-/** The label and the metadata of a volume group of ours lie before its first extent, which begins with the image's second object at the latest. */
-const HEAD_BYTES = 4 * MiB;
+/** The label of a physical volume and the head of its metadata area, and in a young volume group the metadata too. */
+const HEAD_BYTES = MiB;
 
 async function srOnImage(call: SmCall, config: DivertedConfig): Promise<readonly Element[]> {
   const spec = imageSpecOf(config);
   const host = await config.monitorHost(call);
   call.waiting('the monitor to read the beginning of the image');
-  const { sizeBytes } = await host.imageInfo(spec, call.deadline);
-  const head = await host.readHead(spec, HEAD_BYTES, call.deadline);
-  const label = await readPvLabel(readOnly(head));
+  const read = (offset: number, length: number): Promise<Buffer> =>
+    host.readRange(spec, { offset, length }, call.deadline);
+  const label = await readPvLabel(readOnly(await read(0, HEAD_BYTES), read));
   const uuid = label?.vgName === undefined ? undefined : srOfVg(label.vgName);
   if (uuid === undefined) return [];
   return [
@@ -40,20 +40,24 @@ async function srOnImage(call: SmCall, config: DivertedConfig): Promise<readonly
       [
         ['UUID', uuid],
         ['Devlist', `${spec.pool}/${spec.image}`],
-        ['size', String(sizeBytes)],
+        ['size', String(label?.deviceBytes ?? 0)],
       ],
     ],
   ];
 }
 
-function readOnly(data: Buffer): BlockIo {
+/** LVM writes its metadata round and round in an area of many MiB: what is not in `head` is read when it is wanted. */
+function readOnly(head: Buffer, beyond: (offset: number, length: number) => Promise<Buffer>): BlockIo {
   const refuse = async (): Promise<never> => {
     throw new RbdsrError('internal', { what: 'a probe writes nothing' });
   };
   return {
     name: 'the beginning of the image',
-    size: data.length,
-    read: async (offset, length) => data.subarray(offset, offset + length),
+    size: head.length < HEAD_BYTES ? head.length : Number.MAX_SAFE_INTEGER,
+    read: async (offset, length) => {
+      const isInHead = offset + length <= head.length || head.length < HEAD_BYTES;
+      return isInHead ? head.subarray(offset, offset + length) : beyond(offset, length);
+    },
     write: refuse,
     flush: refuse,
     close: async () => {},

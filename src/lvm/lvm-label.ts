@@ -8,6 +8,8 @@ export interface PvLabel {
   readonly vgUuid?: string;
   /** Byte offset of the label's sector. */
   readonly offset: number;
+  /** Bytes of the device when it was made a physical volume, or was resized. */
+  readonly deviceBytes: number;
 }
 
 /**
@@ -22,8 +24,10 @@ export async function readPvLabel(io: BlockIo): Promise<PvLabel | undefined> {
     const sector = head.subarray(offset, offset + SECTOR);
     if (sector.toString('latin1', 0, 8) !== 'LABELONE' || sector.toString('latin1', 24, 32) !== 'LVM2 001') continue;
     const header = sector.readUInt32LE(20);
-    const pvUuid = header + 40 <= SECTOR ? hyphenated(sector.toString('latin1', header, header + 32)) : '';
-    return { pvUuid, offset, ...(await volumeGroup(io, metadataArea(sector, header))) };
+    const isWhole = header + 40 <= SECTOR;
+    const pvUuid = isWhole ? hyphenated(sector.toString('latin1', header, header + 32)) : '';
+    const deviceBytes = isWhole ? Number(sector.readBigUInt64LE(header + 32)) : 0;
+    return { pvUuid, offset, deviceBytes, ...(await volumeGroup(io, metadataArea(sector, header))) };
   }
   return undefined;
 }

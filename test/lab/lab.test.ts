@@ -14,6 +14,7 @@ import { srRefusals } from './scenarios/sr-refusals.ts';
 import { cleanUp, type Lab } from './scenarios/scenario.ts';
 import { shutdown } from './scenarios/shutdown.ts';
 import { took } from './scenarios/took.ts';
+import { waysIn } from './scenarios/ways-in.ts';
 import { wizard } from './scenarios/wizard.ts';
 
 // Every scenario of the lab, one after the other on one pool, for a pool takes more than a minute to come up. Each makes its own images and
@@ -23,6 +24,7 @@ const SCENARIOS: Readonly<Record<string, (lab: Lab) => void>> = {
   'what every other scenario stands on': hostBasics,
   'what sr_create refuses': srRefusals,
   'the wizard': wizard,
+  'other ways in': waysIn,
   'mapping an image': mapping,
   'several monitors': monitors,
   'an attach without a connection': quietAttach,

@@ -1,8 +1,8 @@
 import { execFile, execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
 import { randomUUID } from 'node:crypto';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import type { XapiDouble } from '../../lab/xapi-double/double.ts';
 import { registerDriver } from '../../lab/xapi-double/driver.ts';
 import type { ExecResult, HostPort } from '../../lab/xapi-double/host-port.ts';
@@ -37,9 +37,23 @@ export interface LoopPool extends AsyncDisposable {
   root(index: number): string;
   /** Drivers that run meanwhile have this in their environment. */
   withEnvironment<T>(environment: Readonly<Record<string, string>>, work: () => Promise<T>): Promise<T>;
+  /** The programs that the drivers start meanwhile, the launcher's own among them, by name, as strace sees them. */
+  programsOf(work: () => Promise<unknown>): Promise<readonly string[]>;
 }
 
-export async function loopPool(o: { readonly allocation?: 'thin' | 'thick' } = {}): Promise<LoopPool> {
+export interface LoopPoolOptions {
+  readonly allocation?: 'thin' | 'thick';
+  /** Bytes; default 1 GiB. */
+  readonly sizeBytes?: number;
+  /** Makes the volume group, and what is in it, before the SR is plugged; default an empty one. */
+  readonly populate?: (sr: OpenSr) => Promise<unknown>;
+}
+
+export async function loopPool({
+  sizeBytes = 1024 * MiB,
+  populate = (sr) => sr.lvm.createVg(),
+  ...o
+}: LoopPoolOptions = {}): Promise<LoopPool> {
   const folder = mkdtempSync(join(tmpdir(), 'rbdsr-pool-'));
   const undo: (() => unknown)[] = [() => rmSync(folder, { recursive: true, force: true })];
   const end = async (): Promise<void> => {
@@ -49,21 +63,24 @@ export async function loopPool(o: { readonly allocation?: 'thin' | 'thick' } = {
     const product = join(folder, 'product');
     buildProduct(product);
 
-    const loop = loopDevice(1024 * MiB);
+    const loop = loopDevice(sizeBytes);
     undo.unshift(() => loop[Symbol.dispose]());
     const srUuid = randomUUID();
     const sr = await openSrOn(loop.device, srUuid);
     undo.unshift(() => sr[Symbol.asyncDispose]());
-    await sr.lvm.createVg();
+    await populate(sr);
 
     const hosts = [randomUUID(), randomUUID()].map((uuid) => ({ uuid, root: join(folder, uuid.slice(0, 8)) }));
     for (const { root } of hosts) placeImage(root, loop.device);
     let environment: Readonly<Record<string, string>> = {};
+    let trace: string | undefined;
     const port: HostPort = {
       exec: (hostUuid, program, argument) => {
         const root = hosts.find(({ uuid }) => uuid === hostUuid)?.root ?? '';
         const own = { RBDSR_ROOT: root, RBDSR_HOME: product, RBDSR_RUN: join(root, 'run') };
-        return run(join(product, PROGRAMS[program] ?? 'missing'), argument, { ...own, ...environment });
+        const argv = [join(product, PROGRAMS[program] ?? 'missing'), argument];
+        const traced = trace === undefined ? argv : [...STRACE, trace, ...argv];
+        return run(traced, { ...own, ...environment });
       },
     };
     const socket = join(folder, 'xapi');
@@ -91,6 +108,18 @@ export async function loopPool(o: { readonly allocation?: 'thin' | 'thick' } = {
           return await work();
         } finally {
           environment = {};
+        }
+      },
+      programsOf: async (work) => {
+        trace = join(folder, 'trace');
+        writeFileSync(trace, '');
+        try {
+          await work();
+          return [...readFileSync(trace, 'utf8').matchAll(/ execve\("([^"]+)".* = 0$/gm)].map(([, at]) =>
+            basename(at ?? ''),
+          );
+        } finally {
+          trace = undefined;
         }
       },
       [Symbol.asyncDispose]: end,
@@ -129,11 +158,17 @@ export function loseAttachRecord(root: string, srUuid: string): void {
   unlinkSync(`${root}/var/run/rbdsr/sr/${srUuid}.json`);
 }
 
+/** Every successful execve of the program and of what it starts goes to the file that follows. */
+const STRACE = ['strace', '-f', '-qq', '-s', '256', '-e', 'trace=execve', '-e', 'signal=none', '-A', '-o'];
+
 /** As forkexecd does it. */
-function run(program: string, argument: string, environment: Readonly<Record<string, string>>): Promise<ExecResult> {
+function run(
+  [program = '', ...args]: readonly string[],
+  environment: Readonly<Record<string, string>>,
+): Promise<ExecResult> {
   return new Promise((resolve, reject) => {
     const env = { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', ...environment };
-    execFile(program, [argument], { env, maxBuffer: 16 * MiB }, (error, stdout, stderr) => {
+    execFile(program, args, { env, maxBuffer: 16 * MiB }, (error, stdout, stderr) => {
       if (error === null) resolve({ stdout, stderr, code: 0 });
       else if (typeof error.code === 'number') resolve({ stdout, stderr, code: error.code });
       else reject(error);

@@ -1,5 +1,4 @@
 import { type AttachAnswer, attachAnswer } from '../../datapath/attach-answer.ts';
-import type { VdiNode } from '../../lvhd/lv-table.ts';
 import { attachForConfig } from '../attached-sr.ts';
 import type { Handler } from '../handler.ts';
 import { structReply } from '../reply.ts';
@@ -18,19 +17,19 @@ export const handler: Handler = async (call) => {
       { sr: sr.uuid, vdi },
       { noCacheReason: 'SR_NOT_SUPPORTED', memoryPool: { name: sr.uuid } },
     );
-    return structReply(usable(answer, node));
+    return structReply(usableAtBoot(answer, node.kind));
   } finally {
     await lock.release();
   }
 };
 
-/** static-vdis takes any `params_nbd` for a way to connect: only a complete URI may stand there. */
-function usable(answer: AttachAnswer, node: VdiNode): AttachAnswer {
+/** static-vdis takes any `params_nbd` for a way to connect: only a complete URI may stand there. Pure. */
+export function usableAtBoot(answer: AttachAnswer, kind: string): AttachAnswer {
   const { params_nbd: uri, xenstore_data: data, ...rest } = answer;
   const complete = typeof uri === 'string' && uri.includes(':exportname=');
   return {
     ...rest,
     ...(complete ? { params_nbd: uri } : {}),
-    xenstore_data: { ...(typeof data === 'object' ? data : {}), 'storage-type': 'lvm', 'vdi-type': node.kind },
+    xenstore_data: { ...(typeof data === 'object' ? data : {}), 'storage-type': 'lvm', 'vdi-type': kind },
   };
 }

@@ -21,6 +21,7 @@ import {
   xenOrchestraSrs,
   xenOrchestraTargets,
 } from '../../support/wizard-clients.ts';
+import { MiB } from '../../../src/base/units.ts';
 import { buildProduct, place, placeHost } from '../../support/folder-host.ts';
 
 // The first three steps of the "New iSCSI SR" wizard, as XenCenter and Xen Orchestra take them: the built product behind the dispatcher, xapi's
@@ -166,6 +167,21 @@ test('a discovery with a cephx user and its key leaves nothing in xapi either', 
   expect(xapi.db.all('secret').filter((secret) => 'rbdsr' in mapOf(secret, 'other_config'))).toEqual([]);
 });
 
+test('monitors whose sshd has another port', async () => {
+  const users = [{ name: 'far', password: PASSWORD, sudo: 'password' as const }];
+  const far = await SshHost.start(run, cluster, { name: 'other-port', port: 2222, users });
+  const conf = join(root, 'etc/rbdsr/rbdsr.conf');
+  const before = readFileSync(conf, 'utf8');
+  try {
+    expect((await failure(CLIENTS.XenCenter(fields({ chapuser: 'far' })))).backendNumber).toBe(68);
+    writeFileSync(conf, `${before}ssh_port = 2222\n`);
+    expect(listOf(await failure(CLIENTS.XenCenter(fields({ chapuser: 'far' }))), 96)).toContain('rbd');
+  } finally {
+    writeFileSync(conf, before);
+    await far.stop();
+  }
+});
+
 describe('the third step', () => {
   const probe = (image: string): Promise<string> =>
     CLIENTS['Xen Orchestra'](fields({ targetIQN: 'rbd', SCSIid: image }));
@@ -178,6 +194,22 @@ describe('the third step', () => {
     const uuid = randomUUID();
     await imageWithVolumeGroup('vg', `VG_XenStorage-${uuid}`);
     expect(xenOrchestraSrs(await probe('vg'))).toEqual([uuid]);
+  });
+
+  test('an image with a volume group that has been in use: its metadata has moved on in its area', async () => {
+    const uuid = randomUUID();
+    const tags = Array.from({ length: 150 }, (_, n) => `--addtag ${'x'.repeat(1000)}${n}`).join(' ');
+    const file = await imageWithVolumeGroup(
+      'used',
+      `VG_XenStorage-${uuid}`,
+      `lvm vgchange -q $common ${tags} "$2"; for n in 1 2 3 4 5 6 7 8; do lvm vgchange -q $common --addtag y$n "$2"; done`,
+    );
+    // lvm2 lib/format_text/layout.h: the header of the area at 4 KiB, and in it where the text of now begins.
+    const textOffset = 4096 + Number(readFileSync(file).readBigUInt64LE(4096 + 40));
+    expect(textOffset).toBeGreaterThan(MiB);
+    const answer = await probe('used');
+    expect(xenOrchestraSrs(answer)).toEqual([uuid]);
+    expect(answer).toContain(String(64 * MiB));
   });
 
   test('an image with anything else on it', async () => {
@@ -196,12 +228,15 @@ describe('the third step', () => {
   });
 });
 
-/** As the product makes one: extents that begin at the image's second object. */
-async function imageWithVolumeGroup(image: string, vg: string): Promise<void> {
+/** As the product makes one, and then `more` happens to it. Answers the file it was made in. */
+async function imageWithVolumeGroup(image: string, vg: string, more = ''): Promise<string> {
   const file = join(folder, `${image}.img`);
   const script = `truncate -s 64M "$1"; loop=$(losetup -f --show "$1")
     trap 'losetup -d $loop' EXIT
-    vgcreate -q --driverloaded n --dataalignment 4m --config 'devices{scan=["/dev"] filter=["a|^'$loop'$|","r|.*|"] use_devicesfile=0}' "$2" $loop`;
-  execFileSync('sh', ['-ec', script, 'sh', file, vg], { stdio: 'pipe' });
+    common="--driverloaded n --config devices{scan=[\\"/dev\\"]filter=[\\"a|^$loop$|\\",\\"r|.*|\\"]use_devicesfile=0}"
+    lvm vgcreate -q $common --dataalignment 4m --metadatasize 10m "$2" $loop
+    ${more}`;
+  execFileSync('sh', ['-efc', script, 'sh', file, vg], { stdio: 'pipe' });
   await cluster.tool('rbd', 'import', '--no-progress', '--image-feature', 'layering', file, `rbd/${image}`);
+  return file;
 }

@@ -135,9 +135,13 @@ describe.each(['root', 'asks', 'noisy'])('as %s', (user) => {
     await cluster.tool('rbd', 'import', '--no-progress', file, `rbd/read-${user}`);
     await using host = await monitor(user);
     const spec = { pool: 'rbd', image: `read-${user}` };
-    expect((await host.readHead(spec, MiB, soon())).equals(content.subarray(0, MiB))).toBe(true);
-    expect((await host.readHead(spec, 8 * MiB, soon())).equals(content)).toBe(true);
-    const error = await failureOf('image-missing', () => host.readHead({ pool: 'rbd', image: 'nope' }, MiB, soon()));
+    expect((await host.readRange(spec, { offset: 0, length: MiB }, soon())).equals(content.subarray(0, MiB))).toBe(
+      true,
+    );
+    expect((await host.readRange(spec, { offset: 0, length: 8 * MiB }, soon())).equals(content)).toBe(true);
+    const error = await failureOf('image-missing', () =>
+      host.readRange({ pool: 'rbd', image: 'nope' }, { offset: 0, length: MiB }, soon()),
+    );
     expect(error.message).toContain('rbd/nope');
   });
 });
@@ -250,7 +254,7 @@ describe('the short sudoers list of the document', () => {
     await host.createImage(spec, 8 * MiB, soon());
     await host.resizeImage(spec, 12 * MiB, soon());
     await host.watchers(spec, soon());
-    expect(await host.readHead(spec, MiB, soon())).toHaveLength(MiB);
+    expect(await host.readRange(spec, { offset: 0, length: MiB }, soon())).toHaveLength(MiB);
     await host.listImages('rbd', undefined, soon());
     await cluster.tryTool('rbd', 'namespace', 'create', 'rbd/ns1');
     await host.createImage({ ...spec, namespace: 'ns1' }, 8 * MiB, soon());

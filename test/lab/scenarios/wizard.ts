@@ -1,6 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { Pool } from '../../../lab/pool.ts';
-import { SshHost } from '../../../lab/ssh-host/ssh-host.ts';
+import type { SshHost } from '../../../lab/ssh-host/ssh-host.ts';
 import { mapOf, type Row, stringOf } from '../../../lab/xapi-double/database.ts';
 import { pbdOn, send } from '../../../lab/xapi-double/driver.ts';
 import { pbdPlug, pbdUnplug } from '../../../lab/xapi-double/pbd-operations.ts';
@@ -17,11 +16,10 @@ import { attachFromConfig, detachFromConfig } from '../../../lab/xapi-double/sta
 import { vdiCreate, vdiDestroy, vdiGenerateConfig } from '../../../lab/xapi-double/vdi-operations.ts';
 import { xenOrchestraLuns, xenOrchestraSrs, xenOrchestraTargets } from '../../support/wizard-clients.ts';
 import { mappingsOf } from './mappings.ts';
+import { ENTRY, knowStockDriver, loginAt, PASSWORD, startSsh } from './monitor-login.ts';
 import { attach, detach, failure, type Lab } from './scenario.ts';
 
 const MiB = 1024 * 1024;
-const PASSWORD = 'c0rrect horse';
-const ENTRY = '/opt/xensource/sm/LVMoISCSISR';
 
 /**
  * An SR by the ordinary "New iSCSI SR" wizard, from the first field to the last day: the installed divert, a real monitor over real SSH,
@@ -31,13 +29,7 @@ export function wizard(lab: Lab): void {
   let ssh: SshHost;
   let sr: Row;
   let disk: Row;
-  const fields = (more: Record<string, string> = {}): Record<string, string> => ({
-    target: ssh.address,
-    port: '6789',
-    chapuser: 'xen',
-    chappassword: PASSWORD,
-    ...more,
-  });
+  const fields = (more: Record<string, string> = {}): Record<string, string> => ({ ...loginAt(ssh), ...more });
   const chosen = (): Record<string, string> => fields({ targetIQN: 'rbd', SCSIid: 'wizard' });
   const probe = (config: Record<string, string>): Promise<string> =>
     srProbe(lab().double, { type: 'lvmoiscsi', deviceConfig: config });
@@ -46,11 +38,7 @@ export function wizard(lab: Lab): void {
     const pool = lab();
     await pool.cluster.createImage('rbd/wizard', { sizeMiB: 512 });
     ssh = await startSsh(pool);
-    pool.double.db.create('SM', {
-      type: 'lvmoiscsi',
-      driver_filename: ENTRY,
-      capabilities: ['SR_PROBE', 'VDI_CREATE'],
-    });
+    knowStockDriver(pool);
   }, 300_000);
   afterAll(() => ssh?.stop());
 
@@ -184,71 +172,5 @@ export function wizard(lab: Lab): void {
     await srDestroy(pool.double, sr.ref);
     expect(await pool.cluster.tool('ceph', 'auth', 'ls')).not.toContain('client.rbdsr-');
     for (const dom0 of pool.dom0s) expect(await dom0.shell('ls /sys/bus/rbd/devices')).toBe('');
-  });
-
-  test('an image whose data are in another pool: its own cephx user may use both', async () => {
-    const pool = lab();
-    await pool.cluster.createPool('data');
-    const features = ['--image-feature', 'layering', '--data-pool', 'data'];
-    await pool.cluster.tool('rbd', 'create', '--size', '256M', ...features, 'rbd/wide');
-    const deviceConfig = fields({ targetIQN: 'rbd', SCSIid: 'wide' });
-    const created = await srCreate(pool.double, { type: 'lvmoiscsi', deviceConfig, nameLabel: 'wide' });
-    expect(created.plugErrors).toEqual([]);
-    const { rbd_user: user } = mapOf(created.sr, 'sm_config');
-    const caps = await pool.cluster.tool('ceph', 'auth', 'get', `client.${user}`);
-    expect(caps).toContain('profile rbd pool=rbd, profile rbd pool=data');
-    for (const host of pool.double.hosts)
-      await pbdUnplug(pool.double, pbdOn(pool.double, created.sr.ref, host.ref).ref);
-    await srDestroy(pool.double, created.sr.ref);
-    await pool.cluster.removeImage('rbd/wide');
-  });
-
-  test('a cephx user and its key instead of SSH: every monitor of the cluster is kept, and the typed one may die', async () => {
-    const pool = lab();
-    await pool.cluster.createImage('rbd/typed', { sizeMiB: 256 });
-    await pool.cluster.tool(
-      'ceph',
-      'auth',
-      'get-or-create',
-      'client.typed',
-      'mon',
-      'profile rbd',
-      'osd',
-      'profile rbd pool=rbd',
-    );
-    const [first = ''] = pool.cluster.monitors;
-    const typed = {
-      target: first.replace(/:6789$/, ''),
-      port: '6789',
-      chapuser: 'client.typed',
-      chappassword: await pool.cluster.userKey('typed'),
-      targetIQN: 'rbd',
-      SCSIid: 'typed',
-    };
-    expect(xenOrchestraSrs(await probe(typed))).toEqual([]);
-    for (const dom0 of pool.dom0s) expect(await dom0.shell('ls /sys/bus/rbd/devices')).toBe('');
-    const created = await srCreate(pool.double, { type: 'lvmoiscsi', deviceConfig: typed, nameLabel: 'by key' });
-    expect(created.plugErrors).toEqual([]);
-    const kept = mapOf(created.sr, 'sm_config');
-    expect(kept).toMatchObject({ rbd_user: 'typed', rbd_own_user: 'false' });
-    expect(kept['rbd_monitors']?.split(',').sort()).toEqual([...pool.cluster.monitors].sort());
-    const pbds = pool.double.hosts.map(({ ref }) => pbdOn(pool.double, created.sr.ref, ref).ref);
-    for (const pbd of pbds) await pbdUnplug(pool.double, pbd);
-    await pool.cluster.stopMonitor(0);
-    try {
-      expect(await plugAll(pool.double, created.sr.ref)).toEqual([]);
-    } finally {
-      pool.cluster.startMonitor(0);
-    }
-    for (const pbd of pbds) await pbdUnplug(pool.double, pbd);
-    await srDestroy(pool.double, created.sr.ref);
-    expect(await pool.cluster.tool('ceph', 'auth', 'ls')).toContain('client.typed\n');
-  });
-}
-
-function startSsh(pool: Pool): Promise<SshHost> {
-  return SshHost.start(pool.run, pool.cluster, {
-    name: `ssh-${Date.now()}`,
-    users: [{ name: 'xen', password: PASSWORD, sudo: 'password' }],
   });
 }

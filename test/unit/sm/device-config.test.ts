@@ -26,7 +26,8 @@ test('everything there can be', () => {
     size: '2TiB',
     options: 'queue_depth=256,osd_request_timeout=60',
     allocation: 'thin',
-    multipathing: 'false',
+    multipathing: 'true',
+    multipathhandle: 'dmp',
   });
   expect(config).toMatchObject({
     pool: 'a pool',

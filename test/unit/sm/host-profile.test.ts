@@ -89,9 +89,9 @@ test('every path of a host is below its root', () => {
 
 describe('settings', () => {
   test('all of them', () => {
-    const text = '# deadlines\ndeadline = 90\ndeadline.sr_scan=300 # long\n\n';
+    const text = '# deadlines\ndeadline = 90\ndeadline.sr_scan=300 # long\nssh_port = 2222\n\n';
     const { commandDeadlineSeconds, ...rest } = parseHostSettings(text, 'f');
-    expect(rest).toEqual({ deadlineSeconds: 90 });
+    expect(rest).toEqual({ deadlineSeconds: 90, sshPort: 2222 });
     expect({ ...commandDeadlineSeconds }).toEqual({ sr_scan: 300 });
   });
 

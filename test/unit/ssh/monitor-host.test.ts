@@ -19,7 +19,7 @@ describe('the remote command', () => {
     const [sh, flag, script, ...rest] = remoteArgv('rbd', ['info', '--image=$(reboot)'], true);
     expect([sh, flag]).toEqual(['sh', '-c']);
     expect(script).not.toContain('reboot');
-    expect(rest).toEqual(['rbdsr', 'password', 'all', 'rbd', 'info', '--image=$(reboot)']);
+    expect(rest).toEqual(['rbdsr', 'password', '0', 'all', 'rbd', 'info', '--image=$(reboot)']);
   });
 
   test.each([
