@@ -144,10 +144,16 @@ code=$?
 
 if [ -n "$answered" ] || [ -z "$late" ]; then
   [ -z "$answered" ] || code=0
-  cat <&3
-  [ ! -s /proc/self/fd/4 ] || cat <&4 >&2
   # A worker that was killed could not clean up.
   [ -n "$answered" ] || [ ! -d "$call" ] || rm -rf "$call"
+  if [ "$code" = 0 ] && [ ! -s /proc/self/fd/4 ]; then
+    # The usual end, in this very process. A signal that comes late finds nobody who minds.
+    trap '' USR1 ALRM
+    kill "$timer" 2>/dev/null
+    exec cat <&3
+  fi
+  cat <&3
+  [ ! -s /proc/self/fd/4 ] || cat <&4 >&2
 elif [ -r "$call/late" ]; then
   cat "$call/late"
   code=0

@@ -171,13 +171,12 @@ test('monitors whose sshd has another port', async () => {
   const users = [{ name: 'far', password: PASSWORD, sudo: 'password' as const }];
   const far = await SshHost.start(run, cluster, { name: 'other-port', port: 2222, users });
   const conf = join(root, 'etc/rbdsr/rbdsr.conf');
-  const before = readFileSync(conf, 'utf8');
   try {
     expect((await failure(CLIENTS.XenCenter(fields({ chapuser: 'far' })))).backendNumber).toBe(68);
-    writeFileSync(conf, `${before}ssh_port = 2222\n`);
+    place(conf, (path) => writeFileSync(path, 'ssh_port = 2222\n'));
     expect(listOf(await failure(CLIENTS.XenCenter(fields({ chapuser: 'far' }))), 96)).toContain('rbd');
   } finally {
-    writeFileSync(conf, before);
+    rmSync(conf, { force: true });
     await far.stop();
   }
 });
@@ -198,11 +197,13 @@ describe('the third step', () => {
 
   test('an image with a volume group that has been in use: its metadata has moved on in its area', async () => {
     const uuid = randomUUID();
-    const tags = Array.from({ length: 150 }, (_, n) => `--addtag ${'x'.repeat(1000)}${n}`).join(' ');
     const file = await imageWithVolumeGroup(
       'used',
       `VG_XenStorage-${uuid}`,
-      `lvm vgchange -q $common ${tags} "$2"; for n in 1 2 3 4 5 6 7 8; do lvm vgchange -q $common --addtag y$n "$2"; done`,
+      `x=$(head -c 1000 /dev/zero | tr '\\0' x)
+      for n in $(seq 150); do set -- "$@" --addtag $x$n; done
+      shift; lvm vgchange -q $common "$@"
+      for n in 1 2 3 4 5 6 7 8; do lvm vgchange -q $common --addtag y$n "$1"; done`,
     );
     // lvm2 lib/format_text/layout.h: the header of the area at 4 KiB, and in it where the text of now begins.
     const textOffset = 4096 + Number(readFileSync(file).readBigUInt64LE(4096 + 40));

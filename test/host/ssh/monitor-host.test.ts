@@ -139,6 +139,9 @@ describe.each(['root', 'asks', 'noisy'])('as %s', (user) => {
       true,
     );
     expect((await host.readRange(spec, { offset: 0, length: 8 * MiB }, soon())).equals(content)).toBe(true);
+    const inside = await host.readRange(spec, { offset: 2 * MiB + 512, length: 512 }, soon());
+    expect(inside.equals(content.subarray(2 * MiB + 512, 2 * MiB + 1024))).toBe(true);
+    expect(await host.readRange(spec, { offset: 3 * MiB, length: 512 }, soon())).toHaveLength(0);
     const error = await failureOf('image-missing', () =>
       host.readRange({ pool: 'rbd', image: 'nope' }, { offset: 0, length: MiB }, soon()),
     );
