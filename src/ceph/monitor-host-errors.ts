@@ -78,7 +78,7 @@ const SUDO: readonly SudoRefusal[] = [
   },
   {
     // All that was said: beside other lines it is a remark, and those say what failed.
-    pattern: /^(?:sudo: .*\n*)+$/,
+    pattern: /^sudo: .*(?:\n+sudo: .*)*\n*$/,
     what: ({ host }) => `sudo at ${host} failed`,
     todo: 'Try `sudo -n ceph fsid` there by hand.',
   },

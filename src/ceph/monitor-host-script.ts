@@ -41,9 +41,16 @@ export function scriptOutput(output: string): ScriptOutput | undefined {
 
 /** The program's own exit code, where only a range of its output was wanted; undefined where it is not told. */
 export function codeOfRange(stderr: string): number | undefined {
-  const [, code] = /(?:^|\n)rbdsr-code ([0-9]+)\n$/.exec(stderr) ?? [];
+  const [, code] = CODE_LINE.exec(stderr) ?? [];
   return code === undefined ? undefined : Number(code);
 }
+
+/** What the program itself said. */
+export function withoutCode(stderr: string): string {
+  return stderr.replace(CODE_LINE, '');
+}
+
+const CODE_LINE = /(?<=^|\n)rbdsr-code ([0-9]+)\n$/;
 
 /**
  * cephadm keeps the tools in containers and leaves units behind that name the cluster. `said` is sudo's and the program's stderr; file

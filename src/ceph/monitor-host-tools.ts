@@ -10,7 +10,7 @@ import type { ToolSubject } from './ceph-tool-missing.ts';
 import type { CephTools } from './ceph-tool-runner.ts';
 import { accountUnusable, remoteFailure } from './monitor-host-errors.ts';
 import type { RemoteAccount } from './monitor-host-errors.ts';
-import { codeOfRange, type OutputRange, remoteArgv, scriptOutput } from './monitor-host-script.ts';
+import { codeOfRange, type OutputRange, remoteArgv, scriptOutput, withoutCode } from './monitor-host-script.ts';
 
 /**
  * Runs `rbd` and `ceph` on a monitor's host, as root and as client.admin: one remote command each. The options that limit their patience
@@ -58,7 +58,8 @@ export class MonitorHostTools implements CephTools {
     const code = codeOfRange(call.outcome.stderr);
     if (succeeded(call.outcome) && (code === 0 || range.length === part.length)) return range;
     const end = code === undefined ? call.outcome.end : ({ kind: 'exit', code } as const);
-    throw await this.#rbdFailure({ ...call, outcome: { ...call.outcome, end, stdout: '' } }, subject, deadline);
+    const stderr = withoutCode(call.outcome.stderr);
+    throw await this.#rbdFailure({ ...call, outcome: { ...call.outcome, end, stdout: '', stderr } }, subject, deadline);
   }
 
   async #run(

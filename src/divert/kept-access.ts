@@ -2,6 +2,7 @@ import { hasCode } from '../base/error.ts';
 import { type ClusterAccess, clusterAccess } from '../ceph/access.ts';
 import { formatMonitors } from '../ceph/monitors.ts';
 import { srOf } from '../sm/attached-sr.ts';
+import { undoCall } from '../sm/call-until.ts';
 import type { SmCall } from '../sm/handler.ts';
 import type { Xapi } from '../xapi/client.ts';
 import { addMapKey, removeMapKey, setMapKey } from '../xapi/map-keys.ts';
@@ -64,7 +65,7 @@ export async function keepAccess(call: SmCall, access: ClusterAccess, facts: Kep
   const xapi = await call.xapi();
   const secret = await createSecret(xapi, access.key, srOf(call));
   const claimed = await claim(xapi, srRef, secret, access, facts).catch(async (error: unknown) => {
-    await destroySecret(xapi, secret).catch(() => {});
+    await destroySecret(await undoCall(call).xapi(), secret).catch(() => {});
     throw error;
   });
   if (claimed) return access;

@@ -24,6 +24,8 @@ export const handler: Handler = async (call) => {
 
 /** The label of a physical volume and the head of its metadata area, and in a young volume group the metadata too. */
 const HEAD_BYTES = MiB;
+/** More than any metadata area of an SR: whatever points further is damaged, or no SR's. The monitor reads all that lies before. */
+const AREA_BYTES = 64 * MiB;
 
 async function srOnImage(call: SmCall, config: DivertedConfig): Promise<readonly Element[]> {
   const spec = imageSpecOf(config);
@@ -53,7 +55,7 @@ function readOnly(head: Buffer, beyond: (offset: number, length: number) => Prom
   };
   return {
     name: 'the beginning of the image',
-    size: head.length < HEAD_BYTES ? head.length : Number.MAX_SAFE_INTEGER,
+    size: head.length < HEAD_BYTES ? head.length : AREA_BYTES,
     read: async (offset, length) => {
       const isInHead = offset + length <= head.length || head.length < HEAD_BYTES;
       return isInHead ? head.subarray(offset, offset + length) : beyond(offset, length);

@@ -7,6 +7,7 @@ import { finishSwitch, switchUser } from '../divert/change-kept.ts';
 import { hostPaths } from '../sm/host-profile.ts';
 import { KEPT_SECRET } from '../sm/kept-key.ts';
 import type { Xapi } from '../xapi/client.ts';
+import { isGone } from '../xapi/failure.ts';
 import { createSecret, destroySecret, setSecretValue } from '../xapi/secret.ts';
 import type { StringMap } from '../xapi/values.ts';
 import { givePbdLogin } from './pbd-logins.ts';
@@ -57,9 +58,14 @@ async function ofPbds(xapi: Xapi, { sr, pbds }: PoolSr): Promise<Before> {
         user === before && pbds.every((pbd) => userOf(pbd.deviceConfig) === before) ? {} : { user };
       await givePbdLogin(xapi, sr.uuid, pbds, { passwordKey: 'password', value: key, fields, instead: ['keyring'] });
       const kept = sr.smConfig[KEPT_SECRET];
-      if (kept !== undefined) await setSecretValue(xapi, kept, key);
+      if (kept !== undefined) await setSecretValue(xapi, kept, key).catch(unlessGone);
     },
   };
+}
+
+/** The next plug on the pool master makes a copy that is gone anew. */
+function unlessGone(error: unknown): void {
+  if (!isGone(error)) throw error;
 }
 
 function userOf(config: StringMap): string {

@@ -5,6 +5,7 @@ import { createSecret, destroySecret, secretByUuid, setSecretValue } from '../xa
 import { srSmConfig } from '../xapi/sr.ts';
 import type { Xapi } from '../xapi/client.ts';
 import { srOf } from './attached-sr.ts';
+import { undoCall } from './call-until.ts';
 import type { SmCall } from './handler.ts';
 
 /**
@@ -35,7 +36,14 @@ export async function keepKey(call: SmCall, key: Secret): Promise<void> {
   }
   if (uuid !== undefined) await removeMapKey(xapi, 'SR.sm_config', srRef, KEPT_SECRET);
   const secret = await createSecret(xapi, key, srOf(call));
-  if (!(await addMapKey(xapi, 'SR.sm_config', srRef, KEPT_SECRET, secret))) await destroySecret(xapi, secret);
+  try {
+    if (await addMapKey(xapi, 'SR.sm_config', srRef, KEPT_SECRET, secret)) return;
+  } catch (error) {
+    // Clean-up must not hide what went wrong.
+    await destroySecret(await undoCall(call).xapi(), secret).catch(() => {});
+    throw error;
+  }
+  await destroySecret(xapi, secret);
 }
 
 /** After an sr_create that failed. */

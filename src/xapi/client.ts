@@ -63,17 +63,22 @@ class Connection implements OwnXapi {
     this.#headers = o.subtaskOf === undefined ? {} : { 'Subtask-of': o.subtaskOf };
   }
 
-  async call(method: string, ...params: readonly XmlRpcValue[]): Promise<XmlRpcValue> {
+  call(method: string, ...params: readonly XmlRpcValue[]): Promise<XmlRpcValue> {
+    return this.#call(method, params, this.#deadline);
+  }
+
+  async #call(method: string, params: readonly XmlRpcValue[], deadline: Deadline): Promise<XmlRpcValue> {
     const all = this.session === undefined ? params : [this.session, ...params];
     const document = encodeCall(method, all);
-    const answer = this.#last.then(() => this.#http.post(document, this.#headers, this.#deadline));
+    const answer = this.#last.then(() => this.#http.post(document, this.#headers, deadline));
     this.#last = answer.catch(() => {});
     return readAnswer(method, await answer, this.session === undefined ? [] : [this.session]);
   }
 
   async logout(): Promise<void> {
     try {
-      await this.call('session.logout');
+      // Also after the deadline: a session that nobody ends stays in xapi for a day.
+      await this.#call('session.logout', [], this.#deadline.forCleanUp());
     } finally {
       this.close();
     }

@@ -55,12 +55,10 @@ async function createSr(call: SmCall, config: SrConfig, spec: ImageSpec): Promis
     await recordInXapi(call, mapping);
     await config.mapped?.(call, mapping);
   } catch (error) {
-    const undo = undoCall(call);
     // Clean-up must not hide what went wrong. What was here before is somebody's.
-    const undone = isMade ? removeVolumeGroup(undo, mapping, vgName(uuid)) : Promise.resolve();
-    await undone
-      .then(() => (isNew ? krbd.unmap(mapping, undo.deadline) : undefined))
-      .catch((failure: unknown) => call.log.warn(`after a failed sr_create: ${messageOf(failure)}`));
+    const warn = (failure: unknown): void => call.log.warn(`after a failed sr_create: ${messageOf(failure)}`);
+    if (isMade) await removeVolumeGroup(undoCall(call), mapping, vgName(uuid)).catch(warn);
+    if (isNew) await krbd.unmap(mapping, call.deadline.forCleanUp()).catch(warn);
     throw error;
   }
   if (!isNew) return;

@@ -1,6 +1,7 @@
 import { messageOf } from '../../base/error.ts';
 import { faultPoint } from '../../system/fault-point.ts';
 import { openAttachedSr } from '../attached-sr.ts';
+import { undoCall } from '../call-until.ts';
 import type { Handler, SmCall } from '../handler.ts';
 import { finishClaim, releaseClaim, tryClaim, waitForRelease } from '../host-keys.ts';
 import { unitReply } from '../reply.ts';
@@ -33,7 +34,7 @@ async function attempt(call: SmCall, waitedMs: number): Promise<boolean> {
     try {
       await attachTarget(call, sr, vdi, { writable, grow: true }, state);
     } catch (error) {
-      await undo(call, claim.isNew && !state.held);
+      await undo(undoCall(call), claim.isNew && !state.held);
       throw error;
     }
     await finishClaim(call);

@@ -1,5 +1,6 @@
 import { vdiRecord } from '../../xapi/vdi.ts';
 import { type AttachedSr, srOf } from '../attached-sr.ts';
+import { undoCall } from '../call-until.ts';
 import { findAttachedSr } from '../find-attached-sr.ts';
 import type { Handler, SmCall } from '../handler.ts';
 import { otherHosts, releaseAbandonedClaim, waitForRelease } from '../host-keys.ts';
@@ -30,7 +31,8 @@ async function attempt(call: SmCall): Promise<boolean> {
     if (sr !== undefined && leaf !== undefined && (isThin(sr) || isASnapshot) && !elsewhere) {
       await giveBackRoom(call, sr, leaf);
     }
-    await releaseAbandonedClaim(call, smConfig);
+    // Nothing is active here any more, whatever time it took: other hosts must learn it.
+    await releaseAbandonedClaim(call.deadline.expired ? undoCall(call) : call, smConfig);
     return true;
   } finally {
     await lock.release();

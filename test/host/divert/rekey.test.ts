@@ -277,6 +277,9 @@ describe('a given user and key', () => {
       expect(xapi.db.where('secret', 'uuid', uuid).map(({ fields }) => fields['value'])).toEqual([key]);
     }
     expect(mapOf(pbd, 'device_config')).toEqual(config);
+    // The next plug makes a copy anew that is gone.
+    xapi.db.destroy('secret', xapi.db.where('secret', 'uuid', own)[0]?.ref ?? '');
+    expect(await rbdsr(['rekey', stringOf(sr, 'uuid'), '--key-stdin'], key)).toMatchObject({ code: 0 });
     const { code, said } = await rbdsr(['rekey', stringOf(sr, 'uuid'), ...login()], PASSWORD);
     expect(code).toBe(1);
     expect(said).toContain('--key-stdin');

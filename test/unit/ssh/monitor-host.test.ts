@@ -56,6 +56,8 @@ describe('how a call failed', () => {
     ['ceph', 1, 'sudo: unable to resolve host mon1: Name or service not known\ntimed out\n', 'quorum-lost'],
     ['ceph', 1, 'sudo: unable to resolve host mon1: Name or service not known\n', 'control-plane-failed'],
     ['ceph', 1, 'sudo: some remark\ntimed out\n', 'quorum-lost'],
+    ['ceph', 1, `${'sudo: '.repeat(600)}\ntimed out\n`, 'quorum-lost'],
+    ['ceph', 1, 'sudo: account validation failure\n\nsudo: is the account locked?\n', 'sudo-refused'],
     ['ceph', 1, 'sudo: unable to resolve host m: x\nsudo: a password is required\n', 'sudo-refused'],
     ['ceph', 110, '[errno 110] RADOS timed out (error connecting to the cluster)\n', 'quorum-lost'],
     [

@@ -174,3 +174,14 @@ test('nothing is sent after the deadline', async () => {
   await new Promise((resolve) => setTimeout(resolve, 50));
   expect(connections).toBe(0);
 });
+
+test('a session of our own is ended also after the deadline', async () => {
+  const { double, socketPath } = await startPool();
+  const before = double.sessions.size;
+  const own = await loginXapi({ socketPath, deadline: Deadline.after(300) });
+  expect(double.sessions.size).toBe(before + 1);
+  await new Promise((resolve) => setTimeout(resolve, 350));
+  expect(await failure(own.call('pool.get_all'))).toMatchObject({ code: 'deadline' });
+  await own.logout();
+  expect(double.sessions.size).toBe(before);
+});
