@@ -15,8 +15,9 @@ export async function sweepDeadRuns(): Promise<string[]> {
 export async function sweepRun(id: string): Promise<void> {
   const path = join(labFolder('runs'), id);
   const ledger = readLedger(join(path, 'ledger'));
-  for (const name of ledger.flatMap((item) => (item.kind === 'netns' ? [item.name] : []))) await removeNetns(name);
-  killMarked(id);
+  const namespaces = ledger.flatMap((item) => (item.kind === 'netns' ? [item.name] : []));
+  await endProcesses(async () => [...markedPids(id), ...(await Promise.all(namespaces.map(pidsIn))).flat()]);
+  for (const name of namespaces) await removeNetns(name);
   const folders = [path, ...ledger.flatMap((item) => (item.kind === 'folder' ? [item.path] : []))];
   for (const mount of ledger.flatMap((item) => (item.kind === 'mount' ? [item.path] : []))) await unmount(mount);
   for (const mount of mountsBelow(folders)) await unmount(mount);
@@ -42,26 +43,41 @@ function readLedger(path: string): Belonging[] {
   return lines.filter((line) => line.endsWith('}')).map((line) => JSON.parse(line) as Belonging);
 }
 
-/** Whatever runs in a namespace of ours was started by us. */
-async function removeNetns(name: string): Promise<void> {
-  if (!existsSync(`/run/netns/${name}`)) return;
-  const { stdout } = await runProgram(['ip', 'netns', 'pids', name]);
-  for (const pid of stdout.split('\n').filter(Boolean)) killNow(Number(pid));
-  await waitGone(stdout.split('\n').filter(Boolean).map(Number));
-  await runProgram(['ip', 'netns', 'del', name]);
+/** How often processes are looked for, and how often in a row none must be there: one that is killed may just have started another. */
+const LOOKS = 10;
+const QUIET_LOOKS = 2;
+
+async function endProcesses(find: () => Promise<readonly number[]>): Promise<void> {
+  for (let quiet = 0, look = 0; quiet < QUIET_LOOKS && look < LOOKS; look += 1) {
+    const pids = await find();
+    for (const pid of pids) killNow(pid);
+    await waitGone(pids);
+    quiet = pids.length === 0 ? quiet + 1 : 0;
+  }
 }
 
-function killMarked(id: string): void {
-  for (const pid of readdirSync('/proc')
+/** Whatever runs in a namespace of ours was started by us. */
+async function pidsIn(name: string): Promise<readonly number[]> {
+  if (!existsSync(`/run/netns/${name}`)) return [];
+  const { stdout } = await runProgram(['ip', 'netns', 'pids', name]);
+  return stdout.split('\n').filter(Boolean).map(Number);
+}
+
+async function removeNetns(name: string): Promise<void> {
+  if (existsSync(`/run/netns/${name}`)) await runProgram(['ip', 'netns', 'del', name]);
+}
+
+function markedPids(id: string): readonly number[] {
+  return readdirSync('/proc')
     .map(Number)
-    .filter((pid) => pid > 1 && pid !== process.pid)) {
-    try {
-      const environment = readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0');
-      if (environment.includes(`${RUN_MARK}=${id}`)) killNow(pid);
-    } catch {
-      // gone meanwhile
-    }
-  }
+    .filter((pid) => pid > 1 && pid !== process.pid)
+    .filter((pid) => {
+      try {
+        return readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0').includes(`${RUN_MARK}=${id}`);
+      } catch {
+        return false; // gone meanwhile
+      }
+    });
 }
 
 function killNow(pid: number): void {
