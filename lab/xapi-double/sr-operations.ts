@@ -143,8 +143,13 @@ export async function srDestroy(double: XapiDouble, srRef: string): Promise<void
 
 /** SR.forget as user interfaces do it: unplugs every PBD, then drops the records. The disk stays as it is, and so do secrets of SR.sm_config. */
 export async function srForget(double: XapiDouble, srRef: string): Promise<void> {
-  for (const pbd of double.db.where('PBD', 'SR', srRef)) await pbdUnplug(double, pbd.ref);
+  await unplugAll(double, srRef);
   removeRecords(double, srRef);
+}
+
+/** PBD.unplug of every host. */
+export async function unplugAll(double: XapiDouble, srRef: string): Promise<void> {
+  for (const { ref } of double.db.where('PBD', 'SR', srRef)) await pbdUnplug(double, ref);
 }
 
 function createSr(double: XapiDouble, o: SrCreateOptions, uuid: string | undefined): Row {

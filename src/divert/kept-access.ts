@@ -8,7 +8,7 @@ import type { Xapi } from '../xapi/client.ts';
 import { addMapKey, removeMapKey, setMapKey } from '../xapi/map-keys.ts';
 import { createSecret, destroySecret, secretByUuid } from '../xapi/secret.ts';
 import { srSmConfig } from '../xapi/sr.ts';
-import { FORMER_USER, KEPT, type KeptKeys, NEXT_USER, readKept } from './kept-keys.ts';
+import { FORMER_USER, hostKeyIn, KEPT, type KeptKeys, NEXT_USER, readKept } from './kept-keys.ts';
 
 export interface KeptFacts {
   readonly ownUser: boolean;
@@ -28,12 +28,11 @@ export async function keptAccess(call: SmCall): Promise<Kept | undefined> {
   return srRef === undefined ? undefined : keptBySr(await call.xapi(), srRef);
 }
 
-/** The host key that the SR has seen, whatever else it keeps: a line of known_hosts. */
+/** `hostKeyIn` of the request's SR: a line of known_hosts. */
 export async function keptHostKey(call: SmCall): Promise<string | undefined> {
   const { srRef } = call.request;
   if (srRef === undefined) return undefined;
-  const map = await srSmConfig(await call.xapi(), srRef);
-  return map[KEPT.nextHostKey] ?? map[KEPT.hostKey];
+  return hostKeyIn(await srSmConfig(await call.xapi(), srRef));
 }
 
 /** 'invalid-secret' where the secret is gone. */

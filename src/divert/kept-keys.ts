@@ -46,7 +46,7 @@ export function readKept(map: StringMap): KeptKeys | undefined {
   const secret = nextSecret ?? map[KEPT.secret];
   const user = nextSecret === undefined ? map[KEPT.user] : map[`${NEXT_USER}${nextSecret}`];
   const monitors = map[KEPT.nextMonitors] ?? map[KEPT.monitors];
-  const hostKey = map[KEPT.nextHostKey] ?? map[KEPT.hostKey];
+  const hostKey = hostKeyIn(map);
   if (monitors === undefined || user === undefined || secret === undefined) return undefined;
   return {
     monitors,
@@ -56,6 +56,11 @@ export function readKept(map: StringMap): KeptKeys | undefined {
     ...(hostKey === undefined ? {} : { hostKey }),
     formerUsers: formerUsers(map).filter((former) => former !== user),
   };
+}
+
+/** The host key that the SR has seen, whatever else it keeps. */
+export function hostKeyIn(map: StringMap): string | undefined {
+  return map[KEPT.nextHostKey] ?? map[KEPT.hostKey];
 }
 
 function formerUsers(map: StringMap): readonly string[] {

@@ -34,7 +34,8 @@ async function srOnImage(call: SmCall, config: DivertedConfig): Promise<readonly
   const read = (offset: number, length: number): Promise<Buffer> =>
     host.readRange(spec, { offset, length }, call.deadline);
   const label = await readPvLabel(readOnly(await read(0, HEAD_BYTES), read));
-  const uuid = label?.vgName === undefined ? undefined : srOfVg(label.vgName);
+  if (label?.vgName === undefined) return [];
+  const uuid = srOfVg(label.vgName);
   if (uuid === undefined) return [];
   return [
     [
@@ -42,7 +43,7 @@ async function srOnImage(call: SmCall, config: DivertedConfig): Promise<readonly
       [
         ['UUID', uuid],
         ['Devlist', `${spec.pool}/${spec.image}`],
-        ['size', String(label?.deviceBytes ?? 0)],
+        ['size', String(label.deviceBytes)],
       ],
     ],
   ];

@@ -34,10 +34,15 @@ export async function activateChain(world: ActivationWorld, chain: readonly VdiN
     }
   } catch (error) {
     // Clean-up must not hide what went wrong.
-    const undo = { lvm: world.lvm.forCleanUp(), counts: world.counts.forCleanUp() };
+    const undo = forCleanUp(world);
     for (const node of done.toReversed()) await deactivateOne(undo, node, kind(node)).catch(() => {});
     throw error;
   }
+}
+
+/** For undoing what went wrong (Deadline.forCleanUp). */
+export function forCleanUp({ lvm, counts }: ActivationWorld): DeactivationWorld {
+  return { lvm: lvm.forCleanUp(), counts: counts.forCleanUp() };
 }
 
 /** The reverse, the leaf first. Where the leaf is not counted, its ancestors have been released, or never were taken. */

@@ -3,7 +3,7 @@ import { messageOf, RbdsrError } from '../base/error.ts';
 import type { SrUuid, VdiUuid } from '../base/ids.ts';
 import type { DataPath, Disk } from '../datapath/datapath.ts';
 import { openDataPath } from '../datapath/open-data-path.ts';
-import { activateChain, type ActivationWorld, deactivateChain } from '../lvhd/chain-activation.ts';
+import { activateChain, type ActivationWorld, deactivateChain, forCleanUp } from '../lvhd/chain-activation.ts';
 import { journalsOf } from '../lvhd/journal.ts';
 import type { VdiNode } from '../lvhd/lv-table.ts';
 import { RefCounts } from '../lvhd/refcount.ts';
@@ -72,8 +72,7 @@ export async function attachTarget(
   async function undoTarget(): Promise<void> {
     try {
       await dataPath.deactivate({ sr: disk.sr, vdi }, call.deadline.forCleanUp());
-      const undo = { lvm: world.lvm.forCleanUp(), counts: world.counts.forCleanUp() };
-      await deactivateChain(undo, chain.map(asActive));
+      await deactivateChain(forCleanUp(world), chain.map(asActive));
       state.held = false;
     } catch (failure) {
       call.log.warn(`VDI ${vdi} could not be put back: ${messageOf(failure)}`);

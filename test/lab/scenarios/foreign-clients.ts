@@ -3,9 +3,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { NetworkNamespace } from '../../../lab/machine/network-namespace.ts';
 import { check, startDaemon, stopDaemon } from '../../../lab/machine/program.ts';
 import type { Pool } from '../../../lab/pool.ts';
-import { pbdOn } from '../../../lab/xapi-double/driver.ts';
-import { pbdUnplug } from '../../../lab/xapi-double/pbd-operations.ts';
-import { srCreate, srDestroy } from '../../../lab/xapi-double/sr-operations.ts';
+import { srCreate, srDestroy, unplugAll } from '../../../lab/xapi-double/sr-operations.ts';
 import { configOf, failure, type Lab } from './scenario.ts';
 import { hideCephTools, leftOn, mapByHand, showCephTools } from './storage.ts';
 
@@ -91,7 +89,7 @@ export function foreignClients(lab: Lab): void {
   async function removed({ sr, plugErrors }: Awaited<ReturnType<typeof srCreate>>): Promise<void> {
     const pool = lab();
     expect(plugErrors).toEqual([]);
-    for (const { ref } of pool.double.hosts) await pbdUnplug(pool.double, pbdOn(pool.double, sr.ref, ref).ref);
+    await unplugAll(pool.double, sr.ref);
     await srDestroy(pool.double, sr.ref);
     for (const index of pool.dom0s.keys()) expect(await leftOn(pool, index)).toBe('');
   }

@@ -1,8 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { SshHost } from '../../../lab/ssh-host/ssh-host.ts';
 import { mapOf, type Row, stringOf } from '../../../lab/xapi-double/database.ts';
-import { pbdOn } from '../../../lab/xapi-double/driver.ts';
-import { pbdUnplug } from '../../../lab/xapi-double/pbd-operations.ts';
 import {
   plugAll,
   srCreate,
@@ -10,6 +8,7 @@ import {
   srForget,
   srIntroduce,
   srProbe,
+  unplugAll,
 } from '../../../lab/xapi-double/sr-operations.ts';
 import { unpackVectors, type VectorImage, vectorImages } from '../../support/lvhd-vectors.ts';
 import { xenOrchestraSrs } from '../../support/wizard-clients.ts';
@@ -41,11 +40,6 @@ export function waysIn(lab: Lab): void {
     return sr;
   }
 
-  async function unplugAll({ ref }: Row): Promise<void> {
-    const { double } = lab();
-    for (const host of double.hosts) await pbdUnplug(double, pbdOn(double, ref, host.ref).ref);
-  }
-
   test('an image whose data are in another pool: its own cephx user may use both; one that cannot be removed is named', async () => {
     const { cluster, double } = lab();
     await cluster.createPool('data');
@@ -56,7 +50,7 @@ export function waysIn(lab: Lab): void {
     expect(await cluster.tool('ceph', 'auth', 'get', `client.${user}`)).toContain(
       'profile rbd pool=rbd, profile rbd pool=data',
     );
-    await unplugAll(sr);
+    await unplugAll(double, sr.ref);
     await ssh.stop();
     await srDestroy(double, sr.ref);
     ssh = await startSsh(lab());
@@ -74,10 +68,10 @@ export function waysIn(lab: Lab): void {
     const sr = await created(fields('named', { target: name, ...given }));
     expect(mapOf(sr, 'sm_config')).toMatchObject({ rbd_user: 'given', rbd_own_user: 'false' });
     expect(await users()).not.toContain('client.rbdsr-');
-    await unplugAll(sr);
+    await unplugAll(double, sr.ref);
     for (const dom0 of dom0s) await dom0.shell(`sed -i '/${name}/d' /etc/hosts`);
     expect(await plugAll(double, sr.ref)).toEqual([]);
-    await unplugAll(sr);
+    await unplugAll(double, sr.ref);
     await srDestroy(double, sr.ref);
     expect(await users()).toContain('client.given\n');
   });
@@ -93,14 +87,14 @@ export function waysIn(lab: Lab): void {
     const kept = mapOf(sr, 'sm_config');
     expect(kept).toMatchObject({ rbd_user: 'typed', rbd_own_user: 'false' });
     expect(kept['rbd_monitors']?.split(',').sort()).toEqual([...cluster.monitors].sort());
-    await unplugAll(sr);
+    await unplugAll(double, sr.ref);
     await cluster.stopMonitor(0);
     try {
       expect(await plugAll(double, sr.ref)).toEqual([]);
     } finally {
       cluster.startMonitor(0);
     }
-    await unplugAll(sr);
+    await unplugAll(double, sr.ref);
     await srDestroy(double, sr.ref);
     expect(await users()).toContain('client.typed\n');
   });

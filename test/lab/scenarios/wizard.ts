@@ -11,6 +11,7 @@ import {
   srIntroduce,
   srProbe,
   srScan,
+  unplugAll,
 } from '../../../lab/xapi-double/sr-operations.ts';
 import { attachFromConfig, detachFromConfig } from '../../../lab/xapi-double/static-vdis.ts';
 import { vdiCreate, vdiDestroy, vdiGenerateConfig } from '../../../lab/xapi-double/vdi-operations.ts';
@@ -112,7 +113,7 @@ export function wizard(lab: Lab): void {
       if (!secret[0].endsWith('_secret')) continue;
       for (const { ref } of pool.double.db.where('secret', 'uuid', secret[1])) pool.double.db.destroy('secret', ref);
     }
-    for (const host of pool.double.hosts) await pbdUnplug(pool.double, pbdOn(pool.double, sr.ref, host.ref).ref);
+    await unplugAll(pool.double, sr.ref);
     expect(await plugAll(pool.double, sr.ref)).toEqual([]);
     await srScan(pool.double, sr.ref);
     expect(pool.double.db.where('VDI', 'SR', sr.ref).map(({ fields: { name_label } }) => name_label)).toEqual(['disk']);
@@ -168,7 +169,7 @@ export function wizard(lab: Lab): void {
   test('destroy: the cephx user, the secrets and the mappings go', async () => {
     const pool = lab();
     await vdiDestroy(pool.double, disk.ref);
-    for (const host of pool.double.hosts) await pbdUnplug(pool.double, pbdOn(pool.double, sr.ref, host.ref).ref);
+    await unplugAll(pool.double, sr.ref);
     await srDestroy(pool.double, sr.ref);
     expect(await pool.cluster.tool('ceph', 'auth', 'ls')).not.toContain('client.rbdsr-');
     for (const dom0 of pool.dom0s) expect(await dom0.shell('ls /sys/bus/rbd/devices')).toBe('');

@@ -8,8 +8,8 @@ import {
   srProbe,
   srScan,
   srUpdate,
+  unplugAll,
 } from '../../../lab/xapi-double/sr-operations.ts';
-import { pbdUnplug } from '../../../lab/xapi-double/pbd-operations.ts';
 import { startDriverPool, startSrPool } from './fixture.ts';
 
 const config = { target: '10.0.0.1', chapuser: 'u', chappassword: 'geheim' };
@@ -113,7 +113,7 @@ test('a scan and an update run on the master; a scan takes its request away', as
 test('SR.destroy attaches and deletes, and does not detach', async () => {
   const { double, sr, requests } = await startSrPool();
   await expect(srDestroy(double, sr)).rejects.toMatchObject({ code: 'SR_HAS_PBD' });
-  for (const { ref } of double.db.where('PBD', 'SR', sr)) await pbdUnplug(double, ref);
+  await unplugAll(double, sr);
   requests();
   await srDestroy(double, sr);
   expect(requests().map(({ command }) => command)).toEqual(['sr_attach', 'sr_delete']);
@@ -122,7 +122,7 @@ test('SR.destroy attaches and deletes, and does not detach', async () => {
 
 test('an SR.destroy that fails detaches and keeps the records', async () => {
   const { double, sr, requests, behave } = await startSrPool();
-  for (const { ref } of double.db.where('PBD', 'SR', sr)) await pbdUnplug(double, ref);
+  await unplugAll(double, sr);
   requests();
   behave({ sr_delete: { fault: [39, 'not empty'] } });
   await expect(srDestroy(double, sr)).rejects.toMatchObject({ code: 'SR_NOT_EMPTY' });
