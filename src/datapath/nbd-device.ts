@@ -3,11 +3,11 @@ import type { Socket } from 'node:net';
 import { promisify } from 'node:util';
 import type { Deadline } from '../base/deadline.ts';
 import { RbdsrError } from '../base/error.ts';
-import { SECTOR } from '../base/units.ts';
 import { ioctl, ioctlBlocking } from '../system/libc.ts';
 import { takeRecordLock } from '../system/record-lock.ts';
 import { runFailure, runProgram } from '../system/run.ts';
 import { readAttribute } from '../system/sysfs.ts';
+import { claimNbd, describeNbd, NBD, type NbdClaim, type NbdKernel } from './nbd-claim.ts';
 import { negotiate } from './nbd-handshake-client.ts';
 
 export interface KernelNbdDevice {
@@ -33,10 +33,9 @@ export async function connectKernelDevice(
   await loadModule(deadline);
   const lock = await takeRecordLock(server.devicesLock, { wait: true, deadline });
   try {
-    const name = freeDevice();
-    const fd = openSync(`/dev/${name}`, constants.O_RDWR);
     const { socket, size, flags } = await negotiate(server.socketPath, server.exportName, deadline);
-    const ended = attach(fd, socket, size, flags);
+    const { name, fd } = claimDevice(socket);
+    const ended = serve(fd, socket, size, flags);
     // Reported to whoever holds the device; here only its coming too early matters.
     const early = ended.then(
       () => Promise.reject(new RbdsrError('io', { what: `the kernel gave ${name} up at once` })),
@@ -50,17 +49,6 @@ export async function connectKernelDevice(
     await lock.release();
   }
 }
-
-/** Linux `include/uapi/linux/nbd.h`. */
-const NBD = {
-  setSocket: 0xab00,
-  setBlockSize: 0xab01,
-  doIt: 0xab03,
-  clearSocket: 0xab04,
-  setSizeBlocks: 0xab07,
-  disconnect: 0xab08,
-  setFlags: 0xab0a,
-} as const;
 
 /** More disks than a host has; without it the module makes 16 devices. */
 const MOST_DEVICES = 256;
@@ -80,24 +68,36 @@ function nbdNames(): string[] {
   return readdirSync('/sys/block').filter((name) => /^nbd[0-9]+$/.test(name));
 }
 
-/** One without a client, which is what the attribute `pid` tells. */
-function freeDevice(): string {
-  const names = nbdNames().sort((a, b) => Number(a.slice(3)) - Number(b.slice(3)));
-  const free = names.find((name) => readAttribute(`/sys/block/${name}/pid`) === undefined);
-  if (free !== undefined) return free;
+/** A device that is ours from now on, by our socket in it. */
+function claimDevice(socket: Socket): NbdClaim {
+  try {
+    const claim = claimNbd(kernelNbd, nbdNames(), descriptorOf(socket));
+    if (claim !== undefined) return claim;
+  } catch (error) {
+    socket.destroy();
+    throw error;
+  }
+  socket.destroy();
   throw new RbdsrError('device-missing', {
-    what: `all ${names.length} NBD devices of this kernel are in use`,
+    what: `all ${nbdNames().length} NBD devices of this kernel are in use`,
     todo: `Load the module nbd with nbds_max=${MOST_DEVICES}.`,
   });
 }
 
-/** The kernel takes its own reference to the socket; ours is closed before it starts to read, so that none of its replies can reach us. */
-async function attach(fd: number, socket: Socket, size: number, flags: number): Promise<void> {
+const kernelNbd: NbdKernel = {
+  hasClient: (name) => readAttribute(`/sys/block/${name}/pid`) !== undefined,
+  open: (name) => openSync(`/dev/${name}`, constants.O_RDWR),
+  ioctl,
+  close: closeSync,
+};
+
+/**
+ * For a device that is claimed. The kernel takes its own reference to the socket; ours is closed before it starts to read, so that none of its
+ * replies can reach us.
+ */
+async function serve(fd: number, socket: Socket, size: number, flags: number): Promise<void> {
   try {
-    ioctl(fd, NBD.setBlockSize, SECTOR);
-    ioctl(fd, NBD.setSizeBlocks, Math.floor(size / SECTOR));
-    ioctl(fd, NBD.setFlags, flags);
-    ioctl(fd, NBD.setSocket, descriptorOf(socket));
+    describeNbd(kernelNbd, fd, size, flags);
     const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()));
     socket.destroy();
     await closed;
