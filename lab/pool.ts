@@ -166,6 +166,7 @@ function hostPortOf(dom0s: readonly Dom0[], drivers: DriverEnvironment): HostPor
 function sweepOnSignal(run: RunFolder): () => void {
   const onSignal = (signal: NodeJS.Signals): void => {
     process.stderr.write(`\n${signal}: taking the lab down\n`);
+    run.end();
     // Whatever waits for a host or the cluster fails now; none of that may end the process before the sweep does.
     process.on('uncaughtException', () => undefined);
     void sweepRun(run.id).finally(() => process.exit(signal === 'SIGINT' ? 130 : 143));

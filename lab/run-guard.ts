@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { constants } from 'node:os';
-import { RUN_MARK, RunFolder } from './machine/run-folder.ts';
+import { RunFolder } from './machine/run-folder.ts';
 import { sweepDeadRuns, sweepRun } from './machine/sweep.ts';
 
 // `node scripts/run-ts.mjs lab/run-guard.ts PROGRAM ARGUMENT...`: runs the tests as a run of the lab. What they leave on the machine
@@ -15,7 +15,7 @@ const [program = '', ...args] = process.argv.slice(2);
 let interruption: NodeJS.Signals | undefined;
 const child = spawn('setpriv', ['--pdeathsig', 'KILL', '--', program, ...args], {
   stdio: 'inherit',
-  env: { ...process.env, [RUN_MARK]: run.id, TMPDIR: run.socketPath },
+  env: { ...process.env, ...run.mark, TMPDIR: run.socketPath },
 });
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => interrupt(signal));
 const parent = process.ppid;

@@ -15,7 +15,7 @@ const parts = [
   { name: 'dead code', argv: ['knip'] },
 ];
 
-/** Prints what the failed parts said and a table; the number of parts that passed and failed. */
+/** Prints what the failed parts said and a table; the number of parts that passed and failed, and the names of the latter. */
 export async function runChecks() {
   const queue = parts.map((part, index) => ({ ...part, index }));
   const results = [];
@@ -35,8 +35,8 @@ export async function runChecks() {
   for (const { name, code, ms } of results) {
     process.stdout.write(`${code === 0 ? 'ok  ' : 'FAIL'}  ${name.padEnd(16)} ${(ms / 1000).toFixed(1)} s\n`);
   }
-  const passed = results.filter(({ code }) => code === 0).length;
-  return { passed, failed: results.length - passed };
+  const failures = results.filter(({ code }) => code !== 0).map(({ name }) => name);
+  return { passed: results.length - failures.length, failed: failures.length, failures };
 }
 
 /** The program's exit code and everything it printed; a program that cannot start counts as failed. */

@@ -1,17 +1,19 @@
 // `npm test [-- PART...]`: set-up, the checks, then the tests, cheapest first; parts are check, unit, host and lab, all unless named. Whatever fails,
-// the rest still runs. The last line of standard output is `N passed, N failed, N skipped`; each check counts as one.
+// the rest still runs. What failed is named once more at the end, since the parts print a great deal in between. The last line of standard output
+// is `N passed, N failed, N skipped`; each check counts as one.
 import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { constants, tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { runChecks } from './check.mjs';
 import { project, setUp } from './setup.mjs';
 
 const PARTS = ['check', 'unit', 'host', 'lab'];
 const GRACE_MS = 20_000;
 
-const started = performance.now();
+const started = Date.now();
 const total = { passed: 0, failed: 0, skipped: 0 };
+const failures = [];
 const reports = mkdtempSync(join(tmpdir(), 'rbdsr-test-reports-'));
 let running;
 const interrupts = [];
@@ -32,13 +34,15 @@ try {
     process.stdout.write(`\n=== ${part}\n`);
     const counted = part === 'check' ? await runChecks() : await runProject(part);
     for (const key of Object.keys(total)) total[key] += counted[key] ?? 0;
+    failures.push(...(counted.failures ?? []).map((text) => `${part}: ${text}`));
   }
 } catch (error) {
   process.stdout.write(`${error.message}\n`);
   total.failed += 1;
 }
 if (interrupts.length > 0) process.stdout.write(`ended by ${interrupts.join(', ')}\n`);
-process.stdout.write(`\nelapsed: ${((performance.now() - started) / 1000).toFixed(0)} s\n`);
+if (failures.length > 0) process.stdout.write(`\n=== failed\n${failures.join('\n')}\n`);
+process.stdout.write(`\nelapsed: ${((Date.now() - started) / 1000).toFixed(0)} s\n`);
 process.stdout.write(`${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped\n`);
 process.exitCode = interrupts.length === 0 ? Number(total.failed > 0) : 128 + constants.signals[interrupts[0]];
 
@@ -64,7 +68,8 @@ async function runProject(name) {
   const guard = ['scripts/run-ts.mjs', 'lab/run-guard.ts'];
   const code = await execute(process.execPath, [...guard, ...vitest]);
   const counted = existsSync(report) ? count(JSON.parse(readFileSync(report, 'utf8'))) : { failed: 0 };
-  return code !== 0 && counted.failed === 0 ? { ...counted, failed: 1 } : counted;
+  if (code === 0 || counted.failed > 0) return counted;
+  return { ...counted, failed: 1, failures: [`vitest ended with exit code ${code} though no test failed`] };
 }
 
 function hasTests(folder) {
@@ -77,17 +82,30 @@ function count(report) {
     ({ status, assertionResults }) =>
       status === 'failed' && !assertionResults.some((assertion) => assertion.status === 'failed'),
   );
+  const failures = report.testResults.flatMap(({ name, assertionResults }) =>
+    assertionResults
+      .filter(({ status }) => status === 'failed')
+      .map((test) => describeFailure(name, test.fullName, test.failureMessages)),
+  );
   return {
     passed: report.numPassedTests,
     failed: report.numFailedTests + broken.length,
     skipped: report.numPendingTests + report.numTodoTests,
+    failures: [...failures, ...broken.map(({ name, message }) => describeFailure(name, 'the file itself', [message]))],
   };
+}
+
+/** The file, the test, and what went wrong without the stack. */
+function describeFailure(file, test, messages) {
+  const reason = messages.join('\n').split('\n    at ')[0].trim().replaceAll('\n', '\n    ');
+  return `${relative(project, file)}: ${test}\n    ${reason}`;
 }
 
 /** The exit code of a program that has a process group of its own, so that a signal ends everything it started. */
 function execute(program, args) {
   return new Promise((resolve) => {
-    running = spawn(program, args, { cwd: project, stdio: ['ignore', 'inherit', 'inherit'], detached: true });
+    const env = { ...process.env, RBDSR_TEST_STARTED: String(started) };
+    running = spawn(program, args, { cwd: project, env, stdio: ['ignore', 'inherit', 'inherit'], detached: true });
     running.on('error', () => resolve(127));
     running.on('close', (code) => {
       running = undefined;

@@ -20,6 +20,7 @@ export class RunFolder {
   /** Short, because a unix socket's path is limited to 107 bytes. */
   readonly socketPath: string;
   readonly #ledger: string;
+  #ended = false;
 
   private constructor(id: string) {
     this.id = id;
@@ -38,14 +39,32 @@ export class RunFolder {
     return run;
   }
 
+  /** What a program of this run carries in its environment, unless it runs in a namespace of the run or dies with us. */
+  get mark(): Readonly<Record<string, string>> {
+    return { [RUN_MARK]: this.id };
+  }
+
+  /** From now on nothing more is made for this run: whoever takes it down does not race with whoever still brings it up. */
+  end(): void {
+    this.#ended = true;
+  }
+
+  /** Throws if the run is being taken down. */
   note(belonging: Belonging): void {
+    this.#expectNotEnded();
     appendFileSync(this.#ledger, `${JSON.stringify(belonging)}\n`);
   }
 
+  /** A folder of that name, made if it is not there. Throws if the run is being taken down. */
   folder(name: string): string {
+    this.#expectNotEnded();
     const path = join(this.path, name);
     mkdirSync(path, { recursive: true });
     return path;
+  }
+
+  #expectNotEnded(): void {
+    if (this.#ended) throw new Error(`the run ${this.id} is being taken down`);
   }
 }
 

@@ -1,6 +1,6 @@
 import type { ChildProcess } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { build } from 'esbuild';
@@ -49,7 +49,6 @@ export async function bootDom0(run: RunFolder, network: NetworkNamespace, o: Boo
   const [initrdPath, xenPath] = [join(dir, 'initrd'), join(dir, 'xen')];
   writeFileSync(initrdPath, initrd);
   writeFileSync(xenPath, gunzipSync(readFileSync('/boot/xen-4.17-amd64.gz')));
-  mkdirSync(run.socketPath, { recursive: true });
   const agentSocket = join(run.socketPath, `${o.name}.agent`);
   const link = new AgentLink(agentSocket, o.xapiSocket);
   const argv = [

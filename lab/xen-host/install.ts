@@ -22,7 +22,7 @@ const PACKAGE_TIMEOUT_MS = 600_000;
 export async function packageProduct(run: RunFolder): Promise<string> {
   const folder = run.folder('package');
   const argv = [process.execPath, join(PROJECT_ROOT, 'scripts/package.mjs'), '--only=run', folder];
-  await check(argv, { timeoutMs: PACKAGE_TIMEOUT_MS });
+  await check(argv, { timeoutMs: PACKAGE_TIMEOUT_MS, env: run.mark });
   const [file] = readdirSync(folder);
   if (file === undefined) throw new Error(`scripts/package.mjs has put nothing into ${folder}`);
   return join(folder, file);
@@ -31,7 +31,7 @@ export async function packageProduct(run: RunFolder): Promise<string> {
 /** Installs that file by itself, into a folder of this machine: emulation would take a minute for what takes two seconds here. */
 export async function unpackProduct(run: RunFolder, selfExtractor: string): Promise<string> {
   const root = run.folder('installed');
-  await check(['sh', selfExtractor, '--root', root], { timeoutMs: PACKAGE_TIMEOUT_MS });
+  await check(['sh', selfExtractor, '--root', root], { timeoutMs: PACKAGE_TIMEOUT_MS, env: run.mark });
   return join(root, 'opt/rbdsr');
 }
 

@@ -37,9 +37,12 @@ const SCENARIOS: Readonly<Record<string, (lab: Lab) => void>> = {
   'a host that shuts down': shutdown,
 };
 
-/** On a slow machine the rest is skipped, and counted so, rather than that a run is ended from outside with nothing said. */
-const BUDGET_MINUTES = 60;
-const started = performance.now();
+/**
+ * On a slow machine the rest is skipped, and counted so, rather than that a run is ended from outside with nothing said. Counted from
+ * where `npm test` began, or from here.
+ */
+const BUDGET_MINUTES = 80;
+const started = Number(process.env.RBDSR_TEST_STARTED ?? Date.now());
 
 let pool: Pool | undefined;
 
@@ -53,7 +56,7 @@ beforeAll(async () => {
 });
 afterAll(() => pool?.stop());
 beforeEach(({ skip }) => {
-  skip(performance.now() - started > BUDGET_MINUTES * 60_000, `the lab's ${BUDGET_MINUTES} minutes are over`);
+  skip(Date.now() - started > BUDGET_MINUTES * 60_000, `the ${BUDGET_MINUTES} minutes of a run are over`);
 });
 
 for (const [name, scenario] of Object.entries(SCENARIOS)) {

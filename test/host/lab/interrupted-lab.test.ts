@@ -68,7 +68,8 @@ function expectNothingOf(run: string, namespaces: readonly string[]): void {
   expect(readFileSync('/proc/self/mounts', 'utf8')).not.toContain(run);
   for (const name of namespaces) expect(existsSync(`/run/netns/${name}`)).toBe(false);
   // Every daemon of the run has its folder or a namespace in its arguments.
-  expect(processes().filter((pid) => [run, ...namespaces].some((name) => commandOf(pid).includes(name)))).toEqual([]);
+  const commands = processes().map((pid) => `${pid} ${commandOf(pid).replaceAll('\0', ' ')}`);
+  expect(commands.filter((command) => [run, ...namespaces].some((name) => command.includes(name)))).toEqual([]);
 }
 
 test.each([
