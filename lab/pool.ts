@@ -53,7 +53,7 @@ export class Pool {
       pool.#leave = leave;
       return pool;
     } catch (error) {
-      await sweepRun(run.id);
+      await takeDown(run);
       leave();
       throw error;
     }
@@ -95,7 +95,7 @@ export class Pool {
     await Promise.allSettled(this.dom0s.map((dom0) => dom0.powerOff()));
     await this.double.close();
     await this.cluster.destroy();
-    await sweepRun(this.run.id);
+    await takeDown(this.run);
     this.#leave();
   }
 }
@@ -162,14 +162,19 @@ function hostPortOf(dom0s: readonly Dom0[], drivers: DriverEnvironment): HostPor
   };
 }
 
+/** What is still being brought up beside what failed makes nothing more. */
+function takeDown(run: RunFolder): Promise<void> {
+  run.end();
+  return sweepRun(run.id);
+}
+
 /** After Ctrl-C or TERM nothing of the run is left; returns how to stop listening. */
 function sweepOnSignal(run: RunFolder): () => void {
   const onSignal = (signal: NodeJS.Signals): void => {
     process.stderr.write(`\n${signal}: taking the lab down\n`);
-    run.end();
     // Whatever waits for a host or the cluster fails now; none of that may end the process before the sweep does.
     process.on('uncaughtException', () => undefined);
-    void sweepRun(run.id).finally(() => process.exit(signal === 'SIGINT' ? 130 : 143));
+    void takeDown(run).finally(() => process.exit(signal === 'SIGINT' ? 130 : 143));
   };
   process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
   return () => process.off('SIGINT', onSignal).off('SIGTERM', onSignal);

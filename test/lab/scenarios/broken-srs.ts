@@ -12,6 +12,7 @@ import {
   srProbe,
   srScan,
   srUpdate,
+  unplugAll,
 } from '../../../lab/xapi-double/sr-operations.ts';
 import { vdiCreate, vdiDestroy, vdiUpdate } from '../../../lab/xapi-double/vdi-operations.ts';
 import { DRIVER } from '../../../lab/xen-host/install.ts';
@@ -197,7 +198,7 @@ export function brokenSrs(lab: Lab): void {
         });
       expect(await probe('unused')).toMatch(/<SRlist\s*\/>|<SRlist>\s*<\/SRlist>/);
       expect(await probe('broken')).toMatch(new RegExp(`<UUID>\\s*${sr.uuid}\\s*</UUID>`));
-      for (const host of [0, 1]) await pbdUnplug(pool.double, pbdOn(pool.double, sr.ref, pool.hostRef(host)).ref);
+      await unplugAll(pool.double, sr.ref);
       const found = await probe('broken');
       expect(found).toMatch(new RegExp(`<UUID>\\s*${sr.uuid}\\s*</UUID>`));
       expect(found).toMatch(/<name_label>\s*broken\s*<\/name_label>/);
@@ -255,7 +256,7 @@ export function brokenSrs(lab: Lab): void {
     const vdi = await vdiCreate(pool.double, { sr: made.ref, virtualSize: 2 * MiB });
     expect(mapOf(vdi, 'sm_config')['vdi_type']).toBe('vhd');
     await vdiDestroy(pool.double, vdi.ref);
-    for (const host of [0, 1]) await pbdUnplug(pool.double, pbdOn(pool.double, made.ref, pool.hostRef(host)).ref);
+    await unplugAll(pool.double, made.ref);
     await srDestroy(pool.double, made.ref);
     expect((await pool.cluster.imageInfo('rbd/made')).size).toBe(128 * MiB);
     expect(pool.double.offences).toEqual([]);

@@ -3,7 +3,15 @@ import type { Pool } from '../../../lab/pool.ts';
 import { mapOf, type Row, stringOf } from '../../../lab/xapi-double/database.ts';
 import { pbdOn } from '../../../lab/xapi-double/driver.ts';
 import { pbdPlug, pbdUnplug } from '../../../lab/xapi-double/pbd-operations.ts';
-import { srCreate, srDestroy, srForget, srIntroduce, srProbe, srScan } from '../../../lab/xapi-double/sr-operations.ts';
+import {
+  srCreate,
+  srDestroy,
+  srForget,
+  srIntroduce,
+  srProbe,
+  srScan,
+  unplugAll,
+} from '../../../lab/xapi-double/sr-operations.ts';
 import {
   vdiActivate,
   vdiAttach,
@@ -124,7 +132,7 @@ export function crashes(lab: Lab): void {
     for (const host of pool.dom0s.keys()) await pbdPlug(pool.double, youngPbd(host));
     expect(await metadataOf(pool, young)).toMatchObject({ sr: { uuid: young.uuid, nameLabel: 'SR' }, problems: [] });
     expect([...(await volumesOf(pool, young)).keys()]).toEqual(['MGT']);
-    for (const host of pool.dom0s.keys()) await pbdUnplug(pool.double, youngPbd(host));
+    await unplugAll(pool.double, young.ref);
   });
 
   test.each(['sr-delete.after-lvs', 'sr-delete.after-vg'])('sr_delete killed at %s', (point) =>

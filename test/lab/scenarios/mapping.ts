@@ -1,6 +1,6 @@
 import { beforeAll, expect, test } from 'vitest';
 import { pbdPlug, pbdUnplug } from '../../../lab/xapi-double/pbd-operations.ts';
-import { srDestroy, srScan } from '../../../lab/xapi-double/sr-operations.ts';
+import { srDestroy, srScan, unplugAll } from '../../../lab/xapi-double/sr-operations.ts';
 import { vdiCreate, vdiDestroy } from '../../../lab/xapi-double/vdi-operations.ts';
 import { stringOf } from '../../../lab/xapi-double/database.ts';
 import { DRIVER } from '../../../lab/xen-host/install.ts';
@@ -22,9 +22,7 @@ export function mapping(lab: Lab): void {
   });
 
   async function unplugEverywhere(...srs: readonly { ref: string }[]): Promise<void> {
-    for (const { ref } of srs) {
-      for (const host of lab().dom0s.keys()) await pbdUnplug(lab().double, pbdOf(lab(), ref, host));
-    }
+    for (const { ref } of srs) await unplugAll(lab().double, ref);
   }
 
   test('two hosts plug two SRs, all at once', async () => {

@@ -1,6 +1,6 @@
 import { afterEach, beforeAll, expect, test } from 'vitest';
 import { pbdPlug, pbdUnplug } from '../../../lab/xapi-double/pbd-operations.ts';
-import { srScan } from '../../../lab/xapi-double/sr-operations.ts';
+import { srScan, unplugAll } from '../../../lab/xapi-double/sr-operations.ts';
 import { vdiCreate, vdiDestroy } from '../../../lab/xapi-double/vdi-operations.ts';
 import { mapOf } from '../../../lab/xapi-double/database.ts';
 import { failsInTime, noLauncherIsLeft, withDeadline } from './frozen-osds.ts';
@@ -49,7 +49,7 @@ export function monitors(lab: Lab): void {
     await pool.cluster.stopMonitor(0);
     const made = await makeSr(pool, 'mon-2');
     await diskComesAndGoes(made.ref);
-    for (const host of pool.dom0s.keys()) await pbdUnplug(pool.double, pbdOf(pool, made.ref, host));
+    await unplugAll(pool.double, made.ref);
   });
 
   test('a plugged SR works on while monitors go, even all of them; a plug fails by its deadline and names them', {
