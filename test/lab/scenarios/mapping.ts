@@ -183,7 +183,7 @@ export function mapping(lab: Lab): void {
 
   test('a kernel that gives each image a major number of its own: the whole life of an SR', async () => {
     const pool = lab();
-    await unplugEverywhere(sr);
+    await unplugEverywhere(sr, second);
     const reload = (value: string): Promise<string> =>
       pool.host(0).shell(`modprobe -r rbd; modprobe rbd single_major=${value}; ls /sys/bus/rbd`);
     expect(await reload('N')).not.toContain('add_single_major');
