@@ -13,7 +13,7 @@ import {
   vdiDetach,
 } from './xapi-double/vdi-operations.ts';
 
-// `npm run demo`: RBDSR's main job from the first call to the last, on a real Ceph cluster and two real Xen hosts.
+// `npm run demo`: RBDSR's main job from the first call to the last, on a real Ceph cluster and two hosts (user-mode Linux).
 const MiB = 1024 * 1024;
 const GUEST_WRITES = `
 dd if=/dev/urandom of=/pattern bs=1M count=8 2>/dev/null
@@ -24,15 +24,15 @@ const GUEST_READS = `dd if=/dev/xvda bs=1M count=8 2>/dev/null | md5sum`;
 const story = new Story();
 let pool: Pool | undefined;
 try {
-  pool = await story.step('Ceph, two Xen hosts and RBDSR on them come up', () =>
-    Pool.start({ dom0s: 2, progress: (step) => story.note(step) }),
+  pool = await story.step('Ceph, two hosts and RBDSR on them come up', () =>
+    Pool.start({ hosts: 2, progress: (step) => story.note(step) }),
   );
   await tell(pool);
 } catch (error) {
   story.failed(error);
-  for (const dom0 of pool?.dom0s ?? []) {
-    const { stdout } = await dom0.exec(['tail', '-n', '40', '/var/log/SMlog']);
-    story.note(`${dom0.name}, /var/log/SMlog:\n${stdout}`);
+  for (const host of pool?.hosts ?? []) {
+    const { stdout } = await host.exec(['tail', '-n', '40', '/var/log/SMlog']);
+    story.note(`${host.name}, /var/log/SMlog:\n${stdout}`);
   }
 } finally {
   const started = pool;
@@ -77,9 +77,7 @@ async function tell(pool: Pool): Promise<void> {
 
   const device = await story.step('host1 attaches the first disk', () => attach(host1, first.ref));
   story.note(`the disk is ${device}`);
-  const written = await story.step('A Xen guest on host1 writes 8 MiB to it', () =>
-    runGuest(one, device, true, GUEST_WRITES),
-  );
+  const written = await story.step('8 MiB are written to it on host1', () => runGuest(one, device, true, GUEST_WRITES));
   story.note(`written: ${written}`);
   await story.step('host1 detaches the disk', () => detach(host1, first.ref));
   await story.step('host1 unplugs the SR', () => pbdUnplug(xapi, pbdOn(xapi, sr.ref, host1).ref));
@@ -90,7 +88,7 @@ async function tell(pool: Pool): Promise<void> {
     await pbdPlug(xapi, pbdOn(xapi, sr.ref, host2).ref);
   });
   const elsewhere = await story.step('host2 attaches the disk', () => attach(host2, first.ref));
-  const read = await story.step('A Xen guest on host2 reads it', () => runGuest(two, elsewhere, false, GUEST_READS));
+  const read = await story.step('They are read on host2', () => runGuest(two, elsewhere, false, GUEST_READS));
   story.note(`read: ${read}`);
   if (read !== written) throw new Error(`host2 read ${read}, but ${written} was written`);
   await story.step('host2 detaches the disk', () => detach(host2, first.ref));
@@ -131,7 +129,7 @@ async function tell(pool: Pool): Promise<void> {
 }
 
 async function runGuest(
-  host: Pool['dom0s'][number],
+  host: Pool['hosts'][number],
   device: string,
   writable: boolean,
   script: string,

@@ -2,7 +2,7 @@ import { createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import type { Outcome } from './machine/program.ts';
 import type { Pool } from './pool.ts';
-import { DRIVER } from './xen-host/install.ts';
+import { DRIVER } from './hosts/install.ts';
 import { send } from './xapi-double/driver.ts';
 
 /** What another terminal may ask of a lab that is up: one JSON document each way. */
@@ -33,8 +33,8 @@ async function serve(pool: Pool, socket: Socket): Promise<void> {
 }
 
 async function answer(pool: Pool, request: DoorRequest): Promise<Outcome> {
-  const index = pool.dom0s.findIndex(({ name }) => name === request.host);
-  if (index < 0) throw new Error(`no host ${request.host}: ${pool.dom0s.map(({ name }) => name).join(', ')}`);
+  const index = pool.hosts.findIndex(({ name }) => name === request.host);
+  if (index < 0) throw new Error(`no host ${request.host}: ${pool.hosts.map(({ name }) => name).join(', ')}`);
   if ('argv' in request) return pool.host(index).exec(request.argv, { timeoutMs: 3_600_000 });
   const device_config = { SRmaster: index === 0 ? 'true' : 'false', ...request.deviceConfig };
   return send(pool.double, pool.hostRef(index), DRIVER, request.command, { args: [], device_config });

@@ -4,8 +4,8 @@ import type { DoorRequest } from './exec-door.ts';
 import type { Outcome } from './machine/program.ts';
 
 // Asks a lab that is up (`npm run lab`):
-//   exec.ts DOOR HOST -- PROGRAM [ARGUMENT...]     a program in dom0
-//   exec.ts DOOR HOST                              a shell in dom0, one line at a time
+//   exec.ts DOOR HOST -- PROGRAM [ARGUMENT...]     a program on a host
+//   exec.ts DOOR HOST                              a shell on a host, one line at a time
 //   exec.ts DOOR HOST COMMAND [KEY=VALUE...]       an SM command, as xapi sends it, with this device_config
 const [door, host, ...rest] = process.argv.slice(2);
 if (door === undefined || host === undefined)

@@ -1,21 +1,25 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { Cluster } from './cluster/cluster.ts';
-import { Dom0 } from './xen-host/dom0.ts';
-import { DRIVER, installProduct, packageProduct, unpackProduct } from './xen-host/install.ts';
+import type { Host } from './hosts/host.ts';
+import { DRIVER, installProduct, packageProduct, unpackProduct } from './hosts/install.ts';
 import { RunFolder } from './machine/run-folder.ts';
 import { sweepDeadRuns, sweepRun } from './machine/sweep.ts';
 import type { XapiDouble } from './xapi-double/double.ts';
 import { registerDriver } from './xapi-double/driver.ts';
 import type { HostPort } from './xapi-double/host-port.ts';
 import { startXapiDouble } from './xapi-double/start.ts';
+import { linksOf } from './uml-host/links.ts';
+import { UmlHost } from './uml-host/uml-host.ts';
+import { XenHost } from './xen-host/xen-host.ts';
 
 export interface PoolOptions {
-  readonly dom0s?: number;
+  /** Hosts of the usual kind, which come first; default one. */
+  readonly hosts?: number;
+  /** Hosts with a Xen under them (lab/hosts/needs.ts), which take minutes to come up; default none. */
+  readonly xenHosts?: number;
   readonly monitors?: number;
   readonly osds?: number;
-  /** Leaves ceph, rbd and rados visible in the first dom0, so that it can make images. */
-  readonly cephToolsOnMaster?: boolean;
   /** Hears of each step that is done. */
   readonly progress?: (step: string) => void;
 }
@@ -23,21 +27,21 @@ export interface PoolOptions {
 /** Xapi's time limit for one driver call is longer; the driver's own deadline ends first. */
 const DRIVER_TIMEOUT_MS = 600_000;
 
-/** A whole installation: a Ceph cluster, Xen hosts with the product on them, and the double of the xapi that rules them. */
+/** A whole installation: a Ceph cluster, hosts with the product on them, and the double of the xapi that rules them. */
 export class Pool {
   readonly run: RunFolder;
   readonly cluster: Cluster;
   /** The master first. */
-  readonly dom0s: readonly Dom0[];
+  readonly hosts: readonly Host[];
   readonly double: XapiDouble;
   /** The file that is published, on this machine. */
   readonly selfExtractor: string;
   readonly #drivers: DriverEnvironment;
 
-  private constructor(run: RunFolder, { cluster, dom0s, xapi, drivers, selfExtractor }: Parts) {
+  private constructor(run: RunFolder, { cluster, hosts, xapi, drivers, selfExtractor }: Parts) {
     this.run = run;
     this.cluster = cluster;
-    this.dom0s = dom0s;
+    this.hosts = hosts;
     this.double = xapi;
     this.#drivers = drivers;
     this.selfExtractor = selfExtractor;
@@ -62,15 +66,15 @@ export class Pool {
   #leave: () => void = () => undefined;
 
   /** The n-th host, the master is 0. */
-  host(index: number): Dom0 {
-    const dom0 = this.dom0s[index];
-    if (dom0 === undefined) throw new RangeError(`the pool has no host number ${index}`);
-    return dom0;
+  host(index: number): Host {
+    const host = this.hosts[index];
+    if (host === undefined) throw new RangeError(`the pool has no host number ${index}`);
+    return host;
   }
 
   /** The hosts that are not switched off. */
-  get running(): readonly Dom0[] {
-    return this.dom0s.filter(({ isOn }) => isOn);
+  get running(): readonly Host[] {
+    return this.hosts.filter(({ isOn }) => isOn);
   }
 
   /** xapi's reference of the n-th host. */
@@ -92,7 +96,7 @@ export class Pool {
   }
 
   async stop(): Promise<void> {
-    await Promise.allSettled(this.dom0s.map((dom0) => dom0.powerOff()));
+    await Promise.allSettled(this.hosts.map((host) => host.powerCut()));
     await this.double.close();
     await this.cluster.destroy();
     await takeDown(this.run);
@@ -107,57 +111,75 @@ interface DriverEnvironment {
 
 interface Parts {
   readonly cluster: Cluster;
-  readonly dom0s: readonly Dom0[];
+  readonly hosts: readonly Host[];
   readonly xapi: XapiDouble;
   readonly drivers: DriverEnvironment;
   readonly selfExtractor: string;
 }
 
-/** dom0s need the cluster's network, not its daemons: both start at once. */
+/** xapi's port in the pool's network. */
+const XAPI_PORT = 80;
+
+/** Hosts need the cluster's network, not its daemons: both start at once. */
 async function bringUp(run: RunFolder, o: PoolOptions, made: (parts: Parts) => Pool): Promise<Pool> {
   const progress = o.progress ?? ((): void => undefined);
-  const names = Array.from({ length: o.dom0s ?? 1 }, (_, index) => ({ name: `host${index + 1}`, uuid: randomUUID() }));
+  const places = placesOf(o);
   const selfExtractor = packageProduct(run);
   const product = selfExtractor.then((file) => {
     progress('RBDSR is packed');
     return unpackProduct(run, file);
   });
-  const dom0s: Dom0[] = [];
+  product.catch(() => undefined); // told by whoever waits for it
+  const hosts: Host[] = [];
   const drivers: DriverEnvironment = { environment: {} };
-  const xapiSocket = join(run.socketPath, 'xapi');
-  const xapi = await startXapiDouble({ unixSocket: xapiSocket }, hostPortOf(dom0s, drivers), {
-    profileId: '8.3b',
-    hosts: names,
-  });
   const cluster = await Cluster.layOut(run, {
     ...(o.monitors === undefined ? {} : { monitors: o.monitors }),
     ...(o.osds === undefined ? {} : { osds: o.osds }),
   });
+  const xapiSocket = join(run.socketPath, 'xapi');
+  const listenAt = { unixSocket: xapiSocket, server: await cluster.network.listen(XAPI_PORT) };
+  const xapi = await startXapiDouble(listenAt, hostPortOf(hosts, drivers), { profileId: '8.3b', hosts: places });
   const daemons = cluster.bringUp().then(() => {
     progress(`Ceph is up: ${cluster.monitors.length} monitor(s), ${o.osds ?? 1} OSD(s), fsid ${cluster.fsid}`);
   });
-  const booted = names.map(async ({ name, uuid }, index) => {
-    const keepCephTools = index === 0 && o.cephToolsOnMaster === true;
-    const dom0 = await Dom0.boot(run, cluster.network, { name, hostUuid: uuid, xapiSocket, keepCephTools });
-    progress(`${name} is up: Xen and dom0`);
-    await installProduct(dom0, await product);
+  const booted = places.map(async ({ name, uuid, xen }, index) => {
+    const host = xen
+      ? await XenHost.boot(run, cluster.network, { name, uuid, xapiSocket })
+      : await UmlHost.boot(run, cluster.network, { name, uuid, index, xapiPort: XAPI_PORT });
+    progress(`${name} is up: ${xen ? 'Xen and dom0' : 'a user-mode Linux kernel'}`);
+    await installProduct(host, await product);
     progress(`RBDSR is installed and enabled on ${name}`);
-    return dom0;
+    return host;
   });
-  const [hosts] = await Promise.all([Promise.all(booted), daemons, product]);
-  dom0s.push(...hosts);
+  const [up] = await Promise.all([Promise.all(booted), daemons, product]);
+  hosts.push(...up);
   await registerDriver(xapi, DRIVER);
   progress('xapi knows the driver');
-  return made({ cluster, dom0s, xapi, drivers, selfExtractor: await selfExtractor });
+  return made({ cluster, hosts, xapi, drivers, selfExtractor: await selfExtractor });
+}
+
+interface Place {
+  readonly name: string;
+  readonly uuid: string;
+  readonly xen: boolean;
+  /** As xapi has it. */
+  readonly address?: string;
+}
+
+function placesOf({ hosts = 1, xenHosts = 0 }: PoolOptions): Place[] {
+  return Array.from({ length: hosts + xenHosts }, (_, index) => {
+    const [name, uuid, xen] = [`host${index + 1}`, randomUUID(), index >= hosts];
+    return { name, uuid, xen, ...(xen ? {} : { address: linksOf(name, index).pool.there }) };
+  });
 }
 
 /** xapi's way to run a driver, over the hosts' agents. */
-function hostPortOf(dom0s: readonly Dom0[], drivers: DriverEnvironment): HostPort {
+function hostPortOf(hosts: readonly Host[], drivers: DriverEnvironment): HostPort {
   return {
     exec: async (hostUuid, program, argument) => {
-      const dom0 = dom0s.find((candidate) => candidate.hostUuid === hostUuid);
-      if (dom0 === undefined) throw new Error(`no host of the pool has the uuid ${hostUuid}`);
-      return dom0.exec([program, argument], { timeoutMs: DRIVER_TIMEOUT_MS, env: drivers.environment });
+      const host = hosts.find(({ uuid }) => uuid === hostUuid);
+      if (host === undefined) throw new Error(`no host of the pool has the uuid ${hostUuid}`);
+      return host.exec([program, argument], { timeoutMs: DRIVER_TIMEOUT_MS, env: drivers.environment });
     },
   };
 }

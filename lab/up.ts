@@ -11,7 +11,7 @@ const { values } = parseArgs({
   },
 });
 const pool = await Pool.start({
-  dom0s: Number(values.hosts),
+  hosts: Number(values.hosts),
   monitors: Number(values.monitors),
   osds: Number(values.osds),
   progress: (step) => print(step),
@@ -23,11 +23,11 @@ const door = await openDoor(pool);
 print(`
 The lab is up; Ctrl-C takes it down. In another terminal:
 
-  a program in dom0      node scripts/run-ts.mjs lab/exec.ts ${door} host1 -- xl list
-  a shell in dom0        node scripts/run-ts.mjs lab/exec.ts ${door} host1
+  a program on a host    node scripts/run-ts.mjs lab/exec.ts ${door} host1 -- lsblk
+  a shell on a host      node scripts/run-ts.mjs lab/exec.ts ${door} host1
   an SM call by hand     node scripts/run-ts.mjs lab/exec.ts ${door} host1 sr_probe monitors=${monitors} user=${user.name} password=${user.key} pool=rbd image=sr1
   a Ceph tool            ip netns exec ${pool.cluster.network.name} ceph -c ${pool.cluster.configPath} -s
-  the consoles           ${pool.dom0s.map(({ consoleLog }) => consoleLog).join(' ')}
+  the consoles           ${pool.hosts.map(({ consoleLog }) => consoleLog).join(' ')}
 
 An empty image rbd/sr1 and the user ${user.name} (key ${user.key}) are ready: monitors=${monitors}`);
 

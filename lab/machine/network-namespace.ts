@@ -1,7 +1,13 @@
+import { spawn } from 'node:child_process';
+import { Server } from 'node:net';
 import { check } from './program.ts';
 import type { RunFolder } from './run-folder.ts';
 
-/** A network of its own for one cluster and the dom0s that reach it: addresses on loopback, nothing leaves it. */
+const OPENS_A_SERVER = `
+const server = require('node:net').createServer().listen(Number(process.argv[1]), '0.0.0.0', () =>
+  process.send('listening', server, () => process.exit(0)));`;
+
+/** A network of its own for one cluster and the hosts that reach it: addresses on loopback and on links to hosts, nothing leaves it. */
 export class NetworkNamespace {
   readonly name: string;
 
@@ -23,6 +29,31 @@ export class NetworkNamespace {
   /** `argv` as it must be called to run inside. */
   inside(argv: readonly string[]): string[] {
     return ['ip', 'netns', 'exec', this.name, ...argv];
+  }
+
+  /** `ip` commands for inside, one a line. */
+  async configure(commands: string): Promise<void> {
+    await check(['ip', '-n', this.name, '-batch', '-'], { stdin: commands });
+  }
+
+  /**
+   * A server of this process that listens inside, on every address: a short-lived program opens it there and hands it over. The kernel keeps
+   * the network until it is closed.
+   */
+  async listen(port: number): Promise<Server> {
+    const [program = '', ...args] = this.inside([process.execPath, '-e', OPENS_A_SERVER, String(port)]);
+    const child = spawn(program, args, { stdio: ['ignore', 'ignore', 'pipe', 'ipc'] });
+    let said = '';
+    child.stderr?.on('data', (chunk: Buffer) => (said += chunk.toString()));
+    return new Promise((resolve, reject) => {
+      child.once('error', reject);
+      child.once('exit', (code) =>
+        reject(new Error(`nobody listens at port ${port} of ${this.name} (${code}): ${said}`)),
+      );
+      child.once('message', (_message, handle) => {
+        if (handle instanceof Server) resolve(handle);
+      });
+    });
   }
 
   async remove(): Promise<void> {

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { appendFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { labFolder } from './project.ts';
 
@@ -59,6 +59,15 @@ export class RunFolder {
   folder(name: string): string {
     this.#expectNotEnded();
     const path = join(this.path, name);
+    mkdirSync(path, { recursive: true });
+    return path;
+  }
+
+  /** A folder in memory, made if it is not there. Throws if the run is being taken down. */
+  memoryFolder(): string {
+    const path = `/dev/shm/rbdsr-lab-${this.id}`;
+    if (!existsSync(path)) this.note({ kind: 'folder', path });
+    else this.#expectNotEnded();
     mkdirSync(path, { recursive: true });
     return path;
   }

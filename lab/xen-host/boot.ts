@@ -1,26 +1,23 @@
 import type { ChildProcess } from 'node:child_process';
-import { randomUUID } from 'node:crypto';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
-import { build } from 'esbuild';
 import type { NetworkNamespace } from '../machine/network-namespace.ts';
 import { startDaemon, stopDaemon } from '../machine/program.ts';
-import { PROJECT_ROOT } from '../machine/project.ts';
 import type { RunFolder } from '../machine/run-folder.ts';
-import { AgentLink } from './agent-link.ts';
+import { agentBundle } from '../hosts/agent-bundle.ts';
+import { AgentLink } from '../hosts/agent-link.ts';
+import { startScript } from '../hosts/start-script.ts';
 import { dom0Initrd } from './initrd.ts';
 import { labKernel } from './kernel.ts';
-import { startScript } from './start-script.ts';
+import { AGENT_ADDRESS, XEN_START } from './start-lines.ts';
 
 export interface BootOptions {
   /** Also its host name. */
   readonly name: string;
-  readonly hostUuid?: string;
+  readonly uuid: string;
   /** Where the XAPI double listens. */
-  readonly xapiSocket?: string;
-  /** Leaves ceph, rbd and rados visible in dom0. */
-  readonly keepCephTools?: boolean;
+  readonly xapiSocket: string;
   /** Memory of the whole emulated machine, of which dom0 has 2 GiB, MiB. */
   readonly memoryMiB?: number;
   /** Default: five minutes. */
@@ -28,7 +25,6 @@ export interface BootOptions {
 }
 
 export interface Booted {
-  readonly hostUuid: string;
   readonly link: AgentLink;
   readonly consoleLog: string;
   readonly qemu: ChildProcess;
@@ -38,18 +34,14 @@ export interface Booted {
 export async function bootDom0(run: RunFolder, network: NetworkNamespace, o: BootOptions): Promise<Booted> {
   const dir = run.folder(o.name);
   const consoleLog = join(dir, 'console.log');
-  const hostUuid = o.hostUuid ?? randomUUID();
   const kernel = labKernel();
-  const start = startScript({ hostUuid, hostName: o.name, node: process.execPath });
-  const initrd = await dom0Initrd(kernel, {
-    agent: await agentBundle(),
-    start,
-    keepCephTools: o.keepCephTools ?? false,
-  });
+  const start = startScript({ hostUuid: o.uuid, hostName: o.name, node: process.execPath }, XEN_START);
+  const initrd = await dom0Initrd(kernel, { agent: await agentBundle(), start });
   const [initrdPath, xenPath] = [join(dir, 'initrd'), join(dir, 'xen')];
   writeFileSync(initrdPath, initrd);
   writeFileSync(xenPath, gunzipSync(readFileSync('/boot/xen-4.17-amd64.gz')));
   const agentSocket = join(run.socketPath, `${o.name}.agent`);
+  rmSync(agentSocket, { force: true });
   const link = new AgentLink(agentSocket, o.xapiSocket);
   const argv = [
     ['qemu-system-x86_64', '-accel', 'tcg,thread=multi', '-cpu', 'Nehalem', '-smp', '2'],
@@ -59,7 +51,12 @@ export async function bootDom0(run: RunFolder, network: NetworkNamespace, o: Boo
     ['-initrd', `${kernel.path} console=hvc0 quiet mitigations=off net.ifnames=0,${initrdPath}`],
     ['-virtfs', 'local,path=/,mount_tag=host,security_model=none,readonly=on,multidevs=remap'],
     ['-chardev', `socket,id=agent,path=${agentSocket}`],
-    ['-netdev', 'user,id=n0,guestfwd=tcp:10.0.2.100:81-chardev:agent', '-device', 'virtio-net-pci,netdev=n0,romfile='],
+    [
+      '-netdev',
+      `user,id=n0,guestfwd=tcp:${AGENT_ADDRESS.host}:${AGENT_ADDRESS.port}-chardev:agent`,
+      '-device',
+      'virtio-net-pci,netdev=n0,romfile=',
+    ],
   ].flat();
   const qemu = startDaemon(network.inside(argv), join(dir, 'qemu.log'));
   try {
@@ -69,21 +66,7 @@ export async function bootDom0(run: RunFolder, network: NetworkNamespace, o: Boo
     await stopDaemon(qemu);
     throw error;
   }
-  return { hostUuid, link, consoleLog, qemu };
-}
-
-async function agentBundle(): Promise<Uint8Array> {
-  const { outputFiles } = await build({
-    entryPoints: [join(PROJECT_ROOT, 'lab/xen-host/agent.ts')],
-    bundle: true,
-    platform: 'node',
-    format: 'cjs',
-    target: 'node20',
-    write: false,
-  });
-  const [file] = outputFiles;
-  if (file === undefined) throw new Error('esbuild made no agent');
-  return file.contents;
+  return { link, consoleLog, qemu };
 }
 
 function ended(qemu: ChildProcess, dir: string): Promise<never> {

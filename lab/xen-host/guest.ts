@@ -1,42 +1,27 @@
 import { randomBytes } from 'node:crypto';
-import { cpioArchive, FILE, PROGRAM } from './cpio.ts';
-import type { Dom0 } from './dom0.ts';
-import { busyboxRoot, initHead } from './initrd.ts';
+import { cpioArchive, FILE, PROGRAM } from '../hosts/cpio.ts';
+import { busyboxRoot, initHead } from '../hosts/first-root.ts';
+import type { Guest, GuestOptions, GuestOutcome } from '../hosts/guest.ts';
+import type { Host } from '../hosts/host.ts';
 import { labKernel, moduleFiles } from './kernel.ts';
-
-export interface GuestOptions {
-  /** A block device of dom0; the guest sees it as /dev/xvda. */
-  readonly device: string;
-  readonly writable: boolean;
-  /** For busybox sh; what it prints is the guest's output. */
-  readonly script: string;
-  readonly memoryMiB?: number;
-  readonly name?: string;
-}
-
-export interface GuestOutcome {
-  /** The script's exit code. */
-  readonly code: number;
-  readonly output: string;
-}
 
 const HOTPLUG = '/etc/xen/scripts/lab-block';
 const BEGIN = '==== guest begins ====';
 const END = /==== guest ended with (\d+) ====/;
 
 /** A Xen PV guest with one disk, served by dom0's kernel (xen-blkback), that runs a script and powers off. */
-export class Guest {
+export class PvGuest implements Guest {
   readonly name: string;
-  readonly #dom0: Dom0;
+  readonly #dom0: Host;
 
-  private constructor(dom0: Dom0, name: string) {
+  private constructor(dom0: Host, name: string) {
     this.#dom0 = dom0;
     this.name = name;
   }
 
   /** Resolves when the guest runs, which is before its script does. */
-  static async start(dom0: Dom0, o: GuestOptions): Promise<Guest> {
-    const guest = new Guest(dom0, o.name ?? `guest-${randomBytes(3).toString('hex')}`);
+  static async start(dom0: Host, o: GuestOptions): Promise<PvGuest> {
+    const guest = new PvGuest(dom0, o.name ?? `guest-${randomBytes(3).toString('hex')}`);
     const kernel = labKernel();
     const folder = `/run/lab/${guest.name}`;
     await Promise.all([

@@ -1,7 +1,7 @@
 import { lstatSync, readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { check, runProgram } from '../machine/program.ts';
-import { type CpioEntry, FOLDER, LINK, PROGRAM } from './cpio.ts';
+import { type CpioEntry, FOLDER, LINK, PROGRAM } from '../hosts/cpio.ts';
 
 /** Debian packages of which dom0 runs something for every storage command. */
 const PACKAGES =

@@ -5,7 +5,7 @@ import { afterEach, expect, test } from 'vitest';
 import { sweepDeadRuns } from '../../../lab/machine/sweep.ts';
 import { labFolder } from '../../../lab/machine/project.ts';
 
-// `npm run demo`, interrupted when its cluster is up and its hosts boot: no process, namespace, mount or folder of it is left.
+// `npm run demo`, interrupted when its cluster and a host are up: no process, namespace, mount or folder of it is left, in memory or on disk.
 
 let demo: ChildProcess | undefined;
 afterEach(async () => {
@@ -13,7 +13,7 @@ afterEach(async () => {
   await sweepDeadRuns();
 });
 
-async function demoWithCluster(): Promise<ChildProcess & { readonly pid: number }> {
+async function demoWithHost(): Promise<ChildProcess & { readonly pid: number }> {
   const child = spawn(process.execPath, ['scripts/run-ts.mjs', 'lab/demo.ts'], { stdio: ['ignore', 'pipe', 'pipe'] });
   demo = child;
   const { pid } = child;
@@ -23,7 +23,7 @@ async function demoWithCluster(): Promise<ChildProcess & { readonly pid: number 
     child.once('exit', (code) => reject(new Error(`the demo ended with ${code}: ${said}`)));
     child.stdout.on('data', (chunk: Buffer) => {
       said += chunk.toString();
-      if (said.includes('Ceph is up')) resolve();
+      if (said.includes('Ceph is up') && said.includes('host1 is up')) resolve();
     });
   });
   return Object.assign(child, { pid });
@@ -64,7 +64,8 @@ function namespacesOf(run: string): string[] {
 
 function expectNothingOf(run: string, namespaces: readonly string[]): void {
   expect(existsSync(join(labFolder('runs'), run))).toBe(false);
-  expect(existsSync(`/tmp/rbdsr-lab-${run}`)).toBe(false);
+  for (const folder of ['/tmp', '/dev/shm'])
+    expect(readdirSync(folder).filter((name) => name.includes(run))).toEqual([]);
   expect(readFileSync('/proc/self/mounts', 'utf8')).not.toContain(run);
   for (const name of namespaces) expect(existsSync(`/run/netns/${name}`)).toBe(false);
   // Every daemon of the run has its folder or a namespace in its arguments.
@@ -76,7 +77,7 @@ test.each([
   ['SIGINT', 130],
   ['SIGTERM', 143],
 ] as const)('after %s', async (signal, expected) => {
-  const child = await demoWithCluster();
+  const child = await demoWithHost();
   const run = runOf(child.pid);
   const namespaces = namespacesOf(run);
   expect(namespaces.length).toBeGreaterThan(0);
@@ -87,7 +88,7 @@ test.each([
 });
 
 test('after a kill -9, once the next run has begun', async () => {
-  const child = await demoWithCluster();
+  const child = await demoWithHost();
   const run = runOf(child.pid);
   const namespaces = namespacesOf(run);
   const ended = new Promise((resolve) => child.once('exit', resolve));

@@ -15,7 +15,7 @@ import {
   unplugAll,
 } from '../../../lab/xapi-double/sr-operations.ts';
 import { vdiCreate, vdiDestroy, vdiUpdate } from '../../../lab/xapi-double/vdi-operations.ts';
-import { DRIVER } from '../../../lab/xen-host/install.ts';
+import { DRIVER } from '../../../lab/hosts/install.ts';
 import { attach, configOf, detach, failure, type Lab, makeSr } from './scenario.ts';
 import {
   hideCephTools,

@@ -102,14 +102,14 @@ export function crashes(lab: Lab): void {
       srProbe(pool.double, { type: 'rbd', deviceConfig: await configOf(pool, 'young') }),
     );
     expect((await leftOn(pool, 0)).match(/mapping/g)).toHaveLength(2);
-    expect((await pool.dom0s[0]?.shell('cat /sys/block/rbd*/ro'))?.trim().split('\n').toSorted()).toEqual(['0', '1']);
+    expect((await pool.hosts[0]?.shell('cat /sys/block/rbd*/ro'))?.trim().split('\n').toSorted()).toEqual(['0', '1']);
   });
 
   test('sr_create killed at ceph.map.after-add, then called again and killed at sr-create.after-vg', async () => {
     const pool = lab();
     await killedAt('ceph.map.after-add', createYoung);
     expect((await leftOn(pool, 0)).match(/mapping/g)).toHaveLength(2);
-    expect(await pool.dom0s[0]?.shell('cat /sys/block/rbd*/ro')).not.toContain('1');
+    expect(await pool.hosts[0]?.shell('cat /sys/block/rbd*/ro')).not.toContain('1');
     await killedAt('sr-create.after-vg', createYoung);
     expect((await leftOn(pool, 0)).match(/mapping/g)).toHaveLength(2);
   });
@@ -129,7 +129,7 @@ export function crashes(lab: Lab): void {
 
   test('the next sr_attach finds the mapping and makes the metadata volume whole', async () => {
     const pool = lab();
-    for (const host of pool.dom0s.keys()) await pbdPlug(pool.double, youngPbd(host));
+    for (const host of pool.hosts.keys()) await pbdPlug(pool.double, youngPbd(host));
     expect(await metadataOf(pool, young)).toMatchObject({ sr: { uuid: young.uuid, nameLabel: 'SR' }, problems: [] });
     expect([...(await volumesOf(pool, young)).keys()]).toEqual(['MGT']);
     await unplugAll(pool.double, young.ref);

@@ -91,7 +91,7 @@ export function foreignClients(lab: Lab): void {
     expect(plugErrors).toEqual([]);
     await unplugAll(pool.double, sr.ref);
     await srDestroy(pool.double, sr.ref);
-    for (const index of pool.dom0s.keys()) expect(await leftOn(pool, index)).toBe('');
+    for (const index of pool.hosts.keys()) expect(await leftOn(pool, index)).toBe('');
   }
 }
 

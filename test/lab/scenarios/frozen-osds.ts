@@ -1,8 +1,8 @@
 import { expect } from 'vitest';
 import { stringOf } from '../../../lab/xapi-double/database.ts';
 import type { Pool } from '../../../lab/pool.ts';
-import type { Dom0 } from '../../../lab/xen-host/dom0.ts';
-import { DRIVER } from '../../../lab/xen-host/install.ts';
+import type { Host } from '../../../lab/hosts/host.ts';
+import { DRIVER } from '../../../lab/hosts/install.ts';
 import { send } from '../../../lab/xapi-double/driver.ts';
 import { XapiError } from '../../../lab/xapi-double/xapi-error.ts';
 import { setSettings } from './scenario.ts';
@@ -26,13 +26,13 @@ export async function withDeadline(pool: Pool, work: () => Promise<void>): Promi
   const [outcome] = await Promise.allSettled([work()]);
   pool.cluster.thawOsds();
   await setSettings(pool);
-  const ends = await Promise.allSettled(pool.running.map((dom0) => workersEnd(dom0)));
+  const ends = await Promise.allSettled(pool.running.map((host) => workersEnd(host)));
   for (const result of [outcome, ...ends]) if (result.status === 'rejected') throw result.reason;
 }
 
 /** Every worker ends once its cluster answers, and with it go its locks and its private folder. */
-async function workersEnd(dom0: Dom0): Promise<void> {
-  await dom0.shell(
+async function workersEnd(host: Host): Promise<void> {
+  await host.shell(
     `n=0; while pgrep '^rbdsr sm' >/dev/null; do [ $n -lt 240 ] || { ps ax >&2; exit 1; }; sleep 1; n=$((n+1)); done
      ls -d /run/rbdsr/calls/* >&2 2>/dev/null && exit 1 || exit 0`,
     { timeoutMs: 300_000 },

@@ -1,56 +1,80 @@
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { DRIVER } from '../../../lab/xen-host/install.ts';
-import { hiddenNode } from '../../../lab/xen-host/start-script.ts';
+import { DRIVER } from '../../../lab/hosts/install.ts';
+import { onMachine } from '../../../lab/hosts/start-script.ts';
 import type { Lab } from './scenario.ts';
+import { programsThatNoHostHas } from './storage.ts';
 
 /** What every other scenario stands on. */
 export function hostBasics(lab: Lab): void {
-  test('each host is dom0 of a Xen of its own and sees no ceph tools and no Node', async () => {
+  test('each host has a kernel and an address of its own, shares its disk with nobody and sees no ceph tools and no Node', async () => {
     const pool = lab();
-    for (const dom0 of pool.dom0s) {
-      expect((await dom0.check(['cat', '/proc/xen/capabilities'])).trim()).toBe('control_d');
-      expect((await dom0.check(['hostname'])).trim()).toBe(dom0.name);
-      const { stdout } = await dom0.exec([
-        '/bin/sh',
-        '-c',
-        'for p in ceph rbd rados node npm npx; do command -v $p; done',
-      ]);
-      expect(stdout).toBe('');
+    const boots = new Set<string>();
+    for (const host of pool.hosts) {
+      expect((await host.check(['hostname'])).trim()).toBe(host.name);
+      expect(await host.shell('cat /etc/xensource-inventory')).toContain(`INSTALLATION_UUID='${host.uuid}'`);
+      boots.add(await host.shell('cat /proc/sys/kernel/random/boot_id'));
+      expect(await host.shell('ls /etc/only-here 2>/dev/null || true; touch /etc/only-here')).toBe('');
+      expect(await programsThatNoHostHas(host)).toBe('');
     }
+    expect(boots.size).toBe(pool.hosts.length);
+    for (const host of pool.hosts) await host.shell('rm /etc/only-here');
+    expect(new Set(pool.hosts.map(({ address }) => address)).size).toBe(pool.hosts.length);
+  });
+
+  test("a host sees this machine's files and cannot change them, whatever it mounts", async () => {
+    const host = lab().host(0);
+    const here = lab().run.folder('untouched');
+    writeFileSync(join(here, 'file'), 'as it was');
+    expect(await host.shell(`cat ${onMachine(here)}/file`)).toBe('as it was');
+    // Through its own root, through the share it came up with, and through one it mounts itself, writable.
+    await host.shell(
+      `echo changed >${here}/file; echo changed >/usr/bin/from-a-host; mkdir -p /run/all; mount -t hostfs none /run/all -o /`,
+    );
+    for (const root of ['/mnt/host', '/run/all']) {
+      for (const path of [`${here}/file`, `${here}/new`, '/dev/shm/from-a-host', '/proc/sys/kernel/domainname'])
+        expect(await host.shell(`echo changed 2>/dev/null >${root}${path} || echo refused`)).toBe('refused\n');
+      expect(await host.shell(`rm -f ${root}${here}/file 2>/dev/null || echo refused`)).toBe('refused\n');
+    }
+    await host.shell(`umount /run/all; rm -f /usr/bin/from-a-host ${here}/file`);
+    expect(readFileSync(join(here, 'file'), 'utf8')).toBe('as it was');
+    for (const path of [join(here, 'new'), '/dev/shm/from-a-host', '/usr/bin/from-a-host'])
+      expect(existsSync(path)).toBe(false);
   });
 
   test('commands run beside each other, with stdin, environment, exit code and time limit', async () => {
     const pool = lab();
-    const dom0 = pool.host(0);
+    const host = pool.host(0);
     const [slow, quick] = [
-      dom0.exec(['sh', '-c', 'while [ ! -e /run/go ]; do sleep 0.2; done; rm /run/go']),
-      dom0.exec(['touch', '/run/go']),
+      host.exec(['sh', '-c', 'while [ ! -e /run/go ]; do sleep 0.2; done; rm /run/go']),
+      host.exec(['touch', '/run/go']),
     ];
     expect((await quick).code).toBe(0);
     expect((await slow).code).toBe(0);
-    expect(await dom0.exec(['sh', '-c', 'cat; echo "$X" >&2; exit 3'], { stdin: 'in', env: { X: 'y' } })).toEqual({
+    expect(await host.exec(['sh', '-c', 'cat; echo "$X" >&2; exit 3'], { stdin: 'in', env: { X: 'y' } })).toEqual({
       code: 3,
       stdout: 'in',
       stderr: 'y\n',
     });
-    expect((await dom0.exec(['sleep', '1000'], { timeoutMs: 500 })).code).toBe(137);
-    expect((await dom0.exec(['no-such-program'])).code).toBe(127);
+    expect((await host.exec(['sleep', '1000'], { timeoutMs: 500 })).code).toBe(137);
+    expect((await host.exec(['no-such-program'])).code).toBe(127);
     const bytes = Buffer.from(Array.from({ length: 70_000 }, (_, index) => (index * 7) & 255));
-    await dom0.writeFile('/tmp/deep/file', bytes);
-    expect((await dom0.readFile('/tmp/deep/file')).equals(bytes)).toBe(true);
+    await host.writeFile('/tmp/deep/file', bytes);
+    expect((await host.readFile('/tmp/deep/file')).equals(bytes)).toBe(true);
   });
 
-  test('xapi answers a program of dom0 at its socket', async () => {
+  test('xapi answers a program of a host at its socket', async () => {
     const pool = lab();
     const call =
       '<methodCall><methodName>session.logout</methodName><params><param><value>x</value></param></params></methodCall>';
     const http = `POST / HTTP/1.0\r\nContent-Length: ${call.length}\r\n\r\n${call}`;
-    for (const dom0 of pool.dom0s) {
+    for (const host of pool.hosts) {
       const before = pool.double.calls.length;
       const script = `
       const socket = require('node:net').connect('/var/lib/xcp/xapi', () => socket.write(process.argv[1]));
       socket.pipe(process.stdout);`;
-      const answer = await dom0.check(['/opt/rbdsr/runtime/bin/node', '-e', script, http]);
+      const answer = await host.check(['/opt/rbdsr/runtime/bin/node', '-e', script, http]);
       expect(answer).toContain('200 OK');
       expect(pool.double.calls.slice(before).map(({ method }) => method)).toEqual(['session.logout']);
     }
@@ -58,15 +82,15 @@ export function hostBasics(lab: Lab): void {
 
   test('the product is installed and answers', async () => {
     const pool = lab();
-    for (const dom0 of pool.dom0s) expect(await dom0.check([DRIVER, 'version'])).toMatch(/^Version : \d+\.\d+\.\d+\n$/);
+    for (const host of pool.hosts) expect(await host.check([DRIVER, 'version'])).toMatch(/^Version : \d+\.\d+\.\d+\n$/);
     const [driver] = pool.double.db.where('SM', 'type', 'rbd');
     expect(driver?.fields['driver_filename']).toBe(DRIVER);
   });
 
   test('every part of the installation is well, and the file that ships installs itself again', async () => {
     const pool = lab();
-    for (const dom0 of pool.dom0s) await dom0.check(['rbdsr', 'check']);
-    const said = await pool.host(1).check(['sh', hiddenNode(pool.selfExtractor)], { timeoutMs: 600_000 });
+    for (const host of pool.hosts) await host.check(['rbdsr', 'check']);
+    const said = await pool.host(1).check(['sh', onMachine(pool.selfExtractor)], { timeoutMs: 600_000 });
     expect(said).toContain('is installed in /opt/rbdsr');
     await pool.host(1).check(['rbdsr', 'check']);
   });
@@ -84,7 +108,7 @@ export function hostBasics(lab: Lab): void {
     expect(await check()).toMatchObject({ code: 0 });
   });
 
-  test('the kernel of dom0 maps an image; a guest of one host writes what a guest of the other reads', async () => {
+  test('the kernel of a host maps an image; a guest of one host writes what a guest of the other reads', async () => {
     const pool = lab();
     await pool.cluster.createImage('rbd/by-hand', { sizeMiB: 64 });
     const key = await pool.cluster.userKey('admin');
@@ -92,13 +116,13 @@ export function hostBasics(lab: Lab): void {
     const scripts = ['echo "from the first host" | dd of=/dev/xvda conv=fsync 2>/dev/null', 'head -n 1 /dev/xvda'];
     const outcomes: { code: number; output: string }[] = [];
     for (const [index, script] of scripts.entries()) {
-      const dom0 = pool.host(index);
-      await dom0.shell('cat >/sys/bus/rbd/add_single_major; udevadm settle', { stdin: line });
-      expect((await dom0.check(['blockdev', '--getsize64', '/dev/rbd0'])).trim()).toBe(String(64 << 20));
-      const guest = await dom0.startGuest({ device: '/dev/rbd0', writable: index === 0, script });
+      const host = pool.host(index);
+      await host.shell('cat >/sys/bus/rbd/add_single_major; udevadm settle', { stdin: line });
+      expect((await host.check(['blockdev', '--getsize64', '/dev/rbd0'])).trim()).toBe(String(64 << 20));
+      const guest = await host.startGuest({ device: '/dev/rbd0', writable: index === 0, script });
       outcomes.push(await guest.finished());
       await guest.destroy();
-      await dom0.shell('echo 0 >/sys/bus/rbd/remove_single_major');
+      await host.shell('echo 0 >/sys/bus/rbd/remove_single_major');
     }
     await pool.cluster.removeImage('rbd/by-hand');
     expect(outcomes).toEqual([

@@ -3,7 +3,7 @@ import { pbdPlug, pbdUnplug } from '../../../lab/xapi-double/pbd-operations.ts';
 import { srDestroy, srScan, unplugAll } from '../../../lab/xapi-double/sr-operations.ts';
 import { vdiCreate, vdiDestroy } from '../../../lab/xapi-double/vdi-operations.ts';
 import { stringOf } from '../../../lab/xapi-double/database.ts';
-import { DRIVER } from '../../../lab/xen-host/install.ts';
+import { DRIVER } from '../../../lab/hosts/install.ts';
 import { explained, mapByHand, mappingsOf, pbdOf, unmapByHand } from './mappings.ts';
 import { failure, type Lab, makeSr } from './scenario.ts';
 import { volumesOf } from './storage.ts';
@@ -28,10 +28,10 @@ export function mapping(lab: Lab): void {
   test('two hosts plug two SRs, all at once', async () => {
     const pool = lab();
     await unplugEverywhere(sr, second);
-    for (const host of pool.dom0s.keys()) expect(await mappingsOf(pool, host)).toEqual([]);
-    const pbds = [sr, second].flatMap(({ ref }) => [...pool.dom0s.keys()].map((host) => pbdOf(pool, ref, host)));
+    for (const host of pool.hosts.keys()) expect(await mappingsOf(pool, host)).toEqual([]);
+    const pbds = [sr, second].flatMap(({ ref }) => [...pool.hosts.keys()].map((host) => pbdOf(pool, ref, host)));
     await Promise.all(pbds.map((pbd) => pbdPlug(pool.double, pbd)));
-    for (const host of pool.dom0s.keys()) {
+    for (const host of pool.hosts.keys()) {
       const names = (await mappingsOf(pool, host)).map(({ name }) => name).sort();
       expect(names).toEqual(['rbd//map-1@-', 'rbd//map-2@-']);
       expect(await explained(pool, host)).toMatchObject({ code: 0 });

@@ -1,6 +1,6 @@
 import type { Pool } from '../../../lab/pool.ts';
 import { pbdOn } from '../../../lab/xapi-double/driver.ts';
-import { DRIVER } from '../../../lab/xen-host/install.ts';
+import { DRIVER } from '../../../lab/hosts/install.ts';
 
 // What the kernel of a host has mapped, as its sysfs shows it, and mappings that a scenario makes with its own hand.
 

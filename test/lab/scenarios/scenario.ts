@@ -5,7 +5,7 @@ import type { Row } from '../../../lab/xapi-double/database.ts';
 import { srCreate } from '../../../lab/xapi-double/sr-operations.ts';
 import { vdiActivate, vdiAttach, vdiDeactivate, vdiDetach } from '../../../lab/xapi-double/vdi-operations.ts';
 import { XapiError } from '../../../lab/xapi-double/xapi-error.ts';
-import { settingsFile } from '../../../lab/xen-host/install.ts';
+import { settingsFile } from '../../../lab/hosts/install.ts';
 
 /** The one pool of all scenarios; it is up when a test runs, not yet when tests are declared. */
 export type Lab = () => Pool;
@@ -84,14 +84,14 @@ export async function inGuest(
 
 /** Puts the settings of the lab back, with lines of the scenario's own after them. */
 export async function setSettings(pool: Pool, lines = ''): Promise<void> {
-  for (const dom0 of pool.running) await dom0.writeFile('/etc/rbdsr/rbdsr.conf', `${settingsFile()}${lines}`);
+  for (const host of pool.running) await host.writeFile('/etc/rbdsr/rbdsr.conf', `${settingsFile(host)}${lines}`);
 }
 
 /** Whatever a failed scenario has left: guests, servers, LVs, mappings, records. A scenario that went well has left nothing. */
 export async function cleanUp(pool: Pool): Promise<void> {
   pool.cluster.thawOsds();
   for (const index of pool.cluster.monitors.keys()) pool.cluster.startMonitor(index);
-  for (const dom0 of pool.running) await dom0.shell(CLEAN_HOST, { timeoutMs: 120_000 });
+  for (const host of pool.running) await host.shell(CLEAN_HOST, { timeoutMs: 120_000 });
   await setSettings(pool);
   const { db } = pool.double;
   pool.double.attachedOn.clear();
@@ -107,7 +107,7 @@ async function imagesOf(pool: Pool): Promise<string[]> {
 
 const CLEAN_HOST = `
 pkill -KILL '^rbdsr sm' || true
-for guest in $(xl list | awk 'NR > 1 && $1 != "Domain-0" { print $1 }'); do xl destroy $guest; done
+[ ! -e /proc/xen/capabilities ] || for guest in $(xl list | awk 'NR > 1 && $1 != "Domain-0" { print $1 }'); do xl destroy $guest; done
 pkill -TERM '^rbdsr nbd' || true
 n=0; while pgrep '^rbdsr nbd' >/dev/null && [ $n -lt 10 ]; do sleep 1; n=$((n+1)); done
 pkill -KILL '^rbdsr nbd' || true

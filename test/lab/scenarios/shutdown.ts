@@ -31,7 +31,7 @@ export function shutdown(lab: Lab): void {
 
   test('with one that does not, idle images are unmapped, others are left in time, and the host goes off', async () => {
     const pool = lab();
-    const dom0 = pool.host(HOST);
+    const host = pool.host(HOST);
     await makeSr(pool, 'idle');
     const sr = await makeSr(pool, 'busy');
     const vdi = await vdiCreate(pool.double, { sr: sr.ref, virtualSize: 8 * MiB });
@@ -39,14 +39,14 @@ export function shutdown(lab: Lab): void {
     await withFrozenOsds(pool, async () => {
       // Somebody reads, and gets no answer.
       const reads = `dd if=/dev/VG_XenStorage-${sr.uuid}/VHD-${stringOf(vdi, 'uuid')} of=/dev/null iflag=direct`;
-      await dom0.shell(`(${reads} </dev/null >/dev/null 2>&1 &); pkill -KILL '^rbdsr nbd'; sleep 1`);
+      await host.shell(`(${reads} </dev/null >/dev/null 2>&1 &); pkill -KILL '^rbdsr nbd'; sleep 1`);
       const { code, stdout } = await releaseImages(pool);
       expect(stdout).toMatch(/\(rbd\/idle\): unmapped\n/);
       expect(stdout).toMatch(/\(rbd\/busy\): left: waited .* until the cluster has answered/);
       expect(code).toBe(1);
       expect((await mappingsOf(pool, HOST)).map(({ name }) => name)).toEqual(['rbd//busy@-']);
-      await dom0.exec(['busybox', 'poweroff', '-f'], { timeoutMs: 30_000 }).catch(() => undefined);
-      await expect.poll(() => dom0.isOn, { timeout: 60_000 }).toBe(false);
+      await host.exec(['busybox', 'poweroff', '-f'], { timeoutMs: 30_000 }).catch(() => undefined);
+      await expect.poll(() => host.isOn, { timeout: 60_000 }).toBe(false);
     });
   });
 }

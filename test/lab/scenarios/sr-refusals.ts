@@ -22,7 +22,7 @@ export function srRefusals(lab: Lab): void {
   }
 
   async function nothingIsLeft(): Promise<void> {
-    for (const dom0 of lab().dom0s) expect(await dom0.shell('ls /sys/bus/rbd/devices')).toBe('');
+    for (const host of lab().hosts) expect(await host.shell('ls /sys/bus/rbd/devices')).toBe('');
     expect(lab().double.db.all('SR')).toEqual([]);
     expect(lab().double.db.all('PBD')).toEqual([]);
   }

@@ -1,7 +1,8 @@
 import { stringOf } from '../../../lab/xapi-double/database.ts';
+import type { Host } from '../../../lab/hosts/host.ts';
 import type { Pool } from '../../../lab/pool.ts';
 import type { Row } from '../../../lab/xapi-double/database.ts';
-import { DRIVER } from '../../../lab/xen-host/install.ts';
+import { DRIVER } from '../../../lab/hosts/install.ts';
 
 // What a scenario sees of an SR with the tools of dom0: no code of the product but the operator's command.
 
@@ -54,7 +55,7 @@ export function soundContent(pool: Pool, sr: SrId, vdi: Row, mib: number, host =
   return onVolume(pool, sr, `VHD-${stringOf(vdi, 'uuid')}`, script, host);
 }
 
-/** Writes as many MiB of noise to a block device of dom0, past every cache; their md5. */
+/** Writes as many MiB of noise to a block device of a host, past every cache; their md5. */
 export function writeNoise(pool: Pool, device: string, mib: number, host = 0): Promise<string> {
   return pool.host(host).check([
     '/bin/sh',
@@ -68,7 +69,7 @@ export function writeNoise(pool: Pool, device: string, mib: number, host = 0): P
   ]);
 }
 
-/** The md5 of the first MiB of a block device of dom0, past its cache. */
+/** The md5 of the first MiB of a block device of a host, past its cache. */
 export function readNoise(pool: Pool, device: string, mib: number, host = 0): Promise<string> {
   const script = 'dd if="$1" bs=1M count="$2" iflag=direct 2>/dev/null | md5sum';
   return pool.host(host).check(['/bin/sh', '-ec', script, 'sh', device, String(mib)]);
@@ -97,6 +98,11 @@ export function leftOn(pool: Pool, host: number): Promise<string> {
        [ ! -d $folder ] || find -L $folder ! -type d | sed 's/^/node /'
      done | sort -u`,
   );
+}
+
+/** What there is of programs that this machine has and no host of a pool: nothing. */
+export async function programsThatNoHostHas(host: Host): Promise<string> {
+  return (await host.exec(['/bin/sh', '-c', 'for p in ceph rbd rados node npm npx; do command -v $p; done'])).stdout;
 }
 
 const CEPH_TOOLS = ['ceph', 'rbd'];

@@ -59,17 +59,17 @@ export function waysIn(lab: Lab): void {
   });
 
   test('a cephx user beside the SSH user, and a monitor by its name: no user is made, and a plug needs no resolver', async () => {
-    const { cluster, double, dom0s } = lab();
+    const { cluster, double, hosts } = lab();
     await cluster.createImage('rbd/named', { sizeMiB: 256 });
     const { key } = await cluster.createUser('given', ['rbd']);
     const name = 'mon-a.lab';
-    for (const dom0 of dom0s) await dom0.shell(`echo "${ssh.address} ${name}" >>/etc/hosts`);
+    for (const host of hosts) await host.shell(`echo "${ssh.address} ${name}" >>/etc/hosts`);
     const given = { incoming_chapuser: 'client.given', incoming_chappassword: key };
     const sr = await created(fields('named', { target: name, ...given }));
     expect(mapOf(sr, 'sm_config')).toMatchObject({ rbd_user: 'given', rbd_own_user: 'false' });
     expect(await users()).not.toContain('client.rbdsr-');
     await unplugAll(double, sr.ref);
-    for (const dom0 of dom0s) await dom0.shell(`sed -i '/${name}/d' /etc/hosts`);
+    for (const host of hosts) await host.shell(`sed -i '/${name}/d' /etc/hosts`);
     expect(await plugAll(double, sr.ref)).toEqual([]);
     await unplugAll(double, sr.ref);
     await srDestroy(double, sr.ref);
@@ -77,12 +77,12 @@ export function waysIn(lab: Lab): void {
   });
 
   test('a cephx user and its key instead of SSH: every monitor of the cluster is kept, and the typed one may die', async () => {
-    const { cluster, double, dom0s } = lab();
+    const { cluster, double, hosts } = lab();
     await cluster.createImage('rbd/typed', { sizeMiB: 256 });
     const { key } = await cluster.createUser('typed', ['rbd']);
     const typed = fields('typed', { chapuser: 'client.typed', chappassword: key });
     expect(xenOrchestraSrs(await probe(typed))).toEqual([]);
-    for (const dom0 of dom0s) expect(await dom0.shell('ls /sys/bus/rbd/devices')).toBe('');
+    for (const host of hosts) expect(await host.shell('ls /sys/bus/rbd/devices')).toBe('');
     const sr = await created(typed);
     const kept = mapOf(sr, 'sm_config');
     expect(kept).toMatchObject({ rbd_user: 'typed', rbd_own_user: 'false' });

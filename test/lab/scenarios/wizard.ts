@@ -61,7 +61,7 @@ export function wizard(lab: Lab): void {
     expect(images.backendNumber, images.message).toBe(107);
     expect(xenOrchestraLuns(images.description[3] ?? '').map(({ scsiId }) => scsiId)).toContain('wizard');
     expect(xenOrchestraSrs(await probe(chosen()))).toEqual([]);
-    for (const dom0 of lab().dom0s) expect(await dom0.shell('ls /sys/bus/rbd/devices')).toBe('');
+    for (const host of lab().hosts) expect(await host.shell('ls /sys/bus/rbd/devices')).toBe('');
   });
 
   test('create: plugged on every host, with a cephx user of its own and nothing secret to be read', async () => {
@@ -75,10 +75,10 @@ export function wizard(lab: Lab): void {
     expect(kept['rbd_monitors']?.split(',').sort()).toEqual([...cluster.monitors].sort());
     expect(await cluster.tool('ceph', 'auth', 'get', `client.${user}`)).toContain('profile rbd pool=rbd');
     const key = await cluster.userKey(user);
-    for (const dom0 of lab().dom0s) {
-      const seen = await dom0.shell('cat /var/log/SMlog /sys/bus/rbd/devices/*/config_info; cat /var/run/rbdsr/sr/*');
+    for (const host of lab().hosts) {
+      const seen = await host.shell('cat /var/log/SMlog /sys/bus/rbd/devices/*/config_info; cat /var/run/rbdsr/sr/*');
       for (const secret of [PASSWORD, key]) expect(seen).not.toContain(secret);
-      expect(await dom0.shell('grep -c " ceph " /proc/keys || true')).toBe('0\n');
+      expect(await host.shell('grep -c " ceph " /proc/keys || true')).toBe('0\n');
     }
     disk = await vdiCreate(double, { sr: sr.ref, virtualSize: 16 * MiB, nameLabel: 'disk' });
     const device = await attach(lab(), 1, disk);
@@ -172,6 +172,6 @@ export function wizard(lab: Lab): void {
     await unplugAll(pool.double, sr.ref);
     await srDestroy(pool.double, sr.ref);
     expect(await pool.cluster.tool('ceph', 'auth', 'ls')).not.toContain('client.rbdsr-');
-    for (const dom0 of pool.dom0s) expect(await dom0.shell('ls /sys/bus/rbd/devices')).toBe('');
+    for (const host of pool.hosts) expect(await host.shell('ls /sys/bus/rbd/devices')).toBe('');
   });
 }

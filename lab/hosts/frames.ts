@@ -1,4 +1,4 @@
-/** What the lab and dom0's agent say to each other: JSON documents, each behind its length (4 bytes, big-endian). Bytes are base64. */
+/** What the lab and the agent of a host say to each other: JSON documents, each behind its length (4 bytes, big-endian). Bytes are base64. */
 export type Frame =
   | { readonly kind: 'hello' }
   | {
@@ -16,7 +16,7 @@ export type Frame =
       readonly stdout: string;
       readonly stderr: string;
     }
-  /** A program of dom0 connected to xapi's socket; then bytes either way, until either side ends. */
+  /** A program of the host connected to xapi's socket; then bytes either way, until either side ends. */
   | { readonly kind: 'open'; readonly id: number }
   | { readonly kind: 'data'; readonly id: number; readonly bytes: string }
   | { readonly kind: 'end'; readonly id: number };

@@ -4,20 +4,26 @@ import { connect, createServer, type Socket } from 'node:net';
 import { constants } from 'node:os';
 import { type Frame, encodeFrame, frameReader } from './frames.ts';
 
-// Runs inside dom0, bundled into its initrd. QEMU joins this connection to the lab's socket.
-const LAB = { host: '10.0.2.100', port: 81 };
+// Runs inside a host, bundled into its initrd: `agent.cjs LAB-HOST:PORT [XAPI-HOST:PORT]`. Without the second address, programs' connections to
+// xapi go through the lab's own.
+const [labAddress = '', xapiAddress] = process.argv.slice(2);
 const XAPI_SOCKETS = ['/var/lib/xcp/xapi'];
 const PATH = '/usr/sbin:/usr/bin:/sbin:/bin';
 
 const channels = new Map<number, Socket>();
 let lastChannel = 0;
-const lab = connect(LAB, () => void greet());
+const lab = connect(at(labAddress), () => void greet());
 lab.setNoDelay(true);
 lab.on('data', frameReader(onFrame));
 lab.on('error', (error) => {
   process.stderr.write(`${error.message}\n`);
   process.exit(1);
 });
+
+function at(address: string): { host: string; port: number } {
+  const [host = '', port = ''] = address.split(':');
+  return { host, port: Number(port) };
+}
 
 async function greet(): Promise<void> {
   while (!existsSync('/run/lab/ready')) await new Promise((resolve) => setTimeout(resolve, 100));
@@ -70,17 +76,33 @@ function killGroup(pid: number | undefined): void {
 
 function listenAsXapi(path: string): void {
   rmSync(path, { force: true });
-  createServer({ allowHalfOpen: true }, (client) => {
-    lastChannel += 1;
-    const id = lastChannel;
-    channels.set(id, client);
-    say({ kind: 'open', id });
-    client.on('data', (chunk) => say({ kind: 'data', id, bytes: chunk.toString('base64') }));
-    client.on('end', () => say({ kind: 'end', id }));
-    client.on('error', () => client.destroy());
-    client.on('close', () => {
-      channels.delete(id);
-      say({ kind: 'end', id });
-    });
-  }).listen(path);
+  createServer({ allowHalfOpen: true }, xapiAddress === undefined ? overLab : overNetwork).listen(path);
+}
+
+/** As a host reaches its pool: a dead network is a connection that does not come about. */
+function overNetwork(client: Socket): void {
+  const xapi = connect({ ...at(xapiAddress ?? ''), allowHalfOpen: true });
+  for (const [from, to] of [
+    [client, xapi],
+    [xapi, client],
+  ] as const) {
+    from.on('data', (chunk) => to.write(chunk));
+    from.on('end', () => to.end());
+    from.on('error', () => to.destroy());
+    from.on('close', () => to.end());
+  }
+}
+
+function overLab(client: Socket): void {
+  lastChannel += 1;
+  const id = lastChannel;
+  channels.set(id, client);
+  say({ kind: 'open', id });
+  client.on('data', (chunk) => say({ kind: 'data', id, bytes: chunk.toString('base64') }));
+  client.on('end', () => say({ kind: 'end', id }));
+  client.on('error', () => client.destroy());
+  client.on('close', () => {
+    channels.delete(id);
+    say({ kind: 'end', id });
+  });
 }

@@ -1,4 +1,3 @@
-import { rmSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { type Frame, encodeFrame, frameReader } from './frames.ts';
 
@@ -17,9 +16,9 @@ export interface ExecOptions {
   readonly timeoutMs?: number;
 }
 
-/** This end of the connection to one dom0's agent: many commands at once, and dom0's connections to xapi. */
+/** This end of the connection to one host's agent: many commands at once, and the host's connections to xapi where they come this way. */
 export class AgentLink {
-  /** Settles when dom0 is up. */
+  /** Settles when the host is up. */
   readonly ready: Promise<void>;
   readonly #server: Server;
   readonly #waiting = new Map<number, { resolve(outcome: RawOutcome): void; reject(error: Error): void }>();
@@ -29,12 +28,11 @@ export class AgentLink {
   #lastId = 0;
   #hello: () => void = () => undefined;
 
-  /** QEMU connects to `path`; xapi's connections go to `xapiSocket`. */
-  constructor(path: string, xapiSocket: string | undefined) {
+  /** The agent connects to `at`, a socket's path or a server that listens already; xapi's connections go to `xapiSocket`. */
+  constructor(at: string | Server, xapiSocket?: string) {
     this.#xapiSocket = xapiSocket;
     this.ready = new Promise((resolve) => (this.#hello = resolve));
-    rmSync(path, { force: true });
-    this.#server = createServer((socket) => this.#accept(socket)).listen(path);
+    this.#server = createServer((socket) => this.#accept(socket)).listen(at);
   }
 
   exec(argv: readonly string[], o: ExecOptions = {}): Promise<RawOutcome> {
@@ -42,7 +40,7 @@ export class AgentLink {
     const id = this.#lastId;
     const stdin = Buffer.from(o.stdin ?? '').toString('base64');
     return new Promise((resolve, reject) => {
-      if (this.#agent === undefined) return reject(new Error('dom0 is off'));
+      if (this.#agent === undefined) return reject(new Error('the host is off'));
       this.#waiting.set(id, { resolve, reject });
       this.#say({ kind: 'exec', id, argv, stdin, env: o.env ?? {}, timeoutMs: o.timeoutMs ?? 120_000 });
     });
@@ -66,7 +64,7 @@ export class AgentLink {
 
   #lost(): void {
     this.#agent = undefined;
-    for (const waiter of this.#waiting.values()) waiter.reject(new Error('dom0 went off during the command'));
+    for (const waiter of this.#waiting.values()) waiter.reject(new Error('the host went off during the command'));
     this.#waiting.clear();
     for (const channel of this.#channels.values()) channel.destroy();
     this.#channels.clear();

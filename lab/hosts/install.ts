@@ -2,18 +2,15 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Dom0 } from './dom0.ts';
 import { check } from '../machine/program.ts';
 import { PROJECT_ROOT } from '../machine/project.ts';
 import type { RunFolder } from '../machine/run-folder.ts';
 import { buildHostTree } from '../host-trees/host-trees.ts';
-import { hiddenNode } from './start-script.ts';
+import type { Host } from './host.ts';
+import { onMachine } from './start-script.ts';
 
 /** The driver as xapi knows it. */
 export const DRIVER = '/opt/xensource/sm/RBDSR';
-
-/** Emulation is ten times slower than a host: what takes seconds there takes a minute here. Seconds. */
-const DEADLINE_SECONDS = 240;
 
 /** The first time it fetches the runtime and packs it; afterwards it takes seconds. */
 const PACKAGE_TIMEOUT_MS = 600_000;
@@ -36,20 +33,20 @@ export async function unpackProduct(run: RunFolder, selfExtractor: string): Prom
 }
 
 /**
- * Gives dom0 the stock storage manager's folder (stand-ins), the product as its own installer has unpacked it, and enables it as an
+ * Gives a host the stock storage manager's folder (stand-ins), the product as its own installer has unpacked it, and enables it as an
  * administrator does.
  */
-export async function installProduct(dom0: Dom0, unpacked: string): Promise<void> {
-  const source = hiddenNode(unpacked);
-  await dom0.shell('tar -xf - -C /', { stdin: stockSmFolder() });
-  await dom0.shell(
+export async function installProduct(host: Host, unpacked: string): Promise<void> {
+  const source = onMachine(unpacked);
+  await host.shell('tar -xf - -C /', { stdin: stockSmFolder() });
+  await host.shell(
     `
 mkdir -p /opt/rbdsr /etc/rbdsr
 version=$(readlink ${source}/current)
 cp -a ${source}/$version /opt/rbdsr/
 for link in $(find ${source} -maxdepth 1 -type l); do cp -P $link /opt/rbdsr/; done
 cat >/etc/rbdsr/rbdsr.conf <<END
-${settingsFile()}END
+${settingsFile(host)}END
 /opt/rbdsr/launcher.sh enable </dev/null
 `,
     { timeoutMs: 300_000 },
@@ -68,6 +65,6 @@ function stockSmFolder(): Buffer {
 }
 
 /** rbdsr.conf of a host of the lab. A later line of the same name counts. */
-export function settingsFile(): string {
-  return `profile = 8.3b\ndatapath = nbd\ndeadline = ${DEADLINE_SECONDS}\n`;
+export function settingsFile({ pace }: Host): string {
+  return `profile = 8.3b\ndatapath = nbd\ndeadline = ${pace.deadline}\n`;
 }

@@ -1,0 +1,18 @@
+import { join } from 'node:path';
+import { build } from 'esbuild';
+import { PROJECT_ROOT } from '../machine/project.ts';
+
+/** The program that runs in a host, in one file. */
+export async function agentBundle(): Promise<Uint8Array> {
+  const { outputFiles } = await build({
+    entryPoints: [join(PROJECT_ROOT, 'lab/hosts/agent.ts')],
+    bundle: true,
+    platform: 'node',
+    format: 'cjs',
+    target: 'node20',
+    write: false,
+  });
+  const [file] = outputFiles;
+  if (file === undefined) throw new Error('esbuild made no agent');
+  return file.contents;
+}
