@@ -15,7 +15,7 @@ const parts = [
   { name: 'dead code', argv: ['knip'] },
 ];
 
-/** Prints what the failed parts said and a table; how many passed, and the names of those that failed. */
+/** Prints what the failed parts said and a table; how many passed, the names of those that failed, and how long each took. */
 export async function runChecks() {
   const queue = parts.map((part, index) => ({ ...part, index }));
   const results = [];
@@ -36,7 +36,8 @@ export async function runChecks() {
     process.stdout.write(`${code === 0 ? 'ok  ' : 'FAIL'}  ${name.padEnd(16)} ${(ms / 1000).toFixed(1)} s\n`);
   }
   const failures = results.filter(({ code }) => code !== 0).map(({ name }) => name);
-  return { passed: results.length - failures.length, failures };
+  const tests = results.map(({ name, ms }) => ({ name, seconds: ms / 1000 }));
+  return { passed: results.length - failures.length, failures, tests };
 }
 
 /** The program's exit code and everything it printed; a program that cannot start counts as failed. */

@@ -1,12 +1,13 @@
 // `npm test [-- PART...]`: set-up, the checks, then the tests, cheapest first; parts are check, unit, host and lab, all unless named. Whatever fails,
-// the rest still runs. What failed is named once more at the end, since the parts print a great deal in between. The last line of standard output
-// is `N passed, N failed, N skipped`; each check counts as one.
+// the rest still runs. What failed is named once more at the end, since the parts print a great deal in between, and so is a part that took more
+// than its share. The last line of standard output is `N passed, N failed, N skipped`; each check counts as one.
 import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { constants, tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { runChecks } from './check.mjs';
 import { project, setUp } from './setup.mjs';
+import { bareNodeMs, sharesTable } from './test-shares.mjs';
 
 const PARTS = ['check', 'unit', 'host', 'lab'];
 const GRACE_MS = 20_000;
@@ -14,6 +15,8 @@ const GRACE_MS = 20_000;
 const started = Date.now();
 const total = { passed: 0, skipped: 0 };
 const failures = [];
+const timed = [];
+const nodeMs = bareNodeMs();
 const reports = mkdtempSync(join(tmpdir(), 'rbdsr-test-reports-'));
 let running;
 const interrupts = [];
@@ -32,7 +35,9 @@ try {
   for (const part of PARTS.filter((name) => named.length === 0 || named.includes(name))) {
     if (interrupts.length > 0) break;
     process.stdout.write(`\n=== ${part}\n`);
+    const began = performance.now();
     const counted = part === 'check' ? await runChecks() : await runProject(part);
+    timed.push({ name: part, seconds: (performance.now() - began) / 1000, tests: counted.tests ?? [] });
     for (const key of Object.keys(total)) total[key] += counted[key] ?? 0;
     failures.push(...counted.failures.map((text) => `${part}: ${text}`));
   }
@@ -41,6 +46,7 @@ try {
 }
 if (interrupts.length > 0) process.stdout.write(`ended by ${interrupts.join(', ')}\n`);
 if (failures.length > 0) process.stdout.write(`\n=== failed\n${failures.join('\n')}\n`);
+process.stdout.write(`\n=== time\n${sharesTable(timed, nodeMs).join('\n')}\n`);
 process.stdout.write(`\nelapsed: ${((Date.now() - started) / 1000).toFixed(0)} s\n`);
 process.stdout.write(`${total.passed} passed, ${failures.length} failed, ${total.skipped} skipped\n`);
 process.exitCode = interrupts.length === 0 ? Number(failures.length > 0) : 128 + constants.signals[interrupts[0]];
@@ -89,6 +95,12 @@ function count(report) {
   return {
     passed: report.numPassedTests,
     skipped: report.numPendingTests + report.numTodoTests,
+    tests: report.testResults.flatMap(({ name, assertionResults }) =>
+      assertionResults.map((test) => ({
+        name: `${relative(project, name)}: ${test.fullName}`,
+        seconds: (test.duration ?? 0) / 1000,
+      })),
+    ),
     failures: [...failures, ...broken.map(({ name, message }) => describeFailure(name, 'the file itself', [message]))],
   };
 }
