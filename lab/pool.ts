@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { Cluster } from './cluster/cluster.ts';
+import { Faults } from './faults/fault.ts';
 import type { Host } from './hosts/host.ts';
 import { DRIVER, installProduct, packageProduct, unpackProduct } from './hosts/install.ts';
 import { RunFolder } from './machine/run-folder.ts';
@@ -36,6 +37,7 @@ export class Pool {
   readonly double: XapiDouble;
   /** The file that is published, on this machine. */
   readonly selfExtractor: string;
+  readonly faults = new Faults();
   readonly #drivers: DriverEnvironment;
 
   private constructor(run: RunFolder, { cluster, hosts, xapi, drivers, selfExtractor }: Parts) {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { NetworkNamespace } from '../machine/network-namespace.ts';
 import { check, type Outcome, runProgram, stopDaemon } from '../machine/program.ts';
 import type { RunFolder } from '../machine/run-folder.ts';
-import { Daemons } from './daemons.ts';
+import { type DaemonName, Daemons } from './daemons.ts';
 import { type ClusterLayout, configPath, layOut } from './layout.ts';
 
 export interface ClusterOptions {
@@ -26,7 +26,7 @@ export class Cluster {
   readonly fsid: string;
   readonly #layout: ClusterLayout;
   readonly #daemons: Daemons;
-  readonly #running = new Map<string, ChildProcess>();
+  readonly #running = new Map<DaemonName, ChildProcess>();
 
   private constructor(layout: ClusterLayout, network: NetworkNamespace) {
     this.#layout = layout;
@@ -71,8 +71,10 @@ export class Cluster {
     return runProgram(this.#toolArgv(program, args));
   }
 
-  async createPool(name: string, pgs = 8): Promise<void> {
+  /** `copies`: of every object, each on another OSD; writes go on while all but one are gone. */
+  async createPool(name: string, { pgs = 8, copies = 1 } = {}): Promise<void> {
     await this.tool('ceph', 'osd', 'pool', 'create', name, String(pgs), String(pgs));
+    if (copies > 1) await this.tool('ceph', 'osd', 'pool', 'set', name, 'size', String(copies));
     await this.tool('rbd', 'pool', 'init', name);
   }
 
@@ -95,6 +97,15 @@ export class Cluster {
     await this.tool('rbd', 'rm', '--no-progress', spec);
   }
 
+  /** Of a client that died without a word: it is fenced first, or the OSDs would believe in it for 30 s more. */
+  async removeImageOfDeadClient(spec: string): Promise<void> {
+    const status = JSON.parse(await this.tool('rbd', 'status', '--format', 'json', spec)) as {
+      readonly watchers: readonly { readonly address: string }[];
+    };
+    for (const { address } of status.watchers) await this.tool('ceph', 'osd', 'blocklist', 'add', address, '60');
+    await this.removeImage(spec);
+  }
+
   async imageInfo(spec: string): Promise<{ size: number; features: string[]; id: string }> {
     return JSON.parse(await this.tool('rbd', 'info', '--format', 'json', spec)) as {
       size: number;
@@ -103,25 +114,59 @@ export class Cluster {
     };
   }
 
+  /** "mon.a", "mon.b", ... */
+  get monitorNames(): readonly DaemonName[] {
+    return this.#layout.monitors.map(({ id }) => `mon.${id}` as const);
+  }
+
+  /** "osd.0", "osd.1", ... */
+  get osdNames(): readonly DaemonName[] {
+    return Array.from({ length: this.#layout.osds }, (_, index) => `osd.${index}` as const);
+  }
+
   /** The OSDs stop answering without closing a connection, like a dead network. */
   freezeOsds(): void {
-    for (const [name, child] of this.#running) if (name.startsWith('osd.')) child.kill('SIGSTOP');
+    for (const name of this.osdNames) this.freezeDaemon(name);
   }
 
   thawOsds(): void {
-    for (const [name, child] of this.#running) if (name.startsWith('osd.')) child.kill('SIGCONT');
+    for (const name of this.osdNames) this.thawDaemon(name);
   }
 
-  async stopMonitor(index: number): Promise<void> {
-    const name = `mon.${this.#monitorId(index)}`;
+  /** One that is dead stays so. */
+  freezeDaemon(name: DaemonName): void {
+    this.#running.get(name)?.kill('SIGSTOP');
+  }
+
+  thawDaemon(name: DaemonName): void {
+    this.#running.get(name)?.kill('SIGCONT');
+  }
+
+  /** With a signal that it cannot answer; it is gone when this returns. One that is dead stays so. */
+  async killDaemon(name: DaemonName): Promise<void> {
     const child = this.#running.get(name);
     if (child !== undefined) await stopDaemon(child);
     this.#running.delete(name);
   }
 
+  /** On the store it had. One that runs stays as it is. */
+  startDaemon(name: DaemonName): void {
+    if (!this.#running.has(name)) this.#running.set(name, this.#daemons.start(name));
+  }
+
+  /** The ids of the monitors in the quorum, as this one sees it: none where it has lost them. It answers without a quorum, too. */
+  async quorumOf(name: DaemonName): Promise<readonly number[]> {
+    const socket = join(this.#layout.socketDir, `${name}.asok`);
+    const said = await check(this.network.inside(['ceph', '--admin-daemon', socket, 'mon_status']));
+    return (JSON.parse(said) as { readonly quorum: readonly number[] }).quorum;
+  }
+
+  async stopMonitor(index: number): Promise<void> {
+    await this.killDaemon(this.#monitorName(index));
+  }
+
   startMonitor(index: number): void {
-    const id = this.#monitorId(index);
-    if (!this.#running.has(`mon.${id}`)) this.#launch('mon', id);
+    this.startDaemon(this.#monitorName(index));
   }
 
   async destroy(): Promise<void> {
@@ -132,22 +177,17 @@ export class Cluster {
 
   async bringUp(): Promise<void> {
     await this.#daemons.prepare();
-    for (const { id } of this.#layout.monitors) this.#launch('mon', id);
-    this.#launch('mgr', 'x');
-    const osds = Array.from({ length: this.#layout.osds }, (_, index) => index);
-    await Promise.all(osds.map((index) => this.#daemons.prepareOsd(index)));
-    for (const index of osds) this.#launch('osd', String(index));
+    for (const name of this.monitorNames) this.startDaemon(name);
+    this.startDaemon('mgr.x');
+    await Promise.all(this.osdNames.map((_name, index) => this.#daemons.prepareOsd(index)));
+    for (const name of this.osdNames) this.startDaemon(name);
     await this.createPool('rbd');
   }
 
-  #launch(kind: 'mon' | 'mgr' | 'osd', id: string): void {
-    this.#running.set(`${kind}.${id}`, this.#daemons.start(kind, id));
-  }
-
-  #monitorId(index: number): string {
-    const place = this.#layout.monitors[index];
-    if (place === undefined) throw new RangeError(`the cluster has no monitor number ${index}`);
-    return place.id;
+  #monitorName(index: number): DaemonName {
+    const name = this.monitorNames[index];
+    if (name === undefined) throw new RangeError(`the cluster has no monitor number ${index}`);
+    return name;
   }
 
   #toolArgv(program: string, args: readonly string[]): string[] {

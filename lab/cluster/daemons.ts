@@ -6,6 +6,8 @@ import { check, startDaemon } from '../machine/program.ts';
 import type { NetworkNamespace } from '../machine/network-namespace.ts';
 import { type ClusterLayout, configPath, keyringPath, monitorAddresses, writeConfig } from './layout.ts';
 
+export type DaemonName = `${'mon' | 'mgr' | 'osd'}.${string}`;
+
 /** The daemons of one cluster: how each comes to exist and how it is started. Each is our child and dies with us. */
 export class Daemons {
   readonly #layout: ClusterLayout;
@@ -39,10 +41,11 @@ export class Daemons {
     await this.#inside('ceph-osd', '-i', String(index), '--mkfs', '--osd-uuid', uuid);
   }
 
-  start(kind: 'mon' | 'mgr' | 'osd', id: string): ChildProcess {
+  start(name: DaemonName): ChildProcess {
     const { dir } = this.#layout;
+    const [kind = '', id = ''] = name.split('.');
     const argv = [`ceph-${kind}`, '-c', configPath(this.#layout), '-f', '-i', id];
-    return startDaemon(this.#network.inside(argv), join(dir, 'log', `${kind}.${id}.out`));
+    return startDaemon(this.#network.inside(argv), join(dir, 'log', `${name}.out`));
   }
 
   async #makeKeyring(): Promise<void> {

@@ -1,8 +1,9 @@
 import type { NetworkNamespace } from '../machine/network-namespace.ts';
+import { check } from '../machine/program.ts';
 
 /** One way from a host to the rest: a tap device whose other end is a network card of the host. */
 export interface Link {
-  /** The tap, in the cluster's network: `ip link set NAME down` cuts the link. */
+  /** The tap, in the cluster's network. */
   readonly tap: string;
   /** Its address in the cluster's network. */
   readonly here: string;
@@ -11,6 +12,9 @@ export interface Link {
   /** Of the host's card; the same after a power cut, for neighbours remember it. */
   readonly mac: string;
 }
+
+/** What a host calls its end of each way. */
+export const CARDS = { cluster: 'vec0', pool: 'vec1', lab: 'vec2' } as const;
 
 /** A host's three ways, so that one can be cut and the others not. */
 export interface Links {
@@ -41,4 +45,6 @@ export async function makeLinks(network: NetworkNamespace, links: Links): Promis
     `link set ${tap} up`,
   ]);
   await network.configure(`${commands.join('\n')}\n`);
+  // A packet from where no route leads back is dropped: so a route cuts a link in both directions.
+  await check(network.inside(['sysctl', '-q', '-w', 'net.ipv4.conf.all.rp_filter=1']));
 }

@@ -1,5 +1,5 @@
 import type { StartLines } from '../hosts/start-script.ts';
-import type { Link, Links } from './links.ts';
+import { CARDS, type Link, type Links } from './links.ts';
 
 export interface Ports {
   /** Of the lab's link, where this host's agent is waited for. */
@@ -12,9 +12,9 @@ export function umlStart({ cluster, pool, lab }: Links, ports: Ports): StartLine
   const card = (name: string, { there }: Link): string => `ip addr add ${there}/30 dev ${name}; ip link set ${name} up`;
   return {
     mounts: 'mount -t tmpfs tmpfs /tmp',
-    network: `${card('vec0', cluster)}
-${card('vec1', pool)}
-${card('vec2', lab)}
+    network: `${card(CARDS.cluster, cluster)}
+${card(CARDS.pool, pool)}
+${card(CARDS.lab, lab)}
 ip route add default via ${cluster.here}`,
     agent: `${lab.here}:${ports.agent} ${pool.here}:${ports.xapi}`,
     devices: `for module in dm-mod loop rbd; do modprobe $module; done

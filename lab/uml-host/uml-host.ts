@@ -6,7 +6,7 @@ import { Host, type Pace } from '../hosts/host.ts';
 import type { NetworkNamespace } from '../machine/network-namespace.ts';
 import type { RunFolder } from '../machine/run-folder.ts';
 import { bootUml, type UmlMachine, type UmlRunning } from './boot.ts';
-import { type Links, linksOf, makeLinks } from './links.ts';
+import { CARDS, type Links, linksOf, makeLinks } from './links.ts';
 import { ScriptInHost } from './script-in-host.ts';
 
 export interface UmlHostOptions {
@@ -16,6 +16,9 @@ export interface UmlHostOptions {
   readonly index: number;
   readonly xapiPort: number;
 }
+
+/** A link that a fault may touch; the lab's own is none. */
+export type FaultyWay = 'cluster' | 'pool';
 
 /** A Linux kernel that runs as a process of this machine, at its speed. */
 export class UmlHost extends Host {
@@ -88,6 +91,21 @@ export class UmlHost extends Host {
 
   thaw(): void {
     process.kill(this.#kernelPid(), 'SIGCONT');
+  }
+
+  /**
+   * Cut in the middle: both ends keep their carrier and addresses, and nothing comes through. (A tap that is set down loses its user-mode kernel
+   * for good.) What has no way back to its sender is dropped, too: `rp_filter` of the cluster's network.
+   */
+  async setLink(way: FaultyWay, state: 'up' | 'down'): Promise<void> {
+    const nowhere = `blackhole ${this.links[way].there}/32`;
+    const commands = [`route replace ${nowhere}`, ...(state === 'up' ? [`route del ${nowhere}`] : [])];
+    await this.#machine.network.configure(`${commands.join('\n')}\n`);
+  }
+
+  /** The host's own name of its end. */
+  cardOf(way: FaultyWay): string {
+    return CARDS[way];
   }
 
   /** The kernel runs what its processes ask for; they are traced children of it, and stop at the next thing they ask. */

@@ -87,8 +87,9 @@ export async function setSettings(pool: Pool, lines = ''): Promise<void> {
   for (const host of pool.running) await host.writeFile('/etc/rbdsr/rbdsr.conf', `${settingsFile(host)}${lines}`);
 }
 
-/** Whatever a failed scenario has left: guests, servers, LVs, mappings, records. A scenario that went well has left nothing. */
+/** Whatever a failed scenario has left: faults, guests, servers, LVs, mappings, records. A scenario that went well has left nothing. */
 export async function cleanUp(pool: Pool): Promise<void> {
+  await pool.faults.endAll();
   pool.cluster.thawOsds();
   for (const index of pool.cluster.monitors.keys()) pool.cluster.startMonitor(index);
   for (const host of pool.running) await host.shell(CLEAN_HOST, { timeoutMs: 120_000 });

@@ -1,0 +1,91 @@
+import { setTimeout } from 'node:timers/promises';
+import type { Cluster } from '../cluster/cluster.ts';
+import type { DaemonName } from '../cluster/daemons.ts';
+import type { Fault } from './fault.ts';
+
+const LOOK_MS = 200;
+
+/** The daemon is killed, as by a crash. Ends with a new one on the same store. */
+export function killed(cluster: Cluster, daemon: DaemonName): Fault {
+  return {
+    what: `${daemon} is killed`,
+    begin: () => cluster.killDaemon(daemon),
+    end: () => Promise.resolve(cluster.startDaemon(daemon)),
+  };
+}
+
+/** The daemon stops answering without closing a connection, like a machine that hangs. */
+export function frozenDaemon(cluster: Cluster, daemon: DaemonName): Fault {
+  return {
+    what: `${daemon} is frozen`,
+    begin: () => Promise.resolve(cluster.freezeDaemon(daemon)),
+    end: () => Promise.resolve(cluster.thawDaemon(daemon)),
+  };
+}
+
+/** So many of the monitors are killed that the rest has no majority. Ends with all of them and a quorum. */
+export function quorumLost(cluster: Cluster): Fault {
+  const all = cluster.monitorNames;
+  const lost = all.slice(0, Math.ceil(all.length / 2));
+  const [survivor] = all.slice(lost.length);
+  return {
+    what: `the monitors have no quorum: ${lost.join(', ')} are killed`,
+    begin: async () => {
+      for (const daemon of lost) await cluster.killDaemon(daemon);
+      // It goes on alone until the last lease has run out.
+      if (survivor !== undefined) while ((await cluster.quorumOf(survivor)).length > 0) await setTimeout(LOOK_MS);
+    },
+    end: async () => {
+      for (const daemon of lost) cluster.startDaemon(daemon);
+      await cluster.tool('ceph', 'mon', 'stat');
+    },
+  };
+}
+
+/** Frozen and killed OSDs are noticed in seconds instead of minutes, for a scenario that waits until they are marked down. */
+export function quickHeartbeats(cluster: Cluster): Fault {
+  const settings = [
+    ['osd_heartbeat_grace', '10'],
+    ['osd_heartbeat_interval', '1'],
+    ['mon_osd_min_down_reporters', '1'],
+  ];
+  // The daemons' own file says otherwise, and counts more than what the monitors keep.
+  const all = [...cluster.monitorNames, ...cluster.osdNames];
+  const set = async (change: (name: string, value: string) => readonly string[]): Promise<void> => {
+    for (const daemon of all)
+      for (const [name = '', value = ''] of settings)
+        await cluster.tryTool('ceph', 'tell', daemon, 'config', ...change(name, value));
+  };
+  return {
+    what: 'OSDs are missed after seconds',
+    begin: () => set((name, value) => ['set', name, value]),
+    end: () => set((name) => ['unset', name]),
+  };
+}
+
+/** Ratios of a cluster nobody has changed (mon_osd_*_ratio of ceph.conf). */
+const USUAL = { nearfull: '0.85', backfillfull: '0.9', full: '0.95' };
+/** Below what an empty OSD holds already, and above nothing. */
+const TINY = '0.00001';
+
+/** The cluster counts as nearly full: it says so, and takes writes. */
+export function nearlyFull(cluster: Cluster): Fault {
+  return {
+    what: 'the cluster is nearly full',
+    begin: () => setRatios(cluster, { ...USUAL, nearfull: TINY }),
+    end: () => setRatios(cluster, USUAL),
+  };
+}
+
+/** The cluster counts as full: writes wait, or fail where the client asks for that. */
+export function full(cluster: Cluster): Fault {
+  return {
+    what: 'the cluster is full',
+    begin: () => setRatios(cluster, { nearfull: TINY, backfillfull: TINY, full: TINY }),
+    end: () => setRatios(cluster, USUAL),
+  };
+}
+
+async function setRatios(cluster: Cluster, ratios: typeof USUAL): Promise<void> {
+  for (const [name, value] of Object.entries(ratios)) await cluster.tool('ceph', 'osd', `set-${name}-ratio`, value);
+}
