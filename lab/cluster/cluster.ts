@@ -1,11 +1,10 @@
-import type { ChildProcess } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { NetworkNamespace } from '../machine/network-namespace.ts';
-import { check, type Outcome, runProgram, stopDaemon } from '../machine/program.ts';
+import { check, type Outcome, runProgram } from '../machine/program.ts';
 import type { RunFolder } from '../machine/run-folder.ts';
-import { Daemons } from './daemons.ts';
-import { type ClusterLayout, configPath, layOut } from './layout.ts';
+import { type DaemonControl, Daemons } from './daemons.ts';
+import { adminSocket, type ClusterLayout, configPath, layOut } from './layout.ts';
 
 export interface ClusterOptions {
   readonly monitors?: number;
@@ -24,15 +23,22 @@ export interface CephxUser {
 export class Cluster {
   readonly network: NetworkNamespace;
   readonly fsid: string;
-  readonly #layout: ClusterLayout;
-  readonly #daemons: Daemons;
-  readonly #running = new Map<string, ChildProcess>();
+  readonly layout: ClusterLayout;
+  readonly daemons: DaemonControl;
+  /** Those that are ours to bring up and take down. */
+  readonly #own: Daemons | undefined;
 
-  private constructor(layout: ClusterLayout, network: NetworkNamespace) {
-    this.#layout = layout;
+  private constructor(layout: ClusterLayout, network: NetworkNamespace, others?: DaemonControl) {
+    this.layout = layout;
     this.network = network;
     this.fsid = layout.fsid;
-    this.#daemons = new Daemons(layout, network);
+    this.#own = others === undefined ? new Daemons(layout, network) : undefined;
+    this.daemons = others ?? this.#owned();
+  }
+
+  /** One that another process has brought up and keeps. */
+  static join(layout: ClusterLayout, network: NetworkNamespace, daemons: DaemonControl): Cluster {
+    return new Cluster(layout, network, daemons);
   }
 
   /** Up with every OSD in and a pool "rbd" whose placement groups are active. */
@@ -54,11 +60,11 @@ export class Cluster {
 
   /** The monitors as a device-config value: addresses of msgr v1, the protocol krbd speaks everywhere. */
   get monitors(): string[] {
-    return this.#layout.monitors.map(({ address }) => `${address}:6789`);
+    return this.layout.monitors.map(({ address }) => `${address}:6789`);
   }
 
   get configPath(): string {
-    return configPath(this.#layout);
+    return configPath(this.layout);
   }
 
   /** `ceph`, `rbd` or `rados` with the admin's key; stdout, or an error. */
@@ -105,49 +111,59 @@ export class Cluster {
 
   /** The OSDs stop answering without closing a connection, like a dead network. */
   freezeOsds(): void {
-    for (const [name, child] of this.#running) if (name.startsWith('osd.')) child.kill('SIGSTOP');
+    for (const name of this.#osds()) this.daemons.signal(name, 'SIGSTOP');
   }
 
   thawOsds(): void {
-    for (const [name, child] of this.#running) if (name.startsWith('osd.')) child.kill('SIGCONT');
+    for (const name of this.#osds()) this.daemons.signal(name, 'SIGCONT');
   }
 
-  async stopMonitor(index: number): Promise<void> {
-    const name = `mon.${this.#monitorId(index)}`;
-    const child = this.#running.get(name);
-    if (child !== undefined) await stopDaemon(child);
-    this.#running.delete(name);
+  stopMonitor(index: number): Promise<void> {
+    return this.daemons.stop(this.#monitorName(index));
   }
 
-  startMonitor(index: number): void {
-    const id = this.#monitorId(index);
-    if (!this.#running.has(`mon.${id}`)) this.#launch('mon', id);
+  startMonitor(index: number): Promise<void> {
+    return this.daemons.start(this.#monitorName(index));
+  }
+
+  /** Until this monitor, which still runs, serves nobody: its lease outlives the others by seconds. */
+  async quorumIsLost(index: number): Promise<void> {
+    const asks = ['ceph', '--admin-daemon', adminSocket(this.layout, this.#monitorName(index)), 'mon_status'];
+    for (;;) {
+      const { quorum } = JSON.parse(await check(this.network.inside(asks))) as { quorum: number[] };
+      if (quorum.length === 0) return;
+      await new Promise((resolve) => setTimeout(resolve, 200));
+    }
   }
 
   async destroy(): Promise<void> {
-    await Promise.all([...this.#running.values()].map((child) => stopDaemon(child)));
-    this.#running.clear();
+    await this.#owned().stopAll();
     await this.network.remove();
   }
 
   async bringUp(): Promise<void> {
-    await this.#daemons.prepare();
-    for (const { id } of this.#layout.monitors) this.#launch('mon', id);
-    this.#launch('mgr', 'x');
-    const osds = Array.from({ length: this.#layout.osds }, (_, index) => index);
-    await Promise.all(osds.map((index) => this.#daemons.prepareOsd(index)));
-    for (const index of osds) this.#launch('osd', String(index));
+    const daemons = this.#owned();
+    await daemons.prepare();
+    for (const { id } of this.layout.monitors) await daemons.start(`mon.${id}`);
+    await daemons.start('mgr.x');
+    await Promise.all(Array.from({ length: this.layout.osds }, (_, index) => daemons.prepareOsd(index)));
+    for (const name of this.#osds()) await daemons.start(name);
     await this.createPool('rbd');
   }
 
-  #launch(kind: 'mon' | 'mgr' | 'osd', id: string): void {
-    this.#running.set(`${kind}.${id}`, this.#daemons.start(kind, id));
+  #owned(): Daemons {
+    if (this.#own === undefined) throw new Error('this cluster is kept by another process');
+    return this.#own;
   }
 
-  #monitorId(index: number): string {
-    const place = this.#layout.monitors[index];
+  #osds(): string[] {
+    return Array.from({ length: this.layout.osds }, (_, index) => `osd.${index}`);
+  }
+
+  #monitorName(index: number): string {
+    const place = this.layout.monitors[index];
     if (place === undefined) throw new RangeError(`the cluster has no monitor number ${index}`);
-    return place.id;
+    return `mon.${place.id}`;
   }
 
   #toolArgv(program: string, args: readonly string[]): string[] {

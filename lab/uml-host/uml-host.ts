@@ -2,11 +2,12 @@ import { mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { AgentLink } from '../hosts/agent-link.ts';
 import type { Guest, GuestOptions } from '../hosts/guest.ts';
-import { Host, type Pace } from '../hosts/host.ts';
+import { Host } from '../hosts/host.ts';
+import type { Links } from '../hosts/links.ts';
 import type { NetworkNamespace } from '../machine/network-namespace.ts';
 import type { RunFolder } from '../machine/run-folder.ts';
 import { bootUml, type UmlMachine, type UmlRunning } from './boot.ts';
-import { type Links, linksOf, makeLinks } from './links.ts';
+import { linksOf, makeLinks } from './links.ts';
 import { ScriptInHost } from './script-in-host.ts';
 
 export interface UmlHostOptions {
@@ -19,7 +20,7 @@ export interface UmlHostOptions {
 
 /** A Linux kernel that runs as a process of this machine, at its speed. */
 export class UmlHost extends Host {
-  readonly pace: Pace = { deadline: 60, shortDeadline: 12, slack: 10 };
+  readonly deadline = 60;
   readonly links: Links;
   readonly #machine: UmlMachine;
   readonly #index: number;
@@ -82,12 +83,17 @@ export class UmlHost extends Host {
     this.#running = await bootUml(this.#machine, this.#index);
   }
 
-  freeze(): void {
-    process.kill(this.#kernelPid(), 'SIGSTOP');
+  freeze(): Promise<void> {
+    return this.#signal('SIGSTOP');
   }
 
-  thaw(): void {
-    process.kill(this.#kernelPid(), 'SIGCONT');
+  thaw(): Promise<void> {
+    return this.#signal('SIGCONT');
+  }
+
+  #signal(signal: NodeJS.Signals): Promise<void> {
+    process.kill(this.#kernelPid(), signal);
+    return Promise.resolve();
   }
 
   /** The kernel runs what its processes ask for; they are traced children of it, and stop at the next thing they ask. */
