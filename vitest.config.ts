@@ -2,7 +2,7 @@ import { defineConfig } from 'vitest/config';
 
 /**
  * Three places to run a test, cheapest first (docs/architecture.md, "Where a test runs"):
- * unit: pure or one process; host: real LVM, real Ceph and loop devices on this machine; lab: real Xen dom0s.
+ * unit: pure or one process; host: real LVM, real Ceph and loop devices on this machine; lab and xen: whole hosts.
  */
 export default defineConfig({
   test: {
@@ -20,10 +20,21 @@ export default defineConfig({
         },
       },
       {
+        // Two pools beside each other.
         test: {
           name: 'lab',
           include: ['test/lab/**/*.test.ts'],
-          fileParallelism: false,
+          exclude: ['test/lab/xen.test.ts'],
+          testTimeout: 300_000,
+          hookTimeout: 300_000,
+        },
+      },
+      {
+        // Emulation takes every processor there is, so it comes when the others have done.
+        test: {
+          name: 'xen',
+          include: ['test/lab/xen.test.ts'],
+          sequence: { groupOrder: 1 },
           testTimeout: 600_000,
           hookTimeout: 900_000,
         },

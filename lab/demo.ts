@@ -1,4 +1,7 @@
-import { Pool } from './pool.ts';
+import { parseArgs } from 'node:util';
+import type { Host } from './hosts/host.ts';
+import type { Pool } from './pool.ts';
+import { startPool } from './start-pool.ts';
 import { Story } from './story.ts';
 import { stringOf } from './xapi-double/database.ts';
 import { pbdPlug, pbdUnplug } from './xapi-double/pbd-operations.ts';
@@ -13,7 +16,7 @@ import {
   vdiDetach,
 } from './xapi-double/vdi-operations.ts';
 
-// `npm run demo`: RBDSR's main job from the first call to the last, on a real Ceph cluster and two hosts (user-mode Linux).
+// `npm run demo [-- --xen]`: RBDSR's main job from the first call to the last, on a real Ceph cluster and two hosts.
 const MiB = 1024 * 1024;
 const GUEST_WRITES = `
 dd if=/dev/urandom of=/pattern bs=1M count=8 2>/dev/null
@@ -21,11 +24,22 @@ dd if=/pattern of=/dev/xvda bs=1M conv=fsync 2>/dev/null
 md5sum </pattern`;
 const GUEST_READS = `dd if=/dev/xvda bs=1M count=8 2>/dev/null | md5sum`;
 
+const REAL =
+  'Real here: Ceph, the kernel RBD client, device-mapper, LVM, udev, the file that ships and what its installer does.';
+const WITHOUT_XEN = `Not real: xapi is a double of ours. There is no Xen: each host is a user-mode Linux kernel, a process of this machine, and what a guest would
+write to its disk a program of the host writes to the same device. With Xen dom0s and guests, in five to ten minutes: npm run demo -- --xen`;
+const WITH_XEN = `Real, too: Xen, its dom0s and guests whose disks go through blkback, on an emulated machine each, which makes all of it slow.
+Not real: xapi is a double of ours.`;
+
+const { xen = false } = parseArgs({ options: { xen: { type: 'boolean' } } }).values;
 const story = new Story();
+story.say(REAL, xen ? WITH_XEN : WITHOUT_XEN);
+const WHO = xen ? 'A Xen guest' : 'A program';
 let pool: Pool | undefined;
 try {
+  const hosts = xen ? { hosts: 0, xenHosts: 2 } : { hosts: 2 };
   pool = await story.step('Ceph, two hosts and RBDSR on them come up', () =>
-    Pool.start({ hosts: 2, progress: (step) => story.note(step) }),
+    startPool({ ...hosts, progress: (step) => story.note(step) }),
   );
   await tell(pool);
 } catch (error) {
@@ -77,7 +91,9 @@ async function tell(pool: Pool): Promise<void> {
 
   const device = await story.step('host1 attaches the first disk', () => attach(host1, first.ref));
   story.note(`the disk is ${device}`);
-  const written = await story.step('8 MiB are written to it on host1', () => runGuest(one, device, true, GUEST_WRITES));
+  const written = await story.step(`${WHO} on host1 writes 8 MiB to it`, () =>
+    runGuest(one, device, true, GUEST_WRITES),
+  );
   story.note(`written: ${written}`);
   await story.step('host1 detaches the disk', () => detach(host1, first.ref));
   await story.step('host1 unplugs the SR', () => pbdUnplug(xapi, pbdOn(xapi, sr.ref, host1).ref));
@@ -88,7 +104,7 @@ async function tell(pool: Pool): Promise<void> {
     await pbdPlug(xapi, pbdOn(xapi, sr.ref, host2).ref);
   });
   const elsewhere = await story.step('host2 attaches the disk', () => attach(host2, first.ref));
-  const read = await story.step('They are read on host2', () => runGuest(two, elsewhere, false, GUEST_READS));
+  const read = await story.step(`${WHO} on host2 reads it`, () => runGuest(two, elsewhere, false, GUEST_READS));
   story.note(`read: ${read}`);
   if (read !== written) throw new Error(`host2 read ${read}, but ${written} was written`);
   await story.step('host2 detaches the disk', () => detach(host2, first.ref));
@@ -128,12 +144,7 @@ async function tell(pool: Pool): Promise<void> {
   }
 }
 
-async function runGuest(
-  host: Pool['hosts'][number],
-  device: string,
-  writable: boolean,
-  script: string,
-): Promise<string> {
+async function runGuest(host: Host, device: string, writable: boolean, script: string): Promise<string> {
   const guest = await host.startGuest({ device, writable, script });
   try {
     const { code, output } = await guest.finished();

@@ -1,7 +1,6 @@
-import { connect } from 'node:net';
 import { createInterface } from 'node:readline';
-import type { DoorRequest } from './exec-door.ts';
-import type { Outcome } from './machine/program.ts';
+import { ask } from './door/ask.ts';
+import type { DoorOutcome, DoorRequest } from './door/requests.ts';
 
 // Asks a lab that is up (`npm run lab`):
 //   exec.ts DOOR HOST -- PROGRAM [ARGUMENT...]     a program on a host
@@ -16,23 +15,19 @@ if (first === undefined) {
   const lines = createInterface({ input: process.stdin, output: process.stderr, prompt: `${host}# ` });
   lines.prompt();
   for await (const line of lines) {
-    await ask({ host, argv: ['/bin/sh', '-c', line] });
+    await show({ ask: 'exec', host, argv: ['/bin/sh', '-c', line] });
     lines.prompt();
   }
 } else if (first === '--') {
-  process.exitCode = await ask({ host, argv: more });
+  process.exitCode = await show({ ask: 'exec', host, argv: more });
 } else {
   const deviceConfig = Object.fromEntries(more.map((pair) => pair.split(/=(.*)/s, 2) as [string, string]));
-  process.exitCode = await ask({ host, command: first, deviceConfig });
+  process.exitCode = await show({ ask: 'command', host, command: first, deviceConfig });
 }
 
-async function ask(request: DoorRequest): Promise<number> {
-  const socket = connect({ path: door ?? '', allowHalfOpen: true });
-  socket.end(JSON.stringify(request));
-  const chunks: Buffer[] = [];
-  for await (const chunk of socket) chunks.push(chunk as Buffer);
-  const { code, stdout, stderr } = JSON.parse(Buffer.concat(chunks).toString()) as Outcome;
-  process.stdout.write(stdout);
-  process.stderr.write(stderr);
+async function show(request: Extract<DoorRequest, { ask: 'exec' | 'command' }>): Promise<number> {
+  const { code, stdout, stderr } = await ask<DoorOutcome>(door ?? '', request);
+  process.stdout.write(Buffer.from(stdout, 'base64'));
+  process.stderr.write(Buffer.from(stderr, 'base64'));
   return code;
 }

@@ -24,6 +24,11 @@ export class Story {
     }
   }
 
+  /** Before the first step. */
+  say(...lines: readonly string[]): void {
+    for (const line of lines) print(line);
+  }
+
   note(text: string): void {
     print(`   ${text}`);
   }

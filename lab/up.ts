@@ -1,31 +1,35 @@
 import { parseArgs } from 'node:util';
-import { openDoor } from './exec-door.ts';
-import { Pool } from './pool.ts';
+import { openDoor } from './door/door.ts';
+import { startLab } from './start-pool.ts';
 
-// `npm run lab [-- --hosts 2 --monitors 1 --osds 1]`: keeps a lab up until Ctrl-C.
+// `npm run lab [-- --hosts 2 --xen-hosts 0 --monitors 3 --osds 1]`: keeps a lab up until Ctrl-C.
 const { values } = parseArgs({
   options: {
-    hosts: { type: 'string', default: '1' },
-    monitors: { type: 'string', default: '1' },
+    hosts: { type: 'string', default: '2' },
+    'xen-hosts': { type: 'string', default: '0' },
+    monitors: { type: 'string', default: '3' },
     osds: { type: 'string', default: '1' },
   },
 });
-const pool = await Pool.start({
+const lab = await startLab({
   hosts: Number(values.hosts),
+  xenHosts: Number(values['xen-hosts']),
   monitors: Number(values.monitors),
   osds: Number(values.osds),
   progress: (step) => print(step),
 });
+const { pool } = lab;
 await pool.cluster.createImage('rbd/sr1', { sizeMiB: 2048 });
 const user = await pool.cluster.createUser('xen', ['rbd']);
 const monitors = pool.cluster.monitors.join(',');
-const door = await openDoor(pool);
+const door = await openDoor(lab);
 print(`
 The lab is up; Ctrl-C takes it down. In another terminal:
 
   a program on a host    node scripts/run-ts.mjs lab/exec.ts ${door} host1 -- lsblk
   a shell on a host      node scripts/run-ts.mjs lab/exec.ts ${door} host1
   an SM call by hand     node scripts/run-ts.mjs lab/exec.ts ${door} host1 sr_probe monitors=${monitors} user=${user.name} password=${user.key} pool=rbd image=sr1
+  one scenario           RBDSR_LAB=${door} npx vitest run --project lab -t 'the life of a disk'
   a Ceph tool            ip netns exec ${pool.cluster.network.name} ceph -c ${pool.cluster.configPath} -s
   the consoles           ${pool.hosts.map(({ consoleLog }) => consoleLog).join(' ')}
 

@@ -1,5 +1,6 @@
 // `npm run package [-- --only=run] [FOLDER]`: what is published, into dist or FOLDER: a self-extracting file, an RPM, the licences of everything
-// inside, and SHA256SUMS. The same commit gives the same bytes on every machine with the same Debian packages. `--only=run`: the first alone.
+// inside, and SHA256SUMS. The same commit gives the same bytes on every machine with the same Debian packages. `--only=run`: the first alone;
+// `--only=product`: no file that is published, but FOLDER with what we wrote of it, as a host has it.
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { cpSync, lutimesSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, renameSync, rmSync } from 'node:fs';
@@ -16,8 +17,10 @@ const { version } = JSON.parse(readFileSync(join(project, 'package.json'), 'utf8
 
 try {
   const words = process.argv.slice(2);
-  const onlyRun = words[0] === '--only=run';
-  buildPackages(resolve(project, words[Number(onlyRun)] ?? 'dist'), onlyRun);
+  const only = words[0]?.startsWith('--only=') ? words.shift() : undefined;
+  const folder = resolve(project, words[0] ?? 'dist');
+  if (only === '--only=product') buildProduct(folder, prepareRuntime());
+  else buildPackages(folder, only === '--only=run');
 } catch (error) {
   process.stderr.write(`package: ${error.message}\n`);
   process.exitCode = 1;
@@ -32,9 +35,7 @@ function buildPackages(folder, onlyRun) {
   process.once('exit', () => rmSync(work, { recursive: true, force: true }));
 
   const product = join(work, 'product');
-  execFileSync(process.execPath, [join(project, 'scripts/build.mjs'), product, ...runtime.node], {
-    stdio: ['ignore', 'ignore', 'inherit'],
-  });
+  buildProduct(product, runtime);
   const licences = licencesText(version, runtime);
   writeFileSync(join(product, 'licences.txt'), licences);
   const archives = [readFileSync(runtime.archive), tarGzip(product, date)];
@@ -54,6 +55,12 @@ function buildPackages(folder, onlyRun) {
   }
   const sizes = made.map((name) => `${name} (${(lstatSync(join(folder, name)).size / 1e6).toFixed(1)} MB)`);
   process.stdout.write(`${folder}: ${sizes.join(', ')}; ${(unpackedBytes / 1e6).toFixed(0)} MB installed\n`);
+}
+
+function buildProduct(folder, runtime) {
+  execFileSync(process.execPath, [join(project, 'scripts/build.mjs'), folder, ...runtime.node], {
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
 }
 
 /** When the sources were committed: what every file is dated, so that the date of the build does not show. */

@@ -10,6 +10,8 @@ import { project, setUp } from './setup.mjs';
 import { bareNodeMs, sharesTable } from './test-shares.mjs';
 
 const PARTS = ['check', 'unit', 'host', 'lab'];
+/** Of vitest, where a part is more than one. */
+const PROJECTS = { lab: ['lab', 'xen'] };
 const GRACE_MS = 20_000;
 
 const started = Date.now();
@@ -61,7 +63,7 @@ function build() {
   }
 }
 
-/** What one vitest project counted. A run that ends badly though no test failed counts as one failure. */
+/** What vitest counted of one part. A run that ends badly though no test failed counts as one failure. */
 async function runProject(name) {
   if (!hasTests(join(project, 'test', name))) {
     process.stdout.write('no tests\n');
@@ -69,7 +71,8 @@ async function runProject(name) {
   }
   const report = join(reports, `${name}.json`);
   const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`];
-  const vitest = [join(project, 'node_modules/.bin/vitest'), 'run', '--project', name, ...reporters];
+  const projects = (PROJECTS[name] ?? [name]).flatMap((one) => ['--project', one]);
+  const vitest = [join(project, 'node_modules/.bin/vitest'), 'run', ...projects, ...reporters];
   const guard = ['scripts/run-ts.mjs', 'lab/run-guard.ts'];
   const code = await execute(process.execPath, [...guard, ...vitest]);
   const counted = existsSync(report) ? count(JSON.parse(readFileSync(report, 'utf8'))) : { failures: [] };

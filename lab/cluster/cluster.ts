@@ -1,11 +1,10 @@
-import type { ChildProcess } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { NetworkNamespace } from '../machine/network-namespace.ts';
-import { check, type Outcome, runProgram, stopDaemon } from '../machine/program.ts';
+import { check, type Outcome, runProgram } from '../machine/program.ts';
 import type { RunFolder } from '../machine/run-folder.ts';
-import { type DaemonName, Daemons } from './daemons.ts';
-import { type ClusterLayout, configPath, layOut } from './layout.ts';
+import { type DaemonControl, Daemons } from './daemons.ts';
+import { adminSocket, type ClusterLayout, configPath, layOut } from './layout.ts';
 
 export interface ClusterOptions {
   readonly monitors?: number;
@@ -24,15 +23,22 @@ export interface CephxUser {
 export class Cluster {
   readonly network: NetworkNamespace;
   readonly fsid: string;
-  readonly #layout: ClusterLayout;
-  readonly #daemons: Daemons;
-  readonly #running = new Map<DaemonName, ChildProcess>();
+  readonly layout: ClusterLayout;
+  readonly daemons: DaemonControl;
+  /** Those that are ours to bring up and take down. */
+  readonly #own: Daemons | undefined;
 
-  private constructor(layout: ClusterLayout, network: NetworkNamespace) {
-    this.#layout = layout;
+  private constructor(layout: ClusterLayout, network: NetworkNamespace, others?: DaemonControl) {
+    this.layout = layout;
     this.network = network;
     this.fsid = layout.fsid;
-    this.#daemons = new Daemons(layout, network);
+    this.#own = others === undefined ? new Daemons(layout, network) : undefined;
+    this.daemons = others ?? this.#owned();
+  }
+
+  /** One that another process has brought up and keeps. */
+  static join(layout: ClusterLayout, network: NetworkNamespace, daemons: DaemonControl): Cluster {
+    return new Cluster(layout, network, daemons);
   }
 
   /** Up with every OSD in and a pool "rbd" whose placement groups are active. */
@@ -54,11 +60,11 @@ export class Cluster {
 
   /** The monitors as a device-config value: addresses of msgr v1, the protocol krbd speaks everywhere. */
   get monitors(): string[] {
-    return this.#layout.monitors.map(({ address }) => `${address}:6789`);
+    return this.layout.monitors.map(({ address }) => `${address}:6789`);
   }
 
   get configPath(): string {
-    return configPath(this.#layout);
+    return configPath(this.layout);
   }
 
   /** `ceph`, `rbd` or `rados` with the admin's key; stdout, or an error. */
@@ -115,76 +121,63 @@ export class Cluster {
   }
 
   /** "mon.a", "mon.b", ... */
-  get monitorNames(): readonly DaemonName[] {
-    return this.#layout.monitors.map(({ id }) => `mon.${id}` as const);
+  get monitorNames(): readonly string[] {
+    return this.layout.monitors.map(({ id }) => `mon.${id}`);
   }
 
   /** "osd.0", "osd.1", ... */
-  get osdNames(): readonly DaemonName[] {
-    return Array.from({ length: this.#layout.osds }, (_, index) => `osd.${index}` as const);
+  get osdNames(): readonly string[] {
+    return Array.from({ length: this.layout.osds }, (_, index) => `osd.${index}`);
   }
 
   /** The OSDs stop answering without closing a connection, like a dead network. */
   freezeOsds(): void {
-    for (const name of this.osdNames) this.freezeDaemon(name);
+    for (const name of this.osdNames) this.daemons.signal(name, 'SIGSTOP');
   }
 
   thawOsds(): void {
-    for (const name of this.osdNames) this.thawDaemon(name);
+    for (const name of this.osdNames) this.daemons.signal(name, 'SIGCONT');
   }
 
-  /** One that is dead stays so. */
-  freezeDaemon(name: DaemonName): void {
-    this.#running.get(name)?.kill('SIGSTOP');
+  stopMonitor(index: number): Promise<void> {
+    return this.daemons.stop(this.#monitorName(index));
   }
 
-  thawDaemon(name: DaemonName): void {
-    this.#running.get(name)?.kill('SIGCONT');
+  startMonitor(index: number): Promise<void> {
+    return this.daemons.start(this.#monitorName(index));
   }
 
-  /** With a signal that it cannot answer; it is gone when this returns. One that is dead stays so. */
-  async killDaemon(name: DaemonName): Promise<void> {
-    const child = this.#running.get(name);
-    if (child !== undefined) await stopDaemon(child);
-    this.#running.delete(name);
-  }
-
-  /** On the store it had. One that runs stays as it is. */
-  startDaemon(name: DaemonName): void {
-    if (!this.#running.has(name)) this.#running.set(name, this.#daemons.start(name));
-  }
-
-  /** The ids of the monitors in the quorum, as this one sees it: none where it has lost them. It answers without a quorum, too. */
-  async quorumOf(name: DaemonName): Promise<readonly number[]> {
-    const socket = join(this.#layout.socketDir, `${name}.asok`);
-    const said = await check(this.network.inside(['ceph', '--admin-daemon', socket, 'mon_status']));
-    return (JSON.parse(said) as { readonly quorum: readonly number[] }).quorum;
-  }
-
-  async stopMonitor(index: number): Promise<void> {
-    await this.killDaemon(this.#monitorName(index));
-  }
-
-  startMonitor(index: number): void {
-    this.startDaemon(this.#monitorName(index));
+  /** Until this monitor, which still runs, serves nobody: its lease outlives the others by seconds. */
+  async quorumIsLost(index: number): Promise<void> {
+    const asks = ['ceph', '--admin-daemon', adminSocket(this.layout, this.#monitorName(index)), 'mon_status'];
+    for (;;) {
+      const { quorum } = JSON.parse(await check(this.network.inside(asks))) as { quorum: number[] };
+      if (quorum.length === 0) return;
+      await new Promise((resolve) => setTimeout(resolve, 200));
+    }
   }
 
   async destroy(): Promise<void> {
-    await Promise.all([...this.#running.values()].map((child) => stopDaemon(child)));
-    this.#running.clear();
+    await this.#owned().stopAll();
     await this.network.remove();
   }
 
   async bringUp(): Promise<void> {
-    await this.#daemons.prepare();
-    for (const name of this.monitorNames) this.startDaemon(name);
-    this.startDaemon('mgr.x');
-    await Promise.all(this.osdNames.map((_name, index) => this.#daemons.prepareOsd(index)));
-    for (const name of this.osdNames) this.startDaemon(name);
+    const daemons = this.#owned();
+    await daemons.prepare();
+    for (const name of this.monitorNames) await daemons.start(name);
+    await daemons.start('mgr.x');
+    await Promise.all(this.osdNames.map((_name, index) => daemons.prepareOsd(index)));
+    for (const name of this.osdNames) await daemons.start(name);
     await this.createPool('rbd');
   }
 
-  #monitorName(index: number): DaemonName {
+  #owned(): Daemons {
+    if (this.#own === undefined) throw new Error('this cluster is kept by another process');
+    return this.#own;
+  }
+
+  #monitorName(index: number): string {
     const name = this.monitorNames[index];
     if (name === undefined) throw new RangeError(`the cluster has no monitor number ${index}`);
     return name;

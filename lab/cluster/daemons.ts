@@ -2,16 +2,25 @@ import type { ChildProcess } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { check, startDaemon } from '../machine/program.ts';
+import { check, startDaemon, stopDaemon } from '../machine/program.ts';
 import type { NetworkNamespace } from '../machine/network-namespace.ts';
 import { type ClusterLayout, configPath, keyringPath, monitorAddresses, writeConfig } from './layout.ts';
 
-export type DaemonName = `${'mon' | 'mgr' | 'osd'}.${string}`;
+/** What can be done to the daemons of a cluster that is up, by name: "mon.a", "osd.0". */
+export interface DaemonControl {
+  /** Starts it unless it runs. */
+  start(name: string): Promise<void>;
+  /** Kills it; resolves when it is gone. */
+  stop(name: string): Promise<void>;
+  /** SIGSTOP and SIGCONT: it stops answering without closing a connection, like a dead network. */
+  signal(name: string, signal: 'SIGSTOP' | 'SIGCONT'): void;
+}
 
 /** The daemons of one cluster: how each comes to exist and how it is started. Each is our child and dies with us. */
-export class Daemons {
+export class Daemons implements DaemonControl {
   readonly #layout: ClusterLayout;
   readonly #network: NetworkNamespace;
+  readonly #running = new Map<string, ChildProcess>();
 
   constructor(layout: ClusterLayout, network: NetworkNamespace) {
     this.#layout = layout;
@@ -41,11 +50,26 @@ export class Daemons {
     await this.#inside('ceph-osd', '-i', String(index), '--mkfs', '--osd-uuid', uuid);
   }
 
-  start(name: DaemonName): ChildProcess {
-    const { dir } = this.#layout;
-    const [kind = '', id = ''] = name.split('.');
-    const argv = [`ceph-${kind}`, '-c', configPath(this.#layout), '-f', '-i', id];
-    return startDaemon(this.#network.inside(argv), join(dir, 'log', `${name}.out`));
+  start(name: string): Promise<void> {
+    if (!isAlive(this.#running.get(name))) {
+      const [kind = '', id = ''] = name.split('.');
+      const argv = [`ceph-${kind}`, '-c', configPath(this.#layout), '-f', '-i', id];
+      this.#running.set(name, startDaemon(this.#network.inside(argv), join(this.#layout.dir, 'log', `${name}.out`)));
+    }
+    return Promise.resolve();
+  }
+
+  async stop(name: string): Promise<void> {
+    const child = this.#running.get(name);
+    if (child !== undefined) await stopDaemon(child);
+  }
+
+  async stopAll(): Promise<void> {
+    await Promise.all([...this.#running.keys()].map((name) => this.stop(name)));
+  }
+
+  signal(name: string, signal: 'SIGSTOP' | 'SIGCONT'): void {
+    this.#running.get(name)?.kill(signal);
   }
 
   async #makeKeyring(): Promise<void> {
@@ -82,4 +106,8 @@ export class Daemons {
   #inside(program: string, ...args: string[]): Promise<string> {
     return check(this.#network.inside([program, '-c', configPath(this.#layout), ...args]));
   }
+}
+
+function isAlive(child: ChildProcess | undefined): boolean {
+  return child !== undefined && child.exitCode === null && child.signalCode === null;
 }

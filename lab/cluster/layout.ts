@@ -29,6 +29,7 @@ export function layOut(o: { dir: string; socketDir: string; monitors: number; os
 }
 
 export const configPath = ({ dir }: ClusterLayout): string => join(dir, 'ceph.conf');
+export const adminSocket = ({ socketDir }: ClusterLayout, daemon: string): string => join(socketDir, `${daemon}.asok`);
 export const keyringPath = ({ dir }: ClusterLayout): string => join(dir, 'keyring');
 
 /** Both protocols at the standard ports: "[v2:10.66.0.1:3300,v1:10.66.0.1:6789]". */

@@ -1,25 +1,21 @@
-import { setTimeout } from 'node:timers/promises';
 import type { Cluster } from '../cluster/cluster.ts';
-import type { DaemonName } from '../cluster/daemons.ts';
 import type { Fault } from './fault.ts';
 
-const LOOK_MS = 200;
-
 /** The daemon is killed, as by a crash. Ends with a new one on the same store. */
-export function killed(cluster: Cluster, daemon: DaemonName): Fault {
+export function killed(cluster: Cluster, daemon: string): Fault {
   return {
     what: `${daemon} is killed`,
-    begin: () => cluster.killDaemon(daemon),
-    end: () => Promise.resolve(cluster.startDaemon(daemon)),
+    begin: () => cluster.daemons.stop(daemon),
+    end: () => cluster.daemons.start(daemon),
   };
 }
 
 /** The daemon stops answering without closing a connection, like a machine that hangs. */
-export function frozenDaemon(cluster: Cluster, daemon: DaemonName): Fault {
+export function frozenDaemon(cluster: Cluster, daemon: string): Fault {
   return {
     what: `${daemon} is frozen`,
-    begin: () => Promise.resolve(cluster.freezeDaemon(daemon)),
-    end: () => Promise.resolve(cluster.thawDaemon(daemon)),
+    begin: () => Promise.resolve(cluster.daemons.signal(daemon, 'SIGSTOP')),
+    end: () => Promise.resolve(cluster.daemons.signal(daemon, 'SIGCONT')),
   };
 }
 
@@ -27,16 +23,14 @@ export function frozenDaemon(cluster: Cluster, daemon: DaemonName): Fault {
 export function quorumLost(cluster: Cluster): Fault {
   const all = cluster.monitorNames;
   const lost = all.slice(0, Math.ceil(all.length / 2));
-  const [survivor] = all.slice(lost.length);
   return {
     what: `the monitors have no quorum: ${lost.join(', ')} are killed`,
     begin: async () => {
-      for (const daemon of lost) await cluster.killDaemon(daemon);
-      // It goes on alone until the last lease has run out.
-      if (survivor !== undefined) while ((await cluster.quorumOf(survivor)).length > 0) await setTimeout(LOOK_MS);
+      for (const daemon of lost) await cluster.daemons.stop(daemon);
+      if (lost.length < all.length) await cluster.quorumIsLost(lost.length);
     },
     end: async () => {
-      for (const daemon of lost) cluster.startDaemon(daemon);
+      for (const daemon of lost) await cluster.daemons.start(daemon);
       await cluster.tool('ceph', 'mon', 'stat');
     },
   };

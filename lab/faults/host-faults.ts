@@ -19,8 +19,8 @@ async function switchedOn(host: Host): Promise<void> {
 export function frozen(host: Host): Fault {
   return {
     what: `${host.name} is frozen`,
-    begin: () => Promise.resolve(host.freeze()),
-    end: () => Promise.resolve(host.thaw()),
+    begin: () => host.freeze(),
+    end: () => host.thaw(),
   };
 }
 

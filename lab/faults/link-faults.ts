@@ -1,14 +1,21 @@
+import type { NetworkNamespace } from '../machine/network-namespace.ts';
 import type { Host } from '../hosts/host.ts';
-import { type FaultyWay, UmlHost } from '../uml-host/uml-host.ts';
+import { CARDS, type Links } from '../hosts/links.ts';
 import type { Fault } from './fault.ts';
 
-/** Nothing passes between the host and Ceph, or between it and xapi; the other way stays, and so does the lab's own. */
-export function linkDown(host: Host, way: FaultyWay): Fault {
-  const usual = usualHost(host);
+/** A link that a fault may touch; the lab's own is none. */
+export type FaultyWay = 'cluster' | 'pool';
+
+/**
+ * Nothing passes between the host and Ceph, or between it and xapi; the other way stays, and so does the lab's own. The link is cut in the middle:
+ * both ends keep their carrier and addresses. What has no way back to its sender is dropped, too (`rp_filter` of the network).
+ */
+export function linkDown(network: NetworkNamespace, host: Host, way: FaultyWay): Fault {
+  const nowhere = `blackhole ${linksOf(host)[way].there}/32`;
   return {
     what: `${host.name} has no link to the ${way}`,
-    begin: () => usual.setLink(way, 'down'),
-    end: () => usual.setLink(way, 'up'),
+    begin: () => network.configure(`route replace ${nowhere}\n`),
+    end: () => network.configure(`route replace ${nowhere}\nroute del ${nowhere}\n`),
   };
 }
 
@@ -21,7 +28,8 @@ export interface Disturbance {
 
 /** Packets between the host and Ceph, or xapi, are lost or late in both directions (netem; ifb for those that arrive). */
 export function linkDisturbed(host: Host, way: FaultyWay, { lossPercent = 0, delayMs = 0 }: Disturbance): Fault {
-  const card = usualHost(host).cardOf(way);
+  linksOf(host);
+  const card = CARDS[way];
   const netem = `netem limit 10000 delay ${delayMs}ms loss ${lossPercent}%`;
   return {
     what: `${lossPercent} % of the packets between ${host.name} and the ${way} are lost, all are ${delayMs} ms late`,
@@ -44,7 +52,7 @@ ip link del ${card}-in 2>/dev/null || true`);
   };
 }
 
-function usualHost(host: Host): UmlHost {
-  if (host instanceof UmlHost) return host;
-  throw new TypeError(`${host.name} has no links of its own: an emulated dom0 reaches Ceph through QEMU's network`);
+function linksOf({ name, links }: Host): Links {
+  if (links !== undefined) return links;
+  throw new TypeError(`${name} has no links of its own: an emulated dom0 reaches Ceph through QEMU's network`);
 }

@@ -1,4 +1,5 @@
 import { connect, createServer, type Server, type Socket } from 'node:net';
+import type { XapiRoute } from './xapi-route.ts';
 import { type Frame, encodeFrame, frameReader } from './frames.ts';
 
 export interface RawOutcome {
@@ -16,21 +17,26 @@ export interface ExecOptions {
   readonly timeoutMs?: number;
 }
 
+/** A way to run programs in a host. */
+export interface HostLink {
+  exec(argv: readonly string[], o?: ExecOptions): Promise<RawOutcome>;
+}
+
 /** This end of the connection to one host's agent: many commands at once, and the host's connections to xapi where they come this way. */
-export class AgentLink {
+export class AgentLink implements HostLink {
   /** Settles when the host is up. */
   readonly ready: Promise<void>;
   readonly #server: Server;
   readonly #waiting = new Map<number, { resolve(outcome: RawOutcome): void; reject(error: Error): void }>();
   readonly #channels = new Map<number, Socket>();
-  readonly #xapiSocket: string | undefined;
+  readonly #xapi: XapiRoute | undefined;
   #agent: Socket | undefined;
   #lastId = 0;
   #hello: () => void = () => undefined;
 
-  /** The agent connects to `at`, a socket's path or a server that listens already; xapi's connections go to `xapiSocket`. */
-  constructor(at: string | Server, xapiSocket?: string) {
-    this.#xapiSocket = xapiSocket;
+  /** The agent connects to `at`, a socket's path or a server that listens already; xapi's connections go where `xapi` says. */
+  constructor(at: string | Server, xapi?: XapiRoute) {
+    this.#xapi = xapi;
     this.ready = new Promise((resolve) => (this.#hello = resolve));
     this.#server = createServer((socket) => this.#accept(socket)).listen(at);
   }
@@ -82,8 +88,8 @@ export class AgentLink {
   }
 
   #openChannel(id: number): void {
-    if (this.#xapiSocket === undefined) return this.#say({ kind: 'end', id });
-    const xapi = connect({ path: this.#xapiSocket, allowHalfOpen: true });
+    if (this.#xapi === undefined) return this.#say({ kind: 'end', id });
+    const xapi = connect({ path: this.#xapi.path, allowHalfOpen: true });
     this.#channels.set(id, xapi);
     xapi.on('data', (chunk) => this.#say({ kind: 'data', id, bytes: chunk.toString('base64') }));
     xapi.on('error', () => xapi.destroy());

@@ -1,17 +1,10 @@
 import type { Outcome } from '../machine/program.ts';
-import type { AgentLink, ExecOptions } from './agent-link.ts';
+import type { ExecOptions, HostLink, RawOutcome } from './agent-link.ts';
 import type { Guest, GuestOptions } from './guest.ts';
+import type { Links } from './links.ts';
 import type { Need } from './needs.ts';
 
-/** How long a host of this kind takes for things, seconds. */
-export interface Pace {
-  /** What its rbdsr.conf says: longer than any command takes whose cluster answers. */
-  readonly deadline: number;
-  /** The same while a scenario lets the cluster die: shorter, and still enough for a command that is answered. */
-  readonly shortDeadline: number;
-  /** Between a deadline and xapi's answer: the start of the worker, mostly. */
-  readonly slack: number;
-}
+const OFF_MS = 60_000;
 
 /** A host of the pool, whatever it is made of: what scenarios and the demo see. Every program in it runs by way of its agent. */
 export abstract class Host {
@@ -29,8 +22,11 @@ export abstract class Host {
   abstract readonly address: string;
   /** Its serial console, on this machine. */
   abstract readonly consoleLog: string;
-  abstract readonly pace: Pace;
-  protected abstract get link(): AgentLink;
+  /** What its rbdsr.conf says: longer than any command takes whose cluster answers. Seconds. */
+  abstract readonly deadline: number;
+  /** Its ways to Ceph, xapi and the lab; undefined where it has but one. */
+  abstract readonly links: Links | undefined;
+  protected abstract get link(): HostLink;
 
   /** Nobody has switched it off, and it has not done so itself. */
   abstract get isOn(): boolean;
@@ -47,20 +43,26 @@ export abstract class Host {
   abstract powerOn(): Promise<void>;
 
   /** Every program and the kernel of the host stop where they are; nobody on the other end of a connection is told. */
-  abstract freeze(): void;
+  abstract freeze(): Promise<void>;
 
-  abstract thaw(): void;
+  abstract thaw(): Promise<void>;
 
   /** The host switches itself off, without unmounting anything; resolves when it is off. */
   async powerOff(): Promise<void> {
     // Its answer does not come any more.
     await this.exec(['busybox', 'poweroff', '-f'], { timeoutMs: 30_000 }).catch(() => undefined);
-    while (this.isOn) await new Promise((resolve) => setTimeout(resolve, 50));
+    for (const end = Date.now() + OFF_MS; this.isOn; await new Promise((resolve) => setTimeout(resolve, 50)))
+      if (Date.now() > end) throw new Error(`${this.name} is not off after ${OFF_MS} ms`);
   }
 
   /** Runs a program, beside others; resolves however it ends, rejects when the host goes off. */
+  execBytes(argv: readonly string[], o: ExecOptions = {}): Promise<RawOutcome> {
+    return this.link.exec(argv, o);
+  }
+
+  /** The same for a program that prints text. */
   async exec(argv: readonly string[], o: ExecOptions = {}): Promise<Outcome> {
-    const { code, stdout, stderr } = await this.link.exec(argv, o);
+    const { code, stdout, stderr } = await this.execBytes(argv, o);
     return { code, stdout: stdout.toString(), stderr: stderr.toString() };
   }
 
@@ -83,7 +85,7 @@ export abstract class Host {
   }
 
   async readFile(path: string): Promise<Buffer> {
-    const { code, stdout, stderr } = await this.link.exec(['cat', path]);
+    const { code, stdout, stderr } = await this.execBytes(['cat', path]);
     if (code !== 0) throw new Error(`${this.name}: ${stderr.toString().trim()}`);
     return stdout;
   }

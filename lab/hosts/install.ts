@@ -48,9 +48,23 @@ for link in $(find ${source} -maxdepth 1 -type l); do cp -P $link /opt/rbdsr/; d
 cat >/etc/rbdsr/rbdsr.conf <<END
 ${settingsFile(host)}END
 /opt/rbdsr/launcher.sh enable </dev/null
+sync
 `,
     { timeoutMs: 300_000 },
   );
+}
+
+/** The product as the sources are now, without what it ships of others: a folder. */
+export async function buildSources(run: RunFolder): Promise<string> {
+  const folder = join(run.folder('sources'), 'product');
+  const argv = [process.execPath, join(PROJECT_ROOT, 'scripts/package.mjs'), '--only=product', folder];
+  await check(argv, { timeoutMs: PACKAGE_TIMEOUT_MS, env: run.mark });
+  return folder;
+}
+
+/** Puts that in the place of what a host has installed. What `rbdsr enable` changed on the host stays as it is. */
+export async function putSources(host: Host, product: string): Promise<void> {
+  await host.shell(`cp -a ${onMachine(product)}/. /opt/rbdsr/current/`);
 }
 
 /** XCP-ng 8.3's, as an archive. */
@@ -65,6 +79,6 @@ function stockSmFolder(): Buffer {
 }
 
 /** rbdsr.conf of a host of the lab. A later line of the same name counts. */
-export function settingsFile({ pace }: Host): string {
-  return `profile = 8.3b\ndatapath = nbd\ndeadline = ${pace.deadline}\n`;
+export function settingsFile({ deadline }: Host): string {
+  return `profile = 8.3b\ndatapath = nbd\ndeadline = ${deadline}\n`;
 }

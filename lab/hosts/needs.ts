@@ -7,3 +7,5 @@ export const NEEDS_XEN = {
 } as const satisfies Readonly<Record<string, string>>;
 
 export type Need = keyof typeof NEEDS_XEN;
+
+export const ALL_NEEDS = Object.keys(NEEDS_XEN) as readonly Need[];

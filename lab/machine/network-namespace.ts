@@ -15,6 +15,11 @@ export class NetworkNamespace {
     this.name = name;
   }
 
+  /** One that another process has made and keeps. */
+  static existing(name: string): NetworkNamespace {
+    return new NetworkNamespace(name);
+  }
+
   static async create(run: RunFolder, label: string, addresses: readonly string[]): Promise<NetworkNamespace> {
     const network = new NetworkNamespace(`rbdsr-lab-${run.id}-${label}`);
     run.note({ kind: 'netns', name: network.name });

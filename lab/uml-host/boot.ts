@@ -8,7 +8,7 @@ import type { NetworkNamespace } from '../machine/network-namespace.ts';
 import { check, stopDaemon } from '../machine/program.ts';
 import { umlInitrd } from './initrd.ts';
 import { umlKernel } from './kernel.ts';
-import type { Links } from './links.ts';
+import type { Links } from '../hosts/links.ts';
 import { ptraceWrapper } from './ptrace-wrapper.ts';
 import { umlStart } from './start-lines.ts';
 

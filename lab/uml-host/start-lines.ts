@@ -1,5 +1,5 @@
 import type { StartLines } from '../hosts/start-script.ts';
-import { CARDS, type Link, type Links } from './links.ts';
+import { CARDS, type Link, type Links } from '../hosts/links.ts';
 
 export interface Ports {
   /** Of the lab's link, where this host's agent is waited for. */

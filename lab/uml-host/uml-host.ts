@@ -2,11 +2,12 @@ import { mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { AgentLink } from '../hosts/agent-link.ts';
 import type { Guest, GuestOptions } from '../hosts/guest.ts';
-import { Host, type Pace } from '../hosts/host.ts';
+import { Host } from '../hosts/host.ts';
+import type { Links } from '../hosts/links.ts';
 import type { NetworkNamespace } from '../machine/network-namespace.ts';
 import type { RunFolder } from '../machine/run-folder.ts';
 import { bootUml, type UmlMachine, type UmlRunning } from './boot.ts';
-import { CARDS, type Links, linksOf, makeLinks } from './links.ts';
+import { linksOf, makeLinks } from './links.ts';
 import { ScriptInHost } from './script-in-host.ts';
 
 export interface UmlHostOptions {
@@ -17,12 +18,9 @@ export interface UmlHostOptions {
   readonly xapiPort: number;
 }
 
-/** A link that a fault may touch; the lab's own is none. */
-export type FaultyWay = 'cluster' | 'pool';
-
 /** A Linux kernel that runs as a process of this machine, at its speed. */
 export class UmlHost extends Host {
-  readonly pace: Pace = { deadline: 60, shortDeadline: 12, slack: 10 };
+  readonly deadline = 60;
   readonly links: Links;
   readonly #machine: UmlMachine;
   readonly #index: number;
@@ -85,27 +83,17 @@ export class UmlHost extends Host {
     this.#running = await bootUml(this.#machine, this.#index);
   }
 
-  freeze(): void {
-    process.kill(this.#kernelPid(), 'SIGSTOP');
+  freeze(): Promise<void> {
+    return this.#signal('SIGSTOP');
   }
 
-  thaw(): void {
-    process.kill(this.#kernelPid(), 'SIGCONT');
+  thaw(): Promise<void> {
+    return this.#signal('SIGCONT');
   }
 
-  /**
-   * Cut in the middle: both ends keep their carrier and addresses, and nothing comes through. (A tap that is set down loses its user-mode kernel
-   * for good.) What has no way back to its sender is dropped, too: `rp_filter` of the cluster's network.
-   */
-  async setLink(way: FaultyWay, state: 'up' | 'down'): Promise<void> {
-    const nowhere = `blackhole ${this.links[way].there}/32`;
-    const commands = [`route replace ${nowhere}`, ...(state === 'up' ? [`route del ${nowhere}`] : [])];
-    await this.#machine.network.configure(`${commands.join('\n')}\n`);
-  }
-
-  /** The host's own name of its end. */
-  cardOf(way: FaultyWay): string {
-    return CARDS[way];
+  #signal(signal: NodeJS.Signals): Promise<void> {
+    process.kill(this.#kernelPid(), signal);
+    return Promise.resolve();
   }
 
   /** The kernel runs what its processes ask for; they are traced children of it, and stop at the next thing they ask. */

@@ -1,5 +1,4 @@
 import { rm } from 'node:fs/promises';
-import type { Server as Listening } from 'node:net';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { answer } from './calls.ts';
 import type { CallContext } from './context.ts';
@@ -13,12 +12,10 @@ export interface CallRecord {
   readonly subtaskOf: string | undefined;
 }
 
-/** At least one. Port 0 takes a free one. */
+/** Either or both. Port 0 takes a free one. */
 export interface ListenAt {
   readonly unixSocket?: string;
   readonly tcp?: { readonly host: string; readonly port: number };
-  /** One that listens already, in another network. */
-  readonly server?: Listening;
 }
 
 /** xapi's local door: HTTP POST of XML-RPC to `/`. Every call is recorded. */
@@ -33,16 +30,15 @@ export class XapiServer {
     this.#context = context;
   }
 
-  async listen({ unixSocket, tcp, server }: ListenAt): Promise<void> {
+  async listen({ unixSocket, tcp }: ListenAt): Promise<void> {
     if (unixSocket !== undefined) {
       await rm(unixSocket, { force: true });
       this.#socketPath = unixSocket;
       await this.#open((server) => server.listen(unixSocket));
     }
-    if (server !== undefined) await this.#open((opened) => opened.listen(server));
     if (tcp === undefined) return;
-    const atTcp = await this.#open((opened) => opened.listen(tcp.port, tcp.host));
-    const address = atTcp.address();
+    const server = await this.#open((opened) => opened.listen(tcp.port, tcp.host));
+    const address = server.address();
     if (typeof address === 'object' && address !== null) {
       this.tcpAddress = address.family === 'IPv6' ? `[${tcp.host}]:${address.port}` : `${tcp.host}:${address.port}`;
     }

@@ -7,6 +7,7 @@ import { startDaemon, stopDaemon } from '../machine/program.ts';
 import type { RunFolder } from '../machine/run-folder.ts';
 import { agentBundle } from '../hosts/agent-bundle.ts';
 import { AgentLink } from '../hosts/agent-link.ts';
+import type { XapiRoute } from '../hosts/xapi-route.ts';
 import { startScript } from '../hosts/start-script.ts';
 import { dom0Initrd } from './initrd.ts';
 import { labKernel } from './kernel.ts';
@@ -16,8 +17,7 @@ export interface BootOptions {
   /** Also its host name. */
   readonly name: string;
   readonly uuid: string;
-  /** Where the XAPI double listens. */
-  readonly xapiSocket: string;
+  readonly xapi: XapiRoute;
   /** Memory of the whole emulated machine, of which dom0 has 2 GiB, MiB. */
   readonly memoryMiB?: number;
   /** Default: five minutes. */
@@ -42,7 +42,7 @@ export async function bootDom0(run: RunFolder, network: NetworkNamespace, o: Boo
   writeFileSync(xenPath, gunzipSync(readFileSync('/boot/xen-4.17-amd64.gz')));
   const agentSocket = join(run.socketPath, `${o.name}.agent`);
   rmSync(agentSocket, { force: true });
-  const link = new AgentLink(agentSocket, o.xapiSocket);
+  const link = new AgentLink(agentSocket, o.xapi);
   const argv = [
     ['qemu-system-x86_64', '-accel', 'tcg,thread=multi', '-cpu', 'Nehalem', '-smp', '2'],
     ['-m', String(o.memoryMiB ?? 3072), '-display', 'none', '-monitor', 'none', '-no-reboot', '-nodefaults'],

@@ -1,6 +1,6 @@
 import type { AgentLink } from '../hosts/agent-link.ts';
 import type { Guest, GuestOptions } from '../hosts/guest.ts';
-import { Host, type Pace } from '../hosts/host.ts';
+import { Host } from '../hosts/host.ts';
 import type { NetworkNamespace } from '../machine/network-namespace.ts';
 import { stopDaemon } from '../machine/program.ts';
 import type { RunFolder } from '../machine/run-folder.ts';
@@ -12,7 +12,8 @@ export class XenHost extends Host {
   /** QEMU's user network shows every host of this kind as the machine that runs it. */
   readonly address = '127.0.0.1';
   /** Emulation is ten times slower than a host: what takes seconds there takes a minute here. */
-  readonly pace: Pace = { deadline: 240, shortDeadline: 30, slack: 20 };
+  readonly deadline = 240;
+  readonly links = undefined;
   readonly #booted: Booted;
 
   private constructor(name: string, uuid: string, booted: Booted) {
@@ -57,11 +58,13 @@ export class XenHost extends Host {
     );
   }
 
-  freeze(): void {
+  freeze(): Promise<void> {
     this.#booted.qemu.kill('SIGSTOP');
+    return Promise.resolve();
   }
 
-  thaw(): void {
+  thaw(): Promise<void> {
     this.#booted.qemu.kill('SIGCONT');
+    return Promise.resolve();
   }
 }

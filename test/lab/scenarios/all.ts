@@ -2,6 +2,7 @@ import { brokenSrs } from './broken-srs.ts';
 import { crashes } from './crashes.ts';
 import { deadCluster } from './dead-cluster.ts';
 import { disks } from './disks.ts';
+import { faults } from './faults.ts';
 import { foreignClients } from './foreign-clients.ts';
 import { guests } from './guests.ts';
 import { highAvailability } from './ha.ts';
@@ -20,24 +21,54 @@ import type { Lab } from './scenario.ts';
 export interface Scenario {
   readonly title: string;
   readonly declare: (lab: Lab) => void;
+  /** About how long it takes, so that pools beside each other are done at the same time. */
+  readonly seconds: number;
   /** What a usual host has not. */
   readonly needs?: readonly Need[];
+  /** How many its cluster has at least; one unless it says so. */
+  readonly osds?: number;
 }
 
-export const SCENARIOS: readonly Scenario[] = [
-  { title: 'what every other scenario stands on', declare: hostBasics },
-  { title: 'what sr_create refuses', declare: srRefusals },
-  { title: 'the wizard', declare: wizard },
-  { title: 'other ways in', declare: waysIn },
-  { title: 'mapping an image', declare: mapping },
-  { title: 'several monitors', declare: monitors },
-  { title: 'an attach without a connection', declare: quietAttach },
-  { title: 'a cluster that does not answer', declare: deadCluster },
-  { title: 'the life of a disk', declare: disks },
-  { title: 'disks that a host attaches without xapi', declare: highAvailability },
-  { title: 'an image that others have open', declare: foreignClients },
-  { title: 'broken and contested SRs', declare: brokenSrs },
-  { title: 'a driver that is killed', declare: crashes },
-  { title: 'a host that shuts down', declare: shutdown },
-  { title: 'guests', declare: guests, needs: ['a Xen host', 'a guest', 'debugfs'] },
+/** As many as one of them needs. */
+export function osdsFor(scenarios: readonly Scenario[]): number {
+  return Math.max(1, ...scenarios.map(({ osds = 1 }) => osds));
+}
+
+/** Those that the n-th of so many pools runs: the longest first, each to the pool that has least to do. */
+export function shareOf(pool: number, pools: number): readonly Scenario[] {
+  const shares = Array.from({ length: pools }, (): { seconds: number; scenarios: Scenario[] } => ({
+    seconds: 0,
+    scenarios: [],
+  }));
+  for (const scenario of SCENARIOS.filter(({ needs = [] }) => needs.length === 0).toSorted(
+    (a, b) => b.seconds - a.seconds,
+  )) {
+    const idlest = shares.reduce((least, share) => (share.seconds < least.seconds ? share : least));
+    idlest.scenarios.push(scenario);
+    idlest.seconds += scenario.seconds;
+  }
+  return shares[pool - 1]?.scenarios ?? [];
+}
+
+export function thatNeedXen(): readonly Scenario[] {
+  return SCENARIOS.filter(({ needs = [] }) => needs.length > 0);
+}
+
+const SCENARIOS: readonly Scenario[] = [
+  { title: 'what every other scenario stands on', declare: hostBasics, seconds: 40 },
+  { title: 'what sr_create refuses', declare: srRefusals, seconds: 45 },
+  { title: 'the wizard', declare: wizard, seconds: 90 },
+  { title: 'other ways in', declare: waysIn, seconds: 80 },
+  { title: 'mapping an image', declare: mapping, seconds: 140 },
+  { title: 'several monitors', declare: monitors, seconds: 90 },
+  { title: 'what can go wrong', declare: faults, seconds: 200, osds: 3 },
+  { title: 'an attach without a connection', declare: quietAttach, seconds: 15 },
+  { title: 'a cluster that does not answer', declare: deadCluster, seconds: 140 },
+  { title: 'the life of a disk', declare: disks, seconds: 180 },
+  { title: 'disks that a host attaches without xapi', declare: highAvailability, seconds: 60 },
+  { title: 'an image that others have open', declare: foreignClients, seconds: 130 },
+  { title: 'broken and contested SRs', declare: brokenSrs, seconds: 200 },
+  { title: 'a driver that is killed', declare: crashes, seconds: 330 },
+  { title: 'a host that shuts down', declare: shutdown, seconds: 120 },
+  { title: 'guests', declare: guests, seconds: 300, needs: ['a Xen host', 'a guest', 'debugfs'] },
 ];

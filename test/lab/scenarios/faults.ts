@@ -12,7 +12,7 @@ import { clockOff, frozen, poweredOff, powerCut } from '../../../lab/faults/host
 import { linkDisturbed, linkDown } from '../../../lab/faults/link-faults.ts';
 import type { Host } from '../../../lab/hosts/host.ts';
 import { runProgram } from '../../../lab/machine/program.ts';
-import { UmlHost } from '../../../lab/uml-host/uml-host.ts';
+import type { Links } from '../../../lab/hosts/links.ts';
 import { leftOn, mapByHand } from './storage.ts';
 import type { Lab } from './scenario.ts';
 
@@ -25,11 +25,11 @@ export function faults(lab: Lab): void {
   const end = (fault: Fault): Promise<void> => lab().faults.end(fault);
   afterEach(() => lab().faults.endAll());
 
-  /** The host with its links. */
-  function usual(index: number): UmlHost {
-    const host = lab().host(index);
-    if (!(host instanceof UmlHost)) throw new TypeError(`${host.name} is no usual host`);
-    return host;
+  /** The second host, and its links. */
+  function second(): { readonly host: Host; readonly links: Links } {
+    const host = lab().host(1);
+    if (host.links === undefined) throw new TypeError(`${host.name} is no usual host`);
+    return { host, links: host.links };
   }
 
   const pings = async (host: Host, address: string): Promise<boolean> =>
@@ -42,7 +42,7 @@ export function faults(lab: Lab): void {
   const status = (): Promise<string> => lab().cluster.tool('ceph', '-s');
 
   test('a power cut: what was flushed is there again, what was not, memory and mappings are gone; uuid and address stay', async () => {
-    const host = usual(1);
+    const { host, links } = second();
     await lab().cluster.createImage('rbd/cut', { sizeMiB: 16 });
     await mapByHand(lab(), 'cut', 1);
     expect(await leftOn(lab(), 1)).toContain('mapping 0');
@@ -64,7 +64,7 @@ ls /run/in-memory 2>/dev/null || true`);
     expect(await host.shell('cat /proc/sys/kernel/random/boot_id')).not.toBe(before);
     expect(await leftOn(lab(), 1)).toBe('');
     expect(await host.shell('cat /etc/xensource-inventory')).toContain(`INSTALLATION_UUID='${host.uuid}'`);
-    for (const address of [host.links.cluster.there, host.links.pool.there]) {
+    for (const address of [links.cluster.there, links.pool.there]) {
       expect(await host.check(['ip', '-o', 'addr'])).toContain(` ${address}/`);
       expect(await pinged(address)).toBe(true);
     }
@@ -73,7 +73,7 @@ ls /run/in-memory 2>/dev/null || true`);
   });
 
   test('a host that switches itself off is off, also with a request that a dead cluster does not answer; whoever waits fails', async () => {
-    const host = usual(1);
+    const { host } = second();
     await lab().cluster.createImage('rbd/off', { sizeMiB: 16 });
     await mapByHand(lab(), 'off', 1);
     for (const daemon of lab().cluster.osdNames) await begin(frozenDaemon(lab().cluster, daemon));
@@ -90,22 +90,22 @@ ls /run/in-memory 2>/dev/null || true`);
   });
 
   test('a frozen host does nothing until it is thawed', async () => {
-    const host = usual(1);
+    const { host, links } = second();
     const freeze = await begin(frozen(host));
     let answered = false;
     const answer = host.exec(['true']).then((outcome) => {
       answered = true;
       return outcome;
     });
-    expect(await pinged(host.links.cluster.there)).toBe(false);
+    expect(await pinged(links.cluster.there)).toBe(false);
     expect(answered).toBe(false);
     await end(freeze);
     expect((await answer).code).toBe(0);
-    expect(await pinged(host.links.cluster.there)).toBe(true);
+    expect(await pinged(links.cluster.there)).toBe(true);
   });
 
   test('a clock two hours off, either way', async () => {
-    const host = usual(1);
+    const { host } = second();
     const ahead = async (): Promise<number> =>
       Math.round((Number(await host.check(['date', '+%s'])) - Date.now() / 1000) / 60);
     expect(await ahead()).toBeCloseTo(0);
@@ -118,17 +118,17 @@ ls /run/in-memory 2>/dev/null || true`);
   });
 
   test('the link to the cluster, the link to the pool: each is cut alone, both ways, and the lab reaches the host by a third', async () => {
-    const host = usual(1);
-    const { cluster, pool } = host.links;
+    const { host, links } = second();
+    const { cluster, pool } = links;
     for (const [cut, other] of [
       ['cluster', 'pool'],
       ['pool', 'cluster'],
     ] as const) {
-      const down = await begin(linkDown(host, cut));
-      expect(await pings(host, host.links[cut].here), `${host.name} pings over its cut link`).toBe(false);
-      expect(await pinged(host.links[cut].there), `${host.name} is pinged over its cut link`).toBe(false);
-      expect(await pings(host, host.links[other].here)).toBe(true);
-      expect(await pinged(host.links[other].there)).toBe(true);
+      const down = await begin(linkDown(lab().cluster.network, host, cut));
+      expect(await pings(host, links[cut].here), `${host.name} pings over its cut link`).toBe(false);
+      expect(await pinged(links[cut].there), `${host.name} is pinged over its cut link`).toBe(false);
+      expect(await pings(host, links[other].here)).toBe(true);
+      expect(await pinged(links[other].there)).toBe(true);
       expect(await host.check(['hostname'])).toBe(`${host.name}\n`);
       await end(down);
       for (const address of [cluster.here, pool.here]) expect(await pings(host, address)).toBe(true);
@@ -137,9 +137,9 @@ ls /run/in-memory 2>/dev/null || true`);
   });
 
   test('packets that are late or lost, in both directions', async () => {
-    const host = usual(1);
+    const { host, links } = second();
     const roundTrip = async (): Promise<number> => {
-      const said = await host.check(['busybox', 'ping', '-c', '3', '-W', '5', host.links.cluster.here]);
+      const said = await host.check(['busybox', 'ping', '-c', '3', '-W', '5', links.cluster.here]);
       const [, average = ''] = /= [\d.]+\/([\d.]+)\//.exec(said) ?? [];
       return Number(average);
     };
@@ -149,17 +149,7 @@ ls /run/in-memory 2>/dev/null || true`);
     await end(slow);
     expect(await roundTrip()).toBeLessThan(200);
     const received = async (): Promise<number> => {
-      const { stdout } = await host.exec([
-        'busybox',
-        'ping',
-        '-i',
-        '0.05',
-        '-c',
-        '60',
-        '-W',
-        '2',
-        host.links.cluster.here,
-      ]);
+      const { stdout } = await host.exec(['busybox', 'ping', '-i', '0.05', '-c', '60', '-W', '2', links.cluster.here]);
       return Number(/(\d+) packets received/.exec(stdout)?.[1]);
     };
     const lossy = await begin(linkDisturbed(host, 'cluster', { lossPercent: 40 }));

@@ -7,10 +7,10 @@ import { send } from '../../../lab/xapi-double/driver.ts';
 import { XapiError } from '../../../lab/xapi-double/xapi-error.ts';
 import { setSettings } from './scenario.ts';
 
-/** What rbdsr.conf of the hosts says while OSDs are frozen, seconds: enough for a command of an emulated host that does answer. */
-export const DEADLINE_SECONDS = 30;
-/** Between the deadline and xapi's answer: the start of the worker on an emulated host. Seconds. */
-const SLACK_SECONDS = 20;
+/** What rbdsr.conf of the hosts says while OSDs are frozen, seconds: enough for a command that is answered, on a busy machine. */
+export const DEADLINE_SECONDS = 15;
+/** Between the deadline and xapi's answer: the start of the worker, on a busy machine. Seconds. */
+const SLACK_SECONDS = 15;
 
 /** Runs `work` with OSDs that do not answer; they answer again afterwards, and every worker that waited for them has ended. */
 export function withFrozenOsds(pool: Pool, work: () => Promise<void>): Promise<void> {

@@ -21,7 +21,7 @@ export function monitors(lab: Lab): void {
   /** The cluster's tools wait for a quorum. */
   async function startAll(): Promise<void> {
     const { cluster } = lab();
-    for (const index of cluster.monitors.keys()) cluster.startMonitor(index);
+    for (const index of cluster.monitors.keys()) await cluster.startMonitor(index);
     await cluster.tool('ceph', 'mon', 'stat');
   }
 
@@ -59,6 +59,7 @@ export function monitors(lab: Lab): void {
     await pool.cluster.stopMonitor(1);
     await diskComesAndGoes();
     await pool.cluster.stopMonitor(2);
+    await pool.cluster.quorumIsLost(0);
     await withDeadline(pool, async () => {
       // On the second host, which has to map anew.
       const pbd = pbdOf(pool, sr.ref, 1);

@@ -64,7 +64,7 @@ export async function detach(pool: Pool, host: number, vdi: Row): Promise<void> 
   await vdiDetach(pool.double, hostRef, vdi.ref);
 }
 
-/** Runs a script in a Xen guest whose disk, /dev/xvda, is that device of dom0; what it printed. */
+/** Runs a script in a guest, or what stands in for one, whose disk, /dev/xvda, is that device of the host; what it printed. */
 export async function inGuest(
   pool: Pool,
   host: number,
@@ -84,22 +84,29 @@ export async function inGuest(
 
 /** Puts the settings of the lab back, with lines of the scenario's own after them. */
 export async function setSettings(pool: Pool, lines = ''): Promise<void> {
-  for (const host of pool.running) await host.writeFile('/etc/rbdsr/rbdsr.conf', `${settingsFile(host)}${lines}`);
+  await Promise.all(
+    pool.running.map((host) => host.writeFile('/etc/rbdsr/rbdsr.conf', `${settingsFile(host)}${lines}`)),
+  );
 }
 
 /** Whatever a failed scenario has left: faults, guests, servers, LVs, mappings, records. A scenario that went well has left nothing. */
 export async function cleanUp(pool: Pool): Promise<void> {
   await pool.faults.endAll();
   pool.cluster.thawOsds();
-  for (const index of pool.cluster.monitors.keys()) pool.cluster.startMonitor(index);
-  for (const host of pool.running) await host.shell(CLEAN_HOST, { timeoutMs: 120_000 });
+  for (const index of pool.cluster.monitors.keys()) await pool.cluster.startMonitor(index);
+  await Promise.all(
+    pool.hosts.map(async (host) => {
+      if (!host.isOn) await host.powerOn();
+      await host.shell(CLEAN_HOST, { timeoutMs: 120_000 });
+    }),
+  );
   await setSettings(pool);
   const { db } = pool.double;
   pool.double.attachedOn.clear();
   for (const table of ['VBD', 'VDI', 'PBD', 'SR'] as const) {
     for (const { ref } of db.all(table)) db.destroy(table, ref);
   }
-  for (const name of await imagesOf(pool)) await pool.cluster.removeImage(`rbd/${name}`);
+  await Promise.all((await imagesOf(pool)).map((name) => pool.cluster.removeImage(`rbd/${name}`)));
 }
 
 async function imagesOf(pool: Pool): Promise<string[]> {

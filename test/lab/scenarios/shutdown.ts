@@ -9,10 +9,10 @@ import { writeNoise } from './storage.ts';
 
 const MiB = 1024 * 1024;
 const HOST = 1;
-/** The unit has 60 s for all images; the rest is for the start of a program on an emulated host. */
+/** The unit has 60 s for all images; the rest is for the start of a program. */
 const UNIT_MS = 75_000;
 
-/** What the release unit does on a host that shuts down; systemd, which starts it, is in test/host/installer. The host is off afterwards. */
+/** What the release unit does on a host that shuts down; systemd, which starts it, is in test/host/installer. */
 export function shutdown(lab: Lab): void {
   const releaseImages = async (pool: Pool): Promise<{ code: number; stdout: string }> => {
     await pool.host(HOST).shell('echo stopping >/run/lab/system-state');
@@ -45,8 +45,8 @@ export function shutdown(lab: Lab): void {
       expect(stdout).toMatch(/\(rbd\/busy\): left: waited .* until the cluster has answered/);
       expect(code).toBe(1);
       expect((await mappingsOf(pool, HOST)).map(({ name }) => name)).toEqual(['rbd//busy@-']);
-      await host.exec(['busybox', 'poweroff', '-f'], { timeoutMs: 30_000 }).catch(() => undefined);
-      await expect.poll(() => host.isOn, { timeout: 60_000 }).toBe(false);
+      await host.powerOff();
+      expect(host.isOn).toBe(false);
     });
   });
 }

@@ -92,7 +92,7 @@ export function waysIn(lab: Lab): void {
     try {
       expect(await plugAll(double, sr.ref)).toEqual([]);
     } finally {
-      cluster.startMonitor(0);
+      await cluster.startMonitor(0);
     }
     await unplugAll(double, sr.ref);
     await srDestroy(double, sr.ref);

@@ -117,7 +117,7 @@ export function wizard(lab: Lab): void {
     expect(await plugAll(pool.double, sr.ref)).toEqual([]);
     await srScan(pool.double, sr.ref);
     expect(pool.double.db.where('VDI', 'SR', sr.ref).map(({ fields: { name_label } }) => name_label)).toEqual(['disk']);
-    pool.cluster.startMonitor(0);
+    await pool.cluster.startMonitor(0);
   });
 
   test('reattach: a forgotten SR is found by the wizard and comes back with its disks', async () => {
