@@ -7,6 +7,7 @@ export type KernelFinding =
   | { readonly kind: 'auth'; readonly errno: number }
   | { readonly kind: 'auth-mode' }
   | { readonly kind: 'no-key' }
+  | { readonly kind: 'key-refused'; readonly errno: number }
   | { readonly kind: 'feature-mismatch'; readonly missing: bigint }
   | { readonly kind: 'protocol-mismatch' }
   | { readonly kind: 'msgr2-only' }
@@ -34,6 +35,8 @@ const PATTERNS: readonly Pattern[] = [
     () => ({ kind: 'no-key' }),
   ],
   [/ceph: Mount failed due to key/, () => ({ kind: 'no-key' })],
+  // 5.11 and later; before, only the errno tells.
+  [/^libceph: Failed to parse secret: -([0-9]+)/, (errno) => ({ kind: 'key-refused', errno: Number(errno) })],
   // "client.x" is unknown or its key is wrong; 5.11 and later, by protocol step.
   [
     /^libceph: auth protocol '\S+' (?:mauth|msgr) authentication failed: -([0-9]+)/,

@@ -1,8 +1,10 @@
 import { RbdsrError } from '../base/error.ts';
 import { featureMismatch, msgr1Only, msgr2Only } from './cluster-incompatible.ts';
 import { unsupportedFeatures } from './features.ts';
+import type { KeyType } from './cephx-key.ts';
 import { formatSpec } from './image-spec.ts';
 import type { ImageSpec } from './image-spec.ts';
+import { keyUnusable } from './kernel-keys.ts';
 import type { KernelFinding } from './kernel-messages.ts';
 import type { KernelTraits } from './kernel-traits.ts';
 
@@ -10,6 +12,7 @@ import type { KernelTraits } from './kernel-traits.ts';
 export interface MapFailure {
   readonly spec: ImageSpec;
   readonly user: string;
+  readonly keyType?: KeyType;
   /** `host:port` list as it was written. */
   readonly monitors: string;
   /** 'ENOENT': what the write returned. */
@@ -39,6 +42,8 @@ const NO_ANSWER = [
   'EHOSTUNREACH',
   'ENETUNREACH',
 ];
+/** What the kernel answers to a key whose type or length it does not know. */
+const KEY_REFUSED = ['ENOTSUPP', 'EOPNOTSUPP', 'EINVAL'];
 const NOT_ALLOWED = ['EPERM', 'EACCES', 'EINVAL', 'EIO', 'ETIMEDOUT', 'ENOENT', 'EKEYREJECTED'];
 
 function byLog(failure: MapFailure): RbdsrError | undefined {
@@ -54,6 +59,7 @@ function byLog(failure: MapFailure): RbdsrError | undefined {
   if (features && (errno === 'ENXIO' || errno === 'EINVAL')) return unsupportedFeatures(spec, features.bits);
   const option = found('unknown-option');
   if (option && errno === 'EINVAL') return optionUnknown(failure, option.option);
+  if (found('key-refused') && KEY_REFUSED.includes(errno)) return keyRefused(failure);
   if (found('auth') && NOT_ALLOWED.includes(errno)) return notAuthorised(failure);
   if (found('auth-mode') && NOT_ALLOWED.includes(errno)) return authModeRefused(failure);
   if (!NO_ANSWER.includes(errno)) return undefined;
@@ -72,6 +78,8 @@ function byErrno(failure: MapFailure): RbdsrError {
     case 'EACCES':
     case 'EKEYREJECTED':
       return notAuthorised(failure);
+    case 'ENOTSUPP':
+      return keyRefused(failure);
     case 'ENXIO':
       return unsupportedFeatures(failure.spec, 0);
     case 'ESHUTDOWN':
@@ -125,9 +133,14 @@ function notAuthorised({ user, spec, monitors, errno }: MapFailure): RbdsrError 
     what: `the cluster at ${monitors} does not let client.${user} use image ${formatSpec(spec)}`,
     expected: 'a user that exists, with its own key, and with the capabilities of profile rbd on the pool',
     found: errno,
-    todo: `\`ceph auth get client.${user}\` shows its key and capabilities; \`ceph auth get-or-create client.${user} mon 'profile rbd' osd 'profile rbd pool=${spec.pool}'\` makes such a user.`,
+    todo: `\`ceph auth get client.${user}\` shows its key and capabilities; \`ceph auth get-or-create client.${user} mon 'profile rbd' osd 'profile rbd pool=${spec.pool}'\` makes such a user (with \`--key-type aes\` behind get-or-create where \`ceph mon dump\` shows auth_allowed_ciphers; a cluster that does not list aes there refuses every key of that type).`,
     facts: { user, errno },
   });
+}
+
+/** Before a monitor is asked. A key that passed every check of ours may still be one that this kernel was built without. */
+function keyRefused({ user, keyType, kernel }: MapFailure): RbdsrError {
+  return keyUnusable(user, keyType === 'aes' ? undefined : keyType, kernel);
 }
 
 function authModeRefused({ user, monitors }: MapFailure): RbdsrError {

@@ -1,4 +1,5 @@
 import { RbdsrError } from '../base/error.ts';
+import { type ClusterKeyTypes, decodeKeyTypes } from './cluster-key-types.ts';
 import { isObject, list, object, parse, string } from './ceph-tool-json.ts';
 import { parseMonitors } from './monitors.ts';
 import type { MonitorAddress } from './monitors.ts';
@@ -7,6 +8,8 @@ import type { MonitorAddress } from './monitors.ts';
 export interface ClusterFacts {
   readonly fsid: string;
   readonly monitors: readonly MonitorEntry[];
+  /** Undefined for a cluster that knows one type of keys only. */
+  readonly keyTypes?: ClusterKeyTypes;
 }
 
 export interface MonitorEntry {
@@ -22,7 +25,10 @@ export function decodeMonitorMap(text: string): ClusterFacts {
   const monitors = list(map['mons'], COMMAND)
     .map(monitorOf)
     .filter(({ v1, v2 }) => v1 !== undefined || v2 !== undefined);
-  if (monitors.length > 0) return { fsid: string(map, 'fsid', COMMAND), monitors };
+  const keyTypes = decodeKeyTypes(map);
+  if (monitors.length > 0) {
+    return { fsid: string(map, 'fsid', COMMAND), monitors, ...(keyTypes === undefined ? {} : { keyTypes }) };
+  }
   throw new RbdsrError('control-plane-failed', {
     what: 'the monitor map names no monitor with an address',
     todo: '`ceph mon dump` on the monitor shows it.',
