@@ -15,6 +15,8 @@ export interface SshHostOptions {
   readonly name?: string;
   /** The host has no ceph tools: none at all, or those of a cephadm cluster, which are in containers. */
   readonly hideCeph?: 'absent' | 'cephadm';
+  /** A program that stands at /usr/bin/ceph in front of the real one, which is /usr/bin/ceph-real there. */
+  readonly ceph?: string;
   /** There is no admin keyring. */
   readonly hideKeyring?: boolean;
   /** Lines of sshd_config. */
@@ -54,6 +56,7 @@ export class SshHost {
     const files = new Map([...(await accountFiles(o.users)), ...('address' in where ? [] : await cephFiles(where, o))]);
     for (const type of hostKeys) await check(['ssh-keygen', '-q', '-t', type, '-N', '', '-f', join(folder, type)]);
     files.set('etc/ssh/sshd_config', sshdConfig(folder, hostKeys, address, port, o.sshdConfig ?? []));
+    if (o.ceph !== undefined) files.set('ceph', o.ceph);
     writeStage(join(folder, 'stage'), files);
     mkdirSync(join(folder, 'scratch'));
     writeFileSync(join(folder, 'enter.sh'), ENTER);
@@ -138,9 +141,14 @@ mount -t tmpfs -o mode=755 tmpfs /home
 cut -d: -f1,3,6 /etc/passwd | while IFS=: read -r name id home; do
   case $home in /home/*) mkdir -p "$home" && chown -R "$id" "$home" ;; esac
 done
-if [ -n "$2" ]; then
+if [ -n "$2" ] || [ -e "$1/stage/ceph" ]; then
   cover /usr/bin "$1/scratch/bin"
   for program in $2; do rm -f "/usr/bin/$program"; done
+  if [ -e "$1/stage/ceph" ]; then
+    mv /usr/bin/ceph /usr/bin/ceph-real
+    cp "$1/stage/ceph" /usr/bin/ceph
+    chmod 755 /usr/bin/ceph
+  fi
 fi
 cd /
 exec /usr/sbin/sshd -D -e -f /etc/ssh/sshd_config

@@ -1,12 +1,15 @@
 import { randomBytes } from 'node:crypto';
 import { Deadline } from '../base/deadline.ts';
 import { hasCode, RbdsrError } from '../base/error.ts';
+import { errnoName } from '../system/errno-name.ts';
 import { addKernelKey } from '../system/keyring.ts';
 import type { KernelKey } from '../system/keyring.ts';
 import { writeAttribute } from '../system/sysfs.ts';
 import type { ClusterAccess } from './access.ts';
+import { keyTypeOf } from './cephx-key.ts';
 import { formatSpec, sameSpec } from './image-spec.ts';
 import type { ImageSpec } from './image-spec.ts';
+import { kernelKeys, refuseUnusableKey } from './kernel-keys.ts';
 import { openKernelLog } from './kernel-log.ts';
 import { readKernelMessages } from './kernel-messages.ts';
 import type { KernelFinding } from './kernel-messages.ts';
@@ -37,6 +40,7 @@ export interface AddRequest {
  * keeps the whole line readable in `config_info`; only where that fails is it part of the line.
  */
 export async function addMapping(host: KrbdHost, add: AddRequest, deadline: Deadline): Promise<Mapping> {
+  await refuseUnusableKey(add.access, kernelKeys(host.kernel), deadline);
   const chosen = await chooseMonitors(add.monitors, add.request.options, host.kernel, deadline);
   const viaKeyring = await attempt(host, add, chosen, 'keyring', deadline);
   const outcome = viaKeyring.end === 'no-key' ? await attempt(host, add, chosen, 'line', deadline) : viaKeyring;
@@ -44,6 +48,7 @@ export async function addMapping(host: KrbdHost, add: AddRequest, deadline: Dead
   throw mapFailure({
     spec: add.spec,
     user: add.access.user,
+    keyType: keyTypeOf(add.access.key),
     monitors: formatMonitors(add.monitors),
     errno: outcome.errno,
     findings: outcome.findings,
@@ -97,7 +102,7 @@ async function attempt(
       throw error;
     }
     if (error instanceof RbdsrError) throw error;
-    const errno = (error as NodeJS.ErrnoException).code ?? 'EIO';
+    const errno = errnoName(error) ?? 'EIO';
     const findings = readKernelMessages(log.lines());
     return { end: lacksKey(errno, findings, key) ? 'no-key' : 'failed', errno, findings };
   } finally {

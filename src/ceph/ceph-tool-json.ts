@@ -2,6 +2,7 @@ import { RbdsrError } from '../base/error.ts';
 import type { ImageEntry, ImageInfo, PoolEntry, Watcher } from './control-plane.ts';
 import { featureBits } from './features.ts';
 import { printable } from './image-spec.ts';
+import { parseRepeatedKeys } from './repeated-keys.ts';
 
 /** What `rbd` and `ceph` print with `--format json`, Jewel to Reef. Members that are missing or of another type are 'control-plane-failed'. */
 
@@ -42,7 +43,10 @@ export function decodeInfo(text: string): ImageInfo {
   };
 }
 
-/** `{"watchers":[...]}`; before Nautilus (14) `{"watchers":{"watcher":{...}}}`. */
+/**
+ * `{"watchers":[...]}`; before Nautilus (14) `{"watchers":{"watcher":{...},"watcher":{...}}}`, an entry for each client that has the image open (ceph
+ * `src/tools/rbd/action/Status.cc`, do_show_status; Infernalis and before: `src/rbd.cc`).
+ */
 export function decodeWatchers(text: string): readonly Watcher[] {
   const watchers = object(parse(text, 'rbd status'), 'rbd status')['watchers'] ?? [];
   const entries = isObject(watchers) || Array.isArray(watchers) ? Object.values(watchers) : [];
@@ -58,7 +62,7 @@ export function decodeFsid(text: string): string {
 
 export function parse(text: string, command: string): unknown {
   try {
-    return JSON.parse(text);
+    return parseRepeatedKeys(text);
   } catch {
     throw unreadable(command, 'JSON', JSON.stringify(text.slice(0, 80)));
   }

@@ -7,11 +7,15 @@ export type KernelFinding =
   | { readonly kind: 'auth'; readonly errno: number }
   | { readonly kind: 'auth-mode' }
   | { readonly kind: 'no-key' }
+  | { readonly kind: 'key-refused'; readonly errno: number }
   | { readonly kind: 'feature-mismatch'; readonly missing: bigint }
   | { readonly kind: 'protocol-mismatch' }
   | { readonly kind: 'msgr2-only' }
   | { readonly kind: 'msgr1-only' }
   | { readonly kind: 'map-undecodable' }
+  | { readonly kind: 'wrong-peer'; readonly peer: string; readonly address: string }
+  | { readonly kind: 'closed'; readonly peer: string; readonly address: string }
+  | { readonly kind: 'fence-refused'; readonly client: string; readonly errno: number }
   | { readonly kind: 'unknown-option'; readonly option: string };
 
 type Pattern = readonly [pattern: RegExp, meaning: (...groups: string[]) => KernelFinding];
@@ -34,6 +38,9 @@ const PATTERNS: readonly Pattern[] = [
     () => ({ kind: 'no-key' }),
   ],
   [/ceph: Mount failed due to key/, () => ({ kind: 'no-key' })],
+  [/^libceph: no secret set/, () => ({ kind: 'no-key' })],
+  // 5.11 and later; before, only the errno tells.
+  [/^libceph: Failed to parse secret: -([0-9]+)/, (errno) => ({ kind: 'key-refused', errno: Number(errno) })],
   // "client.x" is unknown or its key is wrong; 5.11 and later, by protocol step.
   [
     /^libceph: auth protocol '\S+' (?:mauth|msgr) authentication failed: -([0-9]+)/,
@@ -51,6 +58,21 @@ const PATTERNS: readonly Pattern[] = [
   ],
   [/^libceph: .*missing required protocol features/, () => ({ kind: 'feature-mismatch', missing: 0n })],
   [/^libceph: .*protocol version mismatch/, () => ({ kind: 'protocol-mismatch' })],
+  // The line before it, "wrong peer, want A/0, got A/2345", has the address alone.
+  [
+    /^libceph: ([a-z]+[0-9]+) (?:\([0-9]+\))?(\S+) wrong peer at address/,
+    (peer, address) => ({ kind: 'wrong-peer', peer: peer ?? '', address: address ?? '' }),
+  ],
+  // To 5.10: refused, or closed before a word was said. Later kernels have other states, which come and go in good health.
+  [
+    /^libceph: ([a-z]+[0-9]+) (?:\([0-9]+\))?(\S+) socket closed \(con state CONNECTING\)/,
+    (peer, address) => ({ kind: 'closed', peer: peer ?? '', address: address ?? '' }),
+  ],
+  // To 5.10 "blacklist". Somebody held the lock of the image's header, and is to be fenced before it is broken.
+  [
+    /^rbd: .*failed to bl(?:ock|ack)list (\S+): -([0-9]+)/,
+    (client, errno) => ({ kind: 'fence-refused', client: client ?? '', errno: Number(errno) }),
+  ],
   // A v1 client at a v2 port.
   [/^libceph: .*(?:connect to \S+ got bad banner|protocol error, bad banner)/, () => ({ kind: 'msgr2-only' })],
   [/^libceph: no match of type [0-9]+ in addrvec/, () => ({ kind: 'msgr2-only' })],

@@ -20,6 +20,10 @@ export interface KernelTraits {
   readonly logsMissingPool: boolean;
   /** msgr v2 by the option ms_mode. */
   readonly msMode: boolean;
+  /** A keyring takes no key whose type the client does not know; before, only using it fails. */
+  readonly refusesKeyTypes: boolean;
+  /** Cephx keys of type aes256k; some distributions' older kernels have it too (kernel-keys.ts). */
+  readonly aes256k: boolean;
   /** Feature bits of images it can map, where `/sys/bus/rbd/supported_features` (4.11) does not say it itself. */
   readonly imageFeatures: number;
 }
@@ -30,8 +34,12 @@ const SINCE = {
   logsMissingPool: '4.3',
   identityAttributes: '4.9',
   forcedRemove: '4.9',
+  // "libceph: stop allocating a new cipher on every crypto request"
+  refusesKeyTypes: '4.10',
   namespaces: '4.19',
   msMode: '5.11',
+  // "libceph: add support for CEPH_CRYPTO_AES256KRB5"
+  aes256k: '7.0',
 } as const;
 
 const IMAGE_FEATURES_SINCE: readonly (readonly [string, number])[] = [
@@ -72,6 +80,8 @@ export function kernelTraits(release: string = kernelRelease()): KernelTraits {
     forcedRemove: has(SINCE.forcedRemove),
     logsMissingPool: has(SINCE.logsMissingPool),
     msMode: has(SINCE.msMode),
+    refusesKeyTypes: has(SINCE.refusesKeyTypes),
+    aes256k: has(SINCE.aes256k),
     imageFeatures: IMAGE_FEATURES_SINCE.filter(([since]) => has(since)).reduce((sum, [, bits]) => sum + bits, 0),
   };
 }

@@ -1,8 +1,9 @@
 import type { Deadline } from '../base/deadline.ts';
-import { RbdsrError } from '../base/error.ts';
+import { hasCode, RbdsrError } from '../base/error.ts';
 import { ensureModule } from '../system/kernel.ts';
 import type { ClusterAccess } from './access.ts';
 import type { ImageSpec } from './image-spec.ts';
+import { type KernelKeys, kernelKeys, kernelTakes } from './kernel-keys.ts';
 import { kernelTraits } from './kernel-traits.ts';
 import type { KernelTraits } from './kernel-traits.ts';
 import { controlFiles, HOST_ROOTS, listMappings, supportedFeatures } from './krbd-sysfs.ts';
@@ -47,6 +48,8 @@ export interface KrbdHost {
 /** RBD images as block devices of this host, by the kernel's own client and its sysfs interface: no ceph program is needed. */
 export class Krbd {
   readonly host: KrbdHost;
+  /** Which cephx keys the kernel can use; loads its client where that has to be asked. */
+  readonly keys: KernelKeys;
 
   constructor(options: KrbdOptions = {}) {
     this.host = {
@@ -55,6 +58,15 @@ export class Krbd {
       kernelLog: options.kernelLog ?? '/dev/kmsg',
       kernel: kernelTraits(options.release),
     };
+    this.keys = kernelKeys(this.host.kernel, async (type, deadline) => {
+      try {
+        await this.loadModule(deadline);
+      } catch (error) {
+        if (hasCode(error, 'kernel-module-missing')) return false;
+        throw error;
+      }
+      return kernelTakes(type);
+    });
   }
 
   /** Every mapping of the host. No network, no device is touched. */

@@ -1,8 +1,10 @@
 import { RbdsrError } from '../base/error.ts';
-import { featureMismatch, msgr1Only, msgr2Only } from './cluster-incompatible.ts';
-import { unsupportedFeatures } from './features.ts';
+import { featureMismatch, mapUndecodable, msgr1Only, msgr2Only } from './cluster-incompatible.ts';
+import { shellSpec, unsupportedFeatures } from './features.ts';
+import type { KeyType } from './cephx-key.ts';
 import { formatSpec } from './image-spec.ts';
 import type { ImageSpec } from './image-spec.ts';
+import { keyUnusable } from './kernel-keys.ts';
 import type { KernelFinding } from './kernel-messages.ts';
 import type { KernelTraits } from './kernel-traits.ts';
 
@@ -10,6 +12,7 @@ import type { KernelTraits } from './kernel-traits.ts';
 export interface MapFailure {
   readonly spec: ImageSpec;
   readonly user: string;
+  readonly keyType?: KeyType;
   /** `host:port` list as it was written. */
   readonly monitors: string;
   /** 'ENOENT': what the write returned. */
@@ -39,6 +42,9 @@ const NO_ANSWER = [
   'EHOSTUNREACH',
   'ENETUNREACH',
 ];
+/** What the kernel answers to a key whose type or length it does not know. */
+const KEY_REFUSED = ['ENOTSUPP', 'EOPNOTSUPP', 'EINVAL'];
+const FENCE_REFUSED = ['EACCES', 'EPERM', 'EIO', 'EROFS', 'ETIMEDOUT'];
 const NOT_ALLOWED = ['EPERM', 'EACCES', 'EINVAL', 'EIO', 'ETIMEDOUT', 'ENOENT', 'EKEYREJECTED'];
 
 function byLog(failure: MapFailure): RbdsrError | undefined {
@@ -54,14 +60,30 @@ function byLog(failure: MapFailure): RbdsrError | undefined {
   if (features && (errno === 'ENXIO' || errno === 'EINVAL')) return unsupportedFeatures(spec, features.bits);
   const option = found('unknown-option');
   if (option && errno === 'EINVAL') return optionUnknown(failure, option.option);
+  if (found('key-refused') && KEY_REFUSED.includes(errno)) return keyRefused(failure);
+  const fence = found('fence-refused');
+  if (fence && FENCE_REFUSED.includes(errno)) return fenceRefused(failure, fence.client);
   if (found('auth') && NOT_ALLOWED.includes(errno)) return notAuthorised(failure);
   if (found('auth-mode') && NOT_ALLOWED.includes(errno)) return authModeRefused(failure);
   if (!NO_ANSWER.includes(errno)) return undefined;
-  const mismatch = found('feature-mismatch');
-  if (mismatch) return featureMismatch(failure.kernel, mismatch.missing);
-  if (found('protocol-mismatch') || found('map-undecodable')) return featureMismatch(failure.kernel, 0n);
+  if (found('feature-mismatch')) return featureMismatch(failure.kernel, missingFeatures(findings));
+  if (found('protocol-mismatch')) return featureMismatch(failure.kernel, 0n);
+  if (found('map-undecodable')) return mapUndecodable(failure.kernel);
   if (found('msgr1-only')) return msgr1Only(failure.monitors);
-  return found('msgr2-only') ? msgr2Only(failure.monitors, failure.kernel) : undefined;
+  if (found('msgr2-only')) return msgr2Only(failure.monitors, failure.kernel);
+  const stranger = found('wrong-peer');
+  if (stranger) return wrongPeer(failure, stranger);
+  const closed = found('closed');
+  if (closed) return connectionClosed(failure, closed);
+  return found('no-key') ? keyMissing(failure) : undefined;
+}
+
+/** One event is two lines, the mask in the first alone; a monitor and an OSD may lack different features. */
+function missingFeatures(findings: readonly KernelFinding[]): bigint {
+  return findings.reduce(
+    (missing, finding) => (finding.kind === 'feature-mismatch' ? missing | finding.missing : missing),
+    0n,
+  );
 }
 
 function byErrno(failure: MapFailure): RbdsrError {
@@ -72,6 +94,8 @@ function byErrno(failure: MapFailure): RbdsrError {
     case 'EACCES':
     case 'EKEYREJECTED':
       return notAuthorised(failure);
+    case 'ENOTSUPP':
+      return keyRefused(failure);
     case 'ENXIO':
       return unsupportedFeatures(failure.spec, 0);
     case 'ESHUTDOWN':
@@ -125,9 +149,68 @@ function notAuthorised({ user, spec, monitors, errno }: MapFailure): RbdsrError 
     what: `the cluster at ${monitors} does not let client.${user} use image ${formatSpec(spec)}`,
     expected: 'a user that exists, with its own key, and with the capabilities of profile rbd on the pool',
     found: errno,
-    todo: `\`ceph auth get client.${user}\` shows its key and capabilities; \`ceph auth get-or-create client.${user} mon 'profile rbd' osd 'profile rbd pool=${spec.pool}'\` makes such a user.`,
+    todo: `\`ceph auth get client.${user}\` shows its key and capabilities; \`ceph auth get-or-create client.${user} mon 'profile rbd' osd 'profile rbd pool=${spec.pool}'\` makes such a user (with \`--key-type aes\` behind get-or-create where \`ceph mon dump\` shows auth_allowed_ciphers; a cluster that does not list aes there refuses every key of that type).`,
     facts: { user, errno },
   });
+}
+
+/** Before a monitor is asked. A key that passed every check of ours may still be one that this kernel was built without. */
+function keyRefused({ user, keyType, kernel }: MapFailure): RbdsrError {
+  return keyUnusable(user, keyType === 'aes' ? undefined : keyType, kernel);
+}
+
+function keyMissing({ user, monitors, errno }: MapFailure): RbdsrError {
+  return new RbdsrError('cluster-auth', {
+    what: `the kernel found no key of client.${user} when the cluster at ${monitors} asked for one`,
+    expected: "a key in the kernel's keyring, or in the line that maps the image",
+    found: errno,
+    todo: 'Try again; `keyctl show @s` and the limits in /proc/sys/kernel/keys tell whether the keyring is full.',
+    facts: { user, errno },
+  });
+}
+
+/** An image that had exclusive-lock, or that somebody has locked by `rbd lock`: the kernel fences whoever holds it, as this user. */
+function fenceRefused({ user, spec, errno }: MapFailure, client: string): RbdsrError {
+  return new RbdsrError('cluster-auth', {
+    what: `client.${user} may not blocklist ${client}, which has the image ${formatSpec(spec)} locked`,
+    expected: "mon 'profile rbd', which lets a user fence the client that held the lock before",
+    found: errno,
+    todo: `On a monitor: \`ceph auth caps client.${user} mon 'profile rbd' osd 'profile rbd pool=${spec.pool}'\` (all its capabilities in one command); \`rbd lock ls ${shellSpec(spec)}\` shows the lock.`,
+    facts: { user, errno, locker: client },
+  });
+}
+
+interface Peer {
+  readonly peer: string;
+  readonly address: string;
+}
+
+function wrongPeer({ errno }: MapFailure, { peer, address }: Peer): RbdsrError {
+  return new RbdsrError(peerCode(peer), {
+    what: `what answers at ${address} is not the ${peerName(peer)} that the cluster's map names there`,
+    expected: `${peer} at ${address}, as \`ceph mon dump\` and \`ceph osd dump\` have it`,
+    found: `another daemon, or the same one since a restart (${errno})`,
+    todo: 'Look for two daemons with one address, a monitor made anew without its old name, or NAT between this host and the cluster.',
+    facts: { peer, address, errno },
+  });
+}
+
+function connectionClosed({ errno }: MapFailure, { peer, address }: Peer): RbdsrError {
+  return new RbdsrError(peerCode(peer), {
+    what: `the connection to the ${peerName(peer)} ${peer} at ${address} is refused, or closed before a word is said`,
+    expected: 'a daemon that speaks msgr v1 at this port to this host',
+    found: errno,
+    todo: 'Check that it runs, that no firewall resets the connection, and that the port is not that of msgr v2 (3300).',
+    facts: { peer, address, errno },
+  });
+}
+
+function peerCode(peer: string): 'monitor-unreachable' | 'osd-unresponsive' {
+  return peer.startsWith('osd') ? 'osd-unresponsive' : 'monitor-unreachable';
+}
+
+function peerName(peer: string): string {
+  return peer.startsWith('osd') ? 'OSD' : 'monitor';
 }
 
 function authModeRefused({ user, monitors }: MapFailure): RbdsrError {

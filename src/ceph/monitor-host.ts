@@ -2,10 +2,10 @@ import type { Deadline } from '../base/deadline.ts';
 import { hasCode, messageOf, RbdsrError } from '../base/error.ts';
 import { connectSsh } from '../system/ssh.ts';
 import type { SshConnection, SshOptions } from '../system/ssh.ts';
-import { exitErrno } from './ceph-tool-errors.ts';
 import { controlPlaneBy, imageArgs } from './ceph-tools.ts';
 import type { CephTools } from './ceph-tool-runner.ts';
 import type { ControlPlane } from './control-plane.ts';
+import { ensureUser, type KeyUse } from './ensure-user.ts';
 import type { ImageSpec } from './image-spec.ts';
 import type { OutputRange } from './monitor-host-script.ts';
 import { MonitorHostTools } from './monitor-host-tools.ts';
@@ -13,7 +13,7 @@ import { decodeMonitorMap } from './monitor-map.ts';
 import type { ClusterFacts } from './monitor-map.ts';
 import { noMonitorAnswers, surveyMonitors } from './monitor-survey.ts';
 import type { MonitorAddress } from './monitors.ts';
-import { decodeOwnUsers, decodeUser, ownEntity, poolCapabilities } from './own-user.ts';
+import { decodeOwnUsers, ownEntity } from './own-user.ts';
 import type { ClusterUser } from './own-user.ts';
 
 export interface MonitorHostOptions extends SshOptions {
@@ -28,10 +28,10 @@ export interface MonitorHostOptions extends SshOptions {
 export interface MonitorHost extends ControlPlane, AsyncDisposable {
   /** The host that answered and the key it showed. */
   readonly connection: SshConnection;
-  /** The fsid and the whole monitor map. */
+  /** The fsid, the whole monitor map, and which keys the cluster works with. */
   facts(deadline: Deadline): Promise<ClusterFacts>;
-  /** A cephx user of our own that may use these pools only, and its key; one that is there already is left as it is. */
-  ensureUser(pools: readonly string[], name: string, deadline: Deadline): Promise<ClusterUser>;
+  /** ensure-user.ts; without `use` a user with a key that every kernel can use. */
+  ensureUser(pools: readonly string[], name: string, deadline: Deadline, use?: KeyUse): Promise<ClusterUser>;
   /**
    * Bytes of an image, fewer where it ends. Nothing is mapped and no lock is taken; what lies before them is read on the monitor, so they should be
    * near the image's beginning.
@@ -58,17 +58,7 @@ export async function connectMonitorHost(o: MonitorHostOptions): Promise<Monitor
     ...controlPlaneBy(tools),
     connection,
     facts: async (deadline) => decodeMonitorMap(await tools.ceph(['mon', 'dump', '--format', 'json'], deadline)),
-    ensureUser: async (pools, name, deadline) => {
-      const entity = ownEntity(name);
-      const create = ['auth', 'get-or-create', entity, ...poolCapabilities(pools), '--format', 'json'];
-      try {
-        return decodeUser(await tools.ceph(create, deadline), name);
-      } catch (error) {
-        // It is there with other capabilities: someone changed them on purpose.
-        if (exitErrno(error) !== 'EINVAL') throw error;
-        return decodeUser(await tools.ceph(['auth', 'get', entity, '--format', 'json'], deadline), name);
-      }
-    },
+    ensureUser: (pools, name, deadline, use = {}) => ensureUser(tools, pools, name, use, deadline),
     readRange: (spec, range, deadline) =>
       remote
         .rbdRange(['export', '--no-progress', ...imageArgs(spec), '--path=-'], spec, range, deadline)

@@ -1,4 +1,5 @@
 import { RbdsrError } from '../base/error.ts';
+import { type ClusterKeyTypes, decodeKeyTypes } from './cluster-key-types.ts';
 import { isObject, list, object, parse, string } from './ceph-tool-json.ts';
 import { parseMonitors } from './monitors.ts';
 import type { MonitorAddress } from './monitors.ts';
@@ -7,6 +8,8 @@ import type { MonitorAddress } from './monitors.ts';
 export interface ClusterFacts {
   readonly fsid: string;
   readonly monitors: readonly MonitorEntry[];
+  /** Undefined for a cluster that knows one type of keys only. */
+  readonly keyTypes?: ClusterKeyTypes;
 }
 
 export interface MonitorEntry {
@@ -22,7 +25,10 @@ export function decodeMonitorMap(text: string): ClusterFacts {
   const monitors = list(map['mons'], COMMAND)
     .map(monitorOf)
     .filter(({ v1, v2 }) => v1 !== undefined || v2 !== undefined);
-  if (monitors.length > 0) return { fsid: string(map, 'fsid', COMMAND), monitors };
+  const keyTypes = decodeKeyTypes(map);
+  if (monitors.length > 0) {
+    return { fsid: string(map, 'fsid', COMMAND), monitors, ...(keyTypes === undefined ? {} : { keyTypes }) };
+  }
   throw new RbdsrError('control-plane-failed', {
     what: 'the monitor map names no monitor with an address',
     todo: '`ceph mon dump` on the monitor shows it.',
@@ -35,14 +41,21 @@ function monitorOf(monitor: Readonly<Record<string, unknown>>): MonitorEntry {
   const vector = isObject(monitor['public_addrs']) ? monitor['public_addrs']['addrvec'] : undefined;
   const addresses = Array.isArray(vector)
     ? list(vector, COMMAND).map((entry) => ({ type: entry['type'], text: string(entry, 'addr', COMMAND) }))
-    : [{ type: 'v1', text: string(monitor, 'addr', COMMAND).replace(/\/[0-9]+$/, '') }];
-  const v1 = addresses.find(({ type }) => type === 'v1' || type === 'any' || type === 'legacy');
-  const v2 = addresses.find(({ type }) => type === 'v2');
+    : [{ type: 'v1', text: string(monitor, 'addr', COMMAND) }];
+  const v1 = addresses.find(({ type, text }) => type !== 'v2' && KNOWN.has(type) && !isBlank(text));
+  const v2 = addresses.find(({ type, text }) => type === 'v2' && !isBlank(text));
   return {
     name: string(monitor, 'name', COMMAND),
     ...(v1 === undefined ? {} : { v1: addressOf(v1.text) }),
     ...(v2 === undefined ? {} : { v2: addressOf(v2.text) }),
   };
+}
+
+const KNOWN: ReadonlySet<unknown> = new Set(['v1', 'v2', 'any', 'legacy']);
+
+/** A monitor that has never been up has none yet: `0.0.0.0:0/1` while a cluster is made, `:/0` or `-` (ceph `src/mon/MonMap.cc`, `src/msg/msg_types.cc`). */
+function isBlank(text: string): boolean {
+  return /^(?:-|:|(?:0\.0\.0\.0|\[::\]|::):?[0-9]*|.*:0)(?:\/[0-9]+)?$/.test(text);
 }
 
 function addressOf(text: string): MonitorAddress {

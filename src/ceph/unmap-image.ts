@@ -1,5 +1,6 @@
 import type { Deadline } from '../base/deadline.ts';
 import { hasCode, RbdsrError } from '../base/error.ts';
+import { errnoName } from '../system/errno-name.ts';
 import { faultPoint } from '../system/fault-point.ts';
 import { describeOpeners, type DeviceOpeners, openersOf } from '../system/openers.ts';
 import { writeAttribute } from '../system/sysfs.ts';
@@ -125,8 +126,8 @@ function explain(mapping: Mapping, error: NodeJS.ErrnoException): void {
   if (error.code === 'EINPROGRESS') return;
   throw new RbdsrError('io', {
     what: `the kernel refused to unmap ${mapping.device}, ${formatSpec(mapping.spec)}`,
-    found: error.code ?? error.message,
-    facts: { device: mapping.device, errno: error.code ?? '' },
+    found: errnoName(error) ?? error.message,
+    facts: { device: mapping.device, errno: errnoName(error) ?? '' },
     cause: error,
   });
 }

@@ -7,6 +7,7 @@ import { type PoolSr, withPoolSr } from '../host/pool-sr.ts';
 import { rekeyChapPassword } from '../host/rekey-chap-password.ts';
 import { rekeyGivenUser } from '../host/rekey-given-user.ts';
 import { rekeyOwnUser } from '../host/rekey-own-user.ts';
+import { krbdAt } from '../sm/krbd-of-host.ts';
 import type { Xapi } from '../xapi/client.ts';
 import type { CliCall } from './cli-call.ts';
 import { onlyOne, secretFrom, sshChoice, type SshOptions } from './ssh-options.ts';
@@ -67,9 +68,11 @@ async function actionOf(call: CliCall, o: RekeyOptions): Promise<Action> {
 function ownUser(call: CliCall, choice: SshChoice): Action {
   return async (xapi, sr, deadline) => {
     if (sr.kind === 'rbd') throw givenOnly(sr.sr.uuid);
-    const { user, begunBefore } = await rekeyOwnUser(xapi, sr, opener(call, xapi, sr, choice, deadline), deadline);
+    const open = opener(call, xapi, sr, choice, deadline);
+    const { user, begunBefore, keyTypes } = await rekeyOwnUser(xapi, sr, open, krbdAt(call.root).keys, deadline);
     if (begunBefore) call.print('An earlier rekey had not come to its end: it is finished now.\n');
     call.print(`SR ${sr.sr.uuid} uses client.${user} from now on, which may use the pool of its image only.\n`);
+    if (keyTypes !== undefined) call.print(`Its key is of a type that this host's kernel can use; ${keyTypes}.\n`);
     call.print(whatIsLeft(sr, user));
     return 0;
   };
@@ -128,6 +131,6 @@ function givenOnly(sr: string): RbdsrError {
   return new RbdsrError('invalid-argument', {
     what: `SR ${sr} is of type rbd, whose cephx user is the administrator's`,
     expected: '--key-stdin, and --user where the user changes too',
-    todo: "`ceph auth get-or-create client.NAME mon 'profile rbd' osd 'profile rbd pool=POOL'` on a monitor makes one.",
+    todo: "`ceph auth get-or-create client.NAME mon 'profile rbd' osd 'profile rbd pool=POOL'` on a monitor makes one; where `ceph mon dump` shows auth_allowed_ciphers, with `--key-type aes` behind get-or-create.",
   });
 }

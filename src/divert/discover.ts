@@ -1,4 +1,7 @@
+import { describeKeyTypes, keyTypeFor } from '../ceph/cluster-key-types.ts';
+import type { MonitorHost } from '../ceph/monitor-host.ts';
 import type { SmCall } from '../sm/handler.ts';
+import { krbdOf } from '../sm/krbd-of-host.ts';
 import type { Reply } from '../sm/reply.ts';
 import { iqnAnswer } from './iqn-answer.ts';
 import { lunAnswer } from './lun-answer.ts';
@@ -6,12 +9,13 @@ import type { DivertedConfig } from './diverted-config.ts';
 import { requireLogin } from './translate.ts';
 import type { WizardAnswer } from './wizard-answer.ts';
 
-/** The wizard's first and second step: which pools there are, which images. Reads only, and asks the monitor one thing. */
+/** The wizard's first and second step: which pools there are, which images. Reads only. */
 export async function discover(call: SmCall, config: DivertedConfig): Promise<Reply> {
   const { target, pool } = config.wizard;
   requireLogin(config.wizard);
   const plane = await config.controlPlane(call);
   if (pool === undefined) {
+    if (config.wizard.ssh !== undefined) await refuseUnusableCluster(call, await config.monitorHost(call));
     call.waiting('the cluster to list its pools');
     return replyOf(call, iqnAnswer(target, await plane.listPools(call.deadline)));
   }
@@ -24,6 +28,14 @@ export async function discover(call: SmCall, config: DivertedConfig): Promise<Re
       images.map(({ spec, sizeBytes }) => ({ name: spec.image, sizeBytes })),
     ),
   );
+}
+
+/** 'cluster-incompatible' where no SR can come of it, since the cluster allows no key that this host can use. */
+async function refuseUnusableCluster(call: SmCall, host: MonitorHost): Promise<void> {
+  call.waiting('the monitor to say which keys its cluster allows');
+  const { keyTypes } = await host.facts(call.deadline);
+  call.log.info(describeKeyTypes(keyTypes));
+  await keyTypeFor(keyTypes, krbdOf(call).keys, call.deadline);
 }
 
 function replyOf(call: SmCall, { fault, stderr, leftOut }: WizardAnswer): Reply {

@@ -1,12 +1,15 @@
 import { RbdsrError } from '../base/error.ts';
 import { type ClusterAccess, clusterAccess } from '../ceph/access.ts';
 import { OWN_USER_PREFIX, poolsOfImage } from '../ceph/own-user.ts';
+import { describeKeyTypes, refuseForbiddenKey } from '../ceph/cluster-key-types.ts';
 import type { ControlPlane } from '../ceph/control-plane.ts';
+import { refuseUnusableKey } from '../ceph/kernel-keys.ts';
 import type { MonitorHost } from '../ceph/monitor-host.ts';
 import type { Mapping } from '../ceph/mapping.ts';
 import { formatMonitor, formatMonitors } from '../ceph/monitors.ts';
 import { srOf } from '../sm/attached-sr.ts';
 import type { SmCall } from '../sm/handler.ts';
+import { krbdOf } from '../sm/krbd-of-host.ts';
 import type { StringRecord } from '../sm/request.ts';
 import { imageSpecOf, type SrConfig } from '../sm/sr-type.ts';
 import { keepMonitors } from './change-kept.ts';
@@ -60,14 +63,16 @@ export class DivertedConfig implements SrConfig {
     if (kept !== undefined) return kept.access;
     const { cephx } = this.wizard;
     if (cephx === undefined || this.wizard.ssh !== undefined) return this.#askMonitor(call);
-    const typed = await this.#typedAccess(call, cephx);
+    const typed = await this.#loginAccess(call, formatMonitors(this.wizard.monitors), cephx);
     // A step of the wizard that makes no SR leaves nothing in xapi.
     return this.wizard.step === 'chosen' ? keepAccess(call, typed, { ownUser: false }) : typed;
   }
 
-  async #typedAccess(call: SmCall, { user, key }: CephxLogin): Promise<ClusterAccess> {
-    const monitors = formatMonitors(this.wizard.monitors);
-    return clusterAccess({ monitors, user, key: await passwordOf(call, key) });
+  /** With a key that was typed; refused at once where this host could not use it. */
+  async #loginAccess(call: SmCall, monitors: string, { user, key }: CephxLogin): Promise<ClusterAccess> {
+    const access = clusterAccess({ monitors, user, key: await passwordOf(call, key) });
+    await refuseUnusableKey(access, krbdOf(call).keys, call.deadline);
+    return access;
   }
 
   /** Without SSH only the kernel learns of the monitors that were not typed: they are kept too. */
@@ -84,19 +89,22 @@ export class DivertedConfig implements SrConfig {
   async #askMonitor(call: SmCall): Promise<ClusterAccess> {
     const host = await this.monitorHost(call);
     call.waiting('the monitor to name all monitors of its cluster');
-    const { monitors: map } = await host.facts(call.deadline);
+    const { monitors: map, keyTypes } = await host.facts(call.deadline);
+    call.log.info(`SR ${srOf(call)}: ${describeKeyTypes(keyTypes)}`);
     const monitors = formatMonitors(map.flatMap(({ v1, v2 }) => v1 ?? v2 ?? []));
     const { hostKey } = host.connection;
     const { cephx } = this.wizard;
     if (cephx !== undefined) {
-      const access = clusterAccess({ monitors, user: cephx.user, key: await passwordOf(call, cephx.key) });
+      const access = await this.#loginAccess(call, monitors, cephx);
+      refuseForbiddenKey(access, keyTypes);
       return keepAccess(call, access, { ownUser: false, hostKey: hostKey.line });
     }
     const name = `${OWN_USER_PREFIX}${srOf(call)}`;
     const pools = await poolsOfImage(host, imageSpecOf(this), call.deadline);
     call.waiting(`the monitor to make the cephx user client.${name}`);
     this.#asked = name;
-    const { user, key } = await host.ensureUser(pools, name, call.deadline);
+    const use = { keys: krbdOf(call).keys, types: keyTypes };
+    const { user, key } = await host.ensureUser(pools, name, call.deadline, use);
     call.log.info(`SR ${srOf(call)} uses the cephx user client.${user}, which may use ${pools.join(' and ')} only`);
     return keepAccess(call, clusterAccess({ monitors, user, key }), { ownUser: true, hostKey: hostKey.line });
   }

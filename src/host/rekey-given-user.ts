@@ -3,9 +3,11 @@ import { hasCode, RbdsrError } from '../base/error.ts';
 import type { Secret } from '../base/secret.ts';
 import { type ClusterAccess, clusterAccess, parseUser } from '../ceph/access.ts';
 import { controlPlaneOf } from '../ceph/ceph-tools.ts';
+import { refuseUnusableKey } from '../ceph/kernel-keys.ts';
 import { finishSwitch, switchUser } from '../divert/change-kept.ts';
 import { hostPaths } from '../sm/host-profile.ts';
 import { KEPT_SECRET } from '../sm/kept-key.ts';
+import { krbdAt } from '../sm/krbd-of-host.ts';
 import type { Xapi } from '../xapi/client.ts';
 import { isGone } from '../xapi/failure.ts';
 import { createSecret, destroySecret, setSecretValue } from '../xapi/secret.ts';
@@ -25,7 +27,7 @@ export interface Given {
   readonly tried: boolean;
 }
 
-/** Makes the SR use this cephx user and key. 'invalid-secret' for what is no key, 'cluster-auth' where the cluster refuses it: then nothing is changed. */
+/** Makes the SR use this cephx user and key. 'invalid-secret' for what is no key, 'kernel-unsupported' for one that this host cannot use, 'cluster-auth' where the cluster refuses it: then nothing is changed. */
 export async function rekeyGivenUser(
   root: string,
   xapi: Xapi,
@@ -35,6 +37,7 @@ export async function rekeyGivenUser(
 ): Promise<Given> {
   const before = poolSr.kind === 'rbd' ? await ofPbds(xapi, poolSr) : await ofSr(xapi, poolSr);
   const access = clusterAccess({ monitors: before.monitors, user: user ?? before.user, key });
+  await refuseUnusableKey(access, krbdAt(root).keys, deadline);
   const tried = await tryAccess(root, access, poolSr, deadline);
   await before.change(access);
   return { user: access.user, tried };

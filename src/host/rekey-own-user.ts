@@ -1,5 +1,7 @@
 import type { Deadline } from '../base/deadline.ts';
 import { RbdsrError } from '../base/error.ts';
+import { describeKeyTypes } from '../ceph/cluster-key-types.ts';
+import type { KernelKeys } from '../ceph/kernel-keys.ts';
 import type { MonitorHost } from '../ceph/monitor-host.ts';
 import { poolsOfImage } from '../ceph/own-user.ts';
 import { formatMonitors } from '../ceph/monitors.ts';
@@ -14,6 +16,8 @@ export interface Rekeyed {
   readonly user: string;
   /** It was begun by an earlier command, which did not come to its end. */
   readonly begunBefore: boolean;
+  /** What the cluster allows; undefined where it was not asked. */
+  readonly keyTypes?: string;
 }
 
 /**
@@ -24,6 +28,7 @@ export async function rekeyOwnUser(
   xapi: Xapi,
   poolSr: PoolSr,
   openHost: () => Promise<MonitorHost>,
+  keys: KernelKeys,
   deadline: Deadline,
 ): Promise<Rekeyed> {
   const { sr, kept, spec } = poolSr;
@@ -31,16 +36,17 @@ export async function rekeyOwnUser(
   if (finished !== undefined) return { user: finished, begunBefore: true };
   if (spec === undefined) throw noPool(sr.uuid);
   await using host = await openHost();
-  const { monitors } = await factsOfSameCluster(host, poolSr, deadline);
+  const { monitors, keyTypes: types } = await factsOfSameCluster(host, poolSr, deadline);
   const name = nextOwnUser(sr.uuid, kept === undefined ? [] : [kept.user, ...kept.formerUsers]);
-  const { user, key } = await host.ensureUser(await poolsOfImage(host, spec, deadline), name, deadline);
+  const pools = await poolsOfImage(host, spec, deadline);
+  const { user, key } = await host.ensureUser(pools, name, deadline, { keys, types });
   faultPoint('rekey.after-create');
   if (kept === undefined)
     await keepMonitors(xapi, sr.ref, formatMonitors(monitors.flatMap(({ v1, v2 }) => v1 ?? v2 ?? [])));
   if (kept?.hostKey === undefined) await keepHostKey(xapi, sr.ref, host.connection.hostKey.line);
   const secret = await createSecret(xapi, key, sr.uuid);
   if (!(await switchUser(xapi, sr, user, secret))) await destroySecret(xapi, secret);
-  return { user, begunBefore: false };
+  return { user, begunBefore: false, keyTypes: describeKeyTypes(types) };
 }
 
 function noPool(sr: string): RbdsrError {

@@ -1,9 +1,11 @@
 import { hasCode } from '../base/error.ts';
 import { type ClusterAccess, clusterAccess } from '../ceph/access.ts';
+import { refuseUnusableKey } from '../ceph/kernel-keys.ts';
 import { resolveAccess } from './cluster-access.ts';
 import { type DeviceConfig, parseDeviceConfig } from './device-config.ts';
 import type { SmCall } from './handler.ts';
 import { forgetKey, keepKey, keptKey } from './kept-key.ts';
+import { krbdOf } from './krbd-of-host.ts';
 import type { SrConfig, SrType } from './sr-type.ts';
 
 /** device_config keys that say what the key of the cluster is; none of them may lie in a readable file. */
@@ -17,7 +19,7 @@ export const rbdType: SrType = {
     const config = parseDeviceConfig(deviceConfig);
     let asked: Promise<ClusterAccess> | undefined;
     const access: SrConfig['access'] = (call) => {
-      asked ??= accessOf(call, config);
+      asked ??= usableAccess(call, config);
       return asked;
     };
     return {
@@ -38,6 +40,13 @@ export const rbdType: SrType = {
     };
   },
 };
+
+/** Refused before an image is made, mapped or remembered with it. */
+async function usableAccess(call: SmCall, config: DeviceConfig): Promise<ClusterAccess> {
+  const access = await accessOf(call, config);
+  await refuseUnusableKey(access, krbdOf(call).keys, call.deadline);
+  return access;
+}
 
 /** What device_config says; where the secret it names is gone, with the key that the SR keeps. */
 async function accessOf(call: SmCall, config: DeviceConfig): Promise<ClusterAccess> {

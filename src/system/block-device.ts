@@ -8,6 +8,7 @@ import { SECTOR } from '../base/units.ts';
 import { deviceNumbers } from './block-node.ts';
 import { DescriptorIo } from './descriptor-io.ts';
 import { DirectIo } from './direct-io.ts';
+import { errnoName } from './errno-name.ts';
 import { describeOpeners, openersOf } from './openers.ts';
 import { readAttribute } from './sysfs.ts';
 
@@ -54,7 +55,7 @@ async function openNode(
 const openDescriptor: (path: string, flags: number) => Promise<number> = promisify(openFile);
 
 function openFailure(path: string, cause: NodeJS.ErrnoException): RbdsrError {
-  const errno = cause.code ?? 'unknown';
+  const errno = errnoName(cause) ?? 'unknown';
   const facts = { path, errno };
   if (errno === 'ENOENT' || errno === 'ENXIO' || errno === 'ENODEV') {
     return new RbdsrError('device-missing', { what: `there is no device ${path} (${errno})`, facts, cause });

@@ -1,6 +1,7 @@
 import { close, fdatasync, read, write } from 'node:fs';
 import type { BlockIo } from '../base/block-io.ts';
 import { RbdsrError } from '../base/error.ts';
+import { errnoName } from './errno-name.ts';
 
 /**
  * Reads and writes at offsets of an open descriptor, which it owns. Uses the callback forms of node:fs: they cost less than those of
@@ -60,7 +61,7 @@ export class DescriptorIo implements BlockIo {
   }
 
   failure(verb: string, offset: number, length: number, cause: NodeJS.ErrnoException): RbdsrError {
-    const errno = cause.code ?? 'unknown';
+    const errno = errnoName(cause) ?? 'unknown';
     return new RbdsrError('io', {
       what: `${verb} of ${this.name} failed: ${errno} at offset ${offset}, ${length} bytes`,
       facts: { device: this.name, verb, offset, length, errno },

@@ -1,6 +1,7 @@
 import { createRequire } from 'node:module';
 import { constants } from 'node:os';
 import type koffiModule from 'koffi';
+import { OTHER_ERRNOS } from './errno-name.ts';
 
 type Koffi = typeof koffiModule;
 type Call = ReturnType<ReturnType<Koffi['load']>['func']>;
@@ -92,7 +93,7 @@ function checked(call: string, result: number, path?: string): number {
 
 function errnoError(call: string, errno: number, path?: string): NodeJS.ErrnoException {
   const code =
-    Object.entries(constants.errno).find(([, value]) => value === errno)?.[0] ?? EXTRA_ERRNOS[errno] ?? `E${errno}`;
+    Object.entries(constants.errno).find(([, value]) => value === errno)?.[0] ?? OTHER_ERRNOS[errno] ?? `E${errno}`;
   const error: NodeJS.ErrnoException = new Error(`${code}: ${call}${path === undefined ? '' : ` '${path}'`}`);
   error.code = code;
   error.errno = -errno;
@@ -100,11 +101,3 @@ function errnoError(call: string, errno: number, path?: string): NodeJS.ErrnoExc
   if (path !== undefined) error.path = path;
   return error;
 }
-
-/** Those of asm-generic/errno.h that Node does not name. */
-const EXTRA_ERRNOS: Readonly<Record<number, string>> = {
-  126: 'ENOKEY',
-  127: 'EKEYEXPIRED',
-  128: 'EKEYREVOKED',
-  129: 'EKEYREJECTED',
-};

@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { Cluster } from '../../../lab/cluster/cluster.ts';
 import { type Outcome, runProgram } from '../../../lab/machine/program.ts';
 import { RunFolder } from '../../../lab/machine/run-folder.ts';
@@ -16,6 +16,9 @@ import { Deadline } from '../../../src/base/deadline.ts';
 import { keptBySr } from '../../../src/divert/kept-access.ts';
 import { loginXapi } from '../../../src/xapi/client.ts';
 import { sudoersOfDocument } from '../ssh/sudoers-document.ts';
+import { sampleKey } from '../../../src/ceph/cephx-key.ts';
+import { kernelTraits } from '../../../src/ceph/kernel-traits.ts';
+import { CephOfToday } from '../../support/ceph-of-today.ts';
 import { buildProduct, place, placeHost } from '../../support/folder-host.ts';
 
 // `rbdsr rekey`, `remonitor` and `doctor --monitor`: the built command on a host that is a folder, xapi's double, a real monitor behind a real SSH
@@ -27,6 +30,8 @@ let run: RunFolder;
 let cluster: Cluster;
 let ssh: SshHost;
 let xapi: XapiDouble;
+let today: SshHost;
+let ceph: CephOfToday;
 const folder = mkdtempSync(join(tmpdir(), 'rbdsr-rekey-'));
 const root = join(folder, 'host');
 const command = join(folder, 'rbdsr');
@@ -42,6 +47,17 @@ beforeAll(async () => {
       { name: 'boss', password: PASSWORD, sudo: 'password' },
     ],
     hostKeys: ['ed25519'],
+  });
+  ceph = new CephOfToday(run.folder('ceph-of-today'));
+  today = await SshHost.start(run, cluster, {
+    users: [
+      { name: 'rbdsr', password: PASSWORD, sudo: 'none', sudoers: sudoersOfDocument() },
+      { name: 'boss', password: PASSWORD, sudo: 'password' },
+    ],
+    name: 'today',
+    port: 24,
+    hostKeys: ['ed25519'],
+    ceph: ceph.program,
   });
   await cluster.createImage('rbd/a', { sizeMiB: 8 });
   const product = join(folder, 'product');
@@ -62,6 +78,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await xapi?.close();
   await ssh?.stop();
+  await today?.stop();
   await cluster?.destroy();
   await sweepRun(run.id);
   rmSync(folder, { recursive: true, force: true });
@@ -283,6 +300,67 @@ describe('a given user and key', () => {
     const { code, said } = await rbdsr(['rekey', stringOf(sr, 'uuid'), ...login()], PASSWORD);
     expect(code).toBe(1);
     expect(said).toContain('--key-stdin');
+  });
+});
+
+describe('a cluster of today', () => {
+  const conf = join(root, 'etc/rbdsr/rbdsr.conf');
+  const fingerprint = (): Promise<string> => today.hostKeyFingerprint();
+  /** The host key is that of another sshd than the SR keeps. */
+  const todays = async (user = 'rbdsr'): Promise<string[]> => {
+    place(conf, (path) => writeFileSync(path, 'ssh_port = 24\n'));
+    return ['--monitor', today.address, '--ssh-user', user, '--password-stdin', '--host-key', await fingerprint()];
+  };
+  afterEach(() => rmSync(conf, { force: true }));
+
+  test('that prefers keys of no use to a kernel is asked for one of type aes, and what it allows is said', async () => {
+    const sr = await diverted();
+    ceph.allow('aes', 'aes256k');
+    const { code, said } = await rbdsr(['rekey', sr.uuid, ...(await todays())], PASSWORD);
+    expect(code, said).toBe(0);
+    expect(said).toContain('allows cephx keys of type aes and aes256k');
+    expect(ceph.calls.filter((call) => call.includes('get-or-create'))).toEqual([
+      expect.stringContaining(`auth get-or-create --key-type aes client.rbdsr-${sr.uuid}-2 `),
+    ]);
+    expect(await pluggableBy(sr)).toBe(`rbdsr-${sr.uuid}-2`);
+  });
+
+  test.skipIf(kernelTraits().aes256k)('that allows no other is refused before a user is made', async () => {
+    const sr = await diverted();
+    const before = sr.kept();
+    ceph.allow('aes256k');
+    const { code, said } = await rbdsr(['rekey', sr.uuid, ...(await todays())], PASSWORD);
+    expect(code).toBe(1);
+    expect(said).toContain('cluster-incompatible');
+    expect(said).toContain('ceph mon set auth_allowed_ciphers aes,aes256k');
+    expect(ceph.calls.filter((call) => call.includes('get-or-create'))).toEqual([]);
+    expect(await exists(`rbdsr-${sr.uuid}-2`)).toBe(false);
+    expect(sr.kept()).toEqual(before);
+  });
+
+  test.skipIf(kernelTraits().aes256k)('is looked at by doctor', async () => {
+    ceph.allow('aes256k');
+    const refused = await rbdsr(['doctor', ...(await todays('boss'))], PASSWORD);
+    expect(refused.code, refused.said).toBe(1);
+    expect(refused.said).toContain('allows cephx keys of type aes256k');
+    expect(refused.said).toContain('ceph mon set auth_allowed_ciphers aes,aes256k');
+    ceph.allow('aes', 'aes256k');
+    const { said } = await rbdsr(['doctor', '--json', ...(await todays('boss'))], PASSWORD);
+    const { keys } = JSON.parse(said) as { keys: { says: string; problem?: string } };
+    expect(keys).toEqual({ says: expect.stringContaining('allows cephx keys of type aes and aes256k') });
+  });
+
+  test.skipIf(kernelTraits().aes256k)('whose key the kernel cannot use: it is refused before it is kept', async () => {
+    const sr = await diverted();
+    const before = sr.kept();
+    const { code, said } = await rbdsr(
+      ['rekey', sr.uuid, '--user', 'given', '--key-stdin'],
+      sampleKey('aes256k').reveal(),
+    );
+    expect(code).toBe(1);
+    expect(said).toContain('kernel-unsupported');
+    expect(said).toContain('ceph auth rotate --key-type aes client.given');
+    expect(sr.kept()).toEqual(before);
   });
 });
 

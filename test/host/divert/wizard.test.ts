@@ -22,6 +22,9 @@ import {
   xenOrchestraTargets,
 } from '../../support/wizard-clients.ts';
 import { MiB } from '../../../src/base/units.ts';
+import { sampleKey } from '../../../src/ceph/cephx-key.ts';
+import { kernelTraits } from '../../../src/ceph/kernel-traits.ts';
+import { CephOfToday } from '../../support/ceph-of-today.ts';
 import { buildProduct, place, placeHost } from '../../support/folder-host.ts';
 
 // The first three steps of the "New iSCSI SR" wizard, as XenCenter and Xen Orchestra take them: the built product behind the dispatcher, xapi's
@@ -179,6 +182,60 @@ test('monitors whose sshd has another port', async () => {
     rmSync(conf, { force: true });
     await far.stop();
   }
+});
+
+describe('a cluster of today', () => {
+  const conf = join(root, 'etc/rbdsr/rbdsr.conf');
+  let today: SshHost;
+  let ceph: CephOfToday;
+
+  beforeAll(async () => {
+    ceph = new CephOfToday(run.folder('ceph-of-today'));
+    const users = [{ name: 'xen', password: PASSWORD, sudo: 'password' as const }];
+    today = await SshHost.start(run, cluster, { name: 'today', port: 2424, users, ceph: ceph.program });
+    place(conf, (path) => writeFileSync(path, 'ssh_port = 2424\n'));
+  });
+
+  afterAll(async () => {
+    rmSync(conf, { force: true });
+    await today?.stop();
+  });
+
+  test.skipIf(kernelTraits().aes256k).each(Object.entries(CLIENTS))(
+    'that allows no key of use to this host says so to %s in the first step, and how it would',
+    async (_client, ask) => {
+      ceph.allow('aes256k');
+      const error = await failure(ask(fields()));
+      expect(error.backendNumber, error.message).toBe(448);
+      expect(error.message).toContain('ceph mon set auth_allowed_ciphers aes,aes256k');
+      expect(error.message).toContain('CVE-2025-30156');
+    },
+  );
+
+  test('that allows aes is listed, and the log says what it allows', async () => {
+    ceph.allow('aes', 'aes256k');
+    expect(listOf(await failure(CLIENTS.XenCenter(fields())), 96)).toContain('rbd');
+    expect(log()).toContain('allows cephx keys of type aes and aes256k');
+  });
+
+  test('makes a key of type aes for an SR, which goes with the SR that could not be made', async () => {
+    // There is no kernel here to map with: sr_create fails after the user was made.
+    ceph.allow('aes', 'aes256k');
+    await failure(CLIENTS.XenCenter(fields({ targetIQN: 'rbd', SCSIid: 'a' })));
+    expect(ceph.calls.filter((call) => call.includes('get-or-create'))).toEqual([
+      expect.stringMatching(/^auth get-or-create --key-type aes client[.]rbdsr-/),
+    ]);
+    expect(ceph.calls.filter((call) => call.startsWith('auth rm client.rbdsr-'))).toHaveLength(1);
+    expect(await cluster.tool('ceph', 'auth', 'ls')).not.toContain('client.rbdsr-');
+  });
+
+  test.skipIf(kernelTraits().aes256k)('whose user was typed with a key of no use: nobody is asked', async () => {
+    const chappassword = sampleKey('aes256k').reveal();
+    const error = await failure(CLIENTS.XenCenter(fields({ chapuser: 'client.typed', chappassword })));
+    expect(error.backendNumber, error.message).toBe(448);
+    expect(error.message).toContain('ceph auth rotate --key-type aes client.typed');
+    expect(error.message).not.toContain(chappassword.slice(12));
+  });
 });
 
 describe('the third step', () => {

@@ -6,6 +6,8 @@ import { pbdPlug } from '../../../lab/xapi-double/pbd-operations.ts';
 import { srCreate, srScan } from '../../../lab/xapi-double/sr-operations.ts';
 import { vdiCreate, vdiDestroy, vdiResize } from '../../../lab/xapi-double/vdi-operations.ts';
 import { GiB, MiB } from '../../../src/base/units.ts';
+import { sampleKey } from '../../../src/ceph/cephx-key.ts';
+import { kernelTraits } from '../../../src/ceph/kernel-traits.ts';
 import { type LoopPool, loopPool, loseAttachRecord } from '../../support/loop-pool.ts';
 
 let pool: LoopPool;
@@ -71,6 +73,23 @@ test('an SR on an image to be made that is too small for one', async () => {
   const config = mapOf(pbdOn(pool.double, pool.srRef, pool.double.master.ref), 'device_config');
   const deviceConfig = { ...config, image: 'other', size: '32MiB' };
   await refused(() => srCreate(pool.double, { type: 'rbd', deviceConfig }), /FAILURE_91 .*at least 64 MiB.*32 MiB/);
+});
+
+test.skipIf(kernelTraits().aes256k)('an SR and a plug by a cephx key that the kernel cannot use', async () => {
+  const { db, master } = pool.double;
+  const pbd = pbdOn(pool.double, pool.srRef, master.ref);
+  const before = mapOf(pbd, 'device_config');
+  const value = sampleKey('aes256k').reveal();
+  const config = { ...before, password_secret: stringOf(db.create('secret', { value }), 'uuid') };
+  const says = /FAILURE_448 .*of type aes256k.*ceph auth rotate --key-type aes client[.]/;
+  const made = { ...config, image: 'other', size: '1GiB' };
+  await refused(() => srCreate(pool.double, { type: 'rbd', deviceConfig: made }), says);
+  // A plug with nothing mapped yet; the copy that the SR keeps stays what it is.
+  Object.assign(pbd.fields, { device_config: config, currently_attached: false });
+  loseAttachRecord(pool.root(0), stringOf(db.get('SR', pool.srRef), 'uuid'));
+  await refused(() => pbdPlug(pool.double, pbd.ref), says);
+  pbd.fields['device_config'] = before;
+  await pbdPlug(pool.double, pbd.ref);
 });
 
 test('a VHD that is damaged: the scan names it and changes no record', async () => {

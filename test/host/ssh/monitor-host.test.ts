@@ -271,6 +271,17 @@ describe('the short sudoers list of the document', () => {
     await host.removeUser('rbdsr-short', soon());
   });
 
+  test('lets a user be made with a type of key, where the cluster knows types', async () => {
+    await using host = await monitor('rbdsr');
+    const caps = ['mon', 'profile rbd', 'osd', 'profile rbd pool=rbd'];
+    const patience = ['--format', 'json', '--connect-timeout', '10', '--rados-mon-op-timeout', '10'];
+    const argv = ['auth', 'get-or-create', '--key-type', 'aes', 'client.rbdsr-typed', ...caps, ...patience];
+    const outcome = await host.connection.exec(['sudo', '-n', '--', '/usr/bin/ceph', ...argv], { deadline: soon() });
+    // This cluster does not: it is Ceph that says so.
+    expect(outcome.end).toEqual({ kind: 'exit', code: 22 });
+    expect(outcome.stderr).toContain('--key-type');
+  });
+
   test.each(['vm+ssd', 'vm:ssd', 'vm,ssd', 'quo"te'])(
     'lets a user be made for the pool %s, with another for the data',
     async (pool) => {
@@ -284,6 +295,7 @@ describe('the short sudoers list of the document', () => {
     ['ceph', 'auth', 'get', 'client.admin'],
     ['ceph', 'auth', 'get', 'client.rbdsr-x', '--conf', '/tmp/evil.conf'],
     ['ceph', 'auth', 'get-or-create', 'client.rbdsr-x', 'mon', 'allow *'],
+    ['ceph', 'auth', 'get-or-create', '--key-type', 'aes', 'client.admin', 'mon', 'allow *'],
     ['ceph', 'auth', 'rm', 'client.admin'],
     ['ceph', 'osd', 'pool', 'ls', 'detail', '-c', '/tmp/evil.conf', '--format', 'json', '--connect-timeout', '10'],
     ['ceph', 'osd', 'pool', 'rm', 'rbd', 'rbd'],

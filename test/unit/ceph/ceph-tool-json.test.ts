@@ -36,11 +36,39 @@ describe('what the ceph tools print', () => {
     expect(decodeInfo(wide)).toEqual({ ...facts, dataPool: 'ec' });
   });
 
-  test.each([
-    '{"watchers":[{"address":"10.66.9.1:0/3232529558","client":4270,"cookie":1}]}',
-    '{"watchers":{"watcher":{"address":"10.66.9.1:0/3232529558","client":4270,"cookie":1}}}',
-  ])('watchers, as newer and older tools print them: %s', (text) => {
-    expect(decodeWatchers(text)).toEqual([{ address: '10.66.9.1:0/3232529558', client: 4270 }]);
+  /**
+   * What `rbd status --format json` prints, from do_show_status of each release (ceph `src/rbd.cc` to Infernalis, `src/tools/rbd/action/Status.cc` since): to
+   * Mimic (13) an object with the key `watcher` for each client, since Nautilus (14) a list. A slash is `\/` where the release's JSONFormatter escapes it.
+   */
+  const STATUS: Readonly<Record<string, (watchers: readonly string[]) => string>> = {
+    'Hammer to Mimic': (watchers) =>
+      `{"watchers":{${watchers.map((watcher) => `"watcher":${watcher.replace('/', '\\/')}`).join(',')}}}`,
+    Nautilus: (watchers) => `{"watchers":[${watchers.join(',')}]}`,
+    'Octopus, while it migrates': (watchers) =>
+      `{"watchers":[${watchers.join(',')}],"migration":{"source_pool_name":"rbd","source_image_name":"x\\",\\"watchers\\":{\\"watcher\\":","state":"prepared"}}`,
+    'Pacific to Squid, with a cache': (watchers) =>
+      `{"watchers":[${watchers.join(',')}],"persistent_cache":{"host":"a","path":"/cache","size":1073741824,"mode":"rwl"}}`,
+  };
+  const CLIENTS = [
+    { address: '10.66.9.1:0/3232529558', client: 4270, cookie: '1' },
+    { address: '10.66.9.7:0/1', client: 4271, cookie: '18446462598732840961' },
+    { address: '[fd00::7]:0/77', client: 44_110, cookie: '2' },
+  ];
+
+  test.each(Object.entries(STATUS))('every watcher, as the tools of %s print them', (_release, print) => {
+    for (let count = 0; count <= CLIENTS.length; count += 1) {
+      const there = CLIENTS.slice(0, count);
+      const text = print(
+        there.map(({ address, client, cookie }) => `{"address":"${address}","client":${client},"cookie":${cookie}}`),
+      );
+      expect(decodeWatchers(text), text).toEqual(there.map(({ address, client }) => ({ address, client })));
+    }
+  });
+
+  test('one client that watches twice is seen', () => {
+    const text =
+      '{"watchers":{"watcher":{"address":"192.168.3.2:0\\/654154289","client":8937,"cookie":2},"watcher":{"address":"192.168.3.2:0\\/654154289","client":8937,"cookie":3}}}';
+    expect(decodeWatchers(text)).toHaveLength(2);
   });
 
   test.each(['', 'nonsense', '{}', '[1]', '[{"image":5}]'])('%j is not understood', async (text) => {

@@ -30,6 +30,25 @@ describe('messages of the kernel', () => {
       { kind: 'map-undecodable' },
     ],
     ['libceph: connect to 10.0.0.1:3300 got bad banner', { kind: 'msgr2-only' }],
+    ['libceph: no secret set (for auth_x protocol)', { kind: 'no-key' }],
+    [
+      'libceph: mon1 (1)192.0.2.9:6789 wrong peer at address',
+      { kind: 'wrong-peer', peer: 'mon1', address: '192.0.2.9:6789' },
+    ],
+    [
+      'libceph: osd3 [fd00::9]:6801 wrong peer at address',
+      { kind: 'wrong-peer', peer: 'osd3', address: '[fd00::9]:6801' },
+    ],
+    [
+      'libceph: mon0 192.0.2.1:6789 socket closed (con state CONNECTING)',
+      { kind: 'closed', peer: 'mon0', address: '192.0.2.1:6789' },
+    ],
+    [
+      'rbd: rbd0: failed to blocklist client3363889: -13',
+      { kind: 'fence-refused', client: 'client3363889', errno: 13 },
+    ],
+    ['rbd: rbd0: failed to blacklist client33: -13', { kind: 'fence-refused', client: 'client33', errno: 13 }],
+    ['libceph: Failed to parse secret: -524', { kind: 'key-refused', errno: 524 }],
   ])('reported: %s', (line, finding) => {
     expect(readKernelMessages([line])).toEqual([finding]);
   });

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
 import { Deadline } from '../../../src/base/deadline.ts';
-import { Secret } from '../../../src/base/secret.ts';
+import { sampleKey } from '../../../src/ceph/cephx-key.ts';
 import { kernelTraits } from '../../../src/ceph/kernel-traits.ts';
 import { mapImage } from '../../../src/ceph/map-image.ts';
 import { parseMonitors } from '../../../src/ceph/monitors.ts';
@@ -38,7 +38,7 @@ test('what the kernel maps after the deadline is unmapped at once, under the loc
   const lockDir = mkdtempSync(join(tmpdir(), 'rbdsr-ceph-locks-'));
   undo.push(() => rmSync(lockDir, { recursive: true }));
   const host = { roots, lockDir, kernelLog: '/dev/null', kernel: kernelTraits('6.1.0') };
-  const access = { monitors: parseMonitors(await monitor()), user: 'xen', key: new Secret('unused') };
+  const access = { monitors: parseMonitors(await monitor()), user: 'xen', key: sampleKey('aes') };
 
   await failureOf('deadline', () =>
     mapImage(host, access, { pool: 'rbd', image: 't1' }, { options: [] }, Deadline.after(700)),

@@ -48,6 +48,20 @@ describe('a refused mapping becomes a named error', () => {
     ['EINVAL', ["rbd: Unknown parameter 'rxbounce'"], 'kernel-unsupported', 'rxbounce'],
     ['ESHUTDOWN', [], 'cluster-auth', 'blocklist'],
     ['ENOMEM', [], 'io', 'ENOMEM'],
+    ['EINVAL', ['libceph: no secret set (for auth_x protocol)'], 'cluster-auth', 'no key of client.xen'],
+    [
+      'EIO',
+      ['libceph: mon0 192.0.2.1:6789 socket closed (con state CONNECTING)'],
+      'monitor-unreachable',
+      'msgr v2 (3300)',
+    ],
+    [
+      'ETIMEDOUT',
+      ['libceph: osd3 192.0.2.1:6801 socket closed (con state CONNECTING)'],
+      'osd-unresponsive',
+      'OSD osd3',
+    ],
+    ['ETIMEDOUT', ['libceph: osd3 192.0.2.1:6801 wrong peer at address'], 'osd-unresponsive', 'not the OSD'],
   ])('%s with %j is %s', (errno, lines, code, named) => {
     const error = failure(errno, lines);
     expect(error.code).toBe(code);

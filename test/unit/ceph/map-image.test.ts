@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
 import { Deadline } from '../../../src/base/deadline.ts';
-import { Secret } from '../../../src/base/secret.ts';
+import { type KeyType, sampleKey } from '../../../src/ceph/cephx-key.ts';
 import { kernelTraits } from '../../../src/ceph/kernel-traits.ts';
 import type { KrbdHost, MapRequest } from '../../../src/ceph/krbd.ts';
 import { mapImage } from '../../../src/ceph/map-image.ts';
@@ -18,7 +18,13 @@ const made: (() => void)[] = [];
 afterEach(() => made.splice(0).forEach((undo) => undo()));
 
 /** What mapping rbd/t1 does on a recorded `/sys`, where nothing answers at the only monitor. */
-async function map(trees: Tree[], request: Partial<MapRequest>, monitors = '127.0.0.1:1', release = '6.1.0') {
+async function map(
+  trees: Tree[],
+  request: Partial<MapRequest>,
+  monitors = '127.0.0.1:1',
+  release = '6.1.0',
+  keyType: KeyType = 'aes',
+) {
   const roots = recorded(OFFERS, ...trees);
   const lockDir = mkdtempSync(join(tmpdir(), 'rbdsr-ceph-locks-'));
   made.push(
@@ -26,7 +32,7 @@ async function map(trees: Tree[], request: Partial<MapRequest>, monitors = '127.
     () => rmSync(lockDir, { recursive: true }),
   );
   const host: KrbdHost = { roots, lockDir, kernelLog: '/dev/null', kernel: kernelTraits(release) };
-  const access = { monitors: parseMonitors(monitors), user: 'xen', key: new Secret('unused') };
+  const access = { monitors: parseMonitors(monitors), user: 'xen', key: sampleKey(keyType) };
   const result = mapImage(
     host,
     access,
@@ -71,6 +77,11 @@ describe('an image that is mapped already', () => {
 describe('an image that is not mapped', () => {
   test('of another cluster only: monitors are asked, and nothing is mapped when none answers', async () => {
     await failureOf('monitor-unreachable', () => map([linux61(0, { cluster_fsid: OTHER_FSID })], { fsid: FSID }));
+  });
+
+  test('with a key that the kernel cannot use: nobody is asked, and nothing is mapped', async () => {
+    const error = await failureOf('kernel-unsupported', () => map([], {}, '127.0.0.1:1', '4.4.0+10', 'aes256k'));
+    expect(error.message).toContain('ceph auth rotate --key-type aes client.xen');
   });
 
   test('host names that do not resolve are named', async () => {

@@ -108,6 +108,16 @@ describe('the monitor map', () => {
     ]);
   });
 
+  test('a monitor that has no address yet is left out', () => {
+    const blank = ['0.0.0.0:0/1', '0.0.0.0:0/0', ':/0', '-', '[::]:0/0', '0.0.0.0:6789/0'];
+    const mons = blank.map((addr, rank) => ({ rank, name: `b${rank}`, addr }));
+    const vectors = blank.map((addr) => ({ name: 'c', public_addrs: { addrvec: [{ type: 'v2', addr, nonce: 0 }] } }));
+    const whole = { name: 'a', addr: '10.0.0.11:6789/0' };
+    expect(decodeMonitorMap(JSON.stringify({ fsid: 'f', mons: [...mons, whole, ...vectors] })).monitors).toEqual([
+      { name: 'a', v1: { kind: 'ipv4', host: '10.0.0.11', port: 6789 } },
+    ]);
+  });
+
   test.each(['', '{}', '{"fsid":"f","mons":[]}', '{"mons":[{"name":"a","addr":"10.0.0.1:6789/0"}]}'])(
     '%j is not understood',
     async (text) => {
