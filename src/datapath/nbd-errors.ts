@@ -28,4 +28,5 @@ const NUMBERS: Readonly<Record<string, number>> = {
   EROFS: NBD_ERROR.perm,
   ENOMEM: NBD_ERROR.noMemory,
   EINVAL: NBD_ERROR.invalid,
+  ESHUTDOWN: NBD_ERROR.shutdown,
 };
