@@ -94,6 +94,34 @@ describe('NBD server', () => {
     expect(await it.ask({ type: 3 })).not.toMatchObject({ error: 0 });
   });
 
+  test('a VHD without room for a block is a full disk', async () => {
+    const it = await client();
+    disk.failWith = new RbdsrError('sr-full', { what: 'no room for one more block' });
+    expect(await it.ask({ type: 1, offset: 0, payload: Buffer.alloc(512) })).toMatchObject({ error: 28 });
+  });
+
+  test.each([
+    ['an unknown flag', 1, 0x8000],
+    ['no hole, of a write', 1, 2],
+    ['fast zero, which is not offered', 6, 16],
+    ['a structured reply, of a read', 0, 4],
+    ['an unknown flag of a flush', 3, 32],
+  ])('%s is refused, and nothing is done', async (_name, type, flags) => {
+    const it = await client();
+    disk.bytes.fill(7, 0, 512);
+    const what = type === 1 ? { payload: Buffer.alloc(512) } : { length: type === 3 ? 0 : 512 };
+    expect(await it.ask({ type, flags, offset: 0, ...what })).toMatchObject({ error: 22 });
+    expect([disk.bytes[0], disk.bytesWritten, disk.flushes]).toEqual([7, 0, 0]);
+    expect(await it.ask({ type: 0, flags: FUA, offset: 0, length: 1 })).toMatchObject({ error: 0 });
+  });
+
+  test('the export has its name, and none', async () => {
+    const unnamed = await NbdTestClient.connect(server.socketPath, '');
+    clients.push(unnamed);
+    expect(await unnamed.ask({ type: 0, offset: 0, length: 1 })).toMatchObject({ error: 0 });
+    await expect(NbdTestClient.connect(server.socketPath, 'other')).rejects.toThrow();
+  });
+
   test('a read-only export refuses writes of every kind', async () => {
     await close(server);
     server = await startNbdServer(server.socketPath, { name: 'disk', io: disk, readOnly: true }, silentLog);
