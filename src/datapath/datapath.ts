@@ -24,6 +24,9 @@ export interface DiskId {
   readonly vdi: VdiUuid;
 }
 
+/** The disk whose logical volume has a path, by the path alone; whoever names the volumes says it. */
+export type DiskOfPath = (path: string) => DiskId | undefined;
+
 export type DiskKind = 'vhd' | 'aio';
 
 export interface Disk extends DiskId {

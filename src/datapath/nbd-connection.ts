@@ -5,7 +5,8 @@ import type { Log } from '../base/log.ts';
 import { Handshake } from './nbd-handshake.ts';
 import { errorNumber, refusalOf } from './nbd-errors.ts';
 import type { ExportFacts } from './nbd-handshake.ts';
-import { COMMAND, COMMAND_FLAG, MAX_PAYLOAD, SIMPLE_REPLY_MAGIC } from './nbd-protocol.ts';
+import { performRequest } from './nbd-perform.ts';
+import { COMMAND, MAX_PAYLOAD, SIMPLE_REPLY_MAGIC } from './nbd-protocol.ts';
 import { RequestParser } from './nbd-request-parser.ts';
 import type { NbdRequest } from './nbd-request-parser.ts';
 import { PayloadPool } from './payload-pool.ts';
@@ -33,10 +34,15 @@ export class NbdConnection {
   #phase: 'handshake' | 'transmission' | 'ending' = 'handshake';
   /** Requests that arrived in one chunk with more than may be in flight. */
   readonly #waiting: NbdRequest[] = [];
+  /** Requests and bytes that the client has not taken its replies of. */
   #requests = 0;
   #bytes = 0;
+  /** Requests that the disk works on. */
+  #performing = 0;
   #corked = false;
-  #whenIdle: (() => void) | undefined;
+  #stopping = false;
+  #whenPerformed: (() => void) | undefined;
+  #gone: Promise<void> | undefined;
 
   constructor(socket: Socket, served: ServedExport) {
     this.#socket = socket;
@@ -45,20 +51,40 @@ export class NbdConnection {
     socket.on('data', (chunk: Buffer) => this.#receive(chunk));
     // What a client that vanishes leaves behind is no failure of ours: 'close' follows.
     socket.on('error', () => {});
+    socket.once('close', () => (this.#stopping = true));
     socket.write(this.#handshake.greeting());
   }
 
-  /** Answers what has arrived, takes nothing more and hangs up. */
-  async drain(): Promise<void> {
+  /**
+   * Takes nothing more, and resolves when the disk has answered what it works on. Requests that it was not given yet stay unanswered: they wait for
+   * the client to take earlier replies, and it may never do that.
+   */
+  async quiesce(): Promise<void> {
+    this.#stopping = true;
+    this.#waiting.length = 0;
+    this.#takeNoMore();
+    if (this.#performing > 0) await new Promise<void>((resolve) => (this.#whenPerformed = resolve));
+  }
+
+  /** Sends what is answered, as far as the client takes it soon, and closes the connection. */
+  hangUp(): Promise<void> {
+    this.#takeNoMore();
+    this.#gone ??= new Promise((resolve) => {
+      if (this.#socket.closed) return resolve();
+      const patience = setTimeout(() => this.#socket.destroy(), PATIENCE_MS);
+      this.#socket.once('close', () => {
+        clearTimeout(patience);
+        resolve();
+      });
+      // Ended alone, a socket with something left to read would stay.
+      this.#socket.end(() => this.#socket.destroy());
+    });
+    return this.#gone;
+  }
+
+  #takeNoMore(): void {
     this.#phase = 'ending';
     this.#socket.pause();
-    if (this.#requests > 0) await new Promise<void>((resolve) => (this.#whenIdle = resolve));
-    await new Promise<void>((resolve) => {
-      if (this.#socket.destroyed) resolve();
-      else this.#socket.end(() => resolve());
-      this.#socket.once('close', () => resolve());
-    });
-    this.#socket.destroy();
   }
 
   #receive(chunk: Buffer): void {
@@ -66,13 +92,19 @@ export class NbdConnection {
     else if (this.#phase === 'handshake') this.#shakeHands(chunk);
   }
 
+  /** A client that asks on without reading the answers is not read either. */
   #shakeHands(chunk: Buffer): void {
     const { send, next, rest } = this.#handshake.accept(chunk);
     for (const bytes of send) this.#socket.write(bytes);
-    if (next === 'close') this.#end();
-    if (next !== 'transmission') return;
-    this.#phase = 'transmission';
-    if (rest.length > 0) this.#parse(rest);
+    if (next === 'close') {
+      this.#end();
+    } else if (next === 'transmission') {
+      this.#phase = 'transmission';
+      if (rest.length > 0) this.#parse(rest);
+    } else if (this.#socket.writableNeedDrain) {
+      this.#socket.pause();
+      this.#socket.once('drain', () => this.#phase === 'handshake' && this.#socket.resume());
+    }
   }
 
   #parse(chunk: Buffer): void {
@@ -86,12 +118,21 @@ export class NbdConnection {
     }
   }
 
-  /** Takes nothing more; what has arrived is answered first. */
+  /** The client's own wish, or its fault: what has arrived is answered first, unless it lets its replies lie. */
   #end(): void {
-    this.#phase = 'ending';
-    this.#socket.pause();
-    if (this.#requests === 0) this.#socket.end();
-    else this.#whenIdle = () => this.#socket.end();
+    this.#takeNoMore();
+    this.#endWhenPerformed();
+    const look = (taken: number): void => {
+      if (this.#socket.closed || this.#gone !== undefined) return;
+      if (this.#performing === 0 && taken === this.#requests) void this.hangUp();
+      else setTimeout(look, PATIENCE_MS, this.#requests).unref();
+    };
+    setTimeout(look, PATIENCE_MS, this.#requests).unref();
+  }
+
+  #endWhenPerformed(): void {
+    const over = this.#phase === 'ending' && !this.#stopping;
+    if (over && this.#performing === 0 && this.#waiting.length === 0) void this.hangUp();
   }
 
   get #full(): boolean {
@@ -106,7 +147,7 @@ export class NbdConnection {
   }
 
   #start(request: NbdRequest): void {
-    const { type, flags, offset, length, payload, cookieHigh, cookieLow } = request;
+    const { type, offset, length, payload, cookieHigh, cookieLow } = request;
     const held = type === COMMAND.read || type === COMMAND.write ? Math.min(length, MAX_PAYLOAD) : 0;
     this.#requests += 1;
     this.#bytes += held;
@@ -116,41 +157,27 @@ export class NbdConnection {
       this.#reply(refusal, cookieHigh, cookieLow, undefined, held);
       return;
     }
-    const fua = (flags & COMMAND_FLAG.fua) !== 0;
-    this.#perform(type, offset, length, payload, fua).then(
-      (data) => {
-        if (payload !== undefined) this.#pool.give(payload);
-        this.#reply(0, cookieHigh, cookieLow, data, held);
-      },
-      (error: unknown) => {
-        this.#export.log.error(
-          `${this.#export.facts.name}: request ${type} at ${offset}, ${length} bytes: ${messageOf(error)}`,
-        );
-        this.#reply(errorNumber(error), cookieHigh, cookieLow, undefined, held);
-      },
-    );
+    this.#performing += 1;
+    performRequest(this.#export, request, () => this.#stopping)
+      .then(
+        (data) => {
+          if (payload !== undefined) this.#pool.give(payload);
+          this.#reply(0, cookieHigh, cookieLow, data, held);
+        },
+        (error: unknown) => {
+          this.#export.log.error(
+            `${this.#export.facts.name}: request ${type} at ${offset}, ${length} bytes: ${messageOf(error)}`,
+          );
+          this.#reply(errorNumber(error), cookieHigh, cookieLow, undefined, held);
+        },
+      )
+      .finally(() => this.#performed());
   }
 
-  #perform(
-    type: number,
-    offset: number,
-    length: number,
-    payload: Buffer | undefined,
-    fua: boolean,
-  ): Promise<Buffer | void> {
-    const { io } = this.#export;
-    if (type === COMMAND.read) return io.read(offset, length);
-    if (type === COMMAND.flush) return this.#export.readOnly ? Promise.resolve() : io.flush();
-    const done = payload === undefined ? this.#withoutPayload(type, offset, length) : io.write(offset, payload);
-    return fua ? done.then(() => io.flush()) : done;
-  }
-
-  /** A trim is taken as a hint and not followed: a VHD block, once allocated, stays. */
-  async #withoutPayload(type: number, offset: number, length: number): Promise<void> {
-    if (type !== COMMAND.writeZeroes) return;
-    for (let done = 0; done < length; done += ZEROES.length) {
-      await this.#export.io.write(offset + done, ZEROES.subarray(0, Math.min(ZEROES.length, length - done)));
-    }
+  #performed(): void {
+    this.#performing -= 1;
+    if (this.#performing === 0) this.#whenPerformed?.();
+    this.#endWhenPerformed();
   }
 
   /** Replies of one turn of the event loop leave in one writev. */
@@ -186,11 +213,12 @@ export class NbdConnection {
       if (next === undefined) break;
       this.#start(next);
     }
-    if (this.#requests === 0) this.#whenIdle?.();
+    this.#endWhenPerformed();
     if (this.#phase === 'transmission' && this.#socket.isPaused() && !this.#full) this.#socket.resume();
   }
 }
 
 const MOST_REQUESTS = 256;
 const MOST_BYTES = 32 * 1024 * 1024;
-const ZEROES = Buffer.alloc(256 * 1024);
+/** For a client to take what it was sent. */
+const PATIENCE_MS = 2000;

@@ -10,6 +10,7 @@ import { ensureLink, ensureNode, linksOf, removeLinks, removeServiceLinks } from
 import type { DiskLinks } from './links.ts';
 import { nbdFiles, readNbdState, removeNbdFiles } from './nbd-files.ts';
 import type { NbdFiles, NbdState } from './nbd-files.ts';
+import { takeOutcome } from './nbd-outcome.ts';
 import { adopted, checkSame, settledState, stopServer } from './nbd-running.ts';
 import { startNbdProcess } from './nbd-start.ts';
 
@@ -48,6 +49,7 @@ export class NbdDataPath implements DataPath {
     if (running !== undefined) await stopServer(running, files, deadline);
     removeLinks(linksOf(this.#host, disk));
     removeNbdFiles(files);
+    reportLoss(disk, takeOutcome(files.outcome));
   }
 
   async status(disk: DiskId, deadline: Deadline): Promise<DiskStatus | undefined> {
@@ -90,6 +92,18 @@ export class NbdDataPath implements DataPath {
     const device = state.device === undefined || backend === undefined ? {} : { device: backend };
     return { sr: state.sr, vdi: state.vdi, pid: state.pid, paused: false, ...device };
   }
+}
+
+/** Told once, when nothing of the disk is in use any more: deactivating again releases it. */
+function reportLoss({ vdi }: DiskId, why: string | undefined): void {
+  if (why === undefined) return;
+  throw new RbdsrError('io', {
+    what: `the NBD server of VDI ${vdi} could not write everything that it held: data may be lost`,
+    expected: 'every write that was answered, on the disk',
+    found: why,
+    todo: 'See the log for the cause, and check what is on the disk before it is used. Deactivating again releases it.',
+    facts: { vdi },
+  });
 }
 
 function entries(folder: string): string[] {

@@ -8,6 +8,8 @@ export interface NbdFiles {
   /** What the server serves; it is there exactly while the server answers, and after a kill. */
   readonly state: string;
   readonly socket: string;
+  /** Whether every write that a server answered is on the disk (nbd-outcome.ts). */
+  readonly outcome: string;
   /** Held by the server from its first moment to its last: who holds it is the server. */
   readonly lock: string;
   /** Taken while a free `/dev/nbd*` is looked for. */
@@ -23,6 +25,7 @@ export function nbdFiles(host: DataPathHost, vdi: string): NbdFiles {
     folder,
     state: `${base}.json`,
     socket: `${base}.sock`,
+    outcome: `${base}.outcome`,
     lock: `${base}.lock`,
     devicesLock: `${folder}/devices.lock`,
     log: `${host.paths.root}/var/log/SMlog`,

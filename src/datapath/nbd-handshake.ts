@@ -68,7 +68,7 @@ export class Handshake {
   #answer(option: number, data: Buffer, send: Buffer[]): HandshakeStep['next'] {
     switch (option) {
       case OPTION.exportName:
-        if (data.toString('utf8') !== this.#facts.name) return 'close';
+        if (!this.#isOurs(data.toString('utf8'))) return 'close';
         send.push(this.#exportNameAnswer());
         return 'transmission';
       case OPTION.abort:
@@ -93,7 +93,7 @@ export class Handshake {
 
   #describe(option: number, data: Buffer, send: Buffer[]): HandshakeStep['next'] {
     const wanted = wantedName(data);
-    if (wanted !== this.#facts.name) {
+    if (wanted === undefined || !this.#isOurs(wanted)) {
       send.push(optionReply(option, wanted === undefined ? OPTION_REPLY.invalid : OPTION_REPLY.unknown));
       return 'more';
     }
@@ -101,6 +101,11 @@ export class Handshake {
     send.push(optionReply(option, OPTION_REPLY.info, blockSizeInfo()));
     send.push(optionReply(option, OPTION_REPLY.ack));
     return option === OPTION.go ? 'transmission' : 'more';
+  }
+
+  /** No name means the default export, which is the only one: the address that xapi of 8.2 is given has none. */
+  #isOurs(name: string): boolean {
+    return name === '' || name === this.#facts.name;
   }
 
   #exportInfo(): Buffer {

@@ -10,6 +10,7 @@ import { connectKernelDevice } from './nbd-device.ts';
 import type { KernelNbdDevice } from './nbd-device.ts';
 import { openDisk } from './nbd-disk.ts';
 import type { NbdFiles, NbdState } from './nbd-files.ts';
+import { NbdOutcome, takeOutcome, withOutcome } from './nbd-outcome.ts';
 import { startNbdServer } from './nbd-server.ts';
 
 /** What the worker hands to the server it starts. */
@@ -24,55 +25,82 @@ export interface ServedDisk {
   /** Settles when the kernel's client has gone by itself; never where there is none. */
   readonly abandoned: Promise<void>;
   /**
-   * The state file first, so that nobody takes this server for a running one; then the client, what it had asked for, and the disk's footer:
-   * after it the disk is as a clean shutdown leaves it.
+   * The state file first, so that nobody takes this server for a running one; then the kernel's client, what was asked for, and the disk's
+   * footer: after it the disk is as a clean shutdown leaves it. What fails keeps nothing else from being tried; the first failure is the outcome,
+   * and thrown.
    */
   stop(): Promise<void>;
 }
 
 /** Serves one disk until `stop`. The state file is written last: while it names this process, the disk is usable. */
 export async function serveDisk(order: NbdServerOrder, log: Log, deadline: Deadline): Promise<ServedDisk> {
-  ensureDir(order.files.folder, 0o700);
-  const lock = await takeRecordLock(order.files.lock, { wait: false, deadline });
-  const undo: (() => Promise<void>)[] = [() => lock.release()];
+  const { disk, files } = order;
+  ensureDir(files.folder, 0o700);
+  const lock = await takeRecordLock(files.lock, { wait: false, deadline });
+  const lost = takeOutcome(files.outcome);
+  if (lost !== undefined) log.error(`VDI ${disk.vdi}: data may be lost; the server before this one: ${lost}`);
+  const outcome = disk.writable ? new NbdOutcome(files.outcome) : undefined;
+  const undo: Step[] = [];
   try {
-    return await served(order, log, deadline, undo);
+    return { ...(await served(order, outcome, log, deadline, undo)), stop };
   } catch (error) {
-    for (const step of undo) await step().catch((cause: unknown) => log.error(messageOf(cause)));
+    await stop().catch((cause: unknown) => log.error(messageOf(cause)));
     throw error;
+  }
+
+  /** Whoever finds the lock free finds the outcome. */
+  async function stop(): Promise<void> {
+    try {
+      await runAll(undo);
+    } catch (error) {
+      outcome?.failed(messageOf(error));
+      throw error;
+    } finally {
+      outcome?.close();
+      await lock.release();
+    }
   }
 }
 
-/** Puts what takes each step back in front of `undo`: that is also how a disk stops being served. */
+type Step = () => Promise<unknown>;
+
+async function runAll(steps: readonly Step[]): Promise<void> {
+  const failures: unknown[] = [];
+  for (const step of steps) await step().catch((error: unknown) => void failures.push(error));
+  if (failures.length > 0) throw failures[0];
+}
+
+/**
+ * Puts what takes each step back in front of `undo`: that is also how a disk stops being served. Its last step alone waits for a client, after the
+ * disk is closed, and not for long.
+ */
 async function served(
   order: NbdServerOrder,
+  outcome: NbdOutcome | undefined,
   log: Log,
   deadline: Deadline,
-  undo: (() => Promise<void>)[],
-): Promise<ServedDisk> {
+  undo: Step[],
+): Promise<Pick<ServedDisk, 'abandoned'>> {
   const { disk, files } = order;
   removeIfExists(files.state);
-  const io = await openDisk(disk);
+  const opened = await openDisk(disk);
+  const io = outcome === undefined ? opened : withOutcome(opened, outcome);
   undo.unshift(() => closeDisk(io, disk.writable));
   const server = await startNbdServer(files.socket, { name: disk.vdi, io, readOnly: !disk.writable }, log);
-  undo.unshift(() => server.close());
+  undo.unshift(() => server.quiesce());
+  undo.push(() => server.hangUp());
   faultPoint('nbd.listening');
   const device = order.kernelDevice ? await connected(disk.vdi, files, deadline) : undefined;
   if (device !== undefined) undo.unshift(() => device.disconnect());
   faultPoint('nbd.connected');
   writeFileAtomic(files.state, `${JSON.stringify(stateOf(disk, device))}\n`, 0o600);
   undo.unshift(async () => void removeIfExists(files.state));
-  return {
-    abandoned: device === undefined ? new Promise<void>(() => {}) : device.ended,
-    async stop() {
-      for (const step of undo) await step();
-    },
-  };
+  return { abandoned: device === undefined ? new Promise<void>(() => {}) : device.ended };
 }
 
 async function closeDisk(io: BlockIo, writable: boolean): Promise<void> {
-  if (writable) await io.flush();
-  await io.close();
+  faultPoint('nbd.quiesced');
+  await runAll([async () => writable && io.flush(), () => io.close()]);
   faultPoint('nbd.closed');
 }
 

@@ -39,9 +39,17 @@ export const INFO = { export: 0, name: 1, blockSize: 3 } as const;
 
 export const COMMAND = { read: 0, write: 1, disconnect: 2, flush: 3, trim: 4, writeZeroes: 6 } as const;
 
-export const COMMAND_FLAG = { fua: 1 << 0 } as const;
+export const COMMAND_FLAG = { fua: 1 << 0, noHole: 1 << 1 } as const;
 
-export const NBD_ERROR = { perm: 1, io: 5, noMemory: 12, invalid: 22, noSpace: 28, notSupported: 95 } as const;
+export const NBD_ERROR = {
+  perm: 1,
+  io: 5,
+  noMemory: 12,
+  invalid: 22,
+  noSpace: 28,
+  notSupported: 95,
+  shutdown: 108,
+} as const;
 
 /** The longest payload of one request, bytes; what a client may assume unless told otherwise. */
 export const MAX_PAYLOAD = 32 * 1024 * 1024;

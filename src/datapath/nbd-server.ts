@@ -15,8 +15,10 @@ export interface NbdExport {
 
 export interface NbdServer {
   readonly socketPath: string;
-  /** Takes no more connections, answers what has arrived and hangs up. The export stays open. */
-  close(): Promise<void>;
+  /** Takes no more connections and requests, and resolves when nothing touches the export any more. That waits for the disk, for no client. */
+  quiesce(): Promise<void>;
+  /** After it: lets clients take what is answered, for a moment, and closes every connection. The export stays open. */
+  hangUp(): Promise<void>;
 }
 
 /** Serves one export on a UNIX socket that only root can reach. A socket file that is there already is what a dead server left. */
@@ -37,11 +39,15 @@ export async function startNbdServer(socketPath: string, exported: NbdExport, lo
     server.listen(socketPath, resolve);
   });
   chmodSync(socketPath, 0o600);
+  let closed: Promise<void> | undefined;
   return {
     socketPath,
-    async close() {
-      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-      await Promise.all([...connections].map((connection) => connection.drain()));
+    async quiesce() {
+      closed ??= new Promise<void>((resolve) => server.close(() => resolve()));
+      await Promise.all([...connections].map((connection) => connection.quiesce()));
+    },
+    async hangUp() {
+      await Promise.all([...connections].map((connection) => connection.hangUp()));
       await closed;
     },
   };

@@ -1,8 +1,8 @@
 import type { Deadline } from '../base/deadline.ts';
 import { RbdsrError } from '../base/error.ts';
 import { runFailure, runProgram } from '../system/run.ts';
-import { parseTapdisks } from './tapdisk-list.ts';
-import type { Tapdisk, TapdiskFilter } from './tapdisk-list.ts';
+import { parseServing, parseTapdisks } from './tapdisk-list.ts';
+import type { Tapdisk } from './tapdisk-list.ts';
 
 /** blktap's `tap-ctl`, one method per subcommand (blktap `control/tap-ctl.c`). A failure is 'tapdisk-failed' with the exit code in its facts. */
 export class TapCtl {
@@ -20,14 +20,17 @@ export class TapCtl {
     this.#deadline = options.deadline;
   }
 
-  async list(filter: TapdiskFilter = {}): Promise<readonly Tapdisk[]> {
-    const args = ['list'];
-    if (filter.minor !== undefined) args.push('-m', String(filter.minor));
-    if (filter.path !== undefined) args.push('-f', filter.path);
-    return parseTapdisks(await this.#run(args));
+  /** What is known of one minor. */
+  async list(minor: number): Promise<readonly Tapdisk[]> {
+    return parseTapdisks(await this.#run(['list', '-m', String(minor)]));
   }
 
-  /** The path of the new device: `/dev/xen/blktap-2/tapdev<minor>`, or `/run/blktap-control/tapdisk-<minor>` without kernel nodes. */
+  /** Those that serve an image at one of the paths that `wanted` picks. */
+  async serving(wanted: (path: string) => boolean): Promise<readonly Tapdisk[]> {
+    return parseServing(await this.#run(['list']), wanted);
+  }
+
+  /** The path of the new device: `/dev/xen/blktap-2/tapdev<minor>`, or `/run/blktap-control/tapdisk/tapdisk-<minor>` without nodes. */
   async allocate(): Promise<{ readonly device: string; readonly minor: number }> {
     const device = (await this.#run(['allocate'])).trim();
     const minor = /([0-9]+)$/.exec(device)?.[1];

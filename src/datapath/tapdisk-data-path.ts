@@ -1,9 +1,9 @@
 import type { Deadline } from '../base/deadline.ts';
 import { RbdsrError } from '../base/error.ts';
-import { isUuid, vdiUuid } from '../base/ids.ts';
+import { isUuid, srUuid, vdiUuid } from '../base/ids.ts';
 import type { SrUuid } from '../base/ids.ts';
 import { faultPoint } from '../system/fault-point.ts';
-import type { DataPath, Disk, DiskId, DiskStatus } from './datapath.ts';
+import type { DataPath, Disk, DiskId, DiskStatus, DiskOfPath } from './datapath.ts';
 import type { DataPathHost } from './datapath-host.ts';
 import { ensureLink, ensureNode, linksOf, linkTarget, nodeNumbers, removeLinks, removeServiceLinks } from './links.ts';
 import type { DiskLinks } from './links.ts';
@@ -13,21 +13,27 @@ import type { Launched } from './tapdisk-launch.ts';
 import { isPaused } from './tapdisk-list.ts';
 import type { Tapdisk } from './tapdisk-list.ts';
 
-/** XenServer's and XCP-ng's own way: one tapdisk per disk, told what to do by tap-ctl. */
+/**
+ * XenServer's and XCP-ng's own way: one tapdisk per disk, told what to do by tap-ctl. A tapdisk is given the volume's own path: blktap knows the
+ * device-mapper name behind that, and beside it those of the parents, but follows any other link to a node that has no name (blktap
+ * `canonpath`).
+ */
 export class TapdiskDataPath implements DataPath {
   readonly #host: DataPathHost;
+  readonly #diskOfPath: DiskOfPath;
 
-  constructor(host: DataPathHost) {
+  constructor(host: DataPathHost, diskOfPath: DiskOfPath) {
     this.#host = host;
+    this.#diskOfPath = diskOfPath;
   }
 
   async activate(disk: Disk, deadline: Deadline): Promise<void> {
     const links = linksOf(this.#host, disk);
     const tapCtl = this.#tapCtl(deadline);
-    const running = await this.#serving(tapCtl, links);
+    const running = await this.#serving(tapCtl, disk);
     if (running === undefined) await this.#removeStale(tapCtl, links);
     ensureLink(links.phy, disk.target);
-    const request = { ...disk, path: links.phy, root: this.#host.paths.root };
+    const request = { ...disk, path: disk.target, root: this.#host.paths.root };
     if (running !== undefined && running.kind !== disk.kind) throw otherKind(disk, running);
     const tapdisk = running ?? (await launchOrUnlink());
     faultPoint('tapdisk.opened');
@@ -48,7 +54,7 @@ export class TapdiskDataPath implements DataPath {
   async deactivate(disk: DiskId, deadline: Deadline): Promise<void> {
     const links = linksOf(this.#host, disk);
     const tapCtl = this.#tapCtl(deadline);
-    const running = await this.#serving(tapCtl, links);
+    const running = await this.#serving(tapCtl, disk);
     if (running !== undefined) {
       await tapCtl.close(running.pid, running.minor);
       faultPoint('tapdisk.closed');
@@ -59,20 +65,17 @@ export class TapdiskDataPath implements DataPath {
 
   async status(disk: DiskId, deadline: Deadline): Promise<DiskStatus | undefined> {
     const links = linksOf(this.#host, disk);
-    const running = await this.#serving(this.#tapCtl(deadline), links);
+    const running = await this.#serving(this.#tapCtl(deadline), disk);
     return running === undefined ? undefined : statusOf(disk, running, links);
   }
 
   async list(sr: SrUuid, deadline: Deadline): Promise<readonly DiskStatus[]> {
-    const folder = `${this.#host.paths.devSmDir}/phy/${sr}/`;
-    const found: DiskStatus[] = [];
-    for (const running of (await this.#tapCtl(deadline).list()).map(whole)) {
-      const name = running?.path.startsWith(folder) === true ? running.path.slice(folder.length) : '';
-      if (running === undefined || !isUuid(name)) continue;
-      const disk = { sr, vdi: vdiUuid(name) };
-      found.push(statusOf(disk, running, linksOf(this.#host, disk)));
-    }
-    return found;
+    const inSr = (path: string): boolean => this.#diskOf(path)?.sr === sr;
+    const serving = (await this.#tapCtl(deadline).serving(inSr)).map(whole).filter((one) => one !== undefined);
+    return serving.flatMap((running) => {
+      const disk = this.#diskOf(running.path);
+      return disk === undefined ? [] : [statusOf(disk, running, linksOf(this.#host, disk))];
+    });
   }
 
   #tapCtl(deadline: Deadline): TapCtl {
@@ -82,22 +85,31 @@ export class TapdiskDataPath implements DataPath {
     return new TapCtl({ program: `${root}/usr/sbin/tap-ctl`, ...timeout, deadline });
   }
 
-  async #serving(tapCtl: TapCtl, links: DiskLinks): Promise<Serving | undefined> {
-    const found = (await tapCtl.list({ path: links.phy })).map(whole).filter((one) => one !== undefined);
-    const [first, second] = found;
-    if (second === undefined) return first;
+  /** By every name that the disk has or had: a volume whose kind changes gets another one while its tapdisk runs. */
+  async #serving(tapCtl: TapCtl, disk: DiskId): Promise<Serving | undefined> {
+    const isOurs = (path: string): boolean => sameDisk(this.#diskOf(path), disk);
+    const found = (await tapCtl.serving(isOurs)).map(whole).filter((one) => one !== undefined);
+    if (found.length <= 1) return found[0];
     throw new RbdsrError('tapdisk-running', {
-      what: `several tapdisks serve ${links.phy}`,
+      what: `several tapdisks serve VDI ${disk.vdi}`,
       expected: 'one',
-      found: found.map(({ pid, minor }) => `pid ${pid} minor ${minor}`).join(', '),
+      found: found.map(({ pid, minor, path }) => `pid ${pid} minor ${minor} (${path})`).join(', '),
     });
+  }
+
+  /** Tapdisks of RBDSR 0.1.0 were given the phy link, and outlive an update. */
+  #diskOf(path: string): DiskId | undefined {
+    const { root, devSmDir } = this.#host.paths;
+    const [, sr = '', vdi = ''] = /^\/phy\/([^/]+)\/([^/]+)$/.exec(after(devSmDir, path)) ?? [];
+    if (isUuid(sr) && isUuid(vdi)) return { sr: srUuid(sr), vdi: vdiUuid(vdi) };
+    return this.#diskOfPath(after(root, path));
   }
 
   /** What a crash left: links whose tapdisk is gone or without an image. A node that leads to another disk's tapdisk stays and is refused. */
   async #removeStale(tapCtl: TapCtl, links: DiskLinks): Promise<void> {
     const minor = minorOf(links);
     if (minor === undefined) return;
-    const [present] = await tapCtl.list({ minor });
+    const [present] = await tapCtl.list(minor);
     if (present?.image === undefined) await this.#release(tapCtl, minor, links);
   }
 
@@ -106,7 +118,7 @@ export class TapdiskDataPath implements DataPath {
    * minor does, so that none of them can ever lead to the next disk that gets it; a crash between the two costs a minor.
    */
   async #release(tapCtl: TapCtl, minor: number | undefined, links: DiskLinks): Promise<void> {
-    const present = minor === undefined ? undefined : (await tapCtl.list({ minor }))[0];
+    const present = minor === undefined ? undefined : (await tapCtl.list(minor))[0];
     const ours = present?.image === undefined ? present : undefined;
     if (ours?.pid !== undefined && minor !== undefined) await tapCtl.detach(ours.pid, minor);
     faultPoint('tapdisk.detached');
@@ -137,6 +149,15 @@ function whole(tapdisk: Tapdisk): Serving | undefined {
   const { pid, minor, image } = tapdisk;
   if (pid === undefined || minor === undefined || image === undefined) return undefined;
   return { pid, minor, ...image, paused: isPaused(tapdisk) };
+}
+
+function sameDisk(one: DiskId | undefined, other: DiskId): boolean {
+  return one?.sr === other.sr && one.vdi === other.vdi;
+}
+
+/** What follows `prefix` in `path`; '' where it does not begin so. */
+function after(prefix: string, path: string): string {
+  return path.startsWith(prefix) ? path.slice(prefix.length) : '';
 }
 
 function statusOf(disk: DiskId, { pid, paused }: Serving, { backend }: DiskLinks): DiskStatus {

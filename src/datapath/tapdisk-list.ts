@@ -9,11 +9,6 @@ export interface Tapdisk {
   readonly image?: { readonly kind: string; readonly path: string };
 }
 
-export interface TapdiskFilter {
-  readonly minor?: number;
-  readonly path?: string;
-}
-
 /** TD_VBD_PAUSED. */
 const PAUSED = 0x20;
 
@@ -30,6 +25,15 @@ export function parseTapdisks(text: string): readonly Tapdisk[] {
     .split('\n')
     .filter((line) => line.trim() !== '')
     .map(parseLine);
+}
+
+/**
+ * Those with an image at a path that `wanted` picks. The lines of other drivers' tapdisks are not looked at further: an image in a file may
+ * have any name, one with a line break in it too.
+ */
+export function parseServing(text: string, wanted: (path: string) => boolean): readonly Tapdisk[] {
+  const lines = text.split('\n').filter((line) => wanted(/ ?args=[^:]*:(.*)$/.exec(line)?.[1] ?? ''));
+  return parseTapdisks(lines.join('\n'));
 }
 
 function parseLine(line: string): Tapdisk {

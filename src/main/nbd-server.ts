@@ -28,7 +28,8 @@ async function serve(): Promise<void> {
   // A guest's disk is the last thing to lose when memory runs out.
   await writeAttribute('/proc/self/oom_score_adj', '-1000').catch(() => {});
   const stopped = new Promise<string>((resolve) => {
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve(`got ${signal}`));
+    // A second one, as at a shutdown of the host, must not end what the first has begun.
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => resolve(`got ${signal}`));
   });
   const served = await serveDisk(order, log, Deadline.after(START_MS));
   report({ ok: true });

@@ -4,6 +4,7 @@ import type { SrUuid, VdiUuid } from '../base/ids.ts';
 import type { DataPath, Disk } from '../datapath/datapath.ts';
 import { openDataPath } from '../datapath/open-data-path.ts';
 import { activateChain, type ActivationWorld, deactivateChain, forCleanUp } from '../lvhd/chain-activation.ts';
+import { diskOfPath } from '../lvhd/disk-of-path.ts';
 import { journalsOf } from '../lvhd/journal.ts';
 import type { VdiNode } from '../lvhd/lv-table.ts';
 import { RefCounts } from '../lvhd/refcount.ts';
@@ -146,7 +147,7 @@ function activationWorld(call: SmCall, sr: AttachedSr): ActivationWorld {
 
 /** Our NBD server is the bundle beside this one. */
 function dataPathOf(call: SmCall): DataPath {
-  return openDataPath(call.profile, [...thisNode(), `${dirname(process.argv[1] ?? '')}/nbd.cjs`]);
+  return openDataPath(call.profile, diskOfPath, [...thisNode(), `${dirname(process.argv[1] ?? '')}/nbd.cjs`]);
 }
 
 function asActive(node: VdiNode): VdiNode {

@@ -170,6 +170,20 @@ describe('NBD server of a VHD', () => {
     await expect(it.activate(child)).rejects.toMatchObject({ code: 'vhd-corrupt' });
   });
 
+  test('a VHD whose volume has no room for one more block is a full disk', async () => {
+    const thin = it.path('thin.vhd');
+    await makeVhd(thin, 5 * MiB);
+    await it.activate(thin);
+    const client = await NbdTestClient.connect(it.socket, VDI);
+    const payload = Buffer.alloc(4096, 1);
+    const answers = [];
+    for (let block = 0; block < 3; block += 1) {
+      answers.push((await client.ask({ type: WRITE, offset: 2 * block * MiB, payload })).error);
+    }
+    expect(answers).toEqual([0, 0, 28]);
+    client.socket.destroy();
+  });
+
   test('a read-only disk can be read by several clients and written by none', async () => {
     await it.activate(vhd, { writable: false });
     expect(() => execFileSync('qemu-io', ['-f', 'raw', '-c', 'write 0 512', it.uri], { stdio: 'pipe' })).toThrow();
@@ -201,8 +215,8 @@ describe('NBD server of a VHD', () => {
   });
 });
 
-async function makeVhd(path: string): Promise<void> {
-  const io = await emptyFile(path);
+async function makeVhd(path: string, fileBytes?: number): Promise<void> {
+  const io = await emptyFile(path, fileBytes);
   await createVhd(io, { virtualSizeBytes: DISK, uuid: randomUUID(), timestamp: new Date() });
   await io.close();
 }
@@ -216,9 +230,9 @@ async function makeChild(path: string, parent: NewParent): Promise<string> {
   return uuid;
 }
 
-function emptyFile(path: string): Promise<BlockIo> {
+function emptyFile(path: string, bytes = DISK + 8 * MiB): Promise<BlockIo> {
   const fd = openSync(path, 'w');
-  ftruncateSync(fd, DISK + 8 * MiB);
+  ftruncateSync(fd, bytes);
   closeSync(fd);
   return openBlockIo(path, 'write');
 }

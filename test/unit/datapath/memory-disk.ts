@@ -9,6 +9,7 @@ export class MemoryDisk implements BlockIo {
   running = 0;
   mostRunning = 0;
   bytesRead = 0;
+  bytesWritten = 0;
   failWith: Error | undefined;
   #gate: Promise<void> | undefined;
   #open: (() => void) | undefined;
@@ -35,7 +36,10 @@ export class MemoryDisk implements BlockIo {
   }
 
   write(offset: number, data: Uint8Array): Promise<void> {
-    return this.#serve(() => this.bytes.set(data, offset));
+    return this.#serve(() => {
+      this.bytesWritten += data.length;
+      this.bytes.set(data, offset);
+    });
   }
 
   flush(): Promise<void> {

@@ -1,5 +1,6 @@
 import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { once } from 'node:events';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -27,13 +28,13 @@ describe('NBD server', () => {
   afterEach(async () => {
     disk.release();
     for (const { socket } of clients) socket.destroy();
-    await server.close();
+    await close(server);
     rmSync(folder, { recursive: true, force: true });
   });
 
   test('the socket is for root alone, and one left behind is replaced', async () => {
     expect(statSync(server.socketPath).mode & 0o777).toBe(0o600);
-    await server.close();
+    await close(server);
     writeFileSync(server.socketPath, '');
     server = await startNbdServer(server.socketPath, { name: 'disk', io: disk, readOnly: false }, silentLog);
     await client();
@@ -93,8 +94,36 @@ describe('NBD server', () => {
     expect(await it.ask({ type: 3 })).not.toMatchObject({ error: 0 });
   });
 
+  test('a VHD without room for a block is a full disk', async () => {
+    const it = await client();
+    disk.failWith = new RbdsrError('sr-full', { what: 'no room for one more block' });
+    expect(await it.ask({ type: 1, offset: 0, payload: Buffer.alloc(512) })).toMatchObject({ error: 28 });
+  });
+
+  test.each([
+    ['an unknown flag', 1, 0x8000],
+    ['no hole, of a write', 1, 2],
+    ['fast zero, which is not offered', 6, 16],
+    ['a structured reply, of a read', 0, 4],
+    ['an unknown flag of a flush', 3, 32],
+  ])('%s is refused, and nothing is done', async (_name, type, flags) => {
+    const it = await client();
+    disk.bytes.fill(7, 0, 512);
+    const what = type === 1 ? { payload: Buffer.alloc(512) } : { length: type === 3 ? 0 : 512 };
+    expect(await it.ask({ type, flags, offset: 0, ...what })).toMatchObject({ error: 22 });
+    expect([disk.bytes[0], disk.bytesWritten, disk.flushes]).toEqual([7, 0, 0]);
+    expect(await it.ask({ type: 0, flags: FUA, offset: 0, length: 1 })).toMatchObject({ error: 0 });
+  });
+
+  test('the export has its name, and none', async () => {
+    const unnamed = await NbdTestClient.connect(server.socketPath, '');
+    clients.push(unnamed);
+    expect(await unnamed.ask({ type: 0, offset: 0, length: 1 })).toMatchObject({ error: 0 });
+    await expect(NbdTestClient.connect(server.socketPath, 'other')).rejects.toThrow();
+  });
+
   test('a read-only export refuses writes of every kind', async () => {
-    await server.close();
+    await close(server);
     server = await startNbdServer(server.socketPath, { name: 'disk', io: disk, readOnly: true }, silentLog);
     const it = await client();
     expect(it.flags & 2).toBe(2);
@@ -147,7 +176,7 @@ describe('NBD server', () => {
     disk.hold();
     const answer = it.ask({ type: 1, offset: 0, payload: Buffer.from('last words') });
     await until(() => disk.running === 1);
-    const closed = server.close();
+    const closed = close(server);
     disk.release();
     expect(await answer).toMatchObject({ error: 0 });
     await closed;
@@ -162,6 +191,81 @@ describe('NBD server', () => {
     await closed;
   });
 
+  test('a client that never reads its replies keeps nothing from being closed', async () => {
+    const it = await client();
+    it.socket.pause();
+    for (let index = 0; index < 400; index += 1) void it.ask({ type: 0, offset: 0, length: MiB });
+    await until(() => disk.bytesRead >= 32 * MiB);
+    await server.quiesce();
+    const read = disk.bytesRead;
+    await server.hangUp();
+    expect(disk.bytesRead).toBe(read);
+  });
+
+  test('zeroes where there are zeroes write nothing, unless the client wants the room', async () => {
+    const it = await client();
+    disk.bytes.fill(7, 3 * MiB, 3 * MiB + 1);
+    expect(await it.ask({ type: 6, offset: 100, length: 4 * MiB })).toMatchObject({ error: 0 });
+    expect([disk.bytesWritten, disk.bytes[3 * MiB]]).toEqual([256 * 1024, 0]);
+    expect(await it.ask({ type: 6, flags: 2, offset: 0, length: MiB })).toMatchObject({ error: 0 });
+    expect(disk.bytesWritten).toBe(256 * 1024 + MiB);
+  });
+
+  test('the zeroes of a client that has left are not written on', async () => {
+    const it = await client();
+    disk.bytes.fill(7);
+    disk.hold();
+    it.send({ type: 6, offset: 0, length: disk.size });
+    await until(() => disk.running === 1);
+    it.socket.destroy();
+    await settled();
+    disk.release();
+    await settled();
+    await (await client()).ask({ type: 3 });
+    expect(disk.bytesWritten).toBeLessThan(MiB);
+  });
+
+  test('what a client sends after its farewell, or after nonsense, leaves no connection behind', async () => {
+    const before = sockets();
+    for (let index = 0; index < 20; index += 1) {
+      const it = await client();
+      const closed = new Promise((resolve) => it.socket.once('close', resolve));
+      it.socket.write(it.encode(index % 2 === 0 ? { type: 2 } : { type: 3 }).fill(0xff, 0, index % 2 === 0 ? 0 : 4));
+      for (let more = 0; more < 8; more += 1) it.socket.write(Buffer.alloc(MiB));
+      await closed;
+    }
+    await until(() => sockets() <= before);
+  });
+
+  test('a client that says farewell without reading its replies is not kept', async () => {
+    const it = await client();
+    it.socket.pause();
+    for (let index = 0; index < 40; index += 1) void it.ask({ type: 0, offset: 0, length: MiB });
+    it.send({ type: 2 });
+    const before = sockets();
+    await until(() => sockets() < before);
+    expect(disk.running).toBe(0);
+  });
+
+  test('a handshake whose answers are not read is not read either', async () => {
+    const socket = connect(server.socketPath);
+    await once(socket, 'connect');
+    const list = Buffer.alloc(16);
+    list.write('IHAVEOPT', 0, 'latin1');
+    list.writeUInt32BE(3, 8);
+    socket.write(Buffer.concat([Buffer.from([0, 0, 0, 1]), ...Array.from({ length: 500_000 }, () => list)]));
+    const before = process.memoryUsage().external + process.memoryUsage().arrayBuffers;
+    let taken = -1;
+    while (taken !== socket.bytesWritten - socket.writableLength) {
+      taken = socket.bytesWritten - socket.writableLength;
+      await settled();
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    expect(socket.writableLength).toBeGreaterThan(4 * MiB);
+    expect(process.memoryUsage().external + process.memoryUsage().arrayBuffers - before).toBeLessThan(4 * MiB);
+    socket.destroy();
+  });
+
   async function client(): Promise<NbdTestClient> {
     const made = await NbdTestClient.connect(server.socketPath, 'disk');
     clients.push(made);
@@ -169,8 +273,18 @@ describe('NBD server', () => {
   }
 });
 
+async function close(server: NbdServer): Promise<void> {
+  await server.quiesce();
+  await server.hangUp();
+}
+
 async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise((resolve) => setImmediate(resolve));
+  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 2));
+}
+
+/** Of this process, which is the server's too. */
+function sockets(): number {
+  return process.getActiveResourcesInfo().filter((kind) => kind === 'PipeWrap').length;
 }
 
 /** Resolves once the server has had several turns of its event loop, which is this process's too. */

@@ -25,7 +25,10 @@ export class NbdTestClient {
 
   static async connect(socketPath: string, name: string): Promise<NbdTestClient> {
     const { socket, flags } = await negotiate(socketPath, name, Deadline.after(5000));
-    return new NbdTestClient(socket, flags);
+    const client = new NbdTestClient(socket, flags);
+    // Node lets a socket flow one turn after its last 'readable' listener went, paused or not.
+    await new Promise((resolve) => setImmediate(resolve));
+    return client;
   }
 
   private constructor(socket: Socket, flags: number) {

@@ -1,4 +1,5 @@
 import { TapdiskDataPath } from '../../../src/datapath/tapdisk-data-path.ts';
+import { diskOfPath } from '../../../src/lvhd/disk-of-path.ts';
 import { dataPathContract } from './data-path-contract.ts';
 import type { ContractHost } from './data-path-contract.ts';
 import { lives, tapdiskHost } from './tapdisk-host.ts';
@@ -13,7 +14,7 @@ function makeHost(traits: Parameters<typeof tapdiskHost>[0]): ContractHost {
   const standIn = tapdiskHost(traits);
   return {
     host: standIn.host,
-    dataPath: new TapdiskDataPath(standIn.host),
+    dataPath: new TapdiskDataPath(standIn.host, diskOfPath),
     async kill(pid) {
       process.kill(pid, 'SIGKILL');
       while (lives(pid)) await new Promise((resolve) => setTimeout(resolve, 10));

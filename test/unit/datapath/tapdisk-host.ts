@@ -13,7 +13,7 @@ export interface TapdiskHost {
   /** The calls so far, without `list`. */
   calls(): string[];
   /** What tap-ctl would list, by minor. */
-  minors(): Record<string, { pid?: number; image?: string; readOnly?: boolean }>;
+  minors(): Record<string, { pid?: number; image?: string; readOnly?: boolean; chain?: readonly string[] }>;
   spawned(): number[];
   remove(): void;
 }

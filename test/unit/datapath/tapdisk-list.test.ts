@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { isPaused, parseTapdisks } from '../../../src/datapath/tapdisk-list.ts';
+import { isPaused, parseServing, parseTapdisks } from '../../../src/datapath/tapdisk-list.ts';
 
 test('a line of a running tapdisk', () => {
   expect(parseTapdisks('pid=2705 minor=0 state=0 args=vhd:/dev/sm/phy/a/b\n')).toEqual([
@@ -36,4 +36,10 @@ test.each([
 test('nothing runs: nothing is listed', () => {
   expect(parseTapdisks('')).toEqual([]);
   expect(parseTapdisks('\n')).toEqual([]);
+});
+
+test("what other drivers' files are called does not matter for ours", () => {
+  const text = 'pid=1 minor=0 state=0 args=aio:/a\nb.iso\npid=2 minor=1 state=0 args=vhd:/dev/VG/VHD-1\nminor=2\n';
+  expect(() => parseTapdisks(text)).toThrow(/is not understood/);
+  expect(parseServing(text, (path) => path === '/dev/VG/VHD-1')).toMatchObject([{ pid: 2, minor: 1 }]);
 });

@@ -1,14 +1,32 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, readlinkSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { Deadline } from '../../../src/base/deadline.ts';
 import { srUuid, vdiUuid } from '../../../src/base/ids.ts';
+import { MiB } from '../../../src/base/units.ts';
 import type { Disk } from '../../../src/datapath/datapath.ts';
 import { linksOf } from '../../../src/datapath/links.ts';
+import { TapCtl } from '../../../src/datapath/tap-ctl.ts';
 import { TapdiskDataPath } from '../../../src/datapath/tapdisk-data-path.ts';
+import { launchTapdisk } from '../../../src/datapath/tapdisk-launch.ts';
+import { diskOfPath } from '../../../src/lvhd/disk-of-path.ts';
+import { dmName } from '../../../src/lvm/dm-name.ts';
+import { createChild } from '../../../src/vhd/create-child.ts';
+import { createVhd } from '../../../src/vhd/create.ts';
+import { MemoryDisk } from './memory-disk.ts';
 import { lives, tapdiskHost } from './tapdisk-host.ts';
 import type { TapdiskHost } from './tapdisk-host.ts';
+import { nameVolume } from './volume-nodes.ts';
 
 const SR = srUuid('11111111-2222-3333-4444-555555555555');
 const VDI = vdiUuid('aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee');
@@ -18,24 +36,29 @@ const soon = (): Deadline => Deadline.after(20_000);
 describe('tapdisk', () => {
   let standIn: TapdiskHost;
   let dataPath: TapdiskDataPath;
+  let emptyVhd: Buffer;
+  beforeAll(async () => {
+    const io = new MemoryDisk(5 * MiB);
+    await createVhd(io, { virtualSizeBytes: 4 * MiB, uuid: VDI, timestamp: new Date() });
+    emptyVhd = io.bytes;
+  });
   beforeEach(() => {
     standIn = tapdiskHost({ closeTimeoutSeconds: 120 });
-    dataPath = new TapdiskDataPath(standIn.host);
+    dataPath = new TapdiskDataPath(standIn.host, diskOfPath);
   });
   afterEach(() => {
     delete process.env['RBDSR_FAULT'];
     standIn.remove();
   });
 
-  test('starts with allocate, spawn, attach and open of the phy link, and ends the other way round', async () => {
+  test('starts with allocate, spawn, attach and open of the volume, and ends the other way round', async () => {
     await dataPath.activate(disk(), soon());
     const pid = standIn.spawned()[0];
-    const { phy } = linksOf(standIn.host, disk());
     expect(standIn.calls()).toEqual([
       'allocate',
       'spawn',
       `attach -p ${pid} -m 0`,
-      `open -p ${pid} -m 0 -a vhd:${phy}`,
+      `open -p ${pid} -m 0 -a vhd:${disk().target}`,
     ]);
     await dataPath.deactivate(disk(), soon());
     expect(standIn.calls().slice(4)).toEqual([`close -p ${pid} -m 0 -t 120`, `detach -p ${pid} -m 0`, 'free -m 0']);
@@ -44,7 +67,7 @@ describe('tapdisk', () => {
 
   test('opens a disk that is not writable with -R', async () => {
     await dataPath.activate({ ...disk(), writable: false, kind: 'aio' }, soon());
-    expect(standIn.minors()['0']).toMatchObject({ readOnly: true, image: `aio:${linksOf(standIn.host, disk()).phy}` });
+    expect(standIn.minors()['0']).toMatchObject({ readOnly: true, image: `aio:${disk().target}` });
   });
 
   test('a tapdisk that is not ready in time (exit 1) is tried again, any other failure is not', async () => {
@@ -133,6 +156,44 @@ describe('tapdisk', () => {
     expect(standIn.spawned()).toHaveLength(1);
   });
 
+  test.each(['links', 'nodes'] as const)('a disk is opened with its parent, /dev/mapper of %s', async (style) => {
+    const vg = `VG_XenStorage-${SR}`;
+    const [base, leaf] = [`VHD-${OTHER_VDI}`, `VHD-${VDI}`];
+    writeFileSync(nameVolume(standIn.root, style, vg, base, 0), emptyVhd);
+    const io = new MemoryDisk(5 * MiB);
+    const child = { virtualSizeBytes: 4 * MiB, uuid: OTHER_VDI, timestamp: new Date() };
+    await createChild(io, child, { name: dmName(vg, base), uuid: VDI, modified: 0 });
+    writeFileSync(nameVolume(standIn.root, style, vg, leaf, 1), io.bytes);
+    const target = `${standIn.root}/dev/${vg}/${leaf}`;
+    await dataPath.activate({ sr: SR, vdi: VDI, kind: 'vhd', target, writable: true, parents: [] }, soon());
+    expect(standIn.minors()['0']?.chain).toEqual([`/dev/${vg}/${leaf}`, `/dev/mapper/${dmName(vg, base)}`]);
+  });
+
+  test('the tapdisk of a disk whose volume has another name since is found, and its link is made anew', async () => {
+    const { target, ...active } = disk();
+    await dataPath.activate({ ...active, target }, soon());
+    const { phy } = linksOf(standIn.host, active);
+    const renamed = target.replace('VHD-', 'LV-');
+    renameSync(target, renamed);
+    await dataPath.activate({ ...active, target: renamed }, soon());
+    expect([standIn.spawned().length, readlinkSync(phy)]).toEqual([1, renamed]);
+    await dataPath.deactivate(active, soon());
+    expect(standIn.minors()).toEqual({});
+  });
+
+  test('a tapdisk that release 0.1.0 gave the phy link is found', async () => {
+    const { phy } = linksOf(standIn.host, disk());
+    mkdirSync(dirname(phy), { recursive: true });
+    symlinkSync(disk().target, phy);
+    const tapCtl = new TapCtl({ program: `${standIn.root}/usr/sbin/tap-ctl`, deadline: soon() });
+    await launchTapdisk(tapCtl, { kind: 'vhd', path: phy, writable: true, root: standIn.root }, soon());
+    expect(await dataPath.list(SR, soon())).toHaveLength(1);
+    await dataPath.activate(disk(), soon());
+    expect(standIn.spawned()).toHaveLength(1);
+    await dataPath.deactivate(disk(), soon());
+    expect(standIn.minors()).toEqual({});
+  });
+
   test('a dangling link is replaced', async () => {
     const { phy } = linksOf(standIn.host, disk());
     mkdirSync(dirname(phy), { recursive: true });
@@ -168,7 +229,7 @@ describe('tapdisk', () => {
   function disk(vdi = VDI): Disk {
     const target = `${standIn.root}/dev/VG_XenStorage-${SR}/VHD-${vdi}`;
     mkdirSync(dirname(target), { recursive: true });
-    writeFileSync(target, '');
+    writeFileSync(target, emptyVhd);
     return { sr: SR, vdi, kind: 'vhd', target, writable: true, parents: [] };
   }
 });
