@@ -4,6 +4,7 @@ import type { SrUuid } from '../base/ids.ts';
 import type { Log } from '../base/log.ts';
 import type { HeldLock } from '../system/record-lock.ts';
 import type { Xapi } from '../xapi/client.ts';
+import type { GivenSession } from '../xapi/lasting-session.ts';
 import type { HostProfile } from './host-profile.ts';
 import { STOCK_SR_LOCKS } from './stock-sr-locks.ts';
 import type { SmRequest } from './request.ts';
@@ -33,11 +34,14 @@ export class CallResources {
   readonly #touched = new Set<SrUuid>();
   #isLate = false;
   #ownSr: HeldLock | undefined;
+  readonly #session: GivenSession | undefined;
   #xapi: Promise<Xapi> | undefined;
   readonly #atEnd: (() => Promise<void>)[] = [];
 
   constructor(call: Call) {
     this.#call = call;
+    const { session } = call.request;
+    this.#session = session === undefined ? undefined : { ref: session, known: false };
   }
 
   /** The SR's lock for the whole command. */
@@ -136,8 +140,23 @@ export class CallResources {
   }
 
   xapi(): Promise<Xapi> {
-    this.#xapi ??= connectForCall(this.#call);
+    this.#xapi ??= this.connect(this.#call.deadline);
     return this.#xapi;
+  }
+
+  /** A connection for as long as `deadline` lets it, also after the request's session has ended. */
+  async connect(deadline: Deadline): Promise<Xapi> {
+    const { request, profile } = this.#call;
+    if (this.#session === undefined) {
+      throw new RbdsrError('bad-request', {
+        what: `${request.command} needs xapi, and the request has no session_ref`,
+      });
+    }
+    const { LastingSession } = await import('../xapi/lasting-session.ts');
+    const task = request.subtaskOf === undefined ? {} : { subtaskOf: request.subtaskOf };
+    const xapi = new LastingSession({ socketPath: profile.paths.xapiSocket, ...task, deadline }, this.#session);
+    this.atEnd(() => xapi.end());
+    return xapi;
   }
 
   atEnd(work: () => Promise<void>): void {
@@ -149,32 +168,10 @@ export class CallResources {
     for (const work of this.#atEnd.reverse()) {
       await work().catch((error: unknown) => this.#call.log.warn(`after the answer: ${messageOf(error)}`));
     }
-    const xapi = await this.#xapi?.catch(() => undefined);
-    xapi?.close();
   }
 }
 
 function borrowed(path: string): HeldLock {
   const release = async (): Promise<void> => {};
   return { path, release, [Symbol.asyncDispose]: release };
-}
-
-/** A connection with the request's session, for as long as `deadline` lets it. */
-export async function connectForCall({
-  request,
-  profile,
-  deadline,
-}: Pick<Call, 'request' | 'profile' | 'deadline'>): Promise<Xapi> {
-  if (request.session === undefined) {
-    throw new RbdsrError('bad-request', {
-      what: `${request.command} needs xapi, and the request has no session_ref`,
-    });
-  }
-  const { connectXapi } = await import('../xapi/client.ts');
-  return connectXapi({
-    socketPath: profile.paths.xapiSocket,
-    session: request.session,
-    ...(request.subtaskOf === undefined ? {} : { subtaskOf: request.subtaskOf }),
-    deadline,
-  });
 }
