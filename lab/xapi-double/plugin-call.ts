@@ -36,6 +36,7 @@ export async function runPlugin(
   args: Readonly<Record<string, string>>,
 ): Promise<PluginResult> {
   const hostUuid = stringOf(double.db.get('host', hostRef), 'uuid');
+  if (double.offline.has(hostRef)) return { failure: ['HOST_OFFLINE', hostRef] };
   const program = `/etc/xapi.d/plugins/${plugin}`;
   const request = encodeCall(fn, [session.ref, args]);
   const started = performance.now();

@@ -61,6 +61,7 @@ export async function startXapiDouble(at: ListenAt, hostPort: HostPort, options:
     offences,
     calls: server.calls,
     runs: [],
+    offline: new Set(),
     attachedOn: new Map(),
     get tcpAddress() {
       return server.tcpAddress;

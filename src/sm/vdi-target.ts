@@ -148,7 +148,7 @@ function activationWorld(call: SmCall, sr: AttachedSr): ActivationWorld {
 }
 
 /** Our NBD server is the bundle beside this one. */
-function dataPathOf(call: SmCall): DataPath {
+export function dataPathOf(call: SmCall): DataPath {
   return openDataPath(call.profile, [...thisNode(), `${dirname(process.argv[1] ?? '')}/nbd.cjs`]);
 }
 

@@ -4,9 +4,6 @@ import { once } from 'node:events';
 import { mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 
-/** The locks that stock's hook for a dead host takes, in its order (sm `cleanup.py`, abort; `resetvdis.py`, reset_sr). */
-export const STOCK_HOOK_LOCKS = ['gc_active', 'running', 'sr'] as const;
-
 /** Takes each lock as stock's Python does, waiting for it, and lets it go; SIGALRM ends it. */
 const TAKE_ALL = `
 import fcntl, signal, sys
@@ -21,10 +18,18 @@ for path in sys.argv[2:]:
 /** What stock's hook does with the locks of an SR; false where that takes more than `ms`. */
 export async function stockHookPasses(lockDir: string, sr: string, ms: number): Promise<boolean> {
   mkdirSync(`${lockDir}/${sr}`, { recursive: true });
-  return canTake(
-    STOCK_HOOK_LOCKS.map((name) => `${lockDir}/${sr}/${name}`),
-    ms,
-  );
+  return canTake(stockHookLocks(lockDir, sr), ms);
+}
+
+/** In its order (sm `cleanup.py`, abort; `resetvdis.py`, reset_sr). */
+function stockHookLocks(lockDir: string, sr: string): readonly string[] {
+  return ['gc_active', 'running', 'sr'].map((name) => `${lockDir}/${sr}/${name}`);
+}
+
+/** The same as a program of a host, which prints the locks it got. */
+export function stockHookProgram(sr: string, ms: number): { argv: readonly string[]; prints: string } {
+  const paths = stockHookLocks('/var/lock/sm', sr);
+  return { argv: ['python3', '-c', TAKE_ALL, String(ms), ...paths], prints: printed(paths) };
 }
 
 /** Whether another process gets these locks, one after the other, within `ms` of its start. */
@@ -33,7 +38,11 @@ export async function canTake(paths: readonly string[], ms: number): Promise<boo
   let taken = '';
   child.stdout.on('data', (chunk: Buffer) => (taken += chunk.toString()));
   await once(child, 'close');
-  return taken === paths.map((path) => `${path}\n`).join('');
+  return taken === printed(paths);
+}
+
+function printed(paths: readonly string[]): string {
+  return paths.map((path) => `${path}\n`).join('');
 }
 
 const HOLD = `

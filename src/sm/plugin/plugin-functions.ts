@@ -28,4 +28,9 @@ export const PLUGIN_FUNCTIONS: ReadonlyMap<string, PluginFunction> = new Map([
   ['inflate', { ...master, load: async () => (await import('./room-for-host.ts')).inflateForHost }],
   ['deflate', { ...master, load: async () => (await import('./room-for-host.ts')).deflateForHost }],
   ['refresh', { ...anyHost, load: async () => (await import('./refresh-volume.ts')).refreshVolume }],
+  // Less than the host that asks waits for (marked-hosts.ts); it does not wait for late writers, it tells of them.
+  [
+    'is_open',
+    { ...anyHost, changes: false, deadlineSeconds: 15, load: async () => (await import('./is-open.ts')).isOpen },
+  ],
 ]);
