@@ -16,6 +16,10 @@ export interface LockOptions {
   readonly deadline?: Deadline;
 }
 
+export interface ConnectOptions {
+  readonly patient?: boolean;
+}
+
 interface Call {
   readonly request: SmRequest;
   readonly profile: HostProfile;
@@ -144,8 +148,8 @@ export class CallResources {
     return this.#xapi;
   }
 
-  /** A connection for as long as `deadline` lets it, also after the request's session has ended. */
-  async connect(deadline: Deadline): Promise<Xapi> {
+  /** A connection for as long as `deadline` lets it, also after the request's session has ended. `patient`: client.ts. */
+  async connect(deadline: Deadline, { patient = false }: ConnectOptions = {}): Promise<Xapi> {
     const { request, profile } = this.#call;
     if (this.#session === undefined) {
       throw new RbdsrError('bad-request', {
@@ -154,7 +158,8 @@ export class CallResources {
     }
     const { LastingSession } = await import('../xapi/lasting-session.ts');
     const task = request.subtaskOf === undefined ? {} : { subtaskOf: request.subtaskOf };
-    const xapi = new LastingSession({ socketPath: profile.paths.xapiSocket, ...task, deadline }, this.#session);
+    const address = { socketPath: profile.paths.xapiSocket, ...task, deadline, patient };
+    const xapi = new LastingSession(address, this.#session);
     this.atEnd(() => xapi.end());
     return xapi;
   }

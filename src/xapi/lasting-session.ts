@@ -52,8 +52,8 @@ export class LastingSession implements Xapi {
   /** Calls that were refused together log in once. A task that xapi has ended with its command takes no more calls. */
   #ownInPlaceOf(refused: Promise<OwnXapi> | undefined): Promise<OwnXapi> {
     if (this.#own !== undefined && this.#own !== refused) return this.#own;
-    const { socketPath, deadline } = this.#address;
-    this.#own = loginXapi({ socketPath, deadline });
+    const { subtaskOf: _task, ...address } = this.#address;
+    this.#own = loginXapi(address);
     return this.#own;
   }
 }
