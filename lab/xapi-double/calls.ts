@@ -162,12 +162,12 @@ function messageCreate({ db }: CallContext, _session: Session, [name, priority, 
 
 async function callPlugin(
   context: CallContext,
-  _session: Session,
+  session: Session,
   [host, plugin, fn, args]: readonly Rpc[],
 ): Promise<Rpc> {
   const hostRef = existing(context.db, 'host', host);
   const values = fromRpc('args', 'map', args ?? '') as Record<string, string>;
-  const result = await context.callPlugin(hostRef, string(plugin), string(fn), values);
+  const result = await context.callPlugin(session, hostRef, string(plugin), string(fn), values);
   if ('value' in result) return result.value;
   const [code = 'XENAPI_PLUGIN_FAILURE', ...params] = result.failure;
   throw new XapiError(code, ...params);

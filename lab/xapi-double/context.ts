@@ -22,7 +22,14 @@ export interface CallContext {
   readonly offences: Offence[];
   /** 18 before 7.3, 19 since: VDI.db_introduce without the session. */
   readonly dbIntroduceArity: number;
-  callPlugin(hostRef: string, plugin: string, fn: string, args: Record<string, string>): Promise<PluginResult>;
+  /** With the session of whoever calls it: when that ends, the plug-in has none. */
+  callPlugin(
+    session: Session,
+    hostRef: string,
+    plugin: string,
+    fn: string,
+    args: Record<string, string>,
+  ): Promise<PluginResult>;
   asyncSrUpdate(srRef: string, task: Row): void;
   login(): Session;
 }

@@ -20,6 +20,8 @@ export interface XapiDouble {
   readonly calls: readonly CallRecord[];
   /** Every run of a driver or plug-in, oldest first. */
   readonly runs: DriverRun[];
+  /** Hosts that xapi does not reach, by reference: it runs no plug-in there. */
+  readonly offline: Set<string>;
   /** Which host has a VDI attached, by VBD reference. */
   readonly attachedOn: Map<string, string>;
   /** Where the double listens for TCP, "host:port" as the product's client takes it. */

@@ -1,3 +1,4 @@
+import type { Session } from './context.ts';
 import { stringOf } from './database.ts';
 import type { PluginResult } from './host-port.ts';
 import { openSession, type XapiDouble } from './double.ts';
@@ -6,10 +7,7 @@ import { decodeResponse, encodeCall, isArray, isStruct } from './xml-rpc.ts';
 /** What a host's port says of a program that is not there. */
 const NOT_FOUND = 127;
 
-/**
- * host.call_plugin: runs `/etc/xapi.d/plugins/<plugin>` on a host with a methodCall of the function, the session and the arguments, and reads
- * the XenAPI answer it prints (xen-api `ocaml/xapi/xapi_plugins.ml`).
- */
+/** host.call_plugin of somebody who has logged in, and logs out after it. */
 export async function callPlugin(
   double: XapiDouble,
   hostRef: string,
@@ -17,20 +15,36 @@ export async function callPlugin(
   fn: string,
   args: Readonly<Record<string, string>>,
 ): Promise<PluginResult> {
-  const hostUuid = stringOf(double.db.get('host', hostRef), 'uuid');
-  const program = `/etc/xapi.d/plugins/${plugin}`;
   const session = openSession(double.sessions);
-  const request = encodeCall(fn, [session.ref, args]);
-  const started = performance.now();
   try {
-    const result = await double.hostPort.exec(hostUuid, program, request);
-    double.runs.push({ hostUuid, program, request, ...result, durationMs: performance.now() - started });
-    if (result.code === NOT_FOUND) return { failure: ['XENAPI_MISSING_PLUGIN', plugin] };
-    if (result.code !== 0) return failed('non-zero exit', '', result.stdout, result.stderr);
-    return readAnswer(result.stdout);
+    return await runPlugin(double, session, hostRef, plugin, fn, args);
   } finally {
     double.sessions.delete(session.ref);
   }
+}
+
+/**
+ * Runs `/etc/xapi.d/plugins/<plugin>` on a host with a methodCall of the function, the caller's session and the arguments, and reads the XenAPI
+ * answer it prints (xen-api `ocaml/xapi/xapi_plugins.ml`).
+ */
+export async function runPlugin(
+  double: XapiDouble,
+  session: Session,
+  hostRef: string,
+  plugin: string,
+  fn: string,
+  args: Readonly<Record<string, string>>,
+): Promise<PluginResult> {
+  const hostUuid = stringOf(double.db.get('host', hostRef), 'uuid');
+  if (double.offline.has(hostRef)) return { failure: ['HOST_OFFLINE', hostRef] };
+  const program = `/etc/xapi.d/plugins/${plugin}`;
+  const request = encodeCall(fn, [session.ref, args]);
+  const started = performance.now();
+  const result = await double.hostPort.exec(hostUuid, program, request);
+  double.runs.push({ hostUuid, program, request, ...result, durationMs: performance.now() - started });
+  if (result.code === NOT_FOUND) return { failure: ['XENAPI_MISSING_PLUGIN', plugin] };
+  if (result.code !== 0) return failed('non-zero exit', '', result.stdout, result.stderr);
+  return readAnswer(result.stdout);
 }
 
 function readAnswer(stdout: string): PluginResult {

@@ -3,7 +3,7 @@ import type { CallContext, Offence, Session } from './context.ts';
 import { Database } from './database.ts';
 import { openSession, type XapiDouble } from './double.ts';
 import type { HostPort } from './host-port.ts';
-import { callPlugin } from './plugin-call.ts';
+import { runPlugin } from './plugin-call.ts';
 import { type DoubleProfileId, doubleProfile } from './profile.ts';
 import { type ListenAt, XapiServer } from './server.ts';
 import { srUpdate } from './sr-operations.ts';
@@ -40,7 +40,7 @@ export async function startXapiDouble(at: ListenAt, hostPort: HostPort, options:
     sessions,
     offences,
     dbIntroduceArity: profile.dbIntroduceArity,
-    callPlugin: (hostRef, plugin, fn, args) => callPlugin(double, hostRef, plugin, fn, args),
+    callPlugin: (session, hostRef, plugin, fn, args) => runPlugin(double, session, hostRef, plugin, fn, args),
     asyncSrUpdate: (srRef, task) => {
       const finished = srUpdate(double, srRef).then(
         () => 'success',
@@ -61,6 +61,7 @@ export async function startXapiDouble(at: ListenAt, hostPort: HostPort, options:
     offences,
     calls: server.calls,
     runs: [],
+    offline: new Set(),
     attachedOn: new Map(),
     get tcpAddress() {
       return server.tcpAddress;

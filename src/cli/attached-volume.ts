@@ -9,6 +9,7 @@ import { extentIo } from '../lvm/extents.ts';
 import { Lvm } from '../lvm/lvm.ts';
 import { readAttachedRecord } from '../sm/attached-record.ts';
 import { hostPaths } from '../sm/host-profile.ts';
+import { awaitLateWriters } from '../sm/late-writers.ts';
 import { openBlockIo } from '../system/block-device.ts';
 import { takeRecordLock } from '../system/record-lock.ts';
 import type { CliCall } from './cli-call.ts';
@@ -31,6 +32,7 @@ export async function withAttachedVolume(
   const deadline = Deadline.after(COMMAND_MS);
   const paths = hostPaths(call.root, '');
   const device = deviceOf(call, uuid);
+  await awaitLateWriters(paths, uuid, { wait: false, deadline });
   await using _lock = await takeRecordLock(`${paths.lockDir}/${uuid}/sr`, { wait: false, deadline });
   const xapi = await namesFromXapi(call.root, uuid, deadline);
   // One report, which only reads: it needs no lock of the host around it.

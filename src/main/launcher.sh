@@ -3,7 +3,8 @@
 # The program xapi calls: RBDSR '<the request, one XML document>'. The answer is one XML document on stdout and an exit code.
 #
 # It never touches storage. The worker (sm.cjs; plugin.cjs where plugin.sh has called) does, in a session of its own, because a process that waits for the kernel's RBD client
-# cannot be killed, and xapi waits for this one. When the deadline passes, this one answers for the worker, which lives on with its locks.
+# cannot be killed, and xapi waits for this one. When the deadline passes, this one answers for the worker, which lives on and lets go of what HA
+# waits for (src/sm/answer-in-time.ts).
 #
 # One call has a private directory, $RBDSR_RUN/calls/<pid of this process> (see src/system/call-directory.ts, the worker's side):
 #   request    the request, which may hold secrets: the worker's stdin, removed by the worker once it has it open
@@ -160,7 +161,7 @@ elif [ -r "$call/late" ]; then
 else
   limit=$default_deadline
   [ ! -r "$call/deadline" ] || read -r limit <"$call/deadline"
-  fault "The worker of this command (process $worker) did not answer in $limit seconds. It keeps its locks until it ends." deadline
+  fault "The worker of this command (process $worker) did not answer in $limit seconds. Until it ends nothing else is done to its SR on this host." deadline
   code=0
 fi
 kill "$timer" 2>/dev/null

@@ -5,7 +5,7 @@ import { openCallDirectory } from '../system/call-directory.ts';
 /**
  * A worker of the launcher: it hands the request over on stdin, so that no argv of ours holds a secret, and takes the answer from the call's
  * directory. Called without it, for tests and by hand, the request is the one argument and the answer goes to stdout. RBDSR_ROOT, for tests, is
- * a prefix of every path of the host. The process ends when nothing it has started is left, not before: until then it keeps the locks it has.
+ * a prefix of every path of the host. The process ends when nothing it has started is left, not before: until then it is a late writer of its SR.
  */
 export async function answerOneCall(
   run: (argv: readonly string[], surroundings: Surroundings) => Promise<Outcome>,

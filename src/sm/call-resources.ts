@@ -4,7 +4,9 @@ import type { SrUuid } from '../base/ids.ts';
 import type { Log } from '../base/log.ts';
 import type { HeldLock } from '../system/record-lock.ts';
 import type { Xapi } from '../xapi/client.ts';
+import type { GivenSession } from '../xapi/lasting-session.ts';
 import type { HostProfile } from './host-profile.ts';
+import { STOCK_SR_LOCKS } from './stock-sr-locks.ts';
 import type { SmRequest } from './request.ts';
 
 export interface LockOptions {
@@ -12,6 +14,10 @@ export interface LockOptions {
   readonly wait?: boolean;
   /** The call's own unless said otherwise. */
   readonly deadline?: Deadline;
+}
+
+export interface ConnectOptions {
+  readonly patient?: boolean;
 }
 
 interface Call {
@@ -26,24 +32,45 @@ interface Call {
 export class CallResources {
   readonly #call: Call;
   readonly #held = new Set<HeldLock>();
+  /** Those of `#held` that stock's hook for a dead host waits for. */
+  readonly #stock = new Set<HeldLock>();
+  /** SRs that this call may be changing. */
+  readonly #touched = new Set<SrUuid>();
+  #isLate = false;
   #ownSr: HeldLock | undefined;
+  readonly #session: GivenSession | undefined;
   #xapi: Promise<Xapi> | undefined;
   readonly #atEnd: (() => Promise<void>)[] = [];
 
   constructor(call: Call) {
     this.#call = call;
+    const { session } = call.request;
+    this.#session = session === undefined ? undefined : { ref: session, known: false };
   }
 
   /** The SR's lock for the whole command. */
   async lockOwnSr(): Promise<void> {
-    const { srUuid } = this.#call.request;
-    if (srUuid === undefined) throw new RbdsrError('internal', { what: 'an exclusive command without sr_uuid' });
-    this.#ownSr = await this.lock(srUuid, 'sr');
+    this.#ownSr = await this.#lockQuietSr(this.#srOfRequest(), {});
   }
 
-  async lockSr(sr: SrUuid, options?: LockOptions): Promise<HeldLock> {
+  async lockSr(sr: SrUuid, options: LockOptions = {}): Promise<HeldLock> {
     if (this.#ownSr !== undefined && sr === this.#call.request.srUuid) return borrowed(this.#ownSr.path);
-    return this.lock(sr, 'sr', options);
+    return this.#lockQuietSr(sr, options);
+  }
+
+  /** For what changes something of the SR without its lock: waits until no earlier command is late with it. */
+  async awaitLateWriters(
+    sr: SrUuid = this.#srOfRequest(),
+    { wait = true, deadline = this.#call.deadline }: LockOptions = {},
+  ): Promise<void> {
+    const { awaitLateWriters, lateWriter } = await import('./late-writers.ts');
+    const { paths } = this.#call.profile;
+    if (lateWriter(paths, sr) !== undefined) {
+      if (wait) this.#call.waiting('what an earlier command on this SR may still write');
+      await awaitLateWriters(paths, sr, { wait, deadline });
+      if (wait) this.#call.waiting('the storage');
+    }
+    this.#touched.add(sr);
   }
 
   async lock(namespace: string, name: string, options: LockOptions = {}): Promise<HeldLock> {
@@ -54,6 +81,10 @@ export class CallResources {
     const lock = await takeRecordLock(path, { wait, deadline });
     if (wait) this.#call.waiting('the storage');
     this.#held.add(lock);
+    if (!STOCK_SR_LOCKS.includes(name)) return lock;
+    this.#stock.add(lock);
+    if (this.#isLate) throw await this.#tooLateFor(lock);
+    if (this.#stock.size === 1) process.once('exit', this.#letStockGo);
     return lock;
   }
 
@@ -61,11 +92,76 @@ export class CallResources {
   async releaseLocks(): Promise<void> {
     for (const lock of [...this.#held].reverse()) await lock.release();
     this.#held.clear();
+    this.#stock.clear();
+    process.off('exit', this.#letStockGo);
+  }
+
+  /**
+   * The answer is given, and something may still be on its way: from here on a lock of our own says so to our own commands, and stock's locks of the
+   * SR are free. Called again, it does nothing. Never fails: where our own lock cannot be had, stock's stay.
+   */
+  async becomeLate(): Promise<void> {
+    if (this.#isLate || this.#touched.size === 0) return;
+    this.#isLate = true;
+    try {
+      const { becomeLateWriter } = await import('./late-writers.ts');
+      for (const sr of this.#touched) {
+        this.#held.add(await becomeLateWriter(this.#call.profile.paths, sr, this.#call.deadline));
+      }
+      this.#letStockGo();
+    } catch (error) {
+      this.#call.log.error(`the locks of the SR stay with this process: ${messageOf(error)}`);
+    }
+  }
+
+  /** Also when this process ends by an error: the kernel closes its files only when the last thread has come back. */
+  readonly #letStockGo = (): void => {
+    for (const lock of this.#stock) void lock.release();
+    this.#stock.clear();
+  };
+
+  /** A late writer may come between the two: then its write is waited for without the lock, which HA may want meanwhile. */
+  async #lockQuietSr(sr: SrUuid, options: LockOptions): Promise<HeldLock> {
+    const { lateWriter } = await import('./late-writers.ts');
+    for (;;) {
+      await this.awaitLateWriters(sr, options);
+      const lock = await this.lock(sr, 'sr', options);
+      if (lateWriter(this.#call.profile.paths, sr) === undefined) return lock;
+      await lock.release();
+    }
+  }
+
+  #srOfRequest(): SrUuid {
+    const { srUuid } = this.#call.request;
+    if (srUuid === undefined)
+      throw new RbdsrError('internal', { what: 'a command that changes an SR, without sr_uuid' });
+    return srUuid;
+  }
+
+  async #tooLateFor(lock: HeldLock): Promise<RbdsrError> {
+    await lock.release();
+    return new RbdsrError('deadline', { what: `the lock ${lock.path} was free only after the answer had been given` });
   }
 
   xapi(): Promise<Xapi> {
-    this.#xapi ??= connectForCall(this.#call);
+    this.#xapi ??= this.connect(this.#call.deadline);
     return this.#xapi;
+  }
+
+  /** A connection for as long as `deadline` lets it, also after the request's session has ended. `patient`: client.ts. */
+  async connect(deadline: Deadline, { patient = false }: ConnectOptions = {}): Promise<Xapi> {
+    const { request, profile } = this.#call;
+    if (this.#session === undefined) {
+      throw new RbdsrError('bad-request', {
+        what: `${request.command} needs xapi, and the request has no session_ref`,
+      });
+    }
+    const { LastingSession } = await import('../xapi/lasting-session.ts');
+    const task = request.subtaskOf === undefined ? {} : { subtaskOf: request.subtaskOf };
+    const address = { socketPath: profile.paths.xapiSocket, ...task, deadline, patient };
+    const xapi = new LastingSession(address, this.#session);
+    this.atEnd(() => xapi.end());
+    return xapi;
   }
 
   atEnd(work: () => Promise<void>): void {
@@ -77,32 +173,10 @@ export class CallResources {
     for (const work of this.#atEnd.reverse()) {
       await work().catch((error: unknown) => this.#call.log.warn(`after the answer: ${messageOf(error)}`));
     }
-    const xapi = await this.#xapi?.catch(() => undefined);
-    xapi?.close();
   }
 }
 
 function borrowed(path: string): HeldLock {
   const release = async (): Promise<void> => {};
   return { path, release, [Symbol.asyncDispose]: release };
-}
-
-/** A connection with the request's session, for as long as `deadline` lets it. */
-export async function connectForCall({
-  request,
-  profile,
-  deadline,
-}: Pick<Call, 'request' | 'profile' | 'deadline'>): Promise<Xapi> {
-  if (request.session === undefined) {
-    throw new RbdsrError('bad-request', {
-      what: `${request.command} needs xapi, and the request has no session_ref`,
-    });
-  }
-  const { connectXapi } = await import('../xapi/client.ts');
-  return connectXapi({
-    socketPath: profile.paths.xapiSocket,
-    session: request.session,
-    ...(request.subtaskOf === undefined ? {} : { subtaskOf: request.subtaskOf }),
-    deadline,
-  });
 }

@@ -6,6 +6,7 @@ const CONFIG: readonly Need[] = ['srUuid', 'vdiUuid'];
 
 const sr: Command = {
   exclusive: false,
+  changes: false,
   masterOnly: false,
   needs: SR,
   args: [],
@@ -84,10 +85,15 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   vdi_detach: { ...vdiData, load: async () => (await import('./handlers/vdi-detach.ts')).handler },
   vdi_activate: {
     ...vdiData,
+    changes: true,
     args: ['writable'],
     load: async () => (await import('./handlers/vdi-activate.ts')).handler,
   },
-  vdi_deactivate: { ...vdiData, load: async () => (await import('./handlers/vdi-deactivate.ts')).handler },
+  vdi_deactivate: {
+    ...vdiData,
+    changes: true,
+    load: async () => (await import('./handlers/vdi-deactivate.ts')).handler,
+  },
   vdi_epoch_begin: { ...vdi, load: async () => (await import('./handlers/vdi-epoch-begin.ts')).handler },
   vdi_epoch_end: { ...vdi, load: async () => (await import('./handlers/vdi-epoch-end.ts')).handler },
   vdi_generate_config: { ...vdi, load: async () => (await import('./handlers/vdi-generate-config.ts')).handler },
@@ -95,11 +101,13 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   // Sent by static-vdis at boot, with xapi down: no session and no references.
   vdi_attach_from_config: {
     ...vdiData,
+    changes: true,
     needs: CONFIG,
     load: async () => (await import('./handlers/vdi-attach-from-config.ts')).handler,
   },
   vdi_detach_from_config: {
     ...vdiData,
+    changes: true,
     needs: CONFIG,
     load: async () => (await import('./handlers/vdi-detach-from-config.ts')).handler,
   },

@@ -28,6 +28,8 @@ export interface SmCall {
   waiting(what: string): void;
   /** The connection to the local xapi with the request's session; opened by the first call to it and closed by the frame. */
   xapi(): Promise<Xapi>;
+  /** Another one, with a deadline of its own (call-until.ts). */
+  connect(deadline: Deadline, options?: { readonly patient?: boolean }): Promise<Xapi>;
   /** `work` is done when the answer is known, the last one first, and its failure only logged: a connection is closed so. */
   atEnd(work: () => Promise<void>): void;
   /**

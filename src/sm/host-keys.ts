@@ -3,10 +3,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { RbdsrError } from '../base/error.ts';
 import { faultPoint } from '../system/fault-point.ts';
 import { addMapKey, removeMapKey, setMapKey } from '../xapi/map-keys.ts';
-import { allHosts } from '../xapi/host.ts';
 import { vdiSmConfig } from '../xapi/vdi.ts';
 import type { StringMap } from '../xapi/values.ts';
 import type { SmCall } from './handler.ts';
+import { markedInEarnest } from './marked-hosts.ts';
 import { hostRefOf, vdiOf, vdiRefOf } from './vdi-request.ts';
 
 const PREFIX = 'host_';
@@ -75,7 +75,7 @@ export async function tryClaim(
   if (own && before[key] !== value) await setMapKey(xapi, MAP, ref, key, value);
   if (!own) await addMapKey(xapi, MAP, ref, key, value);
   const after = await vdiSmConfig(xapi, ref);
-  if (heldBackBy(after, activatingKey) === undefined && conflictingHosts(after, host, writable).length === 0) {
+  if (heldBackBy(after, activatingKey) === undefined && conflictsOf(call, after, writable).length === 0) {
     return { isNew: !own };
   }
   if (!own) await releaseClaim(call);
@@ -107,21 +107,19 @@ export async function waitForRelease(call: SmCall, why: string, startedAt: numbe
 }
 
 async function refuseConflicts(call: SmCall, smConfig: StringMap, writable: boolean): Promise<void> {
-  const conflicts = conflictingHosts(smConfig, hostRefOf(call), writable);
-  if (conflicts.length === 0) return;
-  if (existsSync(`${call.profile.paths.root}/etc/xensource/allow_multiple_vdi_attach`)) return;
-  const xapi = await call.xapi();
-  const known = new Map((await allHosts(xapi)).map(({ ref, nameLabel }) => [ref, nameLabel]));
-  for (const gone of conflicts.filter((host) => !known.has(host))) {
-    await removeMapKey(xapi, MAP, vdiRefOf(call), PREFIX + gone);
-  }
-  const host = conflicts.find((other) => known.has(other));
-  if (host === undefined) return;
+  const kept = await markedInEarnest(call, conflictsOf(call, smConfig, writable));
+  if (kept === undefined) return;
   throw new RbdsrError('vdi-unavailable', {
     what: `VDI ${vdiOf(call)} not detached cleanly`,
     expected: 'no other host that has it active',
-    found: `${known.get(host) ?? ''} (${host}) has it ${smConfig[PREFIX + host] ?? ''}`,
-    todo: 'Shut down what uses it there. If that host is down for good, fence it and unplug its PBD; attaching the SR there again clears the mark.',
-    facts: { host },
+    found: `its mark says ${smConfig[PREFIX + kept.ref] ?? ''}, and ${kept.found}`,
+    todo: kept.todo,
+    facts: { host: kept.ref },
   });
+}
+
+/** None where the administrator has said that he knows what he does (sm `blktap2`, NO_MULTIPLE_ATTACH). */
+function conflictsOf(call: SmCall, smConfig: StringMap, writable: boolean): readonly string[] {
+  if (existsSync(`${call.profile.paths.root}/etc/xensource/allow_multiple_vdi_attach`)) return [];
+  return conflictingHosts(smConfig, hostRefOf(call), writable);
 }

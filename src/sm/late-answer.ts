@@ -34,7 +34,7 @@ export class LateAnswer {
     const error = new RbdsrError('deadline', {
       what: `${this.#command} waited ${waited} s for ${what}`,
       found: `no answer by the deadline of ${this.#seconds} s`,
-      todo: `Its process ${process.pid} stays until the kernel lets it go, and holds the locks it has until then.`,
+      todo: `Its process ${process.pid} stays until the kernel lets it go; until then nothing else is done to this SR on this host.`,
     });
     this.#directory.waitingFor(this.#document(error));
   }

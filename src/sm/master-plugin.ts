@@ -2,15 +2,14 @@ import { hasCode, RbdsrError } from '../base/error.ts';
 import type { SrUuid, VdiUuid } from '../base/ids.ts';
 import { vdiOfLv } from '../lvhd/names.ts';
 import { isGone, isXapiFailure } from '../xapi/failure.ts';
-import { callPlugin } from '../xapi/host.ts';
+import { allHosts, callPlugin, type HostRecord } from '../xapi/host.ts';
 import { poolMaster } from '../xapi/pool.ts';
 import { vdiByUuid, vdiSmConfig } from '../xapi/vdi.ts';
 import type { SmCall } from './handler.ts';
 import { activeHosts } from './host-keys.ts';
+import { whereHostIsSilent } from './marked-hosts.ts';
+import { PLUGIN } from './plugin-name.ts';
 import { hostRefOf } from './vdi-request.ts';
-
-/** Our plug-in on every host of the pool (src/sm/plugin). */
-const PLUGIN = 'rbdsr';
 
 /** Has the pool master grow or shrink the volume of a disk, as it alone may change LVM metadata. Throws unless it says that it has. */
 export async function askMaster(call: SmCall, sr: SrUuid, vdi: VdiUuid, fn: 'inflate' | 'deflate'): Promise<void> {
@@ -23,7 +22,19 @@ export async function refreshElsewhere(call: SmCall, sr: SrUuid, lvNames: readon
     const vdi = vdiOfLv(lv)?.uuid;
     if (vdi === undefined) continue;
     const others = (await hostsWith(call, vdi)).filter((host) => host !== hostRefOf(call));
-    for (const host of others) await ask(call, host, 'refresh', sr, vdi);
+    if (others.length === 0) continue;
+    const known = (await allHosts(await call.xapi())).filter(({ ref }) => others.includes(ref));
+    for (const host of known) await refreshOn(call, host, sr, vdi);
+  }
+}
+
+/** A host that the pool still has may be running: what it has loaded has to be known before the volume is used any further. */
+async function refreshOn(call: SmCall, host: HostRecord, sr: SrUuid, vdi: VdiUuid): Promise<void> {
+  try {
+    await ask(call, host.ref, 'refresh', sr, vdi);
+  } catch (error) {
+    if (!(error instanceof RbdsrError) || error.code !== 'xapi-failure') throw error;
+    throw new RbdsrError(error.code, { ...error.detail, todo: whereHostIsSilent(host) });
   }
 }
 

@@ -13,6 +13,7 @@ export function openCall(
     ...known,
     xapi: () => resources.xapi(),
     atEnd: (work) => resources.atEnd(work),
+    connect: (deadline, options) => resources.connect(deadline, options),
     lockSr: (sr, options) => resources.lockSr(sr, options),
     lockVdi: (vdi, options) => resources.lock(vdi, 'vdi', options),
     lock: (namespace, name, options) => resources.lock(namespace, name, options),

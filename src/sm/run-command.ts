@@ -4,6 +4,7 @@ import type { CallDirectory } from '../system/call-directory.ts';
 import { setProcessTitle } from '../system/process-title.ts';
 import { createSmLog } from '../system/sm-log.ts';
 import { encodeResponse } from '../xmlrpc/encode.ts';
+import { answerInTime } from './answer-in-time.ts';
 import { checkRequest } from './check-request.ts';
 import type { Command } from './command-table.ts';
 import { findCommand } from './commands.ts';
@@ -38,9 +39,9 @@ export interface Outcome {
 }
 
 /**
- * One SM command from its request to its answer; never throws. After a success every lock is released. After a failure the locks stay
- * with the process until it ends, which it does when nothing it has started is left: what a cluster that does not answer still holds up
- * may then land, but alone.
+ * One SM command from its request to its answer; never throws. After a success every lock is released. After a failure, and when the
+ * launcher answers, stock's locks of the SR are let go and the others stay with the process until it ends, which it does when nothing it has
+ * started is left: what a cluster that does not answer still holds up may then land, but alone (answer-in-time.ts).
  */
 export async function runCommand(argv: readonly string[], surroundings: Surroundings): Promise<Outcome> {
   const started = performance.now();
@@ -97,16 +98,13 @@ async function carryOut(argv: readonly string[], surroundings: Surroundings, sta
     log,
     waiting,
   });
-  try {
+  return answerInTime(resources, seconds, async () => {
     if (command.exclusive) await resources.lockOwnSr();
+    else if (command.changes) await resources.awaitLateWriters();
     const own = srType.handlers[request.command];
     const handler = own === undefined ? await handlerOf(command) : await own();
-    const reply = await handler(call);
-    await resources.releaseLocks();
-    return reply;
-  } finally {
-    await resources.close();
-  }
+    return handler(call);
+  });
 }
 
 function commandOf(request: SmRequest): Command {

@@ -59,8 +59,11 @@ export async function attachTarget(
     memoryPool: { name: sr.uuid },
   };
   const dataPath = dataPathOf(call);
+  const started = performance.now();
   try {
     await dataPath.activate(disk, call.deadline);
+    // What succeeds after xapi has been told that it failed would stay active for good.
+    if (call.deadline.expired) throw call.deadline.exceeded(`the data path of VDI ${vdi}`, started);
   } catch (error) {
     // What an earlier call activated may be in use.
     if (!wasActive) await undoTarget();
@@ -146,7 +149,7 @@ function activationWorld(call: SmCall, sr: AttachedSr): ActivationWorld {
 }
 
 /** Our NBD server is the bundle beside this one. */
-function dataPathOf(call: SmCall): DataPath {
+export function dataPathOf(call: SmCall): DataPath {
   return openDataPath(call.profile, diskOfPath, [...thisNode(), `${dirname(process.argv[1] ?? '')}/nbd.cjs`]);
 }
 

@@ -13,6 +13,13 @@ export interface HeldLock extends AsyncDisposable {
   release(): Promise<void>;
 }
 
+export interface RecordLockOptions {
+  readonly wait: boolean;
+  readonly deadline: Deadline;
+  /** Several processes may hold it so at a time (F_RDLCK); nobody else then holds it alone. */
+  readonly shared?: boolean;
+}
+
 export interface LockHolder {
   /** 0 when the holder is in another pid namespace. */
   readonly pid: number;
@@ -26,10 +33,7 @@ export interface LockHolder {
  * a lock file otherwise, and take no lock twice in one process ('internal'). 'lock-busy' names the holder, at once or, with
  * `wait`, at the deadline. A waiting process asks every 50 ms.
  */
-export async function takeRecordLock(
-  path: string,
-  options: { readonly wait: boolean; readonly deadline: Deadline },
-): Promise<HeldLock> {
+export async function takeRecordLock(path: string, options: RecordLockOptions): Promise<HeldLock> {
   ensureDir(dirname(path), 0o755);
   const key = keyOf(path);
   if (inUse.has(key)) throw new RbdsrError('internal', { what: `this process takes the lock ${path} twice` });
@@ -76,15 +80,12 @@ function keyOf(path: string): string {
   }
 }
 
-async function acquire(
-  path: string,
-  options: { readonly wait: boolean; readonly deadline: Deadline },
-): Promise<number> {
+async function acquire(path: string, options: RecordLockOptions): Promise<number> {
   const started = performance.now();
   let fd = openLockFile(path);
   try {
     for (;;) {
-      if (tryLock(fd)) {
+      if (tryLock(fd, options.shared === true)) {
         if (isCurrent(fd, path)) return fd;
         closeSync(fd);
         fd = openLockFile(path);
@@ -135,19 +136,20 @@ function busy(path: string, holder: LockHolder | undefined, waitedMs: number): R
 
 const F_GETLK = 5;
 const F_SETLK = 6;
+const F_RDLCK = 0;
 const F_WRLCK = 1;
 const F_UNLCK = 2;
 
 /** `struct flock` of x86-64: short type, short whence, 4 bytes of padding, 64-bit start and length, 32-bit pid, 4 bytes of padding. */
-function wholeFile(): Buffer {
+function wholeFile(type: number): Buffer {
   const flock = Buffer.alloc(32);
-  flock.writeInt16LE(F_WRLCK, 0);
+  flock.writeInt16LE(type, 0);
   return flock;
 }
 
-function tryLock(fd: number): boolean {
+function tryLock(fd: number, shared: boolean): boolean {
   try {
-    fcntl(fd, F_SETLK, wholeFile());
+    fcntl(fd, F_SETLK, wholeFile(shared ? F_RDLCK : F_WRLCK));
     return true;
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
@@ -157,7 +159,7 @@ function tryLock(fd: number): boolean {
 }
 
 function holderOn(fd: number): LockHolder | undefined {
-  const flock = wholeFile();
+  const flock = wholeFile(F_WRLCK);
   fcntl(fd, F_GETLK, flock);
   if (flock.readInt16LE(0) === F_UNLCK) return undefined;
   const pid = flock.readInt32LE(24);

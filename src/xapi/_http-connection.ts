@@ -1,4 +1,5 @@
 import { connect, type Socket } from 'node:net';
+import { setTimeout as pause } from 'node:timers/promises';
 import type { Deadline } from '../base/deadline.ts';
 import { RbdsrError } from '../base/error.ts';
 import { completeMessage } from './_http-message.ts';
@@ -11,14 +12,31 @@ import { completeMessage } from './_http-message.ts';
 export class HttpConnection {
   /** What messages call it: the socket's path, or host:port. */
   readonly name: string;
+  readonly #patient: boolean;
   #idle: { readonly socket: Socket; readonly since: number } | undefined;
 
-  constructor(name: string) {
+  /** `patient`: waits for a xapi that is not there, up to the deadline: one that is being restarted is back in some seconds. */
+  constructor(name: string, { patient = false }: { readonly patient?: boolean } = {}) {
     this.name = name;
+    this.#patient = patient;
   }
 
   /** The body of the answer. One request at a time. Throws 'xapi-unreachable' or 'deadline'. */
   async post(body: string, headers: Readonly<Record<string, string>>, deadline: Deadline): Promise<string> {
+    for (;;) {
+      try {
+        return await this.#post(body, headers, deadline);
+      } catch (error) {
+        // A request that found no connection was not made.
+        const errno = connectErrno(error);
+        const wait = errno === 'EAGAIN' || (this.#patient && (errno === 'ECONNREFUSED' || errno === 'ENOENT'));
+        if (!wait || deadline.leftMs <= RETRY_MS) throw error;
+        await pause(RETRY_MS);
+      }
+    }
+  }
+
+  async #post(body: string, headers: Readonly<Record<string, string>>, deadline: Deadline): Promise<string> {
     const started = performance.now();
     // Nobody would wait for the answer of a request that was carried out.
     if (deadline.expired) throw deadline.exceeded(`an answer of xapi at ${this.name}`, started);
@@ -61,6 +79,13 @@ export class HttpConnection {
 }
 
 const MAX_IDLE_MS = 3000;
+const RETRY_MS = 50;
+
+/** Of a connection that did not come to be: EAGAIN where the socket's queue is full (connect(2), UNIX domain). */
+function connectErrno(error: unknown): string | undefined {
+  const cause = (error as Error).cause as NodeJS.ErrnoException | undefined;
+  return cause?.syscall === 'connect' ? cause.code : undefined;
+}
 
 /** "host:port" and "[address]:port" are TCP, anything else is a path. */
 function open(name: string): Socket {

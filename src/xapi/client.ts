@@ -28,6 +28,8 @@ export interface XapiAddress {
   /** The request's `subtask_of`: what we do shows up below the caller's task. */
   readonly subtaskOf?: string;
   readonly deadline: Deadline;
+  /** Waits for a xapi that is being restarted: for what has to be undone. */
+  readonly patient?: boolean;
 }
 
 /** Uses the session xapi passed in a request. Connects with the first call. */
@@ -58,7 +60,7 @@ class Connection implements OwnXapi {
 
   constructor(o: XapiAddress, session: string | undefined) {
     this.session = session;
-    this.#http = new HttpConnection(o.socketPath);
+    this.#http = new HttpConnection(o.socketPath, { patient: o.patient === true });
     this.#deadline = o.deadline;
     this.#headers = o.subtaskOf === undefined ? {} : { 'Subtask-of': o.subtaskOf };
   }

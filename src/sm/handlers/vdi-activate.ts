@@ -37,7 +37,10 @@ async function attempt(call: SmCall, waitedMs: number): Promise<boolean> {
       await undo(undoCall(call), claim.isNew && !state.held);
       throw error;
     }
-    await finishClaim(call);
+    await finishClaim(call).catch((error: unknown) => {
+      // The disk is in use from here on; deactivating it takes the key away, too.
+      call.log.warn(`VDI ${vdi} is active, and its key "activating" in xapi is left: ${messageOf(error)}`);
+    });
     return true;
   } finally {
     await lock.release();

@@ -7,6 +7,7 @@ import { forgetVdi, type VdiRecord, vdiRecord } from '../../xapi/vdi.ts';
 import { type AttachedSr, openAttachedSr, updateSrTotals, withMetadata } from '../attached-sr.ts';
 import type { Handler, SmCall } from '../handler.ts';
 import { activeHosts } from '../host-keys.ts';
+import { markedInEarnest } from '../marked-hosts.ts';
 import { orRebuild } from '../metadata-refusal.ts';
 import { recoveredNodes } from '../recovered-sr.ts';
 import { unitReply } from '../reply.ts';
@@ -30,9 +31,10 @@ export const handler: Handler = async (call) => {
   if (record?.managed === false) {
     throw new RbdsrError('vdi-delete', { what: 'Deleting non-leaf node not permitted', found: `VDI ${vdi}` });
   }
-  const [host] = activeHosts(record?.smConfig ?? {});
+  const host = await markedInEarnest(call, activeHosts(record?.smConfig ?? {}));
   if (host !== undefined) {
-    throw new RbdsrError('vdi-in-use', { what: `VDI ${vdi} is active on host ${host}`, facts: { host } });
+    const { title, found, todo, code } = host;
+    throw new RbdsrError(code, { what: `VDI ${vdi} is active on host ${title}`, found, todo });
   }
   const { report, tree } = await recoveredNodes(call, sr);
   const node = tree.find(vdi);

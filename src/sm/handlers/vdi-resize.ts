@@ -4,6 +4,7 @@ import { changeVdi, vdiSmConfig } from '../../xapi/vdi.ts';
 import { openAttachedSr, reportOf, updateSrTotals } from '../attached-sr.ts';
 import type { Handler } from '../handler.ts';
 import { activeHosts } from '../host-keys.ts';
+import { markedInEarnest } from '../marked-hosts.ts';
 import { recoveredNodes } from '../recovered-sr.ts';
 import { vdiReply } from '../reply.ts';
 import { sizeArgument, vdiOf, vdiRefOf } from '../vdi-request.ts';
@@ -18,12 +19,12 @@ export const handler: Handler = async (call) => {
   const { report, tree } = await recoveredNodes(call, sr);
   const node = tree.get(vdi);
   if (node.hidden) throw new RbdsrError('vdi-unavailable', { what: `VDI ${vdi} is hidden: it is the base of others` });
-  const [host] = activeHosts(await vdiSmConfig(xapi, ref));
+  const host = await markedInEarnest(call, activeHosts(await vdiSmConfig(xapi, ref)));
   if (host !== undefined || node.open) {
-    throw new RbdsrError('vdi-in-use', {
+    throw new RbdsrError(host?.code ?? 'vdi-in-use', {
       what: `VDI ${vdi} cannot be resized while it is active`,
-      found: host === undefined ? 'it is open on this host' : `active on host ${host}`,
-      todo: 'Shut the VM down or unplug the disk first.',
+      found: host === undefined ? 'it is open on this host' : host.found,
+      todo: host === undefined ? 'Shut the VM down or unplug the disk first.' : host.todo,
     });
   }
   const plan = planResize(node, sizeBytes, sr.allocation, call.profile.maxVirtualSizeBytes);

@@ -12,24 +12,25 @@ export interface PluginCall extends SmCall {
 interface PluginFunction {
   /** Whether it changes LVM metadata, so that it is refused on a host that is not the pool's master. */
   readonly masterOnly: boolean;
+  /** Whether it changes anything of the SR: then what an earlier command may still write there is waited for. */
+  readonly changes: boolean;
   /** Seconds after which the launcher answers for a worker that has not: less than the command has that waits for it. */
   readonly deadlineSeconds: number;
   /** The answer. Loads the code of this function and nothing else. */
   readonly load: () => Promise<(call: PluginCall) => Promise<string>>;
 }
 
+const master = { masterOnly: true, changes: true, deadlineSeconds: 45 } as const;
+const anyHost = { ...master, masterOnly: false } as const;
+
 /** Every function about a disk; all of them take `sr_uuid` and `vdi_uuid`. `version` and `cephx_users` are beside them (run-plugin.ts). */
 export const PLUGIN_FUNCTIONS: ReadonlyMap<string, PluginFunction> = new Map([
+  ['inflate', { ...master, load: async () => (await import('./room-for-host.ts')).inflateForHost }],
+  ['deflate', { ...master, load: async () => (await import('./room-for-host.ts')).deflateForHost }],
+  ['refresh', { ...anyHost, load: async () => (await import('./refresh-volume.ts')).refreshVolume }],
+  // Less than the host that asks waits for (marked-hosts.ts); it does not wait for late writers, it tells of them.
   [
-    'inflate',
-    { masterOnly: true, deadlineSeconds: 45, load: async () => (await import('./room-for-host.ts')).inflateForHost },
-  ],
-  [
-    'deflate',
-    { masterOnly: true, deadlineSeconds: 45, load: async () => (await import('./room-for-host.ts')).deflateForHost },
-  ],
-  [
-    'refresh',
-    { masterOnly: false, deadlineSeconds: 45, load: async () => (await import('./refresh-volume.ts')).refreshVolume },
+    'is_open',
+    { ...anyHost, changes: false, deadlineSeconds: 15, load: async () => (await import('./is-open.ts')).isOpen },
   ],
 ]);

@@ -6,6 +6,7 @@ import { createSmLog } from '../../system/sm-log.ts';
 import { hostByUuid } from '../../xapi/host.ts';
 import { poolMaster } from '../../xapi/pool.ts';
 import { srByUuid } from '../../xapi/sr.ts';
+import { answerInTime } from '../answer-in-time.ts';
 import { describeFailure } from '../fault.ts';
 import { detectProfile, hostPaths } from '../host-profile.ts';
 import { deadlineSeconds, readHostSettings } from '../host-settings.ts';
@@ -20,8 +21,7 @@ import { PLUGIN_FUNCTIONS } from './plugin-functions.ts';
 import { argument, decodePluginRequest, type PluginRequest } from './plugin-request.ts';
 
 /**
- * One call of the host plug-in from its request to its answer; never throws. Locks: as run-command.ts has them, after a failure they stay
- * with the process.
+ * One call of the host plug-in from its request to its answer; never throws. Locks: as run-command.ts has them.
  */
 export async function runPlugin(
   argv: readonly string[],
@@ -68,7 +68,7 @@ async function carryOut(
     log,
     waiting: (what) => late.waitingFor(what),
   });
-  try {
+  return answerInTime(resources, seconds, async () => {
     call.waiting('xapi to say who the pool master is');
     const xapi = await call.xapi();
     // Also what proves the session: xapi answers nothing to one that it does not know.
@@ -81,12 +81,9 @@ async function carryOut(
     const vdi = vdiUuid(argument(args, fn, 'vdi_uuid'));
     const srRef = await srByUuid(xapi, sr);
     const whole = { ...call.request, srMaster: known.masterOnly, hostRef, srUuid: sr, srRef, vdiUuid: vdi };
-    const answer = await (await known.load())({ ...call, request: whole, sr, vdi, args });
-    await resources.releaseLocks();
-    return answer;
-  } finally {
-    await resources.close();
-  }
+    if (known.changes) await resources.awaitLateWriters(sr);
+    return (await known.load())({ ...call, request: whole, sr, vdi, args });
+  });
 }
 
 /** Functions that are about no disk. */

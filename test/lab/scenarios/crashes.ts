@@ -187,6 +187,22 @@ export function crashes(lab: Lab): void {
     await allIsWell();
   });
 
+  test.each(['vdi-activate.after-claim', 'chain-activation.after-one', 'vdi-activate.after-chain'])(
+    'vdi_activate killed at %s: another host that wants the disk asks, and what is left goes',
+    async (point) => {
+      const pool = lab();
+      const host = pool.hostRef(0);
+      await vdiAttach(pool.double, host, kept.ref, { writable: true });
+      await killedAt(point, () => vdiActivate(pool.double, host, kept.ref, { writable: true }));
+      const device = await attach(pool, 1, kept);
+      expect(await leftOn(pool, 0)).toMatch(/^mapping \d+\nvolume \S+-MGT\n$/);
+      written = await writeNoise(pool, device, 5, 1);
+      await detach(pool, 1, kept);
+      await vdiDetach(pool.double, host, kept.ref);
+      await allIsWell();
+    },
+  );
+
   test.each(['nbd.listening', 'nbd.connected'])(
     'the NBD server killed at %s: vdi_activate fails and leaves nothing',
     async (point) => {

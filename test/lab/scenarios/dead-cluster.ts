@@ -6,6 +6,7 @@ import { vdiCreate, vdiDestroy } from '../../../lab/xapi-double/vdi-operations.t
 import {
   diskNames,
   failsInTime,
+  haIsNotHeldUp,
   makeOtherVg,
   noLauncherIsLeft,
   otherWorkGoesOn,
@@ -82,8 +83,10 @@ export function deadCluster(lab: Lab): void {
       ]);
       for (const error of errors) expect(error).toMatch(WAITED);
       await noLauncherIsLeft(pool);
+      await haIsNotHeldUp(pool, [sr.uuid, other.uuid]);
       const busy = await failsInTime(srScan(double, sr.ref));
-      expect(busy).toMatch(/lock .*\/sr is held by another process.*pid \d+ \(rbdsr sm sr_scan\) since \d{4}-/);
+      expect(busy).toMatch(/still waits for the cluster.*pid \d+ \(rbdsr sm sr_scan\) since \d{4}-/);
+      await haIsNotHeldUp(pool, [sr.uuid, other.uuid]);
       await noLauncherIsLeft(pool);
     });
     await removeOtherVg(pool);

@@ -5,6 +5,7 @@ import type { Host } from '../../../lab/hosts/host.ts';
 import { DRIVER } from '../../../lab/hosts/install.ts';
 import { send } from '../../../lab/xapi-double/driver.ts';
 import { XapiError } from '../../../lab/xapi-double/xapi-error.ts';
+import { stockHookProgram } from '../../support/stock-locks.ts';
 import { setSettings } from './scenario.ts';
 
 /** What rbdsr.conf of the hosts says while OSDs are frozen, seconds: enough for a command that is answered, on a busy machine. */
@@ -67,6 +68,24 @@ export async function endsInTime(call: Promise<unknown>): Promise<string | undef
 export async function noLauncherIsLeft(pool: Pool, host = 0): Promise<void> {
   const { stdout } = await pool.host(host).exec(['pgrep', '-af', `^/bin/sh ${DRIVER}`]);
   expect(stdout).toBe('');
+}
+
+/**
+ * A worker of the host really is stuck in the kernel, and yet stock's hook for a dead host, which HA waits for, gets every lock it wants within a
+ * second.
+ */
+export async function haIsNotHeldUp(pool: Pool, srs: readonly string[], host = 0): Promise<void> {
+  const stuck = `for worker in $(pgrep '^rbdsr sm'); do cat /proc/$worker/task/*/status /proc/$worker/task/*/children; done`;
+  const states = await pool.host(host).shell(
+    `${stuck} | tr ' ' '\\n' | grep -E '^[0-9]+$' | sed 's|.*|/proc/&/status|' | xargs -r cat 2>/dev/null | grep '^State'
+     ${stuck} | grep '^State'`,
+  );
+  expect(states).toContain('D (disk sleep)');
+  for (const sr of srs) {
+    const { argv, prints } = stockHookProgram(sr, 1000);
+    const { stdout } = await pool.host(host).exec(argv);
+    expect(stdout).toBe(prints);
+  }
 }
 
 /** LVM as on XenServer and XCP-ng up to 8.3 (2.02), which takes no RBD device for one of its own; that of Debian does. */

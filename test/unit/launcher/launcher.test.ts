@@ -129,7 +129,7 @@ describe.each(['dash', 'bash'])('the launcher in %s', (shell) => {
     `);
     const end = await host.call(REQUEST);
     const pid = readFileSync(host.file('pid'), 'utf8');
-    const detail = `The worker of this command (process ${pid}) did not answer in 1 seconds. It keeps its locks until it ends.`;
+    const detail = `The worker of this command (process ${pid}) did not answer in 1 seconds. Until it ends nothing else is done to its SR on this host.`;
     expect(end.stdout.toString()).toBe(fault(detail));
     expect(end.code).toBe(0);
   });

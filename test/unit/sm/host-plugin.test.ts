@@ -8,6 +8,7 @@ import { Deadline } from '../../../src/base/deadline.ts';
 import { takeRecordLock } from '../../../src/system/record-lock.ts';
 import { decodeResponse } from '../../../src/xmlrpc/decode.ts';
 import { encodeCall } from '../../../src/xmlrpc/encode.ts';
+import { OtherHolder } from '../../support/stock-locks.ts';
 import { HOST_UUID, place, stopWorkerAt, usePlugin } from './plugin-process.ts';
 import { SR, VDI } from './request-text.ts';
 
@@ -81,6 +82,19 @@ test('a worker that cannot answer: the launcher says what it waits for, in the f
   const { code, stdout } = await launched;
   expect(code).toBe(0);
   expect(failureOf(stdout)).toEqual(failure('inflate', 'deadline', expect.stringContaining(lock.path)));
+});
+
+test.each(['inflate', 'deflate', 'refresh'])('%s waits for what an earlier command may still write', async (fn) => {
+  const { root, double, session } = await hostWithXapi('deadline = 1\n');
+  double.db.create('SR', { uuid: SR, type: 'rbd' });
+  const spec = { pool: 'xen', image: 'sr1' };
+  place(root, `/var/run/rbdsr/sr/${SR}.json`, JSON.stringify({ spec, allocation: 'thin', fsid: 'f' }));
+  const mapped = { pool: 'xen', name: 'sr1', major: '7', size: '0', cluster_fsid: 'f' };
+  for (const [name, text] of Object.entries(mapped)) place(root, `/sys/bus/rbd/devices/0/${name}`, text);
+  await using holder = await OtherHolder.of(join(root, `var/run/rbdsr/late/${SR}.lock`), 'shared');
+  const call = encodeCall(fn, [session, { sr_uuid: SR, vdi_uuid: VDI, host_ref: 'OpaqueRef:H' }]);
+  const { stdout } = await plugin.run(root, [call], 'plugin');
+  expect(failureOf(stdout)).toEqual(failure(fn, 'lock-busy', expect.stringContaining(`pid ${holder.pid} `)));
 });
 
 test('what the launcher says by itself has that form, too', async () => {

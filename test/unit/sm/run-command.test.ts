@@ -7,6 +7,7 @@ import { runCommand } from '../../../src/sm/run-command.ts';
 import type { CallDirectory } from '../../../src/system/call-directory.ts';
 import { lockHolder, takeRecordLock } from '../../../src/system/record-lock.ts';
 import { decodeResponse } from '../../../src/xmlrpc/decode.ts';
+import { stockHookPasses } from '../../support/stock-locks.ts';
 import { usePlugin } from './plugin-process.ts';
 import { requestText, SR } from './request-text.ts';
 
@@ -40,10 +41,11 @@ describe('an exclusive command', () => {
   });
 });
 
-test('after a failure the lock stays with the process, for something it started may still run', async () => {
+test('after a failure HA has the SR, and none of our commands before the process has ended: something it started may still run', async () => {
   const root = plugin.host('8.3b', 'deadline = 1\n');
   const failed = await runCommand([requestText('sr_update')], { root, callDirectory: undefined });
   expect(failed.faultCode).toBeTypeOf('number');
+  expect(await stockHookPasses(`${root}/var/lock/sm`, SR, 2000)).toBe(true);
   const { stdout } = await plugin.run(root, [requestText('sr_update')]);
   expect(decodeResponse(stdout)).toMatchObject({ fault: { faultCode: 37 } });
   expect(stdout).toContain(`pid ${process.pid} `);

@@ -1,5 +1,9 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { symlinkSync } from 'node:fs';
+import { createConnection } from 'node:net';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { Deadline } from '../../../src/base/deadline.ts';
 import { connectXapi, loginXapi, type Xapi } from '../../../src/xapi/client.ts';
 import { isGone, isXapiFailure } from '../../../src/xapi/failure.ts';
@@ -184,4 +188,49 @@ test('a session of our own is ended also after the deadline', async () => {
   expect(await failure(own.call('pool.get_all'))).toMatchObject({ code: 'deadline' });
   await own.logout();
   expect(double.sessions.size).toBe(before);
+});
+
+/** Listens with room for one waiting connection, accepts nothing before its stdin ends, then answers whoever asks something. */
+const BUSY_SERVER = `
+import socket, sys
+s = socket.socket(socket.AF_UNIX)
+s.bind(sys.argv[1])
+s.listen(0)
+print("ready", flush=True)
+sys.stdin.read()
+body = sys.argv[2].encode()
+while True:
+    c = s.accept()[0]
+    if c.recv(65536): c.sendall(b"HTTP/1.1 200 OK\\r\\nContent-Length: %d\\r\\n\\r\\n" % len(body) + body)
+    c.close()
+`;
+
+test('a xapi whose queue of connections is full is asked until it takes one', async () => {
+  const path = join(temporaryDirectory(), 'socket');
+  const server = spawn('python3', ['-c', BUSY_SERVER, path, SUCCESS], { stdio: ['pipe', 'pipe', 'inherit'] });
+  onTestFinished(() => void server.kill('SIGKILL'));
+  await once(server.stdout, 'data');
+  const filler = createConnection(path);
+  await once(filler, 'connect');
+  const answered = connect(path).call('host.get_all');
+  let settled = false;
+  void answered.finally(() => (settled = true)).catch(() => {});
+  await expect(connect(path, 200).call('host.get_all')).rejects.toMatchObject({
+    code: 'xapi-unreachable',
+    detail: { found: 'EAGAIN' },
+  });
+  expect(settled).toBe(false);
+  filler.destroy();
+  server.stdin.end();
+  expect(await answered).toBe('ü€');
+});
+
+test('whoever undoes something waits for a xapi that is being restarted; nobody else does', async () => {
+  const path = join(temporaryDirectory(), 'socket');
+  const address = { socketPath: path, session: 'OpaqueRef:sesame', deadline: Deadline.after(20_000) };
+  await expect(connectXapi(address).call('host.get_all')).rejects.toMatchObject({ detail: { found: 'ENOENT' } });
+  const undone = connectXapi({ ...address, patient: true }).call('host.get_all');
+  const real = await startServer((socket) => socket.once('data', () => socket.end(answer(SUCCESS))));
+  symlinkSync(real, path);
+  expect(await undone).toBe('ü€');
 });

@@ -1,0 +1,57 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import type { Deadline } from '../base/deadline.ts';
+import { RbdsrError } from '../base/error.ts';
+import type { SrUuid } from '../base/ids.ts';
+import { type HeldLock, type LockHolder, lockHolder, takeRecordLock } from '../system/record-lock.ts';
+import type { HostPaths } from './host-profile.ts';
+
+/**
+ * A late writer is a command whose answer has been given although something it started is still on its way to the SR: a thread or a program
+ * that the kernel has not let go. It holds this lock, shared, since there may be several, until its process ends. Whoever changes
+ * anything of an SR on this host asks for late writers first, and the collector is no exception.
+ *
+ * It is a lock of our own, outside the folders that stock cleans up, since stock's locks of an SR (stock-sr-locks.ts) have to be free when a command
+ * has been answered: docs/decisions/0015-late-writers.md.
+ */
+export async function becomeLateWriter(paths: Paths, sr: SrUuid, deadline: Deadline): Promise<HeldLock> {
+  return takeRecordLock(lateLock(paths, sr), { wait: false, shared: true, deadline });
+}
+
+/** Another process that is late with the SR. */
+export function lateWriter(paths: Paths, sr: SrUuid): LockHolder | undefined {
+  return lockHolder(lateLock(paths, sr));
+}
+
+/** 'lock-busy' names the late writer, at once or, with `wait`, at the deadline. The caller holds none of stock's locks of the SR meanwhile. */
+export async function awaitLateWriters(
+  paths: Paths,
+  sr: SrUuid,
+  options: { readonly wait: boolean; readonly deadline: Deadline },
+): Promise<void> {
+  const started = performance.now();
+  for (;;) {
+    const holder = lateWriter(paths, sr);
+    if (holder === undefined) return;
+    if (!options.wait || options.deadline.leftMs <= POLL_MS) throw busy(paths, sr, holder, performance.now() - started);
+    await pause(POLL_MS);
+  }
+}
+
+const POLL_MS = 50;
+
+type Paths = Pick<HostPaths, 'runDir'>;
+
+function lateLock({ runDir }: Paths, sr: SrUuid): string {
+  return `${runDir}/late/${sr}.lock`;
+}
+
+function busy(paths: Paths, sr: SrUuid, holder: LockHolder, waitedMs: number): RbdsrError {
+  const path = lateLock(paths, sr);
+  return new RbdsrError('lock-busy', {
+    what: `an earlier command on SR ${sr} still waits for the cluster, and what it writes may land at any time (${path})`,
+    expected: `its process to end, waited ${(waitedMs / 1000).toFixed(1)} s`,
+    found: holder.description,
+    todo: 'It ends when the cluster answers it: `ceph -s` shows what is wrong there. Killing it does not help.',
+    facts: { path, holder: holder.pid },
+  });
+}

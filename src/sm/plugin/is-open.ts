@@ -1,0 +1,61 @@
+import { existsSync } from 'node:fs';
+import { hasCode } from '../../base/error.ts';
+import { lvName, vgName } from '../../lvhd/names.ts';
+import { lvPath } from '../../lvm/dm-name.ts';
+import type { HeldLock } from '../../system/record-lock.ts';
+import { vdiByUuid, vdiSmConfig } from '../../xapi/vdi.ts';
+import { readAttachedRecord } from '../attached-record.ts';
+import { type AttachedSr, attachedSr, readNodes } from '../attached-sr.ts';
+import { releaseAbandonedClaim } from '../host-keys.ts';
+import { krbdOf } from '../krbd-of-host.ts';
+import { lateWriter } from '../late-writers.ts';
+import { dataPathOf, detachTarget } from '../vdi-target.ts';
+import type { PluginCall } from './plugin-functions.ts';
+
+/**
+ * Another host has found this host's mark on a disk and asks whether anything is open here. Where nothing is, what a call that was cut short has left is
+ * taken down, then the mark, and the answer is "False". All of it under this host's lock of the disk, which an activation holds from before it
+ * marks the disk: its mark is never taken for an old one. What cannot be told counts as open.
+ */
+export async function isOpen(call: PluginCall): Promise<string> {
+  if (lateWriter(call.profile.paths, call.sr) !== undefined) return 'True';
+  const lock = await freeLock(call);
+  if (lock === undefined) return 'True';
+  try {
+    const sr = attachedHere(call);
+    if (await hasUsers(call, sr)) return 'True';
+    await detachTarget(call, call.sr, sr, call.vdi);
+    const xapi = await call.xapi();
+    const vdiRef = await vdiByUuid(xapi, call.vdi);
+    await releaseAbandonedClaim({ ...call, request: { ...call.request, vdiRef } }, await vdiSmConfig(xapi, vdiRef));
+    return 'False';
+  } finally {
+    await lock.release();
+  }
+}
+
+async function freeLock(call: PluginCall): Promise<HeldLock | undefined> {
+  try {
+    return await call.lockVdi(call.vdi, { wait: false });
+  } catch (error) {
+    if (hasCode(error, 'lock-busy')) return undefined;
+    throw error;
+  }
+}
+
+function attachedHere(call: PluginCall): AttachedSr | undefined {
+  const record = readAttachedRecord(call.profile.paths, call.sr);
+  const mapping = record === undefined ? undefined : krbdOf(call).find(record.spec, record.fsid);
+  return record === undefined || mapping === undefined ? undefined : attachedSr(call, call.sr, mapping, record);
+}
+
+async function hasUsers(call: PluginCall, sr: AttachedSr | undefined): Promise<boolean> {
+  call.waiting(`the data path of VDI ${call.vdi}`);
+  if ((await dataPathOf(call).status({ sr: call.sr, vdi: call.vdi }, call.deadline)) !== undefined) return true;
+  // Without the record of the attach a volume may be active all the same.
+  if (sr === undefined) return NAMES.some((kind) => existsSync(lvPath(vgName(call.sr), lvName(kind, call.vdi))));
+  call.waiting(`LVM to read ${sr.vg}`);
+  return (await readNodes(sr)).tree.find(call.vdi)?.open === true;
+}
+
+const NAMES = ['vhd', 'aio'] as const;

@@ -1,0 +1,133 @@
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { mapOf, type Row, stringOf } from '../../../lab/xapi-double/database.ts';
+import { callPlugin } from '../../../lab/xapi-double/plugin-call.ts';
+import { vdiActivate, vdiCreate, vdiDestroy, vdiResize } from '../../../lab/xapi-double/vdi-operations.ts';
+import { MiB } from '../../../src/base/units.ts';
+import { failure } from '../../lab/scenarios/scenario.ts';
+import { type LoopPool, loopPool } from '../../support/loop-pool.ts';
+import { OtherHolder } from '../../support/stock-locks.ts';
+
+// Marks in VDI.sm_config that say a host has a disk active: what that host is asked, and what becomes of them.
+
+let pool: LoopPool;
+beforeAll(async () => {
+  pool = await loopPool();
+});
+afterAll(() => pool[Symbol.asyncDispose]());
+
+function host(index: number): Row {
+  const row = pool.double.hosts[index];
+  if (row === undefined) throw new RangeError(`no host ${index}`);
+  return row;
+}
+
+function srUuid(): string {
+  return stringOf(pool.double.db.get('SR', pool.srRef), 'uuid');
+}
+
+/** A disk that the second host has marked, as a call there left it that died. */
+async function markedDisk(...more: readonly string[]): Promise<Row> {
+  const vdi = await vdiCreate(pool.double, { sr: pool.srRef, virtualSize: 16 * MiB });
+  const marks = Object.fromEntries([`host_${host(1).ref}`, ...more].map((key) => [key, 'RW']));
+  vdi.fields['sm_config'] = { ...mapOf(vdi, 'sm_config'), ...marks };
+  return vdi;
+}
+
+function marksOf(vdi: Row): readonly string[] {
+  return Object.keys(mapOf(vdi, 'sm_config')).filter((key) => /^host_|^activating$/.test(key));
+}
+
+/** What the second host's NBD server of a disk leaves to be seen while it runs. */
+async function server(vdi: Row): Promise<AsyncDisposable> {
+  const uuid = stringOf(vdi, 'uuid');
+  const folder = `${pool.root(1)}/var/run/rbdsr/nbd`;
+  mkdirSync(folder, { recursive: true });
+  const running = await OtherHolder.of(`${folder}/${uuid}.lock`, 'alone');
+  const state = { pid: running.pid, sr: srUuid(), vdi: uuid, kind: 'vhd', target: '/dev/null', writable: true };
+  writeFileSync(`${folder}/${uuid}.json`, JSON.stringify(state));
+  return {
+    [Symbol.asyncDispose]: async () => {
+      rmSync(`${folder}/${uuid}.json`);
+      await running[Symbol.asyncDispose]();
+    },
+  };
+}
+
+describe('the mark of a host that has nothing of the disk open goes, and the command goes on', () => {
+  test('vdi_delete', async () => {
+    const vdi = await markedDisk();
+    await vdiDestroy(pool.double, vdi.ref);
+    expect(pool.double.db.find('VDI', vdi.ref)).toBeUndefined();
+  });
+
+  test('vdi_resize', async () => {
+    const vdi = await markedDisk();
+    await vdiResize(pool.double, vdi.ref, 32 * MiB);
+    expect(vdi.fields['virtual_size']).toBe(32 * MiB);
+    expect(marksOf(vdi)).toEqual([]);
+  });
+
+  test('vdi_activate, with the key "activating" that lies beside it', async () => {
+    const vdi = await markedDisk('activating');
+    // There is no device-mapper here: it comes as far as LVM.
+    const { message } = await failure(vdiActivate(pool.double, host(0).ref, vdi.ref, { writable: true }));
+    expect(message).not.toContain('not detached cleanly');
+    expect(message).toMatch(/lvchange|logical volume/);
+    expect(marksOf(vdi)).toEqual([]);
+  });
+});
+
+describe.each([
+  ['a server of the disk runs there', server, 'has it open', 'Shut down what uses it there'],
+  [
+    'a call works on the disk there',
+    (vdi: Row) => OtherHolder.of(`${pool.root(1)}/var/lock/sm/${stringOf(vdi, 'uuid')}/vdi`, 'alone'),
+    'has it open',
+    'Shut down what uses it there',
+  ],
+  [
+    'something may still be written to the SR there',
+    () => OtherHolder.of(`${pool.root(1)}/var/run/rbdsr/late/${srUuid()}.lock`, 'shared'),
+    'has it open',
+    'Shut down what uses it there',
+  ],
+  ['that host is dead', unreachable, 'HOST_OFFLINE', 'xe host-declare-dead uuid='],
+])('the mark stays where %s', (_why, open, found, todo) => {
+  test('and each command says so, and what to do', async () => {
+    const vdi = await markedDisk();
+    await using _open = await open(vdi);
+    const refused = [
+      await failure(vdiDestroy(pool.double, vdi.ref)),
+      await failure(vdiResize(pool.double, vdi.ref, 32 * MiB)),
+      await failure(vdiActivate(pool.double, host(0).ref, vdi.ref, { writable: true })),
+    ];
+    for (const { message } of refused) {
+      // xapi has an error of its own for a disk in use.
+      if (message === 'VDI_IN_USE' && found === 'has it open') continue;
+      expect(message).toContain(found);
+      expect(message).toContain(todo);
+      expect(message).toContain(host(1).ref);
+    }
+    expect(marksOf(vdi)).toEqual([`host_${host(1).ref}`]);
+  });
+});
+
+async function unreachable(): Promise<AsyncDisposable> {
+  pool.double.offline.add(host(1).ref);
+  return { [Symbol.asyncDispose]: async () => void pool.double.offline.delete(host(1).ref) };
+}
+
+test('the mark of a host that the pool no longer has goes', async () => {
+  const vdi = await vdiCreate(pool.double, { sr: pool.srRef, virtualSize: 16 * MiB });
+  vdi.fields['sm_config'] = { ...mapOf(vdi, 'sm_config'), 'host_OpaqueRef:gone': 'RW' };
+  await vdiResize(pool.double, vdi.ref, 32 * MiB);
+  expect(marksOf(vdi)).toEqual([]);
+});
+
+test('the plug-in tells the host that asks, and takes only its own mark', async () => {
+  const vdi = await markedDisk(`host_${host(0).ref}`);
+  const args = { sr_uuid: srUuid(), vdi_uuid: stringOf(vdi, 'uuid') };
+  expect(await callPlugin(pool.double, host(1).ref, 'rbdsr', 'is_open', args)).toEqual({ value: 'False' });
+  expect(marksOf(vdi)).toEqual([`host_${host(0).ref}`]);
+});
