@@ -2,10 +2,10 @@ import { RbdsrError } from '../base/error.ts';
 import type { VdiUuid } from '../base/ids.ts';
 import type { Lvm } from '../lvm/lvm.ts';
 import type { VgReport } from '../lvm/report.ts';
-import { VhdImage } from '../vhd/image.ts';
 import { openLvExtents, type OpenPv } from './extent-open.ts';
 import type { VdiNode } from './lv-table.ts';
 import { DELETED_TAG, HIDDEN_TAG } from './names.ts';
+import { openVhd } from './open-vhd.ts';
 import type { VdiTree } from './tree.ts';
 
 /** 'vdi-delete' for a disk others are built on, 'vdi-in-use' for one that is open here, 'vdi-type' for a foreign one. Pure. */
@@ -37,7 +37,7 @@ export async function hideVdi(
   if (lv === undefined) throw new RbdsrError('vdi-missing', { what: `there is no logical volume ${node.lvName}` });
   const io = await openLvExtents(world.openPv, lv, 'write');
   try {
-    const image = await VhdImage.open(io, 'write');
+    const image = await openVhd(io, 'write');
     await image.setHidden(true);
   } finally {
     await io.close();

@@ -4,10 +4,10 @@ import { openByExtents } from '../lvhd/extent-open.ts';
 import { deflate, inflate } from '../lvhd/inflate.ts';
 import { journalsOf } from '../lvhd/journal.ts';
 import type { VdiNode } from '../lvhd/lv-table.ts';
+import { openVhd } from '../lvhd/open-vhd.ts';
 import { deflatedLvSize, fullVhdLvSize } from '../lvhd/sizes.ts';
 import type { VdiTree } from '../lvhd/tree.ts';
 import type { VgReport } from '../lvm/report.ts';
-import { VhdImage } from '../vhd/image.ts';
 import { type AttachedSr, readNodes, recoverIfMaster } from './attached-sr.ts';
 import type { SmCall } from './handler.ts';
 import { askMaster, mayStillRun } from './master-plugin.ts';
@@ -82,7 +82,7 @@ export async function shrinkVolume(call: SmCall, sr: AttachedSr, vdi: VdiUuid): 
   const io = await openLv(node.lvName, 'read');
   let physicalSize: number;
   try {
-    physicalSize = (await VhdImage.open(io, 'read')).physicalSizeBytes;
+    physicalSize = (await openVhd(io, 'read')).physicalSizeBytes;
   } finally {
     await io.close();
   }
