@@ -3,6 +3,7 @@ import { stat } from 'node:fs/promises';
 import { basename, dirname, resolve } from 'node:path';
 import type { BlockIo } from '../base/block-io.ts';
 import { RbdsrError } from '../base/error.ts';
+import { settled } from '../base/settle.ts';
 import { printable } from '../ceph/image-spec.ts';
 import { dmName, splitDmName } from '../lvm/dm-name.ts';
 import { openBlockIo } from '../system/block-device.ts';
@@ -40,7 +41,7 @@ async function isBlockDevice(path: string): Promise<boolean> {
 /** Says so in one sentence where there is no trace of a VHD; what is wrong with a damaged one is for its decoder to say. */
 async function refuseStranger(io: BlockIo): Promise<void> {
   const places = [io.size - FOOTER_BYTES, io.size - FOOTER_BYTES + 1, 0].filter((at) => at >= 0 && at + 8 <= io.size);
-  const starts = await Promise.all(places.map(async (at) => (await io.read(at, 8)).toString('latin1')));
+  const starts = await settled(places.map(async (at) => (await io.read(at, 8)).toString('latin1')));
   if (starts.includes('conectix')) return;
   throw new RbdsrError('vhd-corrupt', {
     what: `${printable(io.name)} is not a VHD`,

@@ -3,7 +3,7 @@ import { RbdsrError } from '../base/error.ts';
 import { VhdImage } from './image.ts';
 import { openParents, type OpenParent, type RawParent } from './open-parents.ts';
 import { readExtents } from './read-extents.ts';
-import { settled } from './settle.ts';
+import { settled } from '../base/settle.ts';
 import { UnalignedWriter } from './unaligned.ts';
 
 /**

@@ -3,7 +3,7 @@ import { RbdsrError } from '../base/error.ts';
 import { NO_UUID } from './header.ts';
 import { VhdImage } from './image.ts';
 import { fileParentNames, parentLvName, readParentNames } from './parent-names.ts';
-import { settled } from './settle.ts';
+import { settled } from '../base/settle.ts';
 
 /** Levels of a chain, the leaf and a raw base included: sm `MAX_CHAIN_SIZE`. */
 export const MAX_CHAIN = 30;

@@ -4,7 +4,7 @@ import type { VgReport } from '../../lvm/report.ts';
 import { faultPoint } from '../../system/fault-point.ts';
 import { isGone } from '../../xapi/failure.ts';
 import { forgetVdi, type VdiRecord, vdiRecord } from '../../xapi/vdi.ts';
-import { type AttachedSr, openAttachedSr, updateSrTotals, withMetadata } from '../attached-sr.ts';
+import { type AttachedSr, openAttachedSr, readNodes, updateSrTotals, withMetadata } from '../attached-sr.ts';
 import type { Handler, SmCall } from '../handler.ts';
 import { activeHosts } from '../host-keys.ts';
 import { orRebuild } from '../metadata-refusal.ts';
@@ -34,7 +34,7 @@ export const handler: Handler = async (call) => {
   if (host !== undefined) {
     throw new RbdsrError('vdi-in-use', { what: `VDI ${vdi} is active on host ${host}`, facts: { host } });
   }
-  const { report, tree } = await recoveredNodes(call, sr);
+  const { report, tree } = await recoveredNodes(call, sr, readNodes);
   const node = tree.find(vdi);
   if (node !== undefined) {
     checkDeletable(node, tree);
