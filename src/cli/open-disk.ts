@@ -1,13 +1,15 @@
 import { existsSync, statSync } from 'node:fs';
+import { stat } from 'node:fs/promises';
 import { basename, dirname, resolve } from 'node:path';
 import type { BlockIo } from '../base/block-io.ts';
 import { RbdsrError } from '../base/error.ts';
+import { settled } from '../base/settle.ts';
 import { printable } from '../ceph/image-spec.ts';
 import { dmName, splitDmName } from '../lvm/dm-name.ts';
 import { openBlockIo } from '../system/block-device.ts';
 import { openChain, type VhdChain } from '../vhd/chain.ts';
 import { FOOTER_BYTES } from '../vhd/footer.ts';
-import type { ParentReference } from '../vhd/open-parents.ts';
+import type { OpenParent, ParentReference } from '../vhd/open-parents.ts';
 
 /**
  * A disk and all its parents, for reading. The nth of `parents` is where the nth ancestor is; for the others the names in the child count,
@@ -18,21 +20,28 @@ export async function openDisk(path: string, parents: readonly string[] = []): P
   const leaf = await openImageFile(path);
   try {
     await refuseStranger(leaf);
-    return await openChain(leaf, 'read', async (reference) => {
-      const next = given.next();
-      const io = await openImageFile(next.done === true ? findParent(reference) : next.value);
-      return reference.uuid === undefined ? { raw: io } : io;
-    });
+    return await openChain(leaf, 'read', openParent, { copyFirst: await isBlockDevice(path) });
   } catch (error) {
     await leaf.close();
     throw error;
   }
+
+  async function openParent(reference: ParentReference): ReturnType<OpenParent> {
+    const next = given.next();
+    const io = await openImageFile(next.done === true ? findParent(reference) : next.value);
+    return reference.uuid === undefined ? { raw: io } : io;
+  }
+}
+
+/** A logical volume: its footers count as for the scan of its SR. */
+async function isBlockDevice(path: string): Promise<boolean> {
+  return (await stat(path)).isBlockDevice();
 }
 
 /** Says so in one sentence where there is no trace of a VHD; what is wrong with a damaged one is for its decoder to say. */
 async function refuseStranger(io: BlockIo): Promise<void> {
   const places = [io.size - FOOTER_BYTES, io.size - FOOTER_BYTES + 1, 0].filter((at) => at >= 0 && at + 8 <= io.size);
-  const starts = await Promise.all(places.map(async (at) => (await io.read(at, 8)).toString('latin1')));
+  const starts = await settled(places.map(async (at) => (await io.read(at, 8)).toString('latin1')));
   if (starts.includes('conectix')) return;
   throw new RbdsrError('vhd-corrupt', {
     what: `${printable(io.name)} is not a VHD`,

@@ -1,5 +1,4 @@
 import type { VhdChain } from '../vhd/chain.ts';
-import { findFooter } from '../vhd/find-footer.ts';
 import { DIFFERENCING } from '../vhd/footer.ts';
 import { BLOCK_BYTES, NO_UUID } from '../vhd/header.ts';
 import { VhdImage } from '../vhd/image.ts';
@@ -10,19 +9,18 @@ export type VhdFacts = Awaited<ReturnType<typeof factsOf>>;
 
 export async function factsOf(chain: VhdChain) {
   const { leaf } = chain;
-  const { place } = await findFooter(leaf.io);
   const names = await readParentNames(leaf.io, leaf.header);
   return {
     file: leaf.io.name,
     fileBytes: leaf.io.size,
-    footer: footerFacts(leaf, place),
+    footer: footerFacts(leaf),
     header: headerFacts(leaf, names),
     allocation: allocationOf(leaf),
     parents: chain.parents.map(parentFacts),
   };
 }
 
-function footerFacts({ footer }: VhdImage, foundAt: string) {
+function footerFacts({ footer, footerPlace: foundAt }: VhdImage) {
   const { geometry, creatorVersion } = footer;
   return {
     foundAt,

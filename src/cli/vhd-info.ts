@@ -51,7 +51,7 @@ function textOf(facts: VhdFacts): string {
 const PLACES: Readonly<Record<string, string>> = {
   end: 'the end',
   'legacy-end': 'the end, 511 bytes long',
-  copy: 'byte 0, for there is no valid one at the end',
+  copy: 'byte 0, for there is no valid one of this disk at the end',
 };
 
 /** The disk, and each parent below the child that names it. */

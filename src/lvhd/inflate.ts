@@ -4,10 +4,10 @@ import { formatBytes, SECTOR } from '../base/units.ts';
 import type { Lvm } from '../lvm/lvm.ts';
 import type { LvReport, VgReport } from '../lvm/report.ts';
 import { faultPoint } from '../system/fault-point.ts';
-import { VhdImage } from '../vhd/image.ts';
 import { createJournal, removeJournal } from './journals.ts';
 import type { OpenLv } from './journals.ts';
 import { lvName } from './names.ts';
+import { openVhd } from './open-vhd.ts';
 import { lvSize, SMALL_LV_SIZE } from './sizes.ts';
 
 /** What growing and shrinking the LV of a VHD needs. */
@@ -24,7 +24,7 @@ export interface InflateWorld {
  * | step | a cut after it leaves |
  * |---|---|
  * | `inflate.journal-created`: journal `inflate_<vdi>_<old size>` | the journal; nothing else changed |
- * | `inflate.resized`: the LV has its new size | the end footer is in the middle, stale data at the end |
+ * | `inflate.resized`: the LV has its new size | the end footer is in the middle; at the end stale data, even a valid footer: the copy counts |
  * | `inflate.zeroed`: the last sector is zero | no footer at the end: readers take the copy at offset 0 |
  * | `inflate.footer-written`: footer at the new end | a valid, grown VHD; the journal still asks to undo it |
  * | the journal is removed | done |
@@ -107,7 +107,7 @@ async function zeroLastSector(openLv: OpenLv, name: string): Promise<void> {
 async function moveFooter(openLv: OpenLv, name: string, deviceSize: number): Promise<void> {
   const io = await openLv(name, 'write');
   try {
-    const image = await VhdImage.open(io, 'write');
+    const image = await openVhd(io, 'write');
     if (image.physicalSizeBytes > deviceSize) {
       throw new RbdsrError('vhd-corrupt', {
         what: `the data of ${name} ends behind the size its volume is to get`,

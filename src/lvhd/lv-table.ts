@@ -1,6 +1,7 @@
 import type { BlockIo } from '../base/block-io.ts';
 import { hasCode, RbdsrError } from '../base/error.ts';
 import type { VdiUuid } from '../base/ids.ts';
+import { settled } from '../base/settle.ts';
 import { extentIo } from '../lvm/extents.ts';
 import type { LvReport, VgReport } from '../lvm/report.ts';
 import { HEADER_SUMMARY_BYTES, summariseHeader } from '../vhd/header-summary.ts';
@@ -25,7 +26,7 @@ export interface VdiNode {
   readonly open: boolean;
   /** Set aside by a leaf coalesce (`VHD-OLD_*`); a node with the same uuid may stand beside it. */
   readonly old: boolean;
-  /** 'vhd-corrupt' | 'vdi-unavailable', of a foreign disk 'vdi-type': why nothing is known of it but its LV. */
+  /** 'vhd-corrupt' | 'io' | 'vdi-unavailable', of a foreign disk 'vdi-type': why nothing is known of it but its LV. */
   readonly scanError?: RbdsrError;
 }
 
@@ -41,21 +42,50 @@ const PARALLEL_READS = 32;
 
 /**
  * Every VDI of the volume group, from one LVM report and one read of 1.5 KiB per VHD. The reads go to the physical extents, so no LV has
- * to be active on any host; they run in order of their place on the device. `pvIo` is the device of the one physical volume.
+ * to be active on any host; they run in order of their place on the device. `pvIo` is the device of the one physical volume. A header that
+ * cannot be read costs its own node only.
  */
 export async function readVdiNodes(report: VgReport, pvIo: BlockIo): Promise<VdiNode[]> {
-  const found = report.lvs.flatMap((lv) => {
+  const inDeviceOrder = vdiVolumes(report).toSorted((a, b) => firstByte(a.lv) - firstByte(b.lv));
+  const nodes: VdiNode[] = [];
+  const queue = inDeviceOrder.values();
+  let stopped = false;
+  const worker = async (): Promise<void> => {
+    for (const { lv, vdi } of queue) {
+      if (stopped) return;
+      try {
+        nodes.push(await readNode(lv, vdi, pvIo));
+      } catch (error) {
+        stopped = true;
+        throw error;
+      }
+    }
+  };
+  await settled(Array.from({ length: PARALLEL_READS }, worker));
+  return nodes.toSorted((a, b) => (a.lvName < b.lvName ? -1 : 1));
+}
+
+/**
+ * A VDI and its ancestors, from the same report, by reading their headers and no others: a disk can be used whatever has become of the
+ * rest of the SR. Ends at a volume that is not there, or whose header cannot be read.
+ */
+export async function readChainNodes(report: VgReport, pvIo: BlockIo, uuid: VdiUuid): Promise<VdiNode[]> {
+  const volumes = vdiVolumes(report).filter(({ vdi }) => !vdi.old);
+  const nodes = new Map<VdiUuid, readonly VdiNode[]>();
+  for (let next: VdiUuid | undefined = uuid; next !== undefined && !nodes.has(next); ) {
+    const here: VdiNode[] = [];
+    for (const { lv, vdi } of volumes) if (vdi.uuid === next) here.push(await readNode(lv, vdi, pvIo));
+    nodes.set(next, here);
+    next = here.at(-1)?.parentUuid;
+  }
+  return [...nodes.values()].flat();
+}
+
+function vdiVolumes(report: VgReport): { readonly lv: LvReport; readonly vdi: VdiLv }[] {
+  return report.lvs.flatMap((lv) => {
     const vdi = vdiOfLv(lv.name);
     return vdi === undefined ? [] : [{ lv, vdi }];
   });
-  const inDeviceOrder = found.toSorted((a, b) => firstByte(a.lv) - firstByte(b.lv));
-  const nodes: VdiNode[] = [];
-  const queue = inDeviceOrder.values();
-  const worker = async (): Promise<void> => {
-    for (const { lv, vdi } of queue) nodes.push(await readNode(lv, vdi, pvIo));
-  };
-  await Promise.all(Array.from({ length: PARALLEL_READS }, worker));
-  return nodes.toSorted((a, b) => (a.lvName < b.lvName ? -1 : 1));
 }
 
 async function readNode(lv: LvReport, vdi: VdiLv, pvIo: BlockIo): Promise<VdiNode> {
@@ -77,7 +107,7 @@ async function readNode(lv: LvReport, vdi: VdiLv, pvIo: BlockIo): Promise<VdiNod
     );
     return { ...known, virtualSizeBytes, hidden, ...(parentName === undefined ? {} : parentOf(lv, parentName)) };
   } catch (error) {
-    if (hasCode(error, 'vhd-corrupt', 'vdi-unavailable'))
+    if (hasCode(error, 'vhd-corrupt', 'vdi-unavailable', 'io'))
       return { ...known, virtualSizeBytes: 0, hidden: false, scanError: error };
     throw error;
   }

@@ -2,12 +2,13 @@ import type { BlockIo } from '../base/block-io.ts';
 import { RbdsrError } from '../base/error.ts';
 import type { VdiUuid } from '../base/ids.ts';
 import { openChain } from '../vhd/chain.ts';
+import type { OpenParent } from '../vhd/open-parents.ts';
 import type { OpenLv } from './journals.ts';
 import type { VdiTree } from './tree.ts';
 
 /**
  * The content of a VDI as a guest sees it: its own blocks over its ancestors'. Opens every LV of the chain, the leaf in `mode`, ancestors
- * for reading; closing it closes them all. 'vdi-missing', 'vhd-corrupt'.
+ * for reading; closing it closes them all. Footers count as for the scan that made the tree. 'vdi-missing', 'vhd-corrupt'.
  */
 export async function openVdi(
   tree: VdiTree,
@@ -20,7 +21,14 @@ export async function openVdi(
   const leafIo = await openLv(leaf.lvName, mode);
   if (leaf.kind === 'aio') return leafIo;
   const next = ancestors.values();
-  return openChain(leafIo, mode, async () => {
+  try {
+    return await openChain(leafIo, mode, openParent, { copyFirst: true });
+  } catch (error) {
+    await leafIo.close();
+    throw error;
+  }
+
+  async function openParent(): ReturnType<OpenParent> {
     const parent = next.next().value;
     if (parent === undefined) {
       throw new RbdsrError('vhd-corrupt', {
@@ -29,5 +37,5 @@ export async function openVdi(
     }
     const io = await openLv(parent.lvName, 'read');
     return parent.kind === 'aio' ? { raw: io } : io;
-  });
+  }
 }

@@ -1,4 +1,4 @@
-import { RbdsrError } from '../base/error.ts';
+import { hasCode, RbdsrError } from '../base/error.ts';
 import type { VdiUuid } from '../base/ids.ts';
 import type { VgReport } from '../lvm/report.ts';
 import { undoInflate } from './inflate.ts';
@@ -18,6 +18,8 @@ export interface Recovered {
   readonly vdi: VdiUuid;
   /** False where the VDI was gone, or the LV still had its old size. */
   readonly resized: boolean;
+  /** Why it is not undone: its VHD cannot be read. Its journal stays, and keeps the disk from being used. */
+  readonly failure?: RbdsrError;
 }
 
 /**
@@ -27,15 +29,26 @@ export interface Recovered {
 export async function recoverJournals(world: RecoveryWorld, report: VgReport): Promise<readonly Recovered[]> {
   const done: Recovered[] = [];
   for (const entry of listJournals(report).filter(({ type }) => type === 'inflate')) {
-    const lv = lvName('vhd', entry.id);
-    const present = report.lvs.some(({ name }) => name === lv);
-    const resized = present && (await undoInflate(world, report, entry.id, await journalledSize(world, entry)));
-    if (resized) await world.refreshElsewhere([lv]);
-    await removeJournal(world.lvm, entry);
-    done.push({ type: 'inflate', vdi: entry.id, resized });
+    done.push(await undoOrLeave(world, report, entry));
   }
   refuseUnfinished(report);
   return done;
+}
+
+/** A disk that cannot be read keeps its journal, and no other disk from being changed: the journal is about its volume only. */
+async function undoOrLeave(world: RecoveryWorld, report: VgReport, entry: JournalEntry): Promise<Recovered> {
+  const vdi = entry.id;
+  try {
+    const lv = lvName('vhd', vdi);
+    const present = report.lvs.some(({ name }) => name === lv);
+    const resized = present && (await undoInflate(world, report, vdi, await journalledSize(world, entry)));
+    if (resized) await world.refreshElsewhere([lv]);
+    await removeJournal(world.lvm, entry);
+    return { type: 'inflate', vdi, resized };
+  } catch (error) {
+    if (!hasCode(error, 'io', 'vhd-corrupt')) throw error;
+    return { type: 'inflate', vdi, resized: false, failure: error };
+  }
 }
 
 async function journalledSize(world: RecoveryWorld, entry: JournalEntry): Promise<number> {

@@ -56,6 +56,16 @@ export class VdiTree {
     return chain;
   }
 
+  /** As much of the chain as is known, leaf first: up to a volume whose header cannot be read, or whose parent is not there. */
+  knownChain(uuid: VdiUuid): readonly VdiNode[] {
+    const chain: VdiNode[] = [];
+    for (let node = this.find(uuid); node !== undefined && !chain.includes(node); ) {
+      chain.push(node);
+      node = node.parentUuid === undefined ? undefined : this.find(node.parentUuid);
+    }
+    return chain;
+  }
+
   /** Nodes in the chain, the VDI itself included (`vhd-util query -d`). */
   depth(uuid: VdiUuid): number {
     return this.chain(uuid).length;

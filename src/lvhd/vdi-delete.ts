@@ -2,13 +2,13 @@ import { RbdsrError } from '../base/error.ts';
 import type { VdiUuid } from '../base/ids.ts';
 import type { Lvm } from '../lvm/lvm.ts';
 import type { VgReport } from '../lvm/report.ts';
-import { VhdImage } from '../vhd/image.ts';
 import { openLvExtents, type OpenPv } from './extent-open.ts';
 import type { VdiNode } from './lv-table.ts';
 import { DELETED_TAG, HIDDEN_TAG } from './names.ts';
+import { openVhd } from './open-vhd.ts';
 import type { VdiTree } from './tree.ts';
 
-/** 'vdi-delete' for a disk others are built on, 'vdi-in-use' for one that is open here, 'vdi-type' for a foreign one. Pure. */
+/** 'vdi-delete' for a disk others are built on, or may be, 'vdi-in-use' for one that is open here, 'vdi-type' for a foreign one. Pure. */
 export function checkDeletable(node: VdiNode, tree: VdiTree): void {
   if (node.kind === 'foreign' && node.scanError !== undefined) throw node.scanError;
   const children = tree.children(node.uuid);
@@ -17,6 +17,14 @@ export function checkDeletable(node: VdiNode, tree: VdiTree): void {
       what: `VDI ${node.uuid} is the base of other disks`,
       found: children.map(({ uuid }) => uuid).join(', '),
       todo: 'Delete those first.',
+    });
+  }
+  const [unread] = node.hidden ? tree.unreadable() : [];
+  if (unread !== undefined) {
+    throw new RbdsrError('vdi-delete', {
+      what: `VDI ${node.uuid} is hidden, and may be the base of a disk whose header cannot be read`,
+      found: unread.lvName,
+      todo: `Mend or delete VDI ${unread.uuid} first.`,
     });
   }
   if (node.open) throw new RbdsrError('vdi-in-use', { what: `VDI ${node.uuid} is open on this host` });
@@ -37,7 +45,7 @@ export async function hideVdi(
   if (lv === undefined) throw new RbdsrError('vdi-missing', { what: `there is no logical volume ${node.lvName}` });
   const io = await openLvExtents(world.openPv, lv, 'write');
   try {
-    const image = await VhdImage.open(io, 'write');
+    const image = await openVhd(io, 'write');
     await image.setHidden(true);
   } finally {
     await io.close();

@@ -3,10 +3,11 @@ import { formatBytes } from '../base/units.ts';
 import type { Lvm } from '../lvm/lvm.ts';
 import type { VgReport } from '../lvm/report.ts';
 import { faultPoint } from '../system/fault-point.ts';
-import { VhdImage } from '../vhd/image.ts';
+import type { VhdImage } from '../vhd/image.ts';
 import { openByExtents, type OpenPv } from './extent-open.ts';
 import { inflate } from './inflate.ts';
 import type { VdiNode } from './lv-table.ts';
+import { openVhd } from './open-vhd.ts';
 import { acceptedVirtualSize, fullVhdLvSize, lvSize } from './sizes.ts';
 
 /** Bytes. */
@@ -69,7 +70,7 @@ export async function resizeVolume(
 
   async function openOrClose(): Promise<VhdImage> {
     try {
-      return await VhdImage.open(io, 'write');
+      return await openVhd(io, 'write');
     } catch (error) {
       await io.close();
       throw error;

@@ -1,5 +1,6 @@
 import type { BlockIo } from '../base/block-io.ts';
 import { RbdsrError } from '../base/error.ts';
+import { settled } from '../base/settle.ts';
 import type { LvReport, LvSegment } from './report.ts';
 
 /**
@@ -15,7 +16,7 @@ export function extentIo(pvIo: BlockIo, lv: LvReport): BlockIo {
     size: lv.sizeBytes,
     async read(offset, length) {
       const pieces = locate(name, segments, lv.sizeBytes, offset, length);
-      const parts = await Promise.all(pieces.map((piece) => pvIo.read(piece.pvOffset, piece.length)));
+      const parts = await settled(pieces.map((piece) => pvIo.read(piece.pvOffset, piece.length)));
       const [only] = parts;
       return parts.length === 1 && only !== undefined ? only : Buffer.concat(parts);
     },

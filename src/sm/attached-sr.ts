@@ -1,10 +1,10 @@
 import type { BlockIo } from '../base/block-io.ts';
 import { RbdsrError } from '../base/error.ts';
-import type { SrUuid } from '../base/ids.ts';
+import type { SrUuid, VdiUuid } from '../base/ids.ts';
 import { formatSpec, type ImageSpec } from '../ceph/image-spec.ts';
 import type { Mapping } from '../ceph/mapping.ts';
 import { openByExtents } from '../lvhd/extent-open.ts';
-import { readVdiNodes } from '../lvhd/lv-table.ts';
+import { readChainNodes, readVdiNodes, type VdiNode } from '../lvhd/lv-table.ts';
 import { MetadataVolume } from '../lvhd/mgt/metadata-volume.ts';
 import { MGT_LV, vgName } from '../lvhd/names.ts';
 import { recoverJournals } from '../lvhd/recover.ts';
@@ -91,12 +91,30 @@ export function lvmOf(call: SmCall, mapping: Mapping, vg: string): Lvm {
   });
 }
 
+/** What one look at an SR has found. */
+export interface SrNodes {
+  readonly report: VgReport;
+  readonly tree: VdiTree;
+}
+
 /** One report and one batch of header reads. 'sr-unavailable' where the image no longer holds the volume group. */
-export async function readNodes(sr: AttachedSr): Promise<{ readonly report: VgReport; readonly tree: VdiTree }> {
+export function readNodes(sr: AttachedSr): Promise<SrNodes> {
+  return readWith(sr, readVdiNodes);
+}
+
+/** The same for one disk: the tree holds its chain and nothing else. Headers of other disks are not read, which may not answer. */
+export function readChain(sr: AttachedSr, vdi: VdiUuid): Promise<SrNodes> {
+  return readWith(sr, (report, pv) => readChainNodes(report, pv, vdi));
+}
+
+async function readWith(
+  sr: AttachedSr,
+  read: (report: VgReport, pv: BlockIo) => Promise<readonly VdiNode[]>,
+): Promise<SrNodes> {
   const report = await reportOf(sr);
   const pv = await sr.openPv('read');
   try {
-    return { report, tree: new VdiTree(await readVdiNodes(report, pv)) };
+    return { report, tree: new VdiTree(await read(report, pv)) };
   } finally {
     await pv.close();
   }
@@ -173,8 +191,14 @@ export async function recoverIfMaster(call: SmCall, sr: AttachedSr, report: VgRe
     },
     report,
   );
-  for (const { vdi } of done) call.log.warn(`SR ${sr.uuid}: undid the interrupted growing of VDI ${vdi}`);
-  return done.length > 0;
+  for (const { vdi, failure } of done) {
+    const what =
+      failure === undefined
+        ? `undid the interrupted growing of VDI ${vdi}`
+        : `the interrupted growing of VDI ${vdi} is not undone, and it cannot be used: ${failure.message}`;
+    call.log.warn(`SR ${sr.uuid}: ${what}`);
+  }
+  return done.some(({ failure }) => failure === undefined);
 }
 
 export function srOf(call: SmCall): SrUuid {

@@ -1,7 +1,6 @@
 import { listJournals } from '../lvhd/journal.ts';
-import type { VdiTree } from '../lvhd/tree.ts';
 import type { VgReport } from '../lvm/report.ts';
-import { type AttachedSr, readNodes, recoverIfMaster, reportOf } from './attached-sr.ts';
+import { type AttachedSr, recoverIfMaster, reportOf, type SrNodes } from './attached-sr.ts';
 import type { SmCall } from './handler.ts';
 
 /**
@@ -16,14 +15,15 @@ export async function recoveredReport(call: SmCall, sr: AttachedSr): Promise<VgR
   return reportOf(sr);
 }
 
-/** The same with the disks' headers. */
+/** The same with the headers that `read` reads: of all disks, or of one's chain. */
 export async function recoveredNodes(
   call: SmCall,
   sr: AttachedSr,
-): Promise<{ readonly report: VgReport; readonly tree: VdiTree }> {
+  read: (sr: AttachedSr) => Promise<SrNodes>,
+): Promise<SrNodes> {
   call.waiting(`LVM and the headers of the disks of ${sr.vg}`);
-  const found = await readNodes(sr);
+  const found = await read(sr);
   if (listJournals(found.report).length === 0) return found;
   await recoverIfMaster(call, sr, found.report);
-  return readNodes(sr);
+  return read(sr);
 }

@@ -4,11 +4,9 @@ import { openByExtents } from '../lvhd/extent-open.ts';
 import { deflate, inflate } from '../lvhd/inflate.ts';
 import { journalsOf } from '../lvhd/journal.ts';
 import type { VdiNode } from '../lvhd/lv-table.ts';
+import { openVhd } from '../lvhd/open-vhd.ts';
 import { deflatedLvSize, fullVhdLvSize } from '../lvhd/sizes.ts';
-import type { VdiTree } from '../lvhd/tree.ts';
-import type { VgReport } from '../lvm/report.ts';
-import { VhdImage } from '../vhd/image.ts';
-import { type AttachedSr, readNodes, recoverIfMaster } from './attached-sr.ts';
+import { type AttachedSr, readChain, recoverIfMaster, type SrNodes } from './attached-sr.ts';
 import type { SmCall } from './handler.ts';
 import { askMaster, mayStillRun } from './master-plugin.ts';
 
@@ -82,21 +80,17 @@ export async function shrinkVolume(call: SmCall, sr: AttachedSr, vdi: VdiUuid): 
   const io = await openLv(node.lvName, 'read');
   let physicalSize: number;
   try {
-    physicalSize = (await VhdImage.open(io, 'read')).physicalSizeBytes;
+    physicalSize = (await openVhd(io, 'read')).physicalSizeBytes;
   } finally {
     await io.close();
   }
   await deflate({ lvm: sr.lvm, openLv }, report, vdi, deflatedLvSize(physicalSize));
 }
 
-/** The SR as it is under the lock, an interrupted growing of this disk undone first. */
-async function undisturbed(
-  call: SmCall,
-  sr: AttachedSr,
-  vdi: VdiUuid,
-): Promise<{ readonly report: VgReport; readonly tree: VdiTree }> {
-  const found = await readNodes(sr);
+/** The disk as it is under the lock, an interrupted growing of it undone first. */
+async function undisturbed(call: SmCall, sr: AttachedSr, vdi: VdiUuid): Promise<SrNodes> {
+  const found = await readChain(sr, vdi);
   if (journalsOf(found.report, vdi).length === 0) return found;
   await recoverIfMaster(call, sr, found.report);
-  return readNodes(sr);
+  return readChain(sr, vdi);
 }

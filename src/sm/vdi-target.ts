@@ -13,7 +13,7 @@ import { lvPath } from '../lvm/dm-name.ts';
 import type { VgReport } from '../lvm/report.ts';
 import { faultPoint } from '../system/fault-point.ts';
 import { thisNode } from '../system/this-node.ts';
-import { type AttachedSr, readNodes } from './attached-sr.ts';
+import { type AttachedSr, readChain } from './attached-sr.ts';
 import type { SmCall } from './handler.ts';
 import { provideRoom } from './vdi-room.ts';
 
@@ -34,7 +34,7 @@ export async function attachTarget(
   state: TargetState = { held: false },
 ): Promise<VdiNode> {
   call.waiting(`LVM to read ${sr.vg}`);
-  const { report, tree } = await readNodes(sr);
+  const { report, tree } = await readChain(sr, vdi);
   refuseJournalled(report, vdi);
   const chain = tree.chain(vdi);
   const [leaf, ...ancestors] = chain;
@@ -86,7 +86,7 @@ export async function attachTarget(
 
 /**
  * The reverse; where nothing is active, nothing happens. Without `sr` its image is not mapped, so that there is no more than a data path.
- * Answers the chain, leaf first; empty where the VDI is gone.
+ * Answers the chain, leaf first; empty where the VDI is gone, or not all of its chain is known.
  */
 export async function detachTarget(
   call: SmCall,
@@ -99,24 +99,27 @@ export async function detachTarget(
   faultPoint('vdi-deactivate.after-data-path');
   if (sr === undefined) return [];
   call.waiting(`LVM to read ${sr.vg}`);
-  const { tree } = await readNodes(sr);
-  const leaf = tree.find(vdi);
+  const { tree } = await readChain(sr, vdi);
+  const chain = tree.knownChain(vdi);
+  const [leaf] = chain;
   if (leaf === undefined) return [];
-  const chain = readableChain(call, tree, vdi);
+  const whole = isWhole(call, tree, vdi, chain);
   call.waiting(`LVM to deactivate ${leaf.lvName}`);
-  await deactivateChain(activationWorld(call, sr), chain ?? [leaf]);
+  await deactivateChain(activationWorld(call, sr), chain);
   faultPoint('vdi-deactivate.after-chain');
-  return chain ?? [];
+  return whole ? chain : [];
 }
 
-/** Undefined for a disk that was damaged while it was in use: it is let go all the same, its ancestors when the SR is detached. */
-function readableChain(call: SmCall, tree: VdiTree, vdi: VdiUuid): readonly VdiNode[] | undefined {
+/** False for a disk that was damaged while it was in use: what is known of it is let go all the same, the rest when the SR is detached. */
+function isWhole(call: SmCall, tree: VdiTree, vdi: VdiUuid, known: readonly VdiNode[]): boolean {
   try {
-    return tree.chain(vdi);
+    tree.chain(vdi);
+    return true;
   } catch (error) {
     if (!(error instanceof RbdsrError)) throw error;
-    call.log.warn(`only the volume of VDI ${vdi} itself is deactivated: ${error.message}`);
-    return undefined;
+    const names = known.map(({ lvName }) => lvName).join(', ');
+    call.log.warn(`of the chain of VDI ${vdi} only ${names} is deactivated: ${error.message}`);
+    return false;
   }
 }
 

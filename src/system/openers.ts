@@ -1,5 +1,8 @@
-import { readFileSync, readdirSync, statSync } from 'node:fs';
+import { readdirSync, statSync } from 'node:fs';
+import type { Stats } from 'node:fs';
 import { deviceNumbers } from './block-node.ts';
+import { DescriptorLook } from './descriptors.ts';
+import { mountsOf } from './mounts.ts';
 import { processFacts } from './processes.ts';
 import { readAttribute } from './sysfs.ts';
 
@@ -17,7 +20,10 @@ export interface DeviceOpener {
   readonly command: string;
 }
 
-/** Whose open descriptors, mounts and stacked devices refer to `device`: the path of a node, or its numbers. This process is left out. */
+/**
+ * Whose open descriptors, mounts and stacked devices refer to `device`: the path of a node, or its numbers. This process is left out. Never waits
+ * for what others have open.
+ */
 export function openersOf(device: string | { readonly major: number; readonly minor: number }): DeviceOpeners {
   const numbers = typeof device === 'string' ? numbersOf(device) : device;
   if (numbers === undefined) return { processes: [], holders: [], mountPoints: [] };
@@ -51,36 +57,26 @@ function numbersOf(path: string): { major: number; minor: number } | undefined {
 }
 
 function processesWith(major: number, minor: number): DeviceOpener[] {
+  const look = new DescriptorLook();
   const found: DeviceOpener[] = [];
   for (const name of entries('/proc')) {
     const pid = Number(name);
-    if (!Number.isInteger(pid) || pid === process.pid || !holdsOpen(pid, major, minor)) continue;
+    if (!Number.isInteger(pid) || pid === process.pid || !look.files(pid).some(isDevice)) continue;
     found.push({ pid, command: processFacts(pid)?.command ?? '?' });
   }
   return found;
-}
 
-function holdsOpen(pid: number, major: number, minor: number): boolean {
-  for (const fd of entries(`/proc/${pid}/fd`)) {
-    try {
-      const stats = statSync(`/proc/${pid}/fd/${fd}`);
-      if (!stats.isBlockDevice()) continue;
-      const numbers = deviceNumbers(stats.rdev);
-      if (numbers.major === major && numbers.minor === minor) return true;
-    } catch {
-      // Closed, or its process ended, between the listing and the look.
-    }
+  function isDevice(stats: Stats): boolean {
+    if (!stats.isBlockDevice()) return false;
+    const numbers = deviceNumbers(stats.rdev);
+    return numbers.major === major && numbers.minor === minor;
   }
-  return false;
 }
 
-/** Fields 3 and 5 of /proc/self/mountinfo: proc_pid_mountinfo(5). */
 function mountPointsOf(major: number, minor: number): string[] {
-  return readFileSync('/proc/self/mountinfo', 'utf8')
-    .split('\n')
-    .map((line) => line.split(' '))
-    .filter((fields) => fields[2] === `${major}:${minor}`)
-    .map((fields) => fields[4] ?? '?');
+  return mountsOf('self')
+    .filter(({ device }) => device === `${major}:${minor}`)
+    .map(({ point }) => point);
 }
 
 function entries(folder: string): string[] {

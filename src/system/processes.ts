@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, readdirSync } from 'node:fs';
 
 /** What /proc tells about a running process, in words that hold no secret. */
 export interface ProcessFacts {
@@ -14,7 +14,8 @@ export function processFacts(pid: number): ProcessFacts | undefined {
   const stat = read(`/proc/${pid}/stat`);
   if (stat === undefined) return undefined;
   const startedAt = startTime(stat);
-  const command = commandOf(read(`/proc/${pid}/cmdline`) ?? '', read(`/proc/${pid}/comm`)?.trim() ?? '');
+  const cmdline = mayHoldItsMemory(pid) ? '' : (read(`/proc/${pid}/cmdline`) ?? '');
+  const command = commandOf(cmdline, read(`/proc/${pid}/comm`)?.trim() ?? '');
   return startedAt === undefined ? { pid, command } : { pid, command, startedAt };
 }
 
@@ -45,6 +46,16 @@ export function describeProcess(pid: number, now = Date.now()): string {
   return `${head} since ${since} (${Math.max(0, Math.round((now - facts.startedAt) / 1000))} s)`;
 }
 
+/**
+ * The command line is read from the memory of the process, whose lock a thread that waits for a dead server or disk (state D) may hold for good:
+ * then its name has to do.
+ */
+function mayHoldItsMemory(pid: number): boolean {
+  return namesIn(`/proc/${pid}/task`).some((thread) =>
+    /^D/.test((read(`/proc/${pid}/task/${thread}/stat`) ?? '').replace(/^.*\) /s, '')),
+  );
+}
+
 /** Field 22 of /proc/pid/stat is the start in clock ticks (100 a second on x86) since boot: proc(5). */
 function startTime(stat: string): number | undefined {
   const ticks = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]);
@@ -57,5 +68,13 @@ function read(path: string): string | undefined {
     return readFileSync(path, 'utf8');
   } catch {
     return undefined;
+  }
+}
+
+function namesIn(folder: string): readonly string[] {
+  try {
+    return readdirSync(folder);
+  } catch {
+    return [];
   }
 }

@@ -9,7 +9,7 @@ import type { FullBlocks } from './full-blocks.ts';
 import { BLOCK_BYTES } from './header.ts';
 import { BITMAP_BYTES } from './places.ts';
 import { type SectorBitmap, SectorBitmaps } from './sector-bitmaps.ts';
-import { settled } from './settle.ts';
+import { settled } from '../base/settle.ts';
 
 /** Bitmaps that may wait for a flush, so that a guest that never asks for one does not lose much to a crash. */
 const MOST_DIRTY = 512;

@@ -3,13 +3,13 @@ import { RbdsrError } from '../base/error.ts';
 import { VhdImage } from './image.ts';
 import { openParents, type OpenParent, type RawParent } from './open-parents.ts';
 import { readExtents } from './read-extents.ts';
-import { settled } from './settle.ts';
+import { settled } from '../base/settle.ts';
 import { UnalignedWriter } from './unaligned.ts';
 
 /**
  * Opens an image and all its ancestors. `openParent` is asked for one after another, nearest first. 'vhd-corrupt' where a parent is not
  * the one its child names, where the chain runs in a circle or is deeper than 30. After a failure the ancestors are closed and `leafIo`
- * is not; later, closing the chain closes them all.
+ * is not; later, closing the chain closes them all. `copyFirst` is for the whole chain (`VhdImage.open`).
  */
 export async function openChain(
   leafIo: BlockIo,
@@ -18,7 +18,7 @@ export async function openChain(
   o: { readonly copyFirst?: boolean } = {},
 ): Promise<VhdChain> {
   const leaf = await VhdImage.open(leafIo, mode, o);
-  return new VhdChain(leaf, await openParents(leaf, openParent));
+  return new VhdChain(leaf, await openParents(leaf, openParent, o));
 }
 
 /** The disk a guest sees: the leaf's sectors over those of its ancestors. Writes go to the leaf. Calls may overlap. */

@@ -3,7 +3,7 @@ import { hasCode, RbdsrError } from '../base/error.ts';
 import { checkBatmap } from './check-batmap.ts';
 import { checkBlocks } from './check-blocks.ts';
 import { checkPlaces } from './check-places.ts';
-import { readFooterAt } from './find-footer.ts';
+import { copyCounts, readFooterAt } from './find-footer.ts';
 import { encodeFooter, type Footer, FOOTER_BYTES } from './footer.ts';
 import { Findings, type Finding } from './findings.ts';
 import { HEADER_BYTES } from './header.ts';
@@ -35,7 +35,7 @@ export async function checkVhd(io: BlockIo, o: CheckOptions = {}): Promise<Findi
   return findings.all();
 }
 
-/** The footer to go on with: the one at the end if it is valid. */
+/** The footer to go on with: the one that every reader takes (`findFooter`). */
 async function checkFooters(io: BlockIo, o: CheckOptions, findings: Findings): Promise<Footer | undefined> {
   const end = await orFinding(endFooter(io, findings), (why) => {
     if (o.endFooterOptional !== true) findings.error('end-footer', `the footer at the end: ${why}`);
@@ -44,9 +44,13 @@ async function checkFooters(io: BlockIo, o: CheckOptions, findings: Findings): P
     findings.error('footer-copy', `the copy of the footer at byte 0: ${why}`);
   });
   if (end !== undefined && copy !== undefined && !encodeFooter(end).equals(encodeFooter(copy))) {
-    findings.error('footers-differ', `the footer at byte ${io.size - FOOTER_BYTES} and its copy at byte 0 differ`);
+    const foreign = copyCounts(end, copy) ? ': the one at the end belongs to another image' : '';
+    findings.error(
+      'footers-differ',
+      `the footer at byte ${io.size - FOOTER_BYTES} and its copy at byte 0 differ${foreign}`,
+    );
   }
-  return end ?? copy;
+  return end === undefined || (copy !== undefined && copyCounts(end, copy)) ? copy : end;
 }
 
 async function endFooter(io: BlockIo, findings: Findings): Promise<Footer> {

@@ -2,7 +2,7 @@ import type { BlockIo } from '../base/block-io.ts';
 import { SECTOR } from '../base/units.ts';
 import type { BlockTable } from './block-table.ts';
 import type { SectorBitmaps } from './sector-bitmaps.ts';
-import { settled } from './settle.ts';
+import { settled } from '../base/settle.ts';
 
 /**
  * Makes what was written durable, data before pointers (docs/recovery.md):

@@ -8,6 +8,7 @@ import { BlockTable } from './block-table.ts';
 import type { Extent } from './extents.ts';
 import { DIFFERENCING, type Footer, FOOTER_BYTES, resizedFooter } from './footer.ts';
 import { FooterStore } from './footer-store.ts';
+import type { FooterPlace } from './find-footer.ts';
 import { FullBlocks } from './full-blocks.ts';
 import { BLOCK_BYTES, type Header } from './header.ts';
 import { blockCount, type Metadata, readBat, readMetadata } from './metadata.ts';
@@ -21,6 +22,8 @@ import { readExtents } from './read-extents.ts';
 export class VhdImage {
   readonly io: BlockIo;
   readonly header: Header;
+  /** Where the footer was found when it was opened. */
+  readonly footerPlace: FooterPlace;
   readonly #mode: 'read' | 'write';
   readonly #batmap: Metadata['batmap'];
   readonly #footers: FooterStore;
@@ -31,6 +34,7 @@ export class VhdImage {
   private constructor(io: BlockIo, mode: 'read' | 'write', found: Metadata, table: BlockTable, full: FullBlocks) {
     this.io = io;
     this.header = found.header;
+    this.footerPlace = found.place;
     this.#mode = mode;
     this.#batmap = found.batmap;
     this.#footers = new FooterStore(io, found.footer, found.place);
@@ -39,7 +43,7 @@ export class VhdImage {
     this.#store = new BlockStore(io, found.header.tableOffset, table, full);
   }
 
-  /** `copyFirst`: believe the footer at offset 0 before the one at the end. Throws 'vhd-corrupt'. */
+  /** `copyFirst`: as a scan does, believe the footer at offset 0 where the one at the end differs (`findFooter`). Throws 'vhd-corrupt'. */
   static async open(io: BlockIo, mode: 'read' | 'write', o: { readonly copyFirst?: boolean } = {}): Promise<VhdImage> {
     const found = await readMetadata(io, o);
     const { table, full } = await readBlocks(io, found);

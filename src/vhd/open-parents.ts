@@ -3,7 +3,7 @@ import { RbdsrError } from '../base/error.ts';
 import { NO_UUID } from './header.ts';
 import { VhdImage } from './image.ts';
 import { fileParentNames, parentLvName, readParentNames } from './parent-names.ts';
-import { settled } from './settle.ts';
+import { settled } from '../base/settle.ts';
 
 /** Levels of a chain, the leaf and a raw base included: sm `MAX_CHAIN_SIZE`. */
 export const MAX_CHAIN = 30;
@@ -30,18 +30,27 @@ export interface RawParent {
   readonly virtualSizeBytes: number;
 }
 
-/** All ancestors of `leaf`, nearest first; closes those it opened when it fails. */
-export async function openParents(leaf: VhdImage, openParent: OpenParent): Promise<(VhdImage | RawParent)[]> {
+/** All ancestors of `leaf`, nearest first; closes those it opened when it fails. `o` as for `VhdImage.open`. */
+export async function openParents(
+  leaf: VhdImage,
+  openParent: OpenParent,
+  o: { readonly copyFirst?: boolean } = {},
+): Promise<(VhdImage | RawParent)[]> {
   const opened: BlockIo[] = [];
   try {
-    return await walk(leaf, openParent, opened);
+    return await walk(leaf, openParent, opened, o);
   } catch (error) {
     await settled(opened.map((io) => io.close())).catch(() => {});
     throw error;
   }
 }
 
-async function walk(leaf: VhdImage, openParent: OpenParent, opened: BlockIo[]): Promise<(VhdImage | RawParent)[]> {
+async function walk(
+  leaf: VhdImage,
+  openParent: OpenParent,
+  opened: BlockIo[],
+  o: { readonly copyFirst?: boolean },
+): Promise<(VhdImage | RawParent)[]> {
   const parents: (VhdImage | RawParent)[] = [];
   const seen = new Set([leaf.footer.uuid]);
   for (let child = leaf; child.hasParent; ) {
@@ -58,7 +67,7 @@ async function walk(leaf: VhdImage, openParent: OpenParent, opened: BlockIo[]): 
       parents.push({ io, virtualSizeBytes: io.size });
       return parents;
     }
-    const parent = await VhdImage.open(io, 'read');
+    const parent = await VhdImage.open(io, 'read', o);
     checkUuid(reference, io, parent.footer.uuid);
     if (seen.has(parent.footer.uuid)) throw chainError(`the chain of ${leaf.io.name} comes back to ${io.name}`);
     seen.add(parent.footer.uuid);

@@ -1,7 +1,7 @@
 import type { BlockIo } from '../base/block-io.ts';
 import { ABSENT, type Extent } from './extents.ts';
 import { BLOCK_BYTES } from './header.ts';
-import { settled } from './settle.ts';
+import { settled } from '../base/settle.ts';
 
 /** Reads what an image lacks: whole sectors, bytes of its virtual disk. */
 export type ReadBelow = (offset: number, length: number) => Promise<Buffer>;

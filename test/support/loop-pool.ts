@@ -9,7 +9,7 @@ import type { ExecResult, HostPort } from '../../lab/xapi-double/host-port.ts';
 import { plugAll, srIntroduce } from '../../lab/xapi-double/sr-operations.ts';
 import { startXapiDouble } from '../../lab/xapi-double/start.ts';
 import { MiB } from '../../src/base/units.ts';
-import { loopDevice } from './lvhd-loop.ts';
+import { type LoopDevice, loopDevice } from './lvhd-loop.ts';
 import { type OpenSr, openSrOn } from './lvhd-vectors.ts';
 import { linux61, writeTree } from '../unit/ceph/recorded-sysfs.ts';
 import { buildProduct, place, placeHost } from './folder-host.ts';
@@ -33,6 +33,7 @@ export interface LoopPool extends AsyncDisposable {
   readonly srRef: string;
   /** The SR's device, seen without the product. */
   readonly sr: OpenSr;
+  readonly loop: Pick<LoopDevice, 'device' | 'file'>;
   /** The folder of the n-th host, the master's is 0. */
   root(index: number): string;
   /** Drivers that run meanwhile have this in their environment. */
@@ -101,6 +102,7 @@ export async function loopPool({
       double,
       srRef,
       sr,
+      loop,
       root: (index) => hosts[index]?.root ?? '',
       withEnvironment: async (more, work) => {
         environment = more;

@@ -10,7 +10,8 @@ export interface ChildEnd {
 }
 
 export interface ChildProgram extends Disposable {
-  run(args: readonly string[], env?: Readonly<Record<string, string>>): Promise<ChildEnd>;
+  /** Killed after `timeout` ms; 0 is never. */
+  run(args: readonly string[], env?: Readonly<Record<string, string>>, timeout?: number): Promise<ChildEnd>;
 }
 
 /** A TypeScript program made runnable in processes of its own, so that a test can kill them: bundled once, removed when disposed. */
@@ -31,11 +32,13 @@ export async function childProgram(entry: string): Promise<ChildProgram> {
     throw error;
   });
   return {
-    run: (args, env = {}) =>
+    run: (args, env = {}, timeout = 0) =>
       new Promise((resolve, reject) => {
         const child = spawn(process.execPath, [file, ...args], {
           env: { ...process.env, ...env },
           stdio: ['ignore', 'pipe', 'pipe'],
+          timeout,
+          killSignal: 'SIGKILL',
         });
         const chunks: Buffer[] = [];
         child.stdout.on('data', (chunk: Buffer) => chunks.push(chunk));

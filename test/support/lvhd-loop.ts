@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { closeSync, ftruncateSync, mkdtempSync, openSync, rmSync } from 'node:fs';
+import { closeSync, ftruncateSync, mkdtempSync, openSync, rmSync, truncateSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 
 /** A loop device over a file of its own; disposing detaches it. */
@@ -29,4 +29,10 @@ export function loopDevice(bytes: number): LoopDevice {
 export function attachLoop(file: string): LoopDevice {
   const device = execFileSync('losetup', ['--find', '--show', file], { encoding: 'utf8' }).trim();
   return { device, file, [Symbol.dispose]: () => void execFileSync('losetup', ['--detach', device]) };
+}
+
+/** From this byte on, every read of the device fails with EIO from now on: its file ends there, and no page cache hides it. */
+export function makeUnreadable({ device, file }: Pick<LoopDevice, 'device' | 'file'>, fromByte: number): void {
+  execFileSync('losetup', ['--direct-io=on', device]);
+  truncateSync(file, fromByte);
 }

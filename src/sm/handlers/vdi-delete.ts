@@ -4,7 +4,7 @@ import type { VgReport } from '../../lvm/report.ts';
 import { faultPoint } from '../../system/fault-point.ts';
 import { isGone } from '../../xapi/failure.ts';
 import { forgetVdi, type VdiRecord, vdiRecord } from '../../xapi/vdi.ts';
-import { type AttachedSr, openAttachedSr, updateSrTotals, withMetadata } from '../attached-sr.ts';
+import { type AttachedSr, openAttachedSr, readNodes, updateSrTotals, withMetadata } from '../attached-sr.ts';
 import type { Handler, SmCall } from '../handler.ts';
 import { activeHosts } from '../host-keys.ts';
 import { markedInEarnest } from '../marked-hosts.ts';
@@ -36,7 +36,7 @@ export const handler: Handler = async (call) => {
     const { title, found, todo, code } = host;
     throw new RbdsrError(code, { what: `VDI ${vdi} is active on host ${title}`, found, todo });
   }
-  const { report, tree } = await recoveredNodes(call, sr);
+  const { report, tree } = await recoveredNodes(call, sr, readNodes);
   const node = tree.find(vdi);
   if (node !== undefined) {
     checkDeletable(node, tree);

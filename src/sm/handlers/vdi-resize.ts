@@ -1,7 +1,7 @@
 import { RbdsrError } from '../../base/error.ts';
 import { planResize, resizeVolume } from '../../lvhd/vdi-resize.ts';
 import { changeVdi, vdiSmConfig } from '../../xapi/vdi.ts';
-import { openAttachedSr, reportOf, updateSrTotals } from '../attached-sr.ts';
+import { openAttachedSr, readChain, reportOf, updateSrTotals } from '../attached-sr.ts';
 import type { Handler } from '../handler.ts';
 import { activeHosts } from '../host-keys.ts';
 import { markedInEarnest } from '../marked-hosts.ts';
@@ -16,7 +16,7 @@ export const handler: Handler = async (call) => {
   const sizeBytes = sizeArgument(call, 0);
   const sr = await openAttachedSr(call);
   const xapi = await call.xapi();
-  const { report, tree } = await recoveredNodes(call, sr);
+  const { report, tree } = await recoveredNodes(call, sr, () => readChain(sr, vdi));
   const node = tree.get(vdi);
   if (node.hidden) throw new RbdsrError('vdi-unavailable', { what: `VDI ${vdi} is hidden: it is the base of others` });
   const host = await markedInEarnest(call, activeHosts(await vdiSmConfig(xapi, ref)));

@@ -9,10 +9,15 @@ import { lvName } from '../../../src/lvhd/names.ts';
 import { openVdi } from '../../../src/lvhd/open-vdi.ts';
 import { recoverJournals } from '../../../src/lvhd/recover.ts';
 import { VdiTree } from '../../../src/lvhd/tree.ts';
+import { hideVdi } from '../../../src/lvhd/vdi-delete.ts';
+import { resizeVolume } from '../../../src/lvhd/vdi-resize.ts';
+import { openBlockIo } from '../../../src/system/block-device.ts';
 import { checkVhd } from '../../../src/vhd/check.ts';
+import { decodeFooter, encodeFooter, type Footer, FOOTER_BYTES, resizedFooter } from '../../../src/vhd/footer.ts';
 import { childProgram } from '../../support/lvhd-child.ts';
 import type { ChildProgram } from '../../support/lvhd-child.ts';
-import { attachLoop } from '../../support/lvhd-loop.ts';
+import { attachLoop, type LoopDevice } from '../../support/lvhd-loop.ts';
+import { endOf, leaveStaleEnd } from '../../support/lvhd-stale-end.ts';
 import { openFrom, openSr, openSrOn, sha256Of, unpackVectors, vectorImages } from '../../support/lvhd-vectors.ts';
 import type { OpenSr, VectorImage } from '../../support/lvhd-vectors.ts';
 
@@ -107,6 +112,89 @@ const VDI = vdiUuid(base.vdis['x'] ?? '');
 const OLD_SIZE = 24 * MiB;
 const NEW_SIZE = 48 * MiB;
 const CONTENT = base.content ?? {};
+const points = ['inflate.journal-created', 'inflate.resized', 'inflate.zeroed', 'inflate.footer-written'];
+const undoPoints = ['undo-inflate.writable', 'undo-inflate.zeroed', 'deflate.footer-written', 'undo-inflate.resized'];
+
+/** What may stand where the volume is going to end: valid footers, which do not count. */
+const STALE_ENDS = {
+  'of another VHD': (own: Footer): Footer => ({ ...own, uuid: 'f0f0f0f0-1111-4222-8333-0123456789ab' }),
+  'of this one, when it was smaller and hidden': (own: Footer): Footer => ({
+    ...resizedFooter(own, 2 * MiB),
+    hidden: 1,
+  }),
+};
+
+describe.each(Object.entries(STALE_ENDS))('growing over a valid end footer %s', (_name, stale) => {
+  const name = lvName('vhd', VDI);
+  const staleOf = async (sr: OpenSr): Promise<Buffer> => {
+    const io = await sr.openLv(name, 'read');
+    return encodeFooter(stale(decodeFooter(await io.read(0, FOOTER_BYTES), 0)));
+  };
+  const withStaleEnd = async (): Promise<LoopDevice> => {
+    const loop = attachLoop(copyOf(base.file));
+    await using sr = await openSrOn(loop.device, base.sr);
+    await leaveStaleEnd(sr, name, NEW_SIZE, await staleOf(sr));
+    return loop;
+  };
+
+  it('leaves no trace of it', async () => {
+    using loop = await withStaleEnd();
+    await using sr = await openSrOn(loop.device, base.sr);
+    await inflate(sr, await sr.report(), VDI, NEW_SIZE);
+    await checkSr(sr, base, CONTENT);
+    await deflate(sr, await sr.report(), VDI, OLD_SIZE);
+    await checkSr(sr, base, CONTENT);
+  });
+
+  it.each(points)('killed at %s: every disk is whole, before and after recovery', async (point) => {
+    using loop = await withStaleEnd();
+    const end = await runChild([loop.device, base.sr, VDI, 'inflate', String(NEW_SIZE)], point);
+    expect(end).toMatchObject({ signal: 'SIGKILL' });
+    await using sr = await openSrOn(loop.device, base.sr);
+    if (point === 'inflate.resized') expect(await endOf(sr, name)).toEqual(await staleOf(sr));
+    await checkContent(sr, base, CONTENT);
+    await recoverJournals({ ...sr, refreshElsewhere: async () => undefined }, await sr.report());
+    expect(await sizes(sr)).toEqual(stockSizes(base.state.lvs));
+    await checkSr(sr, base, CONTENT);
+  });
+
+  it.each(undoPoints)('killed before anything is written there, recovery killed at %s', async (point) => {
+    using loop = await withStaleEnd();
+    await runChild([loop.device, base.sr, VDI, 'inflate', String(NEW_SIZE)], 'inflate.resized');
+    expect(await runChild([loop.device, base.sr, VDI, 'recover'], point)).toMatchObject({ signal: 'SIGKILL' });
+    await using sr = await openSrOn(loop.device, base.sr);
+    await checkContent(sr, base, CONTENT);
+    await recoverJournals({ ...sr, refreshElsewhere: async () => undefined }, await sr.report());
+    expect(await sizes(sr)).toEqual(stockSizes(base.state.lvs));
+    await checkSr(sr, base, CONTENT);
+  });
+
+  it('and where nobody undoes it, hiding, growing and shrinking the disk go by its own footer', async () => {
+    using loop = await withStaleEnd();
+    await using sr = await openSrOn(loop.device, base.sr);
+    await sr.lvm.growLv(name, NEW_SIZE);
+    await checkContent(sr, base, CONTENT);
+    const openPv = (mode: 'read' | 'write') => openBlockIo(loop.device, mode);
+    const node = async () => new VdiTree(await readVdiNodes(await sr.report(), sr.pvIo)).get(VDI);
+    const virtualSizeBytes = (await node()).virtualSizeBytes + 2 * MiB;
+    await resizeVolume({ lvm: sr.lvm, openPv }, await sr.report(), await node(), {
+      virtualSizeBytes,
+      lvSizeBytes: NEW_SIZE,
+    });
+    expect(await node()).toMatchObject({ hidden: false, virtualSizeBytes });
+    expect(await checkVhd(await sr.openLv(name, 'read'))).toEqual([]);
+
+    await (await sr.openLv(name, 'write')).write(NEW_SIZE - FOOTER_BYTES, await staleOf(sr));
+    await hideVdi({ lvm: sr.lvm, openPv }, await sr.report(), await node());
+    expect(await node()).toMatchObject({ hidden: true, virtualSizeBytes });
+    expect(await checkVhd(await sr.openLv(name, 'read'))).toEqual([]);
+
+    await (await sr.openLv(name, 'write')).write(NEW_SIZE - FOOTER_BYTES, await staleOf(sr));
+    await deflate(sr, await sr.report(), VDI, OLD_SIZE);
+    expect(await node()).toMatchObject({ hidden: true, virtualSizeBytes, lvSizeBytes: OLD_SIZE });
+    expect(await checkVhd(await sr.openLv(name, 'read'))).toEqual([]);
+  });
+});
 
 describe('inflate and deflate', () => {
   it('grow and shrink, and do nothing twice', async () => {
@@ -134,9 +222,6 @@ describe('inflate and deflate', () => {
     await expect(inflate(sr, await sr.report(), VDI, 2048 * MiB)).rejects.toMatchObject({ code: 'sr-full' });
     expect(await sizes(sr)).toEqual(stockSizes(base.state.lvs));
   });
-
-  const points = ['inflate.journal-created', 'inflate.resized', 'inflate.zeroed', 'inflate.footer-written'];
-  const undoPoints = ['undo-inflate.writable', 'undo-inflate.zeroed', 'deflate.footer-written', 'undo-inflate.resized'];
 
   it.each(points)('killed at %s: every disk is whole, before and after recovery', async (point) => {
     using loop = attachLoop(copyOf(base.file));

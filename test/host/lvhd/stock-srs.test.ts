@@ -8,9 +8,10 @@ import { extractUuid } from '../../../src/lvhd/names.ts';
 import { MetadataVolume } from '../../../src/lvhd/mgt/metadata-volume.ts';
 import type { VdiRecord } from '../../../src/lvhd/mgt/record.ts';
 import { openVdi } from '../../../src/lvhd/open-vdi.ts';
+import { recoverJournals } from '../../../src/lvhd/recover.ts';
 import { VdiTree } from '../../../src/lvhd/tree.ts';
 import { openFrom, openSr, sha256Of, unpackVectors, vectorImages } from '../../support/lvhd-vectors.ts';
-import type { OpenSr, VectorNode } from '../../support/lvhd-vectors.ts';
+import type { OpenSr, VectorImage, VectorNode } from '../../support/lvhd-vectors.ts';
 
 const ARCHIVES = [
   'plain',
@@ -19,6 +20,7 @@ const ARCHIVES = [
   'interrupted-coalesce',
   'interrupted-leaf',
   'interrupted-rawleaf',
+  'stale-footer',
 ];
 
 /**
@@ -84,6 +86,20 @@ async function journalValues(sr: OpenSr): Promise<Record<string, string>> {
     ),
   );
   return Object.fromEntries(pairs);
+}
+
+/** Of the disks whose content from before the kill is known. */
+async function contentOf(sr: OpenSr, image: VectorImage): Promise<Record<string, string>> {
+  const report = await sr.report();
+  const tree = new VdiTree(await readVdiNodes(report, sr.pvIo));
+  const read: Record<string, string> = {};
+  for (const [name, uuid] of Object.entries(image.vdis)) {
+    if (image.content_before?.[name] === undefined) continue;
+    const io = await openVdi(tree, vdiUuid(uuid), openFrom(report, sr.pvIo));
+    read[name] = await sha256Of(io);
+    await io.close();
+  }
+  return read;
 }
 
 describe.each(ARCHIVES)('the stock SRs of %s', (archive) => {
@@ -169,16 +185,22 @@ describe.each(ARCHIVES)('the stock SRs of %s', (archive) => {
     '%s: every disk is readable in the middle of the merge',
     async (_name, image) => {
       await using sr = await open(image.file, image.sr);
-      const report = await sr.report();
-      const tree = new VdiTree(await readVdiNodes(report, sr.pvIo));
-      const read: Record<string, string> = {};
-      for (const [name, uuid] of Object.entries(image.vdis)) {
-        if (image.content_before?.[name] === undefined) continue;
-        const io = await openVdi(tree, vdiUuid(uuid), openFrom(report, sr.pvIo));
-        read[name] = await sha256Of(io);
-        await io.close();
-      }
-      expect(read).toEqual(image.content_before);
+      expect(await contentOf(sr, image)).toEqual(image.content_before);
+    },
+  );
+
+  const growing = merging.filter(([, image]) =>
+    Object.keys(image.state.journals).some((name) => name.startsWith('inflate_')),
+  );
+  it.runIf(growing.length > 0).each(growing)(
+    '%s: the growing of the parent is undone, the merge is left, and every disk is readable',
+    async (_name, image) => {
+      await using sr = await open(image.file, image.sr);
+      const recovering = recoverJournals({ ...sr, refreshElsewhere: async () => undefined }, await sr.report());
+      await expect(recovering).rejects.toMatchObject({ code: 'journal' });
+      const left = listJournals(await sr.report()).map(({ type }) => type);
+      expect(left).toEqual(['coalesce']);
+      expect(await contentOf(sr, image)).toEqual(image.content_before);
     },
   );
 });

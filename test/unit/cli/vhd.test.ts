@@ -79,6 +79,22 @@ describe('images of the reference tools', () => {
   });
 });
 
+test('a stale end footer of another VHD changes nothing but what check says', async () => {
+  const name = soundNames.find((one) => vectors[one]?.sha256 !== undefined) ?? '';
+  const other = soundNames.find((one) => one !== name) ?? '';
+  const path = files.path('stale-end.vhd');
+  copyFileSync(pathOf(name), path);
+  const bytes = readFileSync(path);
+  files.bytes(other).copy(bytes, bytes.length - 512, 0, 512);
+  writeFileSync(path, bytes);
+  expect(await cat(path)).toMatchObject({ code: 0, sha256: vector(name).sha256, stderr: '' });
+  const of = async (file: string) => JSON.parse((await rbdsr('vhd', 'info', file, '--json')).stdout);
+  const { footer } = await of(path);
+  expect(footer).toEqual({ ...(await of(pathOf(name))).footer, foundAt: 'copy' });
+  const { code, stdout } = await rbdsr('vhd', 'check', path);
+  expect({ code, stdout }).toEqual({ code: 1, stdout: expect.stringContaining('belongs to another image') });
+});
+
 describe('where the parents are', () => {
   test('a parent that is elsewhere is named by --parent, once for each level', async () => {
     const away = files.path('away');
