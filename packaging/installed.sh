@@ -21,12 +21,13 @@ remove_all_but() {
   done
 }
 
-# entries_of_ours: the storage manager's entries that lead into /opt/rbdsr. Without it xapi could not run them.
+# entries_of_ours: the storage manager's entries that lead into /opt/rbdsr, without which xapi could not run them, or to the dispatcher, which
+# without it has only a sentence for port 6789.
 entries_of_ours() {
   for entry in "$root"/opt/xensource/sm/* "$root"/usr/libexec/sm/drivers/*; do
     [ -L "$entry" ] || continue
     for target in "$(readlink "$entry")" "$(readlink -f "$entry" 2>/dev/null)"; do
-      case $target in /opt/rbdsr/* | "$home"/*) echo "${entry#"$root"} -> $(readlink "$entry")"; break ;; esac
+      case $target in /opt/rbdsr/* | "$home"/* | rbdsr-divert.py | */rbdsr-divert.py) echo "${entry#"$root"} -> $(readlink "$entry")"; break ;; esac
     done
   done
 }
@@ -35,7 +36,7 @@ entries_of_ours() {
 keep_while_used() {
   entries=$(entries_of_ours)
   [ -n "$entries" ] || return 0
-  echo "rbdsr: these still lead into /opt/rbdsr, so it stays:" >&2
+  echo "rbdsr: these still lead to RBDSR, so it stays:" >&2
   echo "$entries" >&2
   echo "Run rbdsr disable. Where it says that nothing is to undo, put back what the host had there (reinstall its package sm), or remove the link." >&2
   return 1

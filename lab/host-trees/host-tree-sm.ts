@@ -90,7 +90,7 @@ function newTree(python: string): SmFiles {
   const stockFile = `${LIBEXEC}/LVMoISCSISR`;
   const files: Record<string, TreeEntry> = {
     [stockFile]: program(
-      stockDriver(python, { base: names.lvm, iscsi: names.iscsiBase, from: 'sm.drivers.' }, 'LVHDoISCSISR'),
+      stockDriver(python, { base: names.lvm, iscsi: names.iscsiBase, from: 'sm.drivers.' }, 'LVHDoISCSISR', SITE),
     ),
     [`${SITE}/sm/__init__.py`]: EMPTY,
     [`${SITE}/sm/drivers/__init__.py`]: EMPTY,

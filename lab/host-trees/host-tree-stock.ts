@@ -14,11 +14,12 @@ export function stockDriver(
   python: string,
   { base, iscsi, from }: Modules & { from: string },
   className: string,
+  sitePackages?: string,
 ): string {
   return `#!${python}
 """Stand-in for the stock driver"""
 import sys
-import SR
+${sitePackages === undefined ? '' : findsModules(sitePackages)}import SR
 import SRCommand
 from ${from}${base} import ${base}
 from ${from}${iscsi} import SESSION
@@ -40,6 +41,14 @@ if __name__ == '__main__':
     SRCommand.run(${className}, DRIVER_INFO, sys.modules[__name__])
 else:
     SR.registerSR(${className})
+`;
+}
+
+/** A real host's interpreter has this folder in its path; one of this machine finds it from the real file's, at either depth. */
+function findsModules(sitePackages: string): string {
+  return `import os
+for up in ('../../..', '../../../..'):
+    sys.path.append(os.path.realpath(os.path.join(os.path.dirname(os.path.realpath(__file__)), up + '${sitePackages}')))
 `;
 }
 
@@ -105,7 +114,10 @@ def load_file(entry, loader=STOCK_LOADER, name=None):
 `;
 }
 
-/** sm `SRCommand.py`: one argument, else fault 143. Answers with what it saw (`children`: 0 unless this process has had one, even before its exec); STOCK_EXIT sets its exit code, STOCK_LOAD a driver file to load. */
+/**
+ * sm `SRCommand.py`: one argument, else fault 143. Answers with what it saw (`children`: 0 unless this process has had one, even before its exec);
+ * sr_get_driver_info with a document, in which that is a member. STOCK_EXIT sets its exit code, STOCK_LOAD a driver file to load.
+ */
 const COMMAND = `import json
 import os
 import resource
@@ -132,8 +144,18 @@ def run(sr_class, driver_info, module):
         import SR
         loaded = SR.load_file(os.environ['STOCK_LOAD'])
         seen['loaded'] = [loaded.__name__, SR.driver('lvmoiscsi').__module__]
-    sys.stdout.write(json.dumps(seen) + '\\n')
+    sys.stdout.write(answer(json.dumps(seen), driver_info) + '\\n')
     sys.stdout.flush()
     sys.stderr.write('stock was here\\n')
     sys.exit(int(os.environ.get('STOCK_EXIT', '0')))
+
+
+def answer(seen, driver_info):
+    if '<methodName>sr_get_driver_info</methodName>' not in ''.join(sys.argv[1:]):
+        return seen
+    try:
+        from xmlrpclib import dumps
+    except ImportError:
+        from xmlrpc.client import dumps
+    return dumps((dict(driver_info, seen=seen),), methodresponse=True)
 `;

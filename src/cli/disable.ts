@@ -7,7 +7,8 @@ export async function disableHost(call: CliCall, force: boolean): Promise<number
   const done = await disable(openHost(call.root, call.versionLine), force);
   if (!done.wasEnabled) {
     call.print('RBDSR is not enabled on this host; there is nothing to undo.\n');
-    return 0;
+    for (const { path, why } of done.left) call.print(`  ${path}: ${why}\n`);
+    return done.left.length === 0 ? 0 : 1;
   }
   call.print(
     done.left.length === 0

@@ -6,8 +6,10 @@ import { findingsOf } from './finding.ts';
 import { obsoleteEntries } from './obsolete-entries.ts';
 import type { Host } from './host.ts';
 import type { Plan } from './placement.ts';
+import { lostEntry, type LostEntry } from './lost-entry.ts';
 import { put } from './put.ts';
-import { type LeftAlone, undo } from './undo.ts';
+import { inUndoOrder } from './undo-order.ts';
+import { type LeftAlone, undo, withdraw } from './undo.ts';
 
 /** One thing that enable changes on a host. Enabling, disabling and checking are folds over a list of these (change-list.ts). */
 export interface Change {
@@ -20,6 +22,10 @@ export interface Change {
   apply(host: Host): readonly string[];
   /** Puts back what was there, the last path first. What was left alone, and why. */
   revert(host: Host): readonly LeftAlone[];
+  /** Reads only. What RBDSR has at paths of this change although the journal does not know. */
+  lost(host: Host): readonly LostEntry[];
+  /** Tries what it is for, on a host where it was made: how that went. */
+  prove(host: Host): Promise<readonly Finding[]>;
   /** Tells running services, after apply and after revert. What failed, in sentences: it undoes nothing. */
   settle(host: Host, direction: 'apply' | 'revert', deadline: Deadline): Promise<readonly string[]>;
 }
@@ -31,6 +37,7 @@ interface FilesChange {
   /** What was done once is not undone because the plan does not ask for it again: the plan is made of what it found. */
   readonly sticky?: true;
   settle?(host: Host, direction: 'apply' | 'revert'): readonly Command[];
+  prove?(host: Host): Promise<readonly Finding[]>;
 }
 
 /** What tells running services. A program that the host does not have is left out. */
@@ -49,13 +56,15 @@ export function filesChange(o: FilesChange): Change {
       const written = placements.filter((placement) => put(host, o.name, placement)).map(({ path }) => path);
       if (o.sticky === true) return written;
       const obsolete = obsoleteEntries(host, o.name, placements);
-      for (const entry of obsolete.toReversed()) undo(host, entry);
+      for (const entry of inUndoOrder(obsolete)) withdraw(host, entry);
       return [...written, ...obsolete.map(({ path }) => path)];
     },
     revert(host) {
       const own = host.journal.entries.filter(({ change }) => change === o.name);
-      return own.toReversed().flatMap((entry) => undo(host, entry) ?? []);
+      return inUndoOrder(own).flatMap((entry) => undo(host, entry) ?? []);
     },
+    lost: (host) => o.plan(host).placements.flatMap((placement) => lostEntry(host, o.name, placement) ?? []),
+    prove: async (host) => (await o.prove?.(host)) ?? [],
     async settle(host, direction, deadline) {
       faultPoint('host.settle');
       const problems: string[] = [];

@@ -4,15 +4,19 @@ import { readIfExists } from '../system/files.ts';
 import { isStruct } from '../xmlrpc/value.ts';
 import { CHANGES } from './change-list.ts';
 import { DRIVER_ENTRY } from './changes/driver-entry.ts';
+import { checkEach } from './check-each.ts';
 import { withLocalXapi } from './driver-srs.ts';
 import type { Finding } from './finding.ts';
-import type { Host } from './host.ts';
+import { type Host, STATE_DIR } from './host.ts';
 import { type HostProcess, processCalled, processesCalled } from './host-processes.ts';
+import { lostEntries } from './lost-entries.ts';
 import { SM_PLUGINS_FILE } from './sm-plugins.ts';
 
 /** Every part of the installation as it is now, one finding or more each, in the order in which enable makes them. */
 export async function checkHost(host: Host): Promise<readonly Finding[]> {
-  return [...journalFinding(host), ...CHANGES.flatMap((change) => change.check(host)), ...(await xapiFinding(host))];
+  const proofs: Finding[] = [];
+  for (const change of CHANGES) proofs.push(...(await change.prove(host)));
+  return [...journalFinding(host), ...checkEach(host), ...proofs, ...(await xapiFinding(host))];
 }
 
 /** "XenServer 8.3 (8.3b)": what the host was taken for. */
@@ -23,8 +27,13 @@ export function titleOf(host: Host): string {
 function journalFinding(host: Host): readonly Finding[] {
   const part = 'state';
   const content = host.journal.content;
-  if (content === undefined)
-    return [{ part, state: 'missing', what: 'RBDSR is not enabled here', todo: 'rbdsr enable' }];
+  if (content === undefined) {
+    const { entries } = lostEntries(host);
+    if (entries.length === 0)
+      return [{ part, state: 'missing', what: 'RBDSR is not enabled here', todo: 'rbdsr enable' }];
+    const what = 'RBDSR was enabled here, but the record of it was lost';
+    return [{ part, path: STATE_DIR, state: 'missing', what, todo: 'rbdsr enable; or rbdsr disable, to take it back' }];
+  }
   if (content.state !== 'enabled') {
     const verb = content.state === 'enabling' ? 'enable' : 'disable';
     return [{ part, state: 'changed', what: `rbdsr ${verb} was cut short`, todo: `rbdsr ${verb}` }];

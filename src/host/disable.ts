@@ -2,8 +2,9 @@ import { RbdsrError } from '../base/error.ts';
 import type { Change } from './change.ts';
 import { CHANGES } from './change-list.ts';
 import type { Host } from './host.ts';
+import { keepLost, lostEntries } from './lost-entries.ts';
 import { pluggedSrs, type PluggedSr } from './plugged-srs.ts';
-import { lockHost, revertAll, settleAll } from './run-changes.ts';
+import { begin, lockHost, revertAll, settleAll } from './run-changes.ts';
 import type { LeftAlone } from './undo.ts';
 
 export interface Disabled {
@@ -15,14 +16,21 @@ export interface Disabled {
   readonly problems: readonly string[];
 }
 
-/** Puts the host back to what it was. 'sr-in-use' names the plugged SRs that need the driver, unless `force`. */
+/**
+ * Puts the host back to what it was; where the journal was lost with /opt/rbdsr, by what is recognised as RBDSR's own. 'sr-in-use' names the
+ * plugged SRs that need the driver, unless `force`.
+ */
 export async function disable(host: Host, force: boolean): Promise<Disabled> {
   await using _lock = await lockHost(host);
-  if (host.journal.content === undefined) return { wasEnabled: false, left: [], plugged: [], problems: [] };
+  const lost = host.journal.content === undefined ? lostEntries(host) : { entries: [], left: [] };
+  if (host.journal.content === undefined && lost.entries.length === 0) {
+    return { wasEnabled: false, left: lost.left, plugged: [], problems: [] };
+  }
   const plugged = await pluggedSrs(host);
   if (plugged.length > 0 && !force) throw stillPlugged(plugged);
+  if (lost.entries.length > 0) begin(host, 'disabling', keepLost(host, lost.entries));
   const concerned = toSettle(host);
-  const left = revertAll(host);
+  const left = [...lost.left, ...revertAll(host)];
   return { wasEnabled: true, left, plugged, problems: await settleAll(host, concerned, 'revert') };
 }
 

@@ -1,12 +1,15 @@
 import { messageOf, RbdsrError } from '../base/error.ts';
 import type { Change } from './change.ts';
 import { CHANGES } from './change-list.ts';
-import { DISPATCHER } from './changes/divert.ts';
+import { DISPATCHER, divert } from './changes/divert.ts';
+import { checkEach } from './check-each.ts';
 import { type Finding, isWell } from './finding.ts';
-import { type Host, LAUNCHER } from './host.ts';
+import { DIVERTED_ENTRY, type Host, LAUNCHER } from './host.ts';
 import { isOrWasEnabled, type JournalContent } from './journal.ts';
+import { isOurs } from './own-content.ts';
 import { restartReasons } from './restart.ts';
 import { begin, goBackTo, lockHost, revertAll, settleAll } from './run-changes.ts';
+import { stockProblem } from './stock-proof.ts';
 import { type LeftAlone, takeBack } from './undo.ts';
 
 export interface Enabled {
@@ -33,12 +36,15 @@ export async function enable(host: Host): Promise<Enabled> {
   // Not before: whoever had the lock may have been the one that removes RBDSR.
   requireProduct(host);
   const before = host.journal.content;
-  const findings = CHANGES.flatMap((change) => change.check(host));
+  const findings = checkEach(host);
+  const answered = !isOurs(host, DIVERTED_ENTRY) && (await stockProblem(host)) === undefined;
   begin(host, 'enabling');
   const { written, done } = applyAll(host, before);
+  const unproven = await proveAll(host, CHANGES);
+  if (answered && unproven.length > 0) throw failed(divert, new Error(unproven.join('; ')), rollBack(host, before));
   begin(host, 'enabled');
   const wasWhole = before?.state === 'enabled';
-  const problems = await settleAll(host, toSettle(host, before, done), 'apply');
+  const problems = [...unproven, ...(await settleAll(host, toSettle(host, before, done), 'apply'))];
   return {
     written,
     restart: restartReasons(wasWhole ? written : undefined),
@@ -59,7 +65,7 @@ export async function repair(host: Host): Promise<Enabled & { readonly failed: r
   const nothing = { written: [], restart: [], attention: [], problems: [], replaced: [], resumed: false, failed: [] };
   if (!isOrWasEnabled(before)) return nothing;
   requireProduct(host);
-  const findings = CHANGES.flatMap((change) => change.check(host));
+  const findings = checkEach(host);
   const isWhole = before.state === 'enabled';
   if (isWhole && before.product === host.product && findings.every(isWell)) return nothing;
   const failed: string[] = [];
@@ -75,9 +81,17 @@ export async function repair(host: Host): Promise<Enabled & { readonly failed: r
     }
   });
   begin(host, 'enabled');
-  const problems = await settleAll(host, toSettle(host, before, [...done]), 'apply');
+  const unproven = await proveAll(host, [...done]);
+  const problems = [...unproven, ...(await settleAll(host, toSettle(host, before, [...done]), 'apply'))];
   const restart = restartReasons(isWhole ? written : undefined);
   return { ...nothing, written, restart, replaced: replacedOf(host, findings), resumed: !isWhole, problems, failed };
+}
+
+/** What does not do what it is for, in sentences. */
+async function proveAll(host: Host, changes: readonly Change[]): Promise<readonly string[]> {
+  const findings: Finding[] = [];
+  for (const change of changes) findings.push(...(await change.prove(host)));
+  return findings.filter((finding) => !isWell(finding)).map(({ path = '', what }) => `${path} ${what}`);
 }
 
 /** Whom to tell: of a run that was cut short it is not known what it wrote, and whom it told. */

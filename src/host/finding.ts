@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs';
 import { describeState, fingerprint, readState } from './path-state.ts';
 import { obsoleteEntries } from './obsolete-entries.ts';
 import type { Placement, Plan } from './placement.ts';
-import { fingerprintOf } from './put.ts';
+import { fingerprintOf } from './want-fingerprint.ts';
 
 /** One line of `rbdsr check`. */
 export interface Finding {

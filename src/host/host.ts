@@ -13,8 +13,15 @@ export const PRODUCT = '/opt/rbdsr';
 export const LAUNCHER = `${PRODUCT}/launcher.sh`;
 export const STATE_DIR = `${PRODUCT}/state`;
 export const SAVED_DIR = `${STATE_DIR}/saved`;
-export const STOCK_DIR = `${PRODUCT}/stock`;
 export const SM_DIR = '/opt/xensource/sm';
+/** What xapi and the stock storage manager find as the driver of SR type lvmoiscsi. */
+export const DIVERTED_ENTRY = `${SM_DIR}/LVMoISCSISR`;
+/** What that leads to: a copy of the product's dispatcher, beside the stock driver, so that iSCSI works without anything in /opt/rbdsr. */
+export const DIVERT = `${SM_DIR}/rbdsr-divert.py`;
+/** Where the stock entry is kept: not in the SM folder itself, where xapi takes whatever ends in "SR" for a driver. */
+export const STOCK_DIR = `${SM_DIR}/rbdsr-stock`;
+/** Where 0.1.0 kept it. */
+export const OLD_STOCK_DIR = `${PRODUCT}/stock`;
 
 /** The host that enable, disable and check work on: the real one, or a tree of files below `root`. */
 export interface Host {
@@ -32,7 +39,12 @@ export interface Host {
   at(path: string): string;
   has(path: string): boolean;
   /** Runs a program of the host; undefined where the host has no such program. */
-  run(program: string, args: readonly string[], deadline: Deadline): Promise<RunOutcome | undefined>;
+  run(
+    program: string,
+    args: readonly string[],
+    deadline: Deadline,
+    env?: Readonly<Record<string, string>>,
+  ): Promise<RunOutcome | undefined>;
 }
 
 export interface Step {
@@ -59,8 +71,8 @@ export function openHost(root: string, versionLine: string): Host {
     journal: new Journal(at(`${STATE_DIR}/changes.json`)),
     at,
     has: (path) => existsSync(at(path)),
-    run: async (program, args, deadline) =>
-      existsSync(at(program)) ? runProgram(at(program), args, { deadline }) : undefined,
+    run: async (program, args, deadline, env = {}) =>
+      existsSync(at(program)) ? runProgram(at(program), args, { deadline, env }) : undefined,
   };
 }
 

@@ -71,8 +71,9 @@ export class Journal {
     return this.entries.findLast((entry) => entry.path === path);
   }
 
-  begin(head: JournalHead): void {
-    this.#write({ format: 1, ...head, entries: this.entries });
+  /** `lost`: entries that another journal had. */
+  begin(head: JournalHead, lost: readonly JournalEntry[] = []): void {
+    this.#write({ format: 1, ...head, entries: [...this.entries, ...lost] });
   }
 
   /** Adds the entry, or puts it in the place of the one for the same change and path. */

@@ -1,3 +1,5 @@
+import type { PathState } from './path-state.ts';
+
 /** What has to be at a path. */
 export type Want =
   | { readonly kind: 'absent' }
@@ -17,6 +19,14 @@ export interface Placement {
   readonly owner: 'ours' | 'theirs';
   /** The file is theirs but for a marked block (marked-block.ts). */
   readonly block?: true;
+  /** What was there before RBDSR, where RBDSR's own content is there now and no journal knows; nothing was, if not given. */
+  readonly before?: Original;
+}
+
+/** What a path was before RBDSR, and where a file's content is for this process. */
+export interface Original {
+  readonly state: PathState;
+  readonly contentAt?: string;
 }
 
 /** What a change has to do on this host. */

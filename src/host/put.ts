@@ -1,13 +1,16 @@
-import { chownSync, existsSync, mkdirSync, readFileSync, utimesSync } from 'node:fs';
+import { chownSync, mkdirSync, readFileSync, utimesSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { RbdsrError } from '../base/error.ts';
 import { faultPoint } from '../system/fault-point.ts';
-import { ensureDir, removeIfExists, writeFileAtomic } from '../system/files.ts';
-import { type Host, SAVED_DIR } from './host.ts';
+import { ensureDir, removeIfExists } from '../system/files.ts';
+import type { Host } from './host.ts';
 import type { JournalEntry } from './journal.ts';
-import { describeState, type FileState, fingerprint, type PathState, readState, sha256Of } from './path-state.ts';
+import { beforeOurs, keepBefore } from './own-content.ts';
+import { describeState, fingerprint, type PathState, readState } from './path-state.ts';
 import type { Placement, Want } from './placement.ts';
+import { saveFile } from './saved-file.ts';
 import { stageFile, stageLink } from './stage.ts';
+import { fingerprintOf } from './want-fingerprint.ts';
 
 /** The folders of RBDSR's own, which come and go with the product and its journal. */
 const OWN_FOLDERS = /^\/opt\/rbdsr(\/state(\/.*)?)?$/;
@@ -31,8 +34,8 @@ export function put(host: Host, change: string, placement: Placement): boolean {
       todo: 'Move it away.',
     });
   }
-  const found = before !== undefined && !isNewOfTheirs(placement, current, before) ? before.found : current;
-  if (current.kind === 'file') save(host, file, current);
+  const found = foundAt(host, placement, current, before);
+  if (current.kind === 'file') saveFile(host, current, () => readFileSync(file));
   faultPoint('host.saved');
   const entry: JournalEntry = {
     change,
@@ -55,17 +58,6 @@ export function put(host: Host, change: string, placement: Placement): boolean {
   return true;
 }
 
-export function fingerprintOf(want: Want): string {
-  if (want.kind === 'link') return `link ${want.target}`;
-  if (want.kind === 'file') return `file ${want.mode.toString(8)} ${sha256Of(want.data)}`;
-  return want.kind;
-}
-
-/** Where the content of a file that was found is kept. */
-export function savedFile(host: Host, state: FileState): string {
-  return host.at(`${SAVED_DIR}/${state.sha256}`);
-}
-
 function putFolders(host: Host, change: string, folder: string): void {
   if (host.has(folder)) return;
   putFolders(host, change, dirname(folder));
@@ -73,17 +65,18 @@ function putFolders(host: Host, change: string, folder: string): void {
   else put(host, change, { path: folder, want: { kind: 'folder', mode: 0o755 }, owner: 'ours' });
 }
 
+/** What disable is to put back: never anything of RBDSR's own. */
+function foundAt(host: Host, placement: Placement, current: PathState, before: JournalEntry | undefined): PathState {
+  const known = before !== undefined && before.wrote.includes(fingerprint(current));
+  const own = known ? undefined : beforeOurs(host, placement, current);
+  if (own !== undefined && (before === undefined || placement.block === true)) return keepBefore(host, own);
+  if (before === undefined) return current;
+  return own === undefined && isNewOfTheirs(placement, current, before) ? current : before.found;
+}
+
 /** A host update, or an administrator, has put something of their own there since: from now on that is what was there before us. */
 function isNewOfTheirs(placement: Placement, current: PathState, before: JournalEntry): boolean {
   return placement.owner === 'theirs' && current.kind !== 'absent' && !before.wrote.includes(fingerprint(current));
-}
-
-/** Also what is about to be lost because somebody has changed a file of ours: enable says where it is. */
-function save(host: Host, file: string, state: FileState): void {
-  const target = savedFile(host, state);
-  if (existsSync(target)) return;
-  ensureDir(dirname(target), 0o700);
-  writeFileAtomic(target, readFileSync(file), 0o600);
 }
 
 function write(host: Host, file: string, want: Want, current: PathState): void {

@@ -4,9 +4,10 @@ import { ensureDir } from '../system/files.ts';
 import { faultPoint } from '../system/fault-point.ts';
 import { type HeldLock, takeRecordLock } from '../system/record-lock.ts';
 import type { Change } from './change.ts';
-import { type Host, SAVED_DIR, STATE_DIR, STOCK_DIR } from './host.ts';
-import { isOrWasEnabled, type JournalContent, type JournalHead } from './journal.ts';
+import { type Host, OLD_STOCK_DIR, SAVED_DIR, STATE_DIR, STOCK_DIR } from './host.ts';
+import { isOrWasEnabled, type JournalContent, type JournalEntry, type JournalHead } from './journal.ts';
 import { clearStage } from './stage.ts';
+import { inUndoOrder } from './undo-order.ts';
 import { type LeftAlone, undo } from './undo.ts';
 
 const LOCK_MS = 60_000;
@@ -25,15 +26,19 @@ export async function lockHost(host: Host): Promise<HeldLock> {
   }
 }
 
-/** Writes down what is going on. */
-export function begin(host: Host, state: JournalContent['state']): void {
+/** Writes down what is going on; `lost`: with entries of a journal that was lost. */
+export function begin(host: Host, state: JournalContent['state'], lost: readonly JournalEntry[] = []): void {
   const wasEnabled = state === 'enabling' && isOrWasEnabled(host.journal.content);
-  beginWith(host, {
-    product: host.product,
-    profile: host.profile.id,
-    state,
-    ...(wasEnabled ? { wasEnabled } : {}),
-  });
+  beginWith(
+    host,
+    {
+      product: host.product,
+      profile: host.profile.id,
+      state,
+      ...(wasEnabled ? { wasEnabled } : {}),
+    },
+    lost,
+  );
 }
 
 /** After the steps of this run were taken back: the journal says again what it said before it. */
@@ -41,22 +46,22 @@ export function goBackTo(host: Host, { product, profile, state, wasEnabled }: Jo
   beginWith(host, { product, profile, state, ...(wasEnabled === undefined ? {} : { wasEnabled }) });
 }
 
-function beginWith(host: Host, head: JournalHead): void {
+function beginWith(host: Host, head: JournalHead, lost: readonly JournalEntry[] = []): void {
   ensureDir(host.at(STATE_DIR), 0o700);
   clearStage(host);
-  host.journal.begin(head);
+  host.journal.begin(head, lost);
   faultPoint('host.begun');
 }
 
 /** Undoes all that the journal has, the last entry first, and then the journal: also what another version of RBDSR did. */
 export function revertAll(host: Host): readonly LeftAlone[] {
   begin(host, 'disabling');
-  const left = host.journal.entries.toReversed().flatMap((entry) => undo(host, entry) ?? []);
+  const left = inUndoOrder(host.journal.entries).flatMap((entry) => undo(host, entry) ?? []);
   rmSync(host.at(SAVED_DIR), { recursive: true, force: true });
   clearStage(host);
   faultPoint('host.reverted');
   host.journal.remove();
-  for (const folder of [STATE_DIR, STOCK_DIR]) removeIfEmpty(host.at(folder));
+  for (const folder of [STATE_DIR, STOCK_DIR, OLD_STOCK_DIR]) removeIfEmpty(host.at(folder));
   return left;
 }
 

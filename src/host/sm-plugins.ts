@@ -1,5 +1,5 @@
 import { readdirSync } from 'node:fs';
-import { readIfExists } from '../system/files.ts';
+import { configurationText } from './configuration-text.ts';
 import type { Host } from './host.ts';
 
 /** Sorts behind what anybody else is likely to choose: xapi takes the last definition. */
@@ -31,7 +31,7 @@ function lastDefinition(host: Host, counts: (file: string) => boolean): SmPlugin
   return configurationFiles(host)
     .filter(counts)
     .flatMap((file) => {
-      const types = parseSmPlugins(readIfExists(host.at(file)) ?? '');
+      const types = parseSmPlugins(configurationText(host, file));
       return types === undefined ? [] : [{ types, file }];
     })
     .at(-1);

@@ -1,11 +1,12 @@
-import { chownSync, existsSync, readFileSync, rmdirSync, utimesSync } from 'node:fs';
+import { chownSync, existsSync, mkdirSync, readFileSync, rmdirSync, utimesSync } from 'node:fs';
 import { faultPoint } from '../system/fault-point.ts';
 import { removeIfExists } from '../system/files.ts';
 import type { Host } from './host.ts';
 import type { JournalEntry } from './journal.ts';
 import { withoutBlock } from './marked-block.ts';
 import { describeState, type FileState, fingerprint, type PathState, readState } from './path-state.ts';
-import { savedFile } from './put.ts';
+import { removeBytecode } from './bytecode.ts';
+import { saveFile, savedFile } from './saved-file.ts';
 import { stageFile, stageLink } from './stage.ts';
 
 /** A path that was not put back, because it is not as RBDSR left it. */
@@ -22,16 +23,32 @@ export function undo(host: Host, entry: JournalEntry): LeftAlone | undefined {
   const file = host.at(entry.path);
   const current = readState(file);
   const print = fingerprint(current);
+  const found = foundBy(entry);
   let left: LeftAlone | undefined;
   faultPoint('host.undo');
-  if (print !== fingerprint(entry.found)) {
-    if (entry.wrote.includes(print)) left = restore(host, entry.path, entry.found);
+  if (print !== fingerprint(found)) {
+    if (entry.wrote.includes(print)) left = restore(host, entry.path, found);
     else if (entry.block === true && current.kind === 'file') left = removeBlock(host, entry, file, current);
     else left = leave(entry, `it is ${describeState(current)} now, which RBDSR did not put there`);
   }
+  if (found.kind === 'absent' && left === undefined) removeBytecode(file);
   faultPoint('host.undone');
   host.journal.drop(entry);
   return left;
+}
+
+/** 0.1.0, installed again after /opt/rbdsr was lost, took what it had written itself for what was there before it. */
+function foundBy({ found, wrote, block }: JournalEntry): PathState {
+  return block !== true && found.kind !== 'folder' && wrote.includes(fingerprint(found)) ? { kind: 'absent' } : found;
+}
+
+/** Undoes what a plan does not want any more; a failing enable takes that back, too. */
+export function withdraw(host: Host, entry: JournalEntry): void {
+  const file = host.at(entry.path);
+  const was = readState(file);
+  if (was.kind === 'file') saveFile(host, was, () => readFileSync(file));
+  host.steps.push({ path: entry.path, was, entry, entryBefore: entry });
+  undo(host, entry);
 }
 
 /** Takes back the steps of this process, the last one first: each path and each entry of the journal is as it was before it. */
@@ -58,6 +75,7 @@ function restore(host: Host, path: string, state: PathState): LeftAlone | undefi
   if (state.kind === 'link') stageLink(host, state.target, file);
   else if (state.kind === 'file') return restoreFile(host, path, state);
   else if (state.kind === 'absent') return remove(path, file);
+  else if (state.kind === 'folder') mkdirSync(file, { mode: 0o755 });
   return undefined;
 }
 

@@ -3,6 +3,9 @@
 # What xapi and the stock storage manager find as /opt/xensource/sm/LVMoISCSISR: RBDSR for a request whose device_config has the port 6789,
 # the stock driver for everything else. One file in two languages: run, it is sh; imported, it is Python (the half below).
 #
+# "rbdsr enable" copies it into the SM folder as rbdsr-divert.py, with the stock entry in the folder rbdsr-stock beside it. So it outlives
+# the rest of RBDSR: without that a request of ours is answered with a sentence, and the stock driver does not notice.
+#
 # xapi's run costs a shell and no other process: the request is read here, by the shell itself. The pieces between two "<" are a tag and the
 # text after it, and only elements that hold text or elements can make a request of ours, as RBDSR's own parser refuses all else. That
 # parser has the last word: it answers what looks like ours and is not well-formed with SM error 143.
@@ -11,11 +14,31 @@
 # there as well, and the stock driver gets the environment that came. No three quotes in a row and no backslash: this is a Python string.
 
 rbdsr_home=${RBDSR_HOME:-/opt/rbdsr}
-rbdsr_stock=$rbdsr_home/stock/LVMoISCSISR
+rbdsr_sm=${RBDSR_SM:-/opt/xensource/sm}
+
+# Where the stock driver is: where RBDSR keeps its entry; where RBDSR 0.1.0 did; and, as a running iSCSI is worth more than order, where the
+# host's package sm puts it.
+rbdsr_find_stock() {
+  ! rbdsr_is_stock "$rbdsr_sm/rbdsr-stock/LVMoISCSISR" || return 0
+  ! rbdsr_is_stock "$rbdsr_home/stock/LVMoISCSISR" || return 0
+  for rbdsr_name in LVMoISCSISR.py LVHDoISCSISR.py ../../../usr/libexec/sm/drivers/LVMoISCSISR; do
+    ! rbdsr_is_stock "$rbdsr_sm/$rbdsr_name" || return 0
+  done
+  return 1
+}
+
+# rbdsr_is_stock <path>: a program, and not this file, its copy or a way back to it, which would run itself for ever: the second line tells.
+rbdsr_is_stock() {
+  rbdsr_stock=$1
+  [ -f "$1" ] && [ -x "$1" ] || return 1
+  rbdsr_line=
+  { read -r rbdsr_line; read -r rbdsr_line; } <"$1"
+  case $rbdsr_line in "'"?"':'") return 1 ;; esac
+}
 
 # Not ours. A shell puts PWD into an environment that has none, and bash SHLVL, with which its exec cannot part.
 rbdsr_run_stock() {
-  if [ -x "$rbdsr_stock" ] && ! [ "$rbdsr_stock" -ef "$rbdsr_home/divert.py" ]; then
+  if rbdsr_find_stock; then
     rbdsr_came_with=
     while read -r rbdsr_line || [ -n "$rbdsr_line" ]; do rbdsr_came_with=$rbdsr_came_with$rbdsr_line; done </proc/self/environ
     case $rbdsr_came_with in *PWD=*) ;; *) unset PWD ;; esac
@@ -25,7 +48,7 @@ rbdsr_run_stock() {
     esac
     exec "$rbdsr_stock" "$@"
   fi
-  rbdsr_refuse "The stock iSCSI driver is not at $rbdsr_stock, where RBDSR keeps it. Run the RBDSR installer again" "$@"
+  rbdsr_refuse "The stock iSCSI driver is not at $rbdsr_sm/rbdsr-stock/LVMoISCSISR, where RBDSR keeps it. Reinstall the host's package sm, then run rbdsr repair" "$@"
 }
 
 rbdsr_run_ours() {
@@ -219,12 +242,35 @@ _RBDSR_FAULT = """<?xml version='1.0'?>
 """
 
 
+def _rbdsr_find_stock(home, sm):
+    import os
+    candidates = [
+        os.path.join(sm, 'rbdsr-stock', 'LVMoISCSISR'),
+        os.path.join(home, 'stock', 'LVMoISCSISR'),
+        os.path.join(sm, 'LVMoISCSISR.py'),
+        os.path.join(sm, 'LVHDoISCSISR.py'),
+        os.path.join(sm, '../../../usr/libexec/sm/drivers/LVMoISCSISR'),
+    ]
+    for candidate in candidates:
+        stock = os.path.realpath(candidate)
+        if not os.path.isfile(stock):
+            continue
+        source = open(stock, 'rb')
+        try:
+            source.readline()
+            second = source.readline()
+        finally:
+            source.close()
+        if second.rstrip() != ("'" * 3 + ":'").encode('ascii'):
+            return stock
+    return None
+
+
 def _rbdsr_enter(scope):
     import os
     import sys
     home = os.environ.get('RBDSR_HOME') or '/opt/rbdsr'
-    stock = os.path.realpath(os.path.join(home, 'stock', 'LVMoISCSISR'))
-    own = os.path.realpath(os.path.join(home, 'divert.py'))
+    sm = os.environ.get('RBDSR_SM') or '/opt/xensource/sm'
     is_main = scope['__name__'] == '__main__'
     request = None
     if is_main and len(sys.argv) == 2 and '<' in sys.argv[1]:
@@ -237,15 +283,16 @@ def _rbdsr_enter(scope):
             os.execv(launcher, [launcher, request])
         text = '%s is missing, so RBDSR is not completely installed on this host. Run its installer again.'
         _rbdsr_refuse(text % launcher, request)
-    if stock == own or not os.path.isfile(stock):
-        text = 'The stock iSCSI driver is not at %s/stock/LVMoISCSISR, where RBDSR keeps it. Run the RBDSR installer again.'
-        text = text % home
+    stock = _rbdsr_find_stock(home, sm)
+    if stock is None:
+        text = 'The stock iSCSI driver is not at %s/rbdsr-stock/LVMoISCSISR, where RBDSR keeps it. '
+        text = text % sm + "Reinstall the host's package sm, then run rbdsr repair."
         if is_main:
             _rbdsr_refuse(text, request)
         raise ImportError(text)
     if not is_main:
         scope['__file__'] = stock
-    elif sys.path and os.path.realpath(sys.path[0]) == os.path.dirname(own):
+    elif sys.path and os.path.realpath(sys.path[0]) == os.path.dirname(os.path.realpath(scope['__file__'])):
         # Python puts the folder of the script's real file first, where the stock driver expects its own.
         sys.path[0] = os.path.dirname(stock)
     source = open(stock, 'rb')

@@ -1,52 +1,64 @@
 import { readFileSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { join } from 'node:path';
+import { RbdsrError } from '../../base/error.ts';
 import { filesChange } from '../change.ts';
-import { type Host, PRODUCT, SM_DIR, STOCK_DIR } from '../host.ts';
-import { type PathState, readState } from '../path-state.ts';
-import type { Plan, Want } from '../placement.ts';
-import { savedFile } from '../put.ts';
+import { DIVERT, DIVERTED_ENTRY, type Host, PRODUCT, SM_DIR, STOCK_DIR } from '../host.ts';
+import { isOurs } from '../own-content.ts';
+import { readState } from '../path-state.ts';
+import type { Original, Placement, Plan } from '../placement.ts';
+import { stockEntry } from '../stock-entry.ts';
+import { proveStock } from '../stock-proof.ts';
 
 /**
- * Calls for SR type `lvmoiscsi` go through our dispatcher, which hands all but those with port 6789 to the stock driver. The stock entry is
- * kept under the same name in a folder of ours: where it is a link, a link to the same target; where it is a program, the program. The
- * copy is there before the entry is replaced, and goes after the entry is put back.
+ * Calls for SR type `lvmoiscsi` go through our dispatcher, which hands all but those with port 6789 to the stock driver. Dispatcher and stock entry
+ * lie in the SM folder, and need nothing of /opt/rbdsr. Both are there before the entry is replaced, and go after it is put back (undo-order.ts).
  */
 export const divert = filesChange({
   name: 'divert',
   describe: 'the way in by port 6789 (SR type lvmoiscsi)',
   plan,
+  prove: proveStock,
 });
 
-export const DIVERTED_ENTRY = `${SM_DIR}/LVMoISCSISR`;
 export const STOCK_ENTRY = `${STOCK_DIR}/LVMoISCSISR`;
+/** A stock entry that is a program of its own. It lies where it lay but for its name, as Python looks for its modules beside it. */
+export const STOCK_PROGRAM = `${SM_DIR}/rbdsr-stock-program`;
+/** What DIVERT is a copy of. */
 export const DISPATCHER = `${PRODUCT}/divert.py`;
 
 function plan(host: Host): Plan {
-  const original = originalOf(host);
-  if (original === undefined) {
-    return { placements: [], notNeeded: `this host has no ${DIVERTED_ENTRY}: only SR type rbd can be used` };
-  }
-  return {
-    placements: [
-      { path: STOCK_ENTRY, want: original, owner: 'ours' },
-      { path: DIVERTED_ENTRY, want: { kind: 'link', target: DISPATCHER }, owner: 'theirs' },
-    ],
-  };
-}
-
-/** The stock entry: what is there, or, where our link or nothing is, what was there before. */
-function originalOf(host: Host): Want | undefined {
   const current = readState(host.at(DIVERTED_ENTRY));
-  const isOurs = current.kind === 'link' && current.target === DISPATCHER;
-  const before = host.journal.entry(divert.name, DIVERTED_ENTRY)?.found;
-  if (isOurs || current.kind === 'absent') {
-    return before === undefined ? undefined : asWant(before, before.kind === 'file' ? savedFile(host, before) : '');
+  const stock = stockEntry(host);
+  if (stock !== undefined) {
+    return {
+      placements: [
+        ...kept(stock),
+        { path: DIVERT, want: { kind: 'file', data: readFileSync(host.at(DISPATCHER)), mode: 0o755 }, owner: 'ours' },
+        { path: DIVERTED_ENTRY, want: { kind: 'link', target: 'rbdsr-divert.py' }, owner: 'theirs', before: stock },
+      ],
+    };
   }
-  return asWant(current, host.at(DIVERTED_ENTRY));
+  if (isOurs(host, DIVERTED_ENTRY, current)) throw lostStock();
+  return { placements: [], notNeeded: `this host has no ${DIVERTED_ENTRY}: only SR type rbd can be used` };
 }
 
-function asWant(state: PathState, contentAt: string): Want | undefined {
-  if (state.kind === 'link') return { kind: 'link', target: resolve(SM_DIR, state.target) };
-  if (state.kind !== 'file') return undefined;
-  return { kind: 'file', data: readFileSync(contentAt), mode: state.mode, mtimeMs: state.mtimeMs };
+function kept({ state, contentAt }: Original): readonly Placement[] {
+  if (state.kind === 'link') {
+    // Seen from a folder further down. Relative links stay so: the folder may be looked at from another root.
+    const target = state.target.startsWith('/') ? state.target : join('..', state.target);
+    return [{ path: STOCK_ENTRY, want: { kind: 'link', target }, owner: 'ours' }];
+  }
+  if (state.kind !== 'file' || contentAt === undefined) return [];
+  const { mode, mtimeMs } = state;
+  return [
+    { path: STOCK_PROGRAM, want: { kind: 'file', data: readFileSync(contentAt), mode, mtimeMs }, owner: 'ours' },
+    { path: STOCK_ENTRY, want: { kind: 'link', target: '../rbdsr-stock-program' }, owner: 'ours' },
+  ];
+}
+
+function lostStock(): RbdsrError {
+  return new RbdsrError('config-missing', {
+    what: `${DIVERTED_ENTRY} is RBDSR's, and the host's own iSCSI driver that was there before is nowhere to be found`,
+    todo: "Reinstall the host's package sm (yum reinstall sm), then run rbdsr enable.",
+  });
 }

@@ -1,5 +1,6 @@
 import { readFileSync, readdirSync } from 'node:fs';
 import { filesChange } from '../change.ts';
+import { configurationText } from '../configuration-text.ts';
 import { followLinks } from '../find-in-root.ts';
 import type { Host } from '../host.ts';
 import { processesCalled } from '../host-processes.ts';
@@ -44,5 +45,5 @@ function plan(host: Host): Plan {
 
 function otherFiles(host: Host): readonly string[] {
   const names = readdirSync(host.at(FOLDER)).filter((name) => name.endsWith('.conf') && `${FOLDER}/${name}` !== OURS);
-  return names.map((name) => readFileSync(host.at(`${FOLDER}/${name}`), 'utf8'));
+  return names.map((name) => configurationText(host, `${FOLDER}/${name}`));
 }

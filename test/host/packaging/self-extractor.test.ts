@@ -246,6 +246,7 @@ ls -A ${host.home} | grep '^[.0-9]'`;
 
   test.each([
     ['/opt/xensource/sm/LVMoISCSISR', '/opt/rbdsr/divert.py'],
+    ['/opt/xensource/sm/LVMoISCSISR', 'rbdsr-divert.py'],
     ['/opt/xensource/sm/RBDSR', '../../rbdsr/launcher.sh'],
     ['/usr/libexec/sm/drivers/LVMoISCSISR', '/opt/rbdsr/divert.py'],
   ])('is not removed while %s leads to %s, even by force', (entry, target) => {

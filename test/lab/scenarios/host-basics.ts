@@ -99,7 +99,7 @@ export function hostBasics(lab: Lab): void {
     const pool = lab();
     const entry = 'readlink /opt/xensource/sm/LVMoISCSISR';
     const check = (): Promise<{ code: number; stdout: string }> => pool.host(0).exec(['rbdsr', 'check', '--pool']);
-    expect(await pool.host(1).shell(entry)).toBe('/opt/rbdsr/divert.py\n');
+    expect(await pool.host(1).shell(entry)).toBe('rbdsr-divert.py\n');
     await pool.host(1).check(['rbdsr', 'disable']);
     expect(await pool.host(1).shell(entry)).toBe('LVMoISCSISR.py\n');
     expect(await pool.host(1).shell('ls /opt/xensource/sm | grep RBDSR || true')).toBe('');

@@ -47,7 +47,7 @@ export function wizard(lab: Lab): void {
     const device_config = { target: '10.0.0.1', port: '3260' };
     const answer = await send(lab().double, lab().hostRef(0), ENTRY, 'sr_probe', { args: [], device_config });
     expect(answer.code).toBe(0);
-    expect(answer.stdout).toContain('/opt/rbdsr/stock/LVMoISCSISR');
+    expect(answer.stdout).toContain('/opt/xensource/sm/rbdsr-stock/LVMoISCSISR');
     expect(answer.stdout).toContain('3260');
     expect(answer.stdout).not.toContain('fault');
   });

@@ -1,10 +1,11 @@
-import { rmSync, symlinkSync } from 'node:fs';
-import { join } from 'node:path';
+import { rmSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { decodeResponse } from '../../../src/xmlrpc/decode.ts';
 import { encodeFault } from '../../../src/xmlrpc/encode.ts';
 import { DivertedHost } from './diverted-host.ts';
 import { ISCSI, RBD, sr } from './requests.ts';
+import { divertSource } from './verdicts.ts';
 
 function fault(text: string): string {
   return encodeFault({ faultCode: 202, faultString: `The storage backend failed [opterr=${text}]` });
@@ -45,31 +46,26 @@ describe.each(['/bin/dash', '/bin/bash'])('where sh is %s', (shell) => {
   });
 
   test.each([
-    ['is gone', (host: DivertedHost): void => host.remove('stock/LVMoISCSISR')],
-    ['cannot run', (host: DivertedHost): void => host.forbid('stock/LVMoISCSISR')],
-    [
-      'leads back to the dispatcher',
-      (host: DivertedHost): void => {
-        rmSync(host.stock);
-        symlinkSync(host.tree.entry, host.stock);
-      },
-    ],
-    [
-      'leads nowhere',
-      (host: DivertedHost): void => {
-        rmSync(host.stock);
-        symlinkSync('/nowhere', host.stock);
-      },
-    ],
-  ])('the stock driver %s', (_what, damage) => {
-    using host = new DivertedHost('8.2', { shell });
-    damage(host);
-    const text = `The stock iSCSI driver is not at ${host.stock}, where RBDSR keeps it. Run the RBDSR installer again.`;
-    const answer = host.run([sr('sr_attach', ISCSI)]);
-    expect(answer).toEqual({ code: 0, stdout: fault(text), stderr: '' });
-    expect(decodeResponse(answer.stdout)).toMatchObject({ fault: { faultCode: 202 } });
-    expect(host.run(['version'])).toEqual({ code: 127, stdout: '', stderr: `${text}\n` });
-    expect(host.run([])).toEqual({ code: 127, stdout: '', stderr: `${text}\n` });
-    expect(host.run([sr('sr_attach', RBD)]).stdout).toContain('launched LVMoISCSI');
-  });
+    ['is gone', (host: DivertedHost): void => rmSync(host.stock)],
+    ['cannot run', (host: DivertedHost): void => host.replaceStock('#!/bin/sh\n', 0o644)],
+    ['leads back to the dispatcher', (host: DivertedHost): void => host.leadStock(host.tree.entry)],
+    ['leads nowhere', (host: DivertedHost): void => host.leadStock('/nowhere')],
+    ['is a copy of the dispatcher', (host: DivertedHost): void => host.replaceStock(divertSource(), 0o755)],
+    ['is in no folder', (host: DivertedHost): void => rmSync(dirname(host.stock), { recursive: true })],
+  ])(
+    'what RBDSR keeps of the stock driver %s: the host has its own all the same, and then has not',
+    (_what, damage) => {
+      using host = new DivertedHost('8.2', { shell });
+      damage(host);
+      expect(host.run([sr('sr_attach', ISCSI)])).toMatchObject({ code: 0, stderr: 'stock was here\n' });
+      rmSync(host.tree.stockFile);
+      const text = `The stock iSCSI driver is not at ${host.stock}, where RBDSR keeps it. Reinstall the host's package sm, then run rbdsr repair.`;
+      const answer = host.run([sr('sr_attach', ISCSI)]);
+      expect(answer).toEqual({ code: 0, stdout: fault(text), stderr: '' });
+      expect(decodeResponse(answer.stdout)).toMatchObject({ fault: { faultCode: 202 } });
+      expect(host.run(['version'])).toEqual({ code: 127, stdout: '', stderr: `${text}\n` });
+      expect(host.run([])).toEqual({ code: 127, stdout: '', stderr: `${text}\n` });
+      expect(host.run([sr('sr_attach', RBD)]).stdout).toContain('launched LVMoISCSI');
+    },
+  );
 });

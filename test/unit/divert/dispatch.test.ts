@@ -1,11 +1,11 @@
 import { describe, expect, test } from 'vitest';
 import { HOST_VERSIONS } from '../../../lab/host-trees/host-trees.ts';
-import { DivertedHost } from './diverted-host.ts';
+import { DivertedHost, seenBy } from './diverted-host.ts';
 import { DRIVER_INFO, ISCSI, RBD, sr } from './requests.ts';
 
 /** What the stand-in for the stock driver says it saw; its own paths made comparable. */
 function seen(host: DivertedHost, stdout: string): Record<string, unknown> {
-  const { pid: _, ...rest } = JSON.parse(stdout) as Record<string, unknown>;
+  const { pid: _, ...rest } = seenBy(stdout);
   return JSON.parse(JSON.stringify(rest).replaceAll(host.plain.root, host.tree.root)) as Record<string, unknown>;
 }
 

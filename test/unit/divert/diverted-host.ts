@@ -7,13 +7,16 @@ import {
   mkdtempSync,
   openSync,
   readFileSync,
+  readlinkSync,
   renameSync,
   rmSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
+import { decodeResponse } from '../../../src/xmlrpc/decode.ts';
+import { isStruct } from '../../../src/xmlrpc/value.ts';
 import {
   buildHostTree,
   type HostTree,
@@ -35,6 +38,15 @@ export interface DivertedHostOptions extends HostTreeOptions {
   readonly shell?: string;
 }
 
+/** What the stand-in for the stock driver says that it saw. */
+export function seenBy(stdout: string): Record<string, unknown> {
+  if (!stdout.startsWith('<')) return JSON.parse(stdout) as Record<string, unknown>;
+  const answer = decodeResponse(stdout);
+  if (!('value' in answer) || !isStruct(answer.value) || typeof answer.value['seen'] !== 'string')
+    throw new Error(stdout);
+  return JSON.parse(answer.value['seen']) as Record<string, unknown>;
+}
+
 /** A tree whose LVMoISCSISR is the dispatcher, beside one where it still is the stock driver. The launcher is a stand-in. */
 export class DivertedHost implements Disposable {
   readonly root = mkdtempSync(join(tmpdir(), 'rbdsr-divert-'));
@@ -50,23 +62,27 @@ export class DivertedHost implements Disposable {
     this.tree = buildHostTree(version, join(this.root, 'host'), options);
     this.plain = buildHostTree(version, join(this.root, 'plain'), options);
     this.home = this.tree.path('/opt/rbdsr');
-    this.stock = join(this.home, 'stock/LVMoISCSISR');
+    this.stock = join(this.tree.smDir, 'rbdsr-stock/LVMoISCSISR');
     this.launcher = join(this.home, 'launcher.sh');
     writeFileSync(this.#stdin, 'from stdin');
     const shell = this.tree.path('/bin/sh');
     mkdirSync(this.tree.path('/bin'));
-    mkdirSync(join(this.home, 'stock'), { recursive: true });
+    mkdirSync(this.home, { recursive: true });
+    mkdirSync(join(this.tree.smDir, 'rbdsr-stock'));
     symlinkSync(options.shell ?? '/bin/sh', shell);
-    writeFileSync(join(this.home, 'divert.py'), readFileSync(DIVERT, 'utf8').replace('#!/bin/sh', `#!${shell}`));
+    const divert = join(this.tree.smDir, 'rbdsr-divert.py');
+    writeFileSync(divert, readFileSync(DIVERT, 'utf8').replace('#!/bin/sh', `#!${shell}`));
     writeFileSync(this.launcher, `#!/bin/sh\nprintf '%s\\n' "launched $RBDSR_DRIVER" "$#" "$1"\nexit 3\n`);
-    for (const program of [join(this.home, 'divert.py'), this.launcher]) chmodSync(program, 0o755);
-    // A link is made anew, with the real file as its end; an executable of its own is moved away.
-    if (this.tree.stockFile === this.tree.entry) renameSync(this.tree.entry, this.stock);
-    else {
+    for (const program of [divert, this.launcher]) chmodSync(program, 0o755);
+    // What src/host/changes/divert.ts makes: a link leads where it led; a program of its own stays in its folder.
+    if (this.tree.stockFile === this.tree.entry) {
+      renameSync(this.tree.entry, join(this.tree.smDir, 'rbdsr-stock-program'));
+      symlinkSync('../rbdsr-stock-program', this.stock);
+    } else {
+      symlinkSync(join('..', readlinkSync(this.tree.entry)), this.stock);
       rmSync(this.tree.entry);
-      symlinkSync(this.tree.stockFile, this.stock);
     }
-    symlinkSync(join(this.home, 'divert.py'), this.tree.entry);
+    symlinkSync('rbdsr-divert.py', this.tree.entry);
   }
 
   /** What xapi does. */
@@ -86,7 +102,7 @@ export class DivertedHost implements Disposable {
     try {
       const { status, stdout, stderr, error } = spawnSync(program, args, {
         cwd: '/',
-        env: { RBDSR_HOME: this.home, PYTHONDONTWRITEBYTECODE: '1', ...site, ...env },
+        env: { RBDSR_HOME: this.home, RBDSR_SM: this.tree.smDir, PYTHONDONTWRITEBYTECODE: '1', ...site, ...env },
         encoding: 'utf8',
         stdio: [stdin, 'pipe', 'pipe'],
         timeout: 20_000,
@@ -107,6 +123,24 @@ export class DivertedHost implements Disposable {
   forbid(name: string): void {
     rmSync(join(this.home, name));
     writeFileSync(join(this.home, name), '#!/bin/sh\n');
+  }
+
+  /** What RBDSR keeps of the stock driver is a link to this. */
+  leadStock(target: string): void {
+    rmSync(this.stock);
+    symlinkSync(target, this.stock);
+  }
+
+  replaceStock(text: string, mode: number): void {
+    rmSync(this.stock);
+    writeFileSync(this.stock, text);
+    chmodSync(this.stock, mode);
+  }
+
+  /** Every way to the stock driver, what RBDSR keeps and what the package sm has. */
+  loseStock(): void {
+    rmSync(dirname(this.stock), { recursive: true });
+    if (this.tree.stockFile !== this.tree.entry) rmSync(this.tree.stockFile);
   }
 
   /** The product's launcher, which looks for the rest of the product. */

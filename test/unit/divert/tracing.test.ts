@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { encodeFault } from '../../../src/xmlrpc/encode.ts';
-import { DivertedHost, type End } from './diverted-host.ts';
+import { DivertedHost, type End, seenBy } from './diverted-host.ts';
 import { pythons, treesFor } from './pythons.ts';
 import { DRIVER_INFO, ISCSI, RBD, sr } from './requests.ts';
 
@@ -24,16 +24,8 @@ describe.each(pythons())('Python $version', (python) => {
       const before = observed(host, program, host.plain.entry, host.plain.smDir, args);
       const now = observed(host, program, host.tree.entry, host.tree.smDir, args);
       expect({ code: now.code, stderr: now.stderr }).toEqual({ code: 5, stderr: 'stock was here\n' });
-      const {
-        pid: _now,
-        globals: names,
-        ...rest
-      } = JSON.parse(now.stdout.replaceAll('/host/', '/plain/')) as Record<string, unknown>;
-      const {
-        pid: _before,
-        globals: expected,
-        ...stock
-      } = JSON.parse(before.stdout.replaceAll('/host/', '/plain/')) as Record<string, unknown>;
+      const { pid: _now, globals: names, ...rest } = seenBy(now.stdout.replaceAll('/host/', '/plain/'));
+      const { pid: _before, globals: expected, ...stock } = seenBy(before.stdout.replaceAll('/host/', '/plain/'));
       expect(names).toEqual(expected);
       expect(rest).toEqual(stock);
     }
@@ -64,7 +56,7 @@ describe.each(pythons())('Python $version', (python) => {
       stdout: fault,
       stderr: '',
     });
-    host.remove('stock/LVMoISCSISR');
+    host.loseStock();
     const end = observed(host, program, host.tree.entry, host.tree.smDir, [sr('sr_attach', ISCSI)]);
     expect(end.code).toBe(0);
     expect(end.stdout).toContain(`The stock iSCSI driver is not at ${host.stock}`);

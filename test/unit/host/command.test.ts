@@ -57,7 +57,7 @@ test('check before enable, after it, after a drift: table and exit code', async 
 
   const after = await rbdsr('check');
   expect(after.stdout).toMatch(
-    /^divert +ok +\/opt\/rbdsr\/stock\/LVMoISCSISR -> \/opt\/xensource\/sm\/LVMoISCSISR\.py$/m,
+    /^divert +ok +\/opt\/xensource\/sm\/rbdsr-stock\/LVMoISCSISR -> \.\.\/LVMoISCSISR\.py$/m,
   );
   expect(after).toMatchObject({ code: 0, stdout: expect.stringMatching(/All is well\.\n$/) });
   expect(await rbdsr('enable')).toMatchObject({

@@ -6,7 +6,7 @@ import { enable, repair } from '../../../src/host/enable.ts';
 import { isWell } from '../../../src/host/finding.ts';
 import type { Host } from '../../../src/host/host.ts';
 import { HOST_VERSIONS } from '../../../lab/host-trees/host-trees.ts';
-import { type HostFixture, useHosts } from './host-fixture.ts';
+import { answeringDriver, type HostFixture, useHosts } from './host-fixture.ts';
 
 const hosts = useHosts();
 const HEAD = { format: 1, product: '1.0.0', profile: '8.3b' };
@@ -59,12 +59,12 @@ describe.each(HOST_VERSIONS)('%s', (version) => {
       await enable(host.open());
       const entry = host.at('/opt/xensource/sm/LVMoISCSISR');
       unlinkSync(entry);
-      host.write('/opt/xensource/sm/NewSR.py', 'new driver\n', 0o755);
+      host.write('/opt/xensource/sm/NewSR.py', answeringDriver('new'), 0o755);
       symlinkSync('NewSR.py', entry);
       expect(await wrongPaths(host)).toEqual(expect.arrayContaining(['/opt/xensource/sm/LVMoISCSISR']));
       await mend(host.open());
-      expect(readlinkSync(entry)).toBe('/opt/rbdsr/divert.py');
-      expect(readlinkSync(host.at('/opt/rbdsr/stock/LVMoISCSISR'))).toBe('/opt/xensource/sm/NewSR.py');
+      expect(readlinkSync(entry)).toBe('rbdsr-divert.py');
+      expect(readlinkSync(host.at('/opt/xensource/sm/rbdsr-stock/LVMoISCSISR'))).toBe('../NewSR.py');
       expect(await wrongPaths(host)).toEqual([]);
       expect(await disable(host.open(), false)).toMatchObject({ left: [] });
       expect(readlinkSync(entry)).toBe('NewSR.py');
@@ -75,15 +75,15 @@ describe.each(HOST_VERSIONS)('%s', (version) => {
 test('a link is replaced by a program, and the program by another', async () => {
   const host = hosts.make('8.3b');
   await enable(host.open());
-  for (const text of ['#!/bin/sh\nexit 1\n', '#!/bin/sh\nexit 2\n']) {
+  for (const text of [answeringDriver('one'), answeringDriver('two')]) {
     host.remove('/opt/xensource/sm/LVMoISCSISR');
     host.write('/opt/xensource/sm/LVMoISCSISR', text, 0o755);
     expect(await repair(host.open())).toMatchObject({ failed: [] });
-    expect(host.read('/opt/rbdsr/stock/LVMoISCSISR')).toBe(text);
+    expect(host.read('/opt/xensource/sm/rbdsr-stock/LVMoISCSISR')).toBe(text);
     expect(await wrongPaths(host)).toEqual([]);
   }
   await disable(host.open(), false);
-  expect(host.snapshot().get('/opt/xensource/sm/LVMoISCSISR')).toBe('file 755 #!/bin/sh\nexit 2\n');
+  expect(host.snapshot().get('/opt/xensource/sm/LVMoISCSISR')).toBe(`file 755 ${answeringDriver('two')}`);
 });
 
 test('the update puts the stock entry back, and RBDSR is disabled before it was noticed', async () => {

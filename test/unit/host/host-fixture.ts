@@ -16,6 +16,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach } from 'vitest';
 import { type Host, openHost } from '../../../src/host/host.ts';
+import { encodeResponse } from '../../../src/xmlrpc/encode.ts';
 import { buildHostTree, type HostTreeOptions, type HostVersion } from '../../../lab/host-trees/host-trees.ts';
 
 /** In memory: the installer asks for every step to be on the disk before the next, and the tests make it go through thousands. */
@@ -74,6 +75,11 @@ export function fixture(root: string): HostFixture {
   };
 }
 
+/** A stock driver that says what it is, and nothing else. */
+export function answeringDriver(name: string): string {
+  return `#!/bin/sh\ncat <<'END'\n${encodeResponse({ name, capabilities: [] })}END\n`;
+}
+
 /** What /proc of the host, which was booted when this machine was, tells of a process that was started so many seconds ago (proc(5)). */
 export function startProcess(host: HostFixture, pid: number, name: string, secondsAgo: number): void {
   const [uptime] = readFileSync('/proc/uptime', 'utf8').split(' ');
@@ -82,14 +88,16 @@ export function startProcess(host: HostFixture, pid: number, name: string, secon
   if (!existsSync(host.at('/proc/uptime'))) symlinkSync('/proc/uptime', host.at('/proc/uptime'));
 }
 
-/** The stand-ins are enough: the installer only looks whether they are there. */
-function placeProduct(root: string): void {
+/** Stand-ins, which the installer only looks for; but the dispatcher, which it runs. */
+export function placeProduct(root: string): void {
   const product = join(root, 'opt/rbdsr');
   mkdirSync(join(product, 'shims'), { recursive: true });
-  for (const program of ['launcher.sh', 'divert.py', 'plugin.sh']) {
+  for (const program of ['launcher.sh', 'plugin.sh']) {
     writeFileSync(join(product, program), '#!/bin/sh\nexit 0\n');
     chmodSync(join(product, program), 0o755);
   }
+  copyFileSync(join(PROJECT, 'src/main/divert.py'), join(product, 'divert.py'));
+  chmodSync(join(product, 'divert.py'), 0o755);
   copyFileSync(join(PROJECT, 'packaging/shims/RBDSR.py'), join(product, 'shims/RBDSR.py'));
 }
 
