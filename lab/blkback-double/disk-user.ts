@@ -30,21 +30,21 @@ export class DiskUser {
     return new DiskUser(host, seenAt(await compiled('disk-user', join(PROJECT_ROOT, 'lab/blkback-double/program'))));
   }
 
-  /** Writes as many bytes of noise, flushed; their md5. */
-  async putNoise(device: string, bytes: number, offset = 0): Promise<string> {
+  /** Writes as many bytes of noise, flushed; what md5sum prints of them. */
+  putNoise(device: string, bytes: number, offset = 0): Promise<string> {
     const script = `
 noise=$(mktemp)
 trap 'rm -f "$noise"' EXIT
 head -c "$4" /dev/urandom >"$noise"
 "$1" put "$2" "$3" <"$noise"
 md5sum <"$noise"`;
-    return digest(await this.shell(script, [this.program, device, String(offset), String(bytes)]));
+    return this.shell(script, [this.program, device, String(offset), String(bytes)]);
   }
 
-  /** The md5 of as many bytes. */
-  async md5(device: string, bytes: number, offset = 0): Promise<string> {
+  /** What md5sum prints of as many bytes. */
+  md5(device: string, bytes: number, offset = 0): Promise<string> {
     const script = 'set -o pipefail; "$1" get "$2" "$3" "$4" | md5sum';
-    return digest(await this.shell(script, [this.program, device, String(offset), String(bytes)]));
+    return this.shell(script, [this.program, device, String(offset), String(bytes)]);
   }
 
   /** `bytes` is whole sectors. */
@@ -52,7 +52,7 @@ md5sum <"$noise"`;
     await this.check([this.program, 'put', device, String(offset)], { stdin: bytes });
   }
 
-  async get(device: string, bytes: number, offset = 0): Promise<string> {
+  get(device: string, bytes: number, offset = 0): Promise<string> {
     return this.check([this.program, 'get', device, String(offset), String(bytes)]);
   }
 
@@ -75,8 +75,4 @@ md5sum <"$noise"`;
     if (code === 0) return stdout;
     throw new Error(`${argv.join(' ')} ended with ${code}: ${(stderr || stdout).trim().slice(-2000)}`);
   }
-}
-
-function digest(line: string): string {
-  return line.slice(0, 32);
 }
