@@ -9,7 +9,7 @@ export interface Outcome {
 }
 
 export interface ProgramOptions {
-  readonly stdin?: string;
+  readonly stdin?: string | Uint8Array;
   readonly timeoutMs?: number;
   readonly env?: Readonly<Record<string, string>>;
 }

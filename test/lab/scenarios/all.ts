@@ -9,6 +9,7 @@ import { highAvailability } from './ha.ts';
 import { hostBasics } from './host-basics.ts';
 import { mapping } from './mapping.ts';
 import { monitors } from './monitors.ts';
+import { plantedFaults } from './planted-faults.ts';
 import { quietAttach } from './quiet-attach.ts';
 import { shutdown } from './shutdown.ts';
 import { srRefusals } from './sr-refusals.ts';
@@ -56,6 +57,7 @@ export function thatNeedXen(): readonly Scenario[] {
 
 const SCENARIOS: readonly Scenario[] = [
   { title: 'what every other scenario stands on', declare: hostBasics, seconds: 40 },
+  { title: 'disks with planted faults', declare: plantedFaults, seconds: 60 },
   { title: 'what sr_create refuses', declare: srRefusals, seconds: 45 },
   { title: 'the wizard', declare: wizard, seconds: 90 },
   { title: 'other ways in', declare: waysIn, seconds: 80 },

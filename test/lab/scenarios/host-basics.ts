@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { DRIVER } from '../../../lab/hosts/install.ts';
 import { onMachine } from '../../../lab/hosts/start-script.ts';
 import type { Lab } from './scenario.ts';
-import { programsThatNoHostHas } from './storage.ts';
+import { diskUser, programsThatNoHostHas } from './storage.ts';
 
 /** What every other scenario stands on. */
 export function hostBasics(lab: Lab): void {
@@ -108,26 +108,21 @@ export function hostBasics(lab: Lab): void {
     expect(await check()).toMatchObject({ code: 0 });
   });
 
-  test('the kernel of a host maps an image; a guest of one host writes what a guest of the other reads', async () => {
+  test('the kernel of a host maps an image; what is written on one host is read on the other', async () => {
     const pool = lab();
     await pool.cluster.createImage('rbd/by-hand', { sizeMiB: 64 });
     const key = await pool.cluster.userKey('admin');
     const line = `${pool.cluster.monitors.join(',')} name=admin,secret=${key} rbd by-hand`;
-    const scripts = ['echo "from the first host" | dd of=/dev/xvda conv=fsync 2>/dev/null', 'head -n 1 /dev/xvda'];
-    const outcomes: { code: number; output: string }[] = [];
-    for (const [index, script] of scripts.entries()) {
-      const host = pool.host(index);
+    const outcomes: string[] = [];
+    for (const [index, host] of pool.hosts.slice(0, 2).entries()) {
       await host.shell('cat >/sys/bus/rbd/add_single_major; udevadm settle', { stdin: line });
       expect((await host.check(['blockdev', '--getsize64', '/dev/rbd0'])).trim()).toBe(String(64 << 20));
-      const guest = await host.startGuest({ device: '/dev/rbd0', writable: index === 0, script });
-      outcomes.push(await guest.finished());
-      await guest.destroy();
+      const user = await diskUser(pool, index);
+      if (index === 0) await user.put('/dev/rbd0', Buffer.from('from the first host\n'.padEnd(512, '\0')));
+      else outcomes.push((await user.get('/dev/rbd0', 512)).split('\n')[0] ?? '');
       await host.shell('echo 0 >/sys/bus/rbd/remove_single_major');
     }
     await pool.cluster.removeImage('rbd/by-hand');
-    expect(outcomes).toEqual([
-      { code: 0, output: '' },
-      { code: 0, output: 'from the first host' },
-    ]);
+    expect(outcomes).toEqual(['from the first host']);
   });
 }

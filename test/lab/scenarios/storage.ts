@@ -1,8 +1,12 @@
+import { DiskUser } from '../../../lab/blkback-double/disk-user.ts';
 import { stringOf } from '../../../lab/xapi-double/database.ts';
 import type { Host } from '../../../lab/hosts/host.ts';
 import type { Pool } from '../../../lab/pool.ts';
 import type { Row } from '../../../lab/xapi-double/database.ts';
 import { DRIVER } from '../../../lab/hosts/install.ts';
+import { onMachine } from '../../../lab/hosts/start-script.ts';
+
+const MiB = 1024 * 1024;
 
 // What a scenario sees of an SR with the tools of dom0: no code of the product but the operator's command.
 
@@ -55,24 +59,19 @@ export function soundContent(pool: Pool, sr: SrId, vdi: Row, mib: number, host =
   return onVolume(pool, sr, `VHD-${stringOf(vdi, 'uuid')}`, script, host);
 }
 
+/** What stands in for blkback on a host. */
+export function diskUser(pool: Pool, host = 0): Promise<DiskUser> {
+  return DiskUser.on(pool.host(host), onMachine);
+}
+
 /** Writes as many MiB of noise to a block device of a host, past every cache; their md5. */
-export function writeNoise(pool: Pool, device: string, mib: number, host = 0): Promise<string> {
-  return pool.host(host).check([
-    '/bin/sh',
-    '-ec',
-    `dd if=/dev/urandom of=/tmp/noise bs=1M count="$2" 2>/dev/null
-     dd if=/tmp/noise of="$1" bs=1M oflag=direct conv=fsync,notrunc 2>/dev/null
-     md5sum </tmp/noise`,
-    'sh',
-    device,
-    String(mib),
-  ]);
+export async function writeNoise(pool: Pool, device: string, mib: number, host = 0): Promise<string> {
+  return (await diskUser(pool, host)).putNoise(device, mib * MiB);
 }
 
 /** The md5 of the first MiB of a block device of a host, past its cache. */
-export function readNoise(pool: Pool, device: string, mib: number, host = 0): Promise<string> {
-  const script = 'dd if="$1" bs=1M count="$2" iflag=direct 2>/dev/null | md5sum';
-  return pool.host(host).check(['/bin/sh', '-ec', script, 'sh', device, String(mib)]);
+export async function readNoise(pool: Pool, device: string, mib: number, host = 0): Promise<string> {
+  return (await diskUser(pool, host)).md5(device, mib * MiB);
 }
 
 export interface MetadataShown {
