@@ -52,7 +52,7 @@ export function describeProcess(pid: number, now = Date.now()): string {
  */
 function mayHoldItsMemory(pid: number): boolean {
   return namesIn(`/proc/${pid}/task`).some((thread) =>
-    /^D/.test((read(`/proc/${pid}/task/${thread}/stat`) ?? '').replace(/^.*\) /s, '')),
+    (read(`/proc/${pid}/task/${thread}/stat`) ?? '').replace(/^.*\) /s, '').startsWith('D'),
   );
 }
 
