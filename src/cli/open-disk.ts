@@ -1,4 +1,4 @@
-import { existsSync, statSync } from 'node:fs';
+import type { Stats } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { basename, dirname, resolve } from 'node:path';
 import type { BlockIo } from '../base/block-io.ts';
@@ -28,7 +28,7 @@ export async function openDisk(path: string, parents: readonly string[] = []): P
 
   async function openParent(reference: ParentReference): ReturnType<OpenParent> {
     const next = given.next();
-    const io = await openImageFile(next.done === true ? findParent(reference) : next.value);
+    const io = await openImageFile(next.done === true ? await findParent(reference) : next.value);
     return reference.uuid === undefined ? { raw: io } : io;
   }
 }
@@ -52,7 +52,7 @@ async function refuseStranger(io: BlockIo): Promise<void> {
 
 /** A regular file or a block device. */
 export async function openImageFile(path: string): Promise<BlockIo> {
-  const stats = statSync(path, { throwIfNoEntry: false });
+  const stats = await statIfThere(path);
   if (stats !== undefined && !stats.isFile() && !stats.isBlockDevice()) {
     throw new RbdsrError('invalid-argument', {
       what: `${printable(path)} cannot hold a virtual disk`,
@@ -63,16 +63,20 @@ export async function openImageFile(path: string): Promise<BlockIo> {
   return openBlockIo(path, 'read');
 }
 
-function findParent(reference: ParentReference): string {
+async function findParent(reference: ParentReference): Promise<string> {
   const candidates = parentCandidates(reference);
-  const found = candidates.find((path) => existsSync(path));
-  if (found !== undefined) return found;
+  for (const path of candidates) if ((await statIfThere(path)) !== undefined) return path;
   const names = candidates.map((path) => printable(path)).join(', ');
   throw new RbdsrError('device-missing', {
     what: `a parent of ${printable(reference.child)} is not there`,
     expected: names === '' ? 'a name of the parent, and it names none' : `one of ${names}`,
     todo: 'Activate its logical volume ("lvchange -ay"), or say where it is: --parent PATH.',
   });
+}
+
+/** Whatever keeps it from being looked at, opening it will say. */
+function statIfThere(path: string): Promise<Stats | undefined> {
+  return stat(path).catch(() => undefined);
 }
 
 /** Where the parent of a child may be. An LV's child names it by its device-mapper name, whatever folder the child was opened in. */

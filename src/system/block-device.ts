@@ -1,4 +1,4 @@
-import { constants, fstatSync, open as openFile } from 'node:fs';
+import { constants, fstat as statDescriptor, open as openFile } from 'node:fs';
 import type { Stats } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { promisify } from 'node:util';
@@ -10,7 +10,7 @@ import { DescriptorIo } from './descriptor-io.ts';
 import { DirectIo } from './direct-io.ts';
 import { errnoName } from './errno-name.ts';
 import { describeOpeners, openersOf } from './openers.ts';
-import { readAttribute } from './sysfs.ts';
+import { readAttribute, readQueueAttribute } from './sysfs.ts';
 
 export interface BlockOpenOptions {
   /** O_DIRECT; by default true for block devices and false for files. */
@@ -32,7 +32,13 @@ export async function openBlockIo(
   const { stats, fd, direct } = await openNode(path, mode, options);
   const size = stats.isBlockDevice() ? sizeOfDevice(path, stats.rdev) : stats.size;
   const io = new DescriptorIo(path, size, fd);
-  return direct ? new DirectIo(io, sectorSize(stats)) : io;
+  if (!direct) return io;
+  try {
+    return new DirectIo(io, await sectorSize(stats));
+  } catch (error) {
+    await io.close();
+    throw error;
+  }
 }
 
 async function openNode(
@@ -46,13 +52,14 @@ async function openNode(
     const access = mode === 'read' ? constants.O_RDONLY : constants.O_RDWR;
     const exclusive = options.exclusive === true && isDevice ? constants.O_EXCL : 0;
     const fd = await openDescriptor(path, access | exclusive | (direct ? constants.O_DIRECT : 0));
-    return { stats: fstatSync(fd), fd, direct };
+    return { stats: await statOf(fd), fd, direct };
   } catch (error) {
     throw openFailure(path, error as NodeJS.ErrnoException);
   }
 }
 
 const openDescriptor: (path: string, flags: number) => Promise<number> = promisify(openFile);
+const statOf: (fd: number) => Promise<Stats> = promisify(statDescriptor);
 
 function openFailure(path: string, cause: NodeJS.ErrnoException): RbdsrError {
   const errno = errnoName(cause) ?? 'unknown';
@@ -74,10 +81,11 @@ function sizeOfDevice(path: string, rdev: number): number {
 }
 
 /** What O_DIRECT requests have to be multiples of. A partition has no queue of its own; its disk, one folder up, has. */
-function sectorSize(stats: Stats): number {
+async function sectorSize(stats: Stats): Promise<number> {
   const folder = sysFolder(stats.isBlockDevice() ? stats.rdev : stats.dev);
   const size =
-    readAttribute(`${folder}/queue/logical_block_size`) ?? readAttribute(`${folder}/../queue/logical_block_size`);
+    (await readQueueAttribute(`${folder}/queue/logical_block_size`)) ??
+    (await readQueueAttribute(`${folder}/../queue/logical_block_size`));
   return size === undefined ? WORST_SECTOR : Number(size);
 }
 

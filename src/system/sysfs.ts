@@ -1,15 +1,31 @@
 import { readFileSync } from 'node:fs';
-import { open } from 'node:fs/promises';
+import { open, readFile } from 'node:fs/promises';
 
 /** The attribute's text without surrounding white space, or undefined where the kernel has no such attribute (or its object is gone). */
 export function readAttribute(path: string): string | undefined {
   try {
     return readFileSync(path, 'utf8').trim();
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT' || code === 'ENOTDIR' || code === 'ENODEV' || code === 'ENXIO') return undefined;
-    throw error;
+    return absent(error);
   }
+}
+
+/**
+ * The same off the main thread, for what lies behind a lock of the device's: an attribute of a request queue waits for a change of its scheduler, and
+ * that for requests which a dead cluster never answers.
+ */
+export async function readQueueAttribute(path: string): Promise<string | undefined> {
+  try {
+    return (await readFile(path, 'utf8')).trim();
+  } catch (error) {
+    return absent(error);
+  }
+}
+
+function absent(error: unknown): undefined {
+  const { code } = error as NodeJS.ErrnoException;
+  if (code === 'ENOENT' || code === 'ENOTDIR' || code === 'ENODEV' || code === 'ENXIO') return undefined;
+  throw error;
 }
 
 /**

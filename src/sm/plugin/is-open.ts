@@ -5,7 +5,7 @@ import { lvPath } from '../../lvm/dm-name.ts';
 import type { HeldLock } from '../../system/record-lock.ts';
 import { vdiByUuid, vdiSmConfig } from '../../xapi/vdi.ts';
 import { readAttachedRecord } from '../attached-record.ts';
-import { type AttachedSr, attachedSr, readNodes } from '../attached-sr.ts';
+import { type AttachedSr, attachedSr, readChain } from '../attached-sr.ts';
 import { releaseAbandonedClaim } from '../host-keys.ts';
 import { krbdOf } from '../krbd-of-host.ts';
 import { lateWriter } from '../late-writers.ts';
@@ -55,7 +55,7 @@ async function hasUsers(call: PluginCall, sr: AttachedSr | undefined): Promise<b
   // Without the record of the attach a volume may be active all the same.
   if (sr === undefined) return NAMES.some((kind) => existsSync(lvPath(vgName(call.sr), lvName(kind, call.vdi))));
   call.waiting(`LVM to read ${sr.vg}`);
-  return (await readNodes(sr)).tree.find(call.vdi)?.open === true;
+  return (await readChain(sr, call.vdi)).tree.find(call.vdi)?.open === true;
 }
 
 const NAMES = ['vhd', 'aio'] as const;
