@@ -56,12 +56,17 @@ main() {
       --force) force=--force ;;
       --remove) action=remove ;;
       --check) action=check ;;
-      --extract) action=extract target=$2; [ $# -lt 2 ] || shift ;;
-      --root) root=$2; [ $# -lt 2 ] || shift ;;
+      # Without its value the next word, or the host itself, would be taken for it.
+      --extract | --root)
+        case ${2:--} in -*) echo "$1 needs a folder." >&2; usage >&2; exit 2 ;; esac
+        if [ "$1" = --root ]; then root=$2; else action=extract target=$2; fi
+        shift
+        ;;
       *) usage >&2; exit 2 ;;
     esac
     shift
   done
+  if [ -n "$force" ] && [ $action != remove ]; then echo '--force is for --remove.' >&2; usage >&2; exit 2; fi
   home=$root/opt/rbdsr
   case $action in
     check) check_product; echo "$0 is whole." ;;
@@ -115,7 +120,6 @@ unpack() {
 }
 
 extract() {
-  [ -n "$target" ] || die "--extract needs a folder"
   check_product
   mkdir -p "$target" || exit 1
   [ -z "$(ls -A "$target")" ] || die "$target is not empty"

@@ -275,4 +275,21 @@ ls -A ${host.home} | grep '^[.0-9]'`;
     expect(host.run(file, '--help').stdout).toContain('--enable');
     expect(host.run(file, '--nonsense')).toMatchObject({ code: 2, stdout: '' });
   });
+
+  test.each([
+    ['--root'],
+    ['--root', ''],
+    ['--root', '--remove'],
+    ['--remove', '--root'],
+    ['--extract'],
+    ['--extract', '--root', '/nowhere'],
+    ['--force'],
+    ['--force', '--enable'],
+    ['--check', '--force'],
+  ])('does nothing when it is called with %s', (...args) => {
+    using host = new SmallHost();
+    const end = host.run(host.selfExtractor('1.0.0'), ...args);
+    expect(end).toMatchObject({ code: 2, stdout: '', stderr: expect.stringContaining('sh ') });
+    expect(readdirSync(host.root)).toEqual([]);
+  });
 });

@@ -30,7 +30,7 @@ export function useKilledCommand(): KilledCommand {
     copies = mkdtempSync(join(FAST_FOLDER, 'rbdsr-killed-'));
     product = join(copies, 'product');
     execFileSync(process.execPath, [join(PROJECT, 'scripts/build.mjs'), product], { stdio: 'pipe' });
-  });
+  }, 120_000);
   afterAll(() => rmSync(copies, { recursive: true, force: true }));
 
   const copyOf = (template: HostFixture): HostFixture => {

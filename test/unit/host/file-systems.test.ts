@@ -1,0 +1,60 @@
+import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { FAST_FOLDER, fixture, useHosts } from './host-fixture.ts';
+
+const PROJECT = join(import.meta.dirname, '../../..');
+const hosts = useHosts();
+let folder = '';
+beforeAll(() => {
+  folder = mkdtempSync(join(FAST_FOLDER, 'rbdsr-file-systems-'));
+  execFileSync(process.execPath, [join(PROJECT, 'scripts/build.mjs'), join(folder, 'product')], { stdio: 'pipe' });
+}, 120_000);
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+/** In a mount namespace of its own, so that nothing stays mounted. What it leaves is copied out: first enabled, then disabled. */
+const STORY = `set -e
+root=$1 node=$2 cli=$3 out=$4 fault=$5
+cp -a "$root/opt/rbdsr" "$out/rbdsr"
+mount -t tmpfs -o mode=755 tmpfs "$root/opt/rbdsr"
+cp -a "$out/rbdsr/." "$root/opt/rbdsr/"
+run() { RBDSR_ROOT=$root "$node" "$cli" "$@"; }
+RBDSR_FAULT=$fault run enable || echo killed
+run enable
+run check
+cp -a "$root" "$out/enabled"
+run disable
+cp -a "$root" "$out/disabled"`;
+
+test.each(['', 'host.staged:3', 'host.staged:9'])(
+  '/opt/rbdsr is a file system of its own; killed at "%s" first',
+  (fault) => {
+    const host = hosts.make('8.3b');
+    const before = host.snapshot();
+    const out = mkdtempSync(join(folder, 'out-'));
+    const argv = [
+      '-m',
+      'sh',
+      '-c',
+      STORY,
+      'sh',
+      host.root,
+      process.execPath,
+      join(folder, 'product/cli.cjs'),
+      out,
+      fault,
+    ];
+    const { status, stdout, stderr } = spawnSync('unshare', argv, {
+      encoding: 'utf8',
+      env: { PATH: process.env['PATH'] },
+    });
+    expect({ status, stderr }).toEqual({ status: 0, stderr: expect.not.stringContaining('EXDEV') });
+    expect(stdout.includes('killed')).toBe(fault !== '');
+    expect(stdout).toContain('All is well.');
+    const enabled = fixture(join(out, 'enabled')).snapshot();
+    expect(enabled.get('/opt/xensource/sm/LVMoISCSISR')).toBe('link rbdsr-divert.py');
+    expect([...enabled.keys()].filter((path) => path.includes('/.rbdsr-'))).toEqual([]);
+    expect(fixture(join(out, 'disabled')).snapshot()).toEqual(before);
+  },
+);
