@@ -12,6 +12,7 @@ import { launchTapdisk } from './tapdisk-launch.ts';
 import type { Launched } from './tapdisk-launch.ts';
 import { isPaused } from './tapdisk-list.ts';
 import type { Tapdisk } from './tapdisk-list.ts';
+import { TapdiskNote } from './tapdisk-note.ts';
 
 /**
  * XenServer's and XCP-ng's own way: one tapdisk per disk, told what to do by tap-ctl. A tapdisk is given the volume's own path: blktap knows the
@@ -31,9 +32,11 @@ export class TapdiskDataPath implements DataPath {
     const links = linksOf(this.#host, disk);
     const tapCtl = this.#tapCtl(deadline);
     const running = await this.#serving(tapCtl, disk);
+    const note = this.#note(disk);
+    await note.takeAway(tapCtl);
     if (running === undefined) await this.#removeStale(tapCtl, links);
     ensureLink(links.phy, disk.target);
-    const request = { ...disk, path: disk.target, root: this.#host.paths.root };
+    const request = { ...disk, path: disk.target, root: this.#host.paths.root, note };
     if (running !== undefined && running.kind !== disk.kind) throw otherKind(disk, running);
     const tapdisk = running ?? (await launchOrUnlink());
     faultPoint('tapdisk.opened');
@@ -59,6 +62,7 @@ export class TapdiskDataPath implements DataPath {
       await tapCtl.close(running.pid, running.minor);
       faultPoint('tapdisk.closed');
     }
+    await this.#note(disk).takeAway(tapCtl);
     await this.#release(tapCtl, running?.minor ?? minorOf(links), links);
     removeLinks(links);
   }
@@ -76,6 +80,10 @@ export class TapdiskDataPath implements DataPath {
       const disk = this.#diskOf(running.path);
       return disk === undefined ? [] : [statusOf(disk, running, linksOf(this.#host, disk))];
     });
+  }
+
+  #note({ vdi }: DiskId): TapdiskNote {
+    return new TapdiskNote(`${this.#host.paths.runDir}/tapdisk/${vdi}.json`);
   }
 
   #tapCtl(deadline: Deadline): TapCtl {

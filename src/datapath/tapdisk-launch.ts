@@ -6,6 +6,7 @@ import { runProgram } from '../system/run.ts';
 import { writeAttribute } from '../system/sysfs.ts';
 import type { DiskKind, MemoryPool } from './datapath.ts';
 import type { TapCtl } from './tap-ctl.ts';
+import type { TapdiskNote } from './tapdisk-note.ts';
 
 export interface LaunchRequest {
   readonly kind: DiskKind;
@@ -14,6 +15,7 @@ export interface LaunchRequest {
   readonly memoryPool?: MemoryPool;
   /** Prefix of `/sys`. */
   readonly root: string;
+  readonly note: TapdiskNote;
 }
 
 export interface Launched {
@@ -31,17 +33,23 @@ export async function launchTapdisk(tapCtl: TapCtl, request: LaunchRequest, dead
   const undo: (() => Promise<void> | void)[] = [];
   try {
     const { device, minor } = await tapCtl.allocate();
-    undo.unshift(() => tapCtl.free(minor));
+    undo.unshift(
+      () => request.note.remove(),
+      () => tapCtl.free(minor),
+    );
+    request.note.allocated(minor);
     faultPoint('tapdisk.allocated');
     if (request.memoryPool !== undefined) await useMemoryPool(request.root, minor, request.memoryPool);
     const pid = await tapCtl.spawn();
     undo.unshift(() => terminate(pid));
+    request.note.spawned(minor, pid);
     faultPoint('tapdisk.spawned');
     await runProgram('cgclassify', [String(pid)], { deadline: deadline.within(5000) });
     await tapCtl.attach(pid, minor);
     undo.unshift(() => tapCtl.detach(pid, minor));
     faultPoint('tapdisk.attached');
     await tapCtl.open(pid, minor, request);
+    request.note.remove();
     return { pid, minor, device };
   } catch (error) {
     for (const step of undo) await attempt(step);

@@ -17,12 +17,14 @@ import { MiB } from '../../../src/base/units.ts';
 import type { Disk } from '../../../src/datapath/datapath.ts';
 import { linksOf } from '../../../src/datapath/links.ts';
 import { TapCtl } from '../../../src/datapath/tap-ctl.ts';
+import { TapdiskNote } from '../../../src/datapath/tapdisk-note.ts';
 import { TapdiskDataPath } from '../../../src/datapath/tapdisk-data-path.ts';
 import { launchTapdisk } from '../../../src/datapath/tapdisk-launch.ts';
 import { diskOfPath } from '../../../src/lvhd/disk-of-path.ts';
 import { dmName } from '../../../src/lvm/dm-name.ts';
 import { createChild } from '../../../src/vhd/create-child.ts';
 import { createVhd } from '../../../src/vhd/create.ts';
+import { childProgram } from '../../support/lvhd-child.ts';
 import { MemoryDisk } from './memory-disk.ts';
 import { lives, tapdiskHost } from './tapdisk-host.ts';
 import type { TapdiskHost } from './tapdisk-host.ts';
@@ -133,6 +135,51 @@ describe('tapdisk', () => {
     expect(readlinkSync(nbd)).toBe(`${standIn.host.paths.blktapControlDir}/nbd${standIn.spawned()[0]}.0`);
   });
 
+  describe.each(['tapdisk.allocated', 'tapdisk.spawned', 'tapdisk.attached'])('a call killed at %s', (point) => {
+    beforeEach(async () => {
+      // Of another driver, idle.
+      execFileSync(`${standIn.root}/usr/sbin/tap-ctl`, ['allocate']);
+      execFileSync(`${standIn.root}/usr/sbin/tap-ctl`, ['spawn']);
+      using child = await childProgram(`${import.meta.dirname}/tapdisk-child.ts`);
+      const { signal, output } = await child.run([JSON.stringify([standIn.host, disk()])], { RBDSR_FAULT: point });
+      expect(signal, output).toBe('SIGKILL');
+    });
+
+    test('activating again takes away what it made, and nothing else', async () => {
+      await dataPath.activate(disk(), soon());
+      expect(Object.entries(standIn.minors()).map(([minor, { image }]) => [minor, image])).toEqual([
+        ['0', undefined],
+        ['1', `vhd:${disk().target}`],
+      ]);
+      expect(standIn.spawned().filter(lives)).toEqual([standIn.spawned()[0], standIn.spawned().at(-1)]);
+    });
+
+    test('so does deactivating, twice', async () => {
+      await dataPath.deactivate(disk(), soon());
+      await dataPath.deactivate(disk(), soon());
+      expect(Object.keys(standIn.minors())).toEqual(['0']);
+      expect(standIn.spawned().filter(lives)).toEqual([standIn.spawned()[0]]);
+    });
+  });
+
+  test('a note is not believed about a process, or a minor, that is somebody else’s by now', async () => {
+    await dataPath.activate(disk(OTHER_VDI), soon());
+    const [pid = 0] = standIn.spawned();
+    const note = `${standIn.host.paths.runDir}/tapdisk/${VDI}.json`;
+    mkdirSync(dirname(note), { recursive: true });
+    for (const made of [
+      { minor: 0 },
+      { minor: 0, pid },
+      { minor: 7, pid, startedAt: 1 },
+      { minor: 0, pid, startedAt: 1 },
+    ]) {
+      writeFileSync(note, JSON.stringify(made));
+      await dataPath.deactivate(disk(), soon());
+      expect(existsSync(note)).toBe(false);
+    }
+    expect(await dataPath.status(disk(OTHER_VDI), soon())).toMatchObject({ pid });
+  });
+
   test("a node that leads to another disk's tapdisk is refused, and deactivating does not touch that tapdisk", async () => {
     await dataPath.activate(disk(OTHER_VDI), soon());
     const backend = linksOf(standIn.host, disk()).backend ?? '';
@@ -186,7 +233,8 @@ describe('tapdisk', () => {
     mkdirSync(dirname(phy), { recursive: true });
     symlinkSync(disk().target, phy);
     const tapCtl = new TapCtl({ program: `${standIn.root}/usr/sbin/tap-ctl`, deadline: soon() });
-    await launchTapdisk(tapCtl, { kind: 'vhd', path: phy, writable: true, root: standIn.root }, soon());
+    const note = new TapdiskNote(`${standIn.root}/note`);
+    await launchTapdisk(tapCtl, { kind: 'vhd', path: phy, writable: true, root: standIn.root, note }, soon());
     expect(await dataPath.list(SR, soon())).toHaveLength(1);
     await dataPath.activate(disk(), soon());
     expect(standIn.spawned()).toHaveLength(1);
