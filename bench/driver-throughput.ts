@@ -10,7 +10,10 @@ const TURNS = 3;
 const COMMANDS_OF_A_TURN = 4;
 const BARE_TURNS = 6;
 
-/** SM commands a second when several callers keep the hosts busy, beside as many callers that start a bare program again and again. */
+/**
+ * SM commands a second when several callers keep the hosts busy, beside as many callers that start a bare program
+ * again and again.
+ */
 export async function throughputRows(
   pool: Pool,
   disks: readonly string[],

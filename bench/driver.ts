@@ -87,7 +87,10 @@ interface Cost {
   readonly programs: number;
 }
 
-/** The median of the rounds, as long as xapi waits; then once more, with the programs counted. The bare programs run between the rounds. */
+/**
+ * The median of the rounds, as long as xapi waits; then once more, with the programs counted. The bare programs run
+ * between the rounds.
+ */
 async function costOf(
   pool: Pool,
   { metric, before, work, after }: Measured,

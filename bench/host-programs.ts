@@ -7,7 +7,10 @@ const TRACE = '/run/lab/trace';
 /** Its child is the driver's tracer, so that what the driver leaves running holds up nobody. */
 const STRACE = ['strace', '-D', '-f', '-qq', '-e', 'trace=execve', '-e', 'signal=none', '-o', TRACE];
 
-/** What a command is seen beside: what our runtime's start alone costs on that host, and one program of LVM that looks at the same SR. */
+/**
+ * What a command is seen beside: what our runtime's start alone costs on that host, and one program of LVM that looks
+ * at the same SR.
+ */
 export class BareProgram {
   readonly name: string;
   readonly #argv: readonly string[];
