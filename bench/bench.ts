@@ -3,8 +3,15 @@ export interface Row {
   readonly metric: string;
   readonly value: number;
   readonly unit: string;
-  readonly reference?: { readonly name: string; readonly value: number };
+  readonly reference?: Reference;
+  /** What it may be seen beside, too. */
+  readonly second?: Reference;
   readonly aim?: Aim;
+}
+
+export interface Reference {
+  readonly name: string;
+  readonly value: number;
 }
 
 /** What the design aims at: the ratio to the reference, or the value itself, at most or at least `limit`. */
@@ -21,8 +28,8 @@ export interface Bench {
 }
 
 /** value / reference, or undefined where there is no reference. */
-export function ratioOf(row: Row): number | undefined {
-  return row.reference === undefined || row.reference.value === 0 ? undefined : row.value / row.reference.value;
+export function ratioOf(row: Row, reference = row.reference): number | undefined {
+  return reference === undefined || reference.value === 0 ? undefined : row.value / reference.value;
 }
 
 /** 'met' or 'missed' where the row has an aim. */

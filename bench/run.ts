@@ -1,8 +1,9 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
-import { type Bench, type Row, ratioOf, verdictOf } from './bench.ts';
+import { type Bench, type Reference, type Row, ratioOf, verdictOf } from './bench.ts';
 import { discoveryBench } from './discovery.ts';
 import { divertBench } from './divert.ts';
+import { driverBench } from './driver.ts';
 import { memoryBench } from './memory.ts';
 import { nbdBench } from './nbd.ts';
 import { scanBench } from './scan.ts';
@@ -10,7 +11,15 @@ import { startupBench } from './startup.ts';
 
 // `npm run bench [name...]`: every benchmark, or the named ones, as a table here and as JSON in dist/bench.json.
 
-const benches: readonly Bench[] = [startupBench, divertBench, scanBench, nbdBench, memoryBench, discoveryBench];
+const benches: readonly Bench[] = [
+  startupBench,
+  divertBench,
+  scanBench,
+  nbdBench,
+  memoryBench,
+  discoveryBench,
+  driverBench,
+];
 const wanted = process.argv.slice(2);
 const unknown = wanted.filter((name) => !benches.some((bench) => bench.name === name));
 if (unknown.length > 0) {
@@ -37,8 +46,12 @@ function table(title: string, rows: readonly Row[]): string {
   const body = rows.map((row) => [
     row.metric,
     `${number(row.value)} ${row.unit}`,
-    row.reference === undefined ? '' : `${row.reference.name} ${number(row.reference.value)}`,
-    ratioOf(row)?.toFixed(2) ?? '',
+    referencesOf(row)
+      .map(({ name, value }) => `${name} ${number(value)}`)
+      .join(', '),
+    referencesOf(row)
+      .map((reference) => ratioOf(row, reference)?.toFixed(2) ?? '')
+      .join(', '),
     row.aim === undefined ? '' : `${row.aim.of} ${row.aim.bound} ${row.aim.limit}`,
     verdictOf(row) ?? '',
   ]);
@@ -51,6 +64,10 @@ function table(title: string, rows: readonly Row[]): string {
       .trimEnd(),
   );
   return `\n${title}\n${rendered.join('\n')}\n`;
+}
+
+function referencesOf({ reference, second }: Row): Reference[] {
+  return [reference, second].filter((one) => one !== undefined);
 }
 
 function number(value: number): string {

@@ -18,6 +18,8 @@ export interface PoolParts {
 /** What xapi starts drivers with. */
 export interface DriverEnvironment {
   environment: Readonly<Record<string, string>>;
+  /** A program with arguments that runs the driver, such as strace. */
+  under?: readonly string[];
 }
 
 /** Xapi's time limit for one driver call is longer; the driver's own deadline ends first. */
@@ -77,6 +79,16 @@ export class Pool {
     }
   }
 
+  /** While `work` runs, every driver is started by that program, which has driver and request after these arguments. */
+  async withDriversUnder<T>(argv: readonly string[], work: () => Promise<T>): Promise<T> {
+    this.#drivers.under = argv;
+    try {
+      return await work();
+    } finally {
+      delete this.#drivers.under;
+    }
+  }
+
   /** Takes down what was started for it. */
   stop(): Promise<void> {
     return this.#stop();
@@ -89,7 +101,8 @@ export function hostPortOf(hosts: readonly Host[], drivers: DriverEnvironment): 
     exec: async (hostUuid, program, argument) => {
       const host = hosts.find(({ uuid }) => uuid === hostUuid);
       if (host === undefined) throw new Error(`no host of the pool has the uuid ${hostUuid}`);
-      return host.exec([program, argument], { timeoutMs: DRIVER_TIMEOUT_MS, env: drivers.environment });
+      const argv = [...(drivers.under ?? []), program, argument];
+      return host.exec(argv, { timeoutMs: DRIVER_TIMEOUT_MS, env: drivers.environment });
     },
   };
 }

@@ -12,8 +12,8 @@ export interface RunsPrograms {
 }
 
 /**
- * The stand-in for blkback (program/main.c) on one host: it has the device that vdi_attach named open, past every cache, with many requests
- * in flight.
+ * The stand-in for blkback (program/main.c) on one host: it has the device that vdi_attach named open, past every
+ * cache, with many requests in flight.
  */
 export class DiskUser {
   readonly #host: RunsPrograms;

@@ -96,15 +96,19 @@ export class RecordWriter {
   /** Waits until it has ended, because of a failure, by its count, or since it was told to. */
   async ended(timeoutMs = 120_000): Promise<Progress> {
     if (this.#seen.ended) return this.#seen;
-    const text = await this.#user.shell(WAITS + SAYS, [this.#log, this.#pid, String(Math.ceil(timeoutMs / 50))]);
+    const seconds = String(Math.ceil(timeoutMs / 1000));
+    const text = await this.#user.shell(WAITS + SAYS, [this.#log, this.#pid, seconds]);
     this.#hear(text);
     if (!this.#seen.ended)
-      throw new Error(`the writer of records has died, or still runs after ${timeoutMs / 1000} s: ${text.slice(-500)}`);
+      throw new Error(`the writer of records has died, or still runs after ${seconds} s: ${text.slice(-500)}`);
     await this.#user.check(['rm', '-f', this.#log]);
     return this.#seen;
   }
 
-  /** For the verifier, and for who goes on. Of a writer that was not seen to end it is what it was last seen to have done. */
+  /**
+   * For the verifier, and for who goes on. Of a writer that was not seen to end it is what it was last seen to have
+   * done.
+   */
   get written(): Written {
     const { flushed, sent, ended } = this.#seen;
     const before = this.#before;
@@ -143,12 +147,10 @@ echo "$log"
 echo $!
 head -n 1 "$log"`;
 
-/** Until the process $2 is gone, $3 turns at most. */
+/** Until the process $2 is gone, $3 seconds at most. */
 const WAITS = `
-for turn in $(seq "$3"); do
-  kill -0 "$2" 2>/dev/null || break
-  sleep 0.05
-done`;
+end=$((SECONDS + $3))
+while [ $SECONDS -lt $end ] && kill -0 "$2" 2>/dev/null; do sleep 0.1; done`;
 
 /** All that it has said, but of the flushes only the last. */
 const SAYS = `

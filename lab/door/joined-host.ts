@@ -3,7 +3,6 @@ import type { Guest, GuestOptions } from '../hosts/guest.ts';
 import { Host } from '../hosts/host.ts';
 import type { Links } from '../hosts/links.ts';
 import type { Need } from '../hosts/needs.ts';
-import { ScriptInHost } from '../uml-host/script-in-host.ts';
 import { PvGuest } from '../xen-host/guest.ts';
 import { ask } from './ask.ts';
 import type { DoorOutcome, HostDescription, PowerChange } from './requests.ts';
@@ -40,7 +39,8 @@ export class JoinedHost extends Host {
   }
 
   startGuest(o: GuestOptions): Promise<Guest> {
-    return this.has('a guest') ? PvGuest.start(this, o) : Promise.resolve(ScriptInHost.start(this, o));
+    if (this.has('a guest')) return PvGuest.start(this, o);
+    return Promise.reject(new Error(`${this.name} has no Xen for a guest: see lab/hosts/needs.ts`));
   }
 
   powerCut(): Promise<void> {

@@ -5,8 +5,8 @@ import type { FaultPlan } from './fault.ts';
 import { serveStore } from './server.ts';
 import { FaultyStore } from './store.ts';
 
-// Runs in a host: `agent.cjs FOLDER`. Whoever puts NAME.plan into the folder gets a disk of that plan at NAME.socket; when the plan is removed,
-// so is the disk. Power cuts of its own a disk survives.
+// Runs in a host: `agent.cjs FOLDER`. Whoever puts NAME.plan into the folder gets a disk of that plan at NAME.socket;
+// when the plan is removed, so is the disk. Power cuts of its own a disk survives.
 const [folder = ''] = process.argv.slice(2);
 const servers = new Map<string, Server>();
 

@@ -1,4 +1,7 @@
-/** What a faulty disk does wrong; each once, at the write or flush of that number (`Fault.at`), unless it says otherwise. */
+/**
+ * What a faulty disk does wrong; each once, at the write or flush of that number (`Fault.at`), unless it says
+ * otherwise.
+ */
 export const FAULTS = {
   'a flush dropped': 'a flush is answered and nothing made durable',
   'a write left out of a flush': 'a flush makes durable what was written, but for the oldest of it',
@@ -27,8 +30,8 @@ export interface FaultPlan {
   /** The number of the write or flush that goes wrong; the first is 1. */
   readonly at?: number;
   /**
-   * The power goes when the flush behind the one of this number arrives: the connection ends, and of what was written and not flushed
-   * `survives` is there afterwards.
+   * The power goes when the flush behind the one of this number arrives: the connection ends, and of what was written
+   * and not flushed `survives` is there afterwards.
    */
   readonly cutAfterFlush?: number;
   /** `some`: each sector or not, as chance has it, which is what a sound disk may do. */

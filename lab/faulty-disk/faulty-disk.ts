@@ -52,7 +52,9 @@ ${CONNECT}`;
   }
 }
 
-/** -L: a client of its own waits for the end of the connection; without it what is in flight then would wait for ever. */
+/**
+ * -L: a client of its own waits for the end of the connection; without it what is in flight then would wait for ever.
+ */
 const CONNECT = `
 nbd-client -unix ${NAME}.socket ${DEVICE} -L -N ${EXPORT_NAME} -b 512
 while [ "$(blockdev --getsize64 ${DEVICE})" = 0 ]; do sleep 0.02; done

@@ -23,8 +23,8 @@ interface Request {
 }
 
 /**
- * Serves the disk over NBD at that socket. Chance decides which of the two requests that wait longest is done first, as a
- * disk may.
+ * Serves the disk over NBD at that socket. Chance decides which of the two requests that wait longest is done first,
+ * as a disk may.
  */
 export function serveStore(store: FaultyStore, socketPath: string): Server {
   return createServer((socket) => serveClient(store, socket)).listen(socketPath);

@@ -16,8 +16,9 @@ export class PowerCut extends Error {}
 export class Refused extends Error {}
 
 /**
- * A disk in memory with a volatile cache, which only a flush makes durable, and with one fault. Each request is done at once: which of those in
- * flight comes first is the caller's choice, and a flush covers all that were done before it.
+ * A disk in memory with a volatile cache, which only a flush makes durable, and with one fault. Each request is done
+ * at once: which of those in flight comes first is the caller's choice, and a flush covers all that were done before
+ * it.
  */
 export class FaultyStore {
   readonly size: number;

@@ -33,7 +33,7 @@ export abstract class Host {
 
   abstract has(need: Need): boolean;
 
-  /** A guest with one disk. Without Xen it is a stand-in (`has('a guest')` tells). */
+  /** A guest with one disk, where `has('a guest')`; elsewhere lab/blkback-double stands in for what serves one. */
   abstract startGuest(o: GuestOptions): Promise<Guest>;
 
   /** Nothing in the host gets to say goodbye. */

@@ -1,14 +1,13 @@
 import { mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { AgentLink } from '../hosts/agent-link.ts';
-import type { Guest, GuestOptions } from '../hosts/guest.ts';
+import type { Guest } from '../hosts/guest.ts';
 import { Host } from '../hosts/host.ts';
 import type { Links } from '../hosts/links.ts';
 import type { NetworkNamespace } from '../machine/network-namespace.ts';
 import type { RunFolder } from '../machine/run-folder.ts';
 import { bootUml, type UmlMachine, type UmlRunning } from './boot.ts';
 import { linksOf, makeLinks } from './links.ts';
-import { ScriptInHost } from './script-in-host.ts';
 
 export interface UmlHostOptions {
   readonly name: string;
@@ -66,8 +65,8 @@ export class UmlHost extends Host {
     return false;
   }
 
-  startGuest(o: GuestOptions): Promise<Guest> {
-    return Promise.resolve(ScriptInHost.start(this, o));
+  startGuest(): Promise<Guest> {
+    return Promise.reject(new Error(`${this.name} has no Xen for a guest: see lab/hosts/needs.ts`));
   }
 
   async powerCut(): Promise<void> {

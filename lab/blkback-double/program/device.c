@@ -31,8 +31,9 @@ struct device open_device(const char *path, bool writable) {
 }
 
 bool has_write_cache(const struct device *device) {
+  if (device->cache_fd < 0) return true;
   char said[32] = "";
-  return device->cache_fd < 0 || (pread(device->cache_fd, said, sizeof said - 1, 0) > 0 && strstr(said, "back") != NULL);
+  return pread(device->cache_fd, said, sizeof said - 1, 0) > 0 && strstr(said, "back") != NULL;
 }
 
 bool takes_discards(const struct device *device) {

@@ -6,8 +6,9 @@
 #include "commands.h"
 
 /*
- * A disk's user as xen-blkback is one (linux drivers/block/xen-blkback/blkback.c): a process beside the product on the same host, which has
- * the block device itself open, past every cache, with many requests in flight, flushes and discards.
+ * A disk's user as xen-blkback is one (linux drivers/block/xen-blkback/blkback.c): a process beside the product on the
+ * same host, which has the block device itself open, past every cache, with many requests in flight, flushes and
+ * discards.
  *
  *   write DEVICE NAME=VALUE...     numbered records, until SIGTERM or count; see commands.h
  *   verify DEVICE NAME=VALUE...    whether they are there

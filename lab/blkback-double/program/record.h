@@ -3,8 +3,9 @@
 #include <stdint.h>
 
 /*
- * A record is some whole sectors. Each says whose and which it is, where it belongs, and what follows is noise that these four make: so
- * any bit that is not as it was written shows, and each sector of a torn record tells where it comes from.
+ * A record is some whole sectors. Each says whose and which it is, where it belongs, and what follows is noise that
+ * these four make: so any bit that is not as it was written shows, and each sector of a torn record tells where it
+ * comes from.
  */
 enum { SECTOR = 512 };
 

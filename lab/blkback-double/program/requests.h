@@ -32,7 +32,10 @@ void give_request(struct requests *requests, struct request *request);
 
 void send_request(struct requests *requests, struct request *request, uint64_t offset, uint64_t bytes);
 
-/* Waits for one that ends, at most 200 ms or until a signal; then NULL. `error` is its errno, 0 if it did all it was to do. */
+/*
+ * Waits for one that ends, at most 200 ms or until a signal; then NULL. `error` is its errno, 0 if it did all it was
+ * to do.
+ */
 struct request *next_ended(struct requests *requests, int *error);
 
 const char *name_of(enum request_kind kind);

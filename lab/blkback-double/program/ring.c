@@ -12,7 +12,8 @@ struct ring lay_ring(uint64_t run, uint64_t record, uint64_t slots, uint64_t spa
   if (record == 0 || record % SECTOR != 0) errx(2, "a record of %lu bytes is not whole sectors", record);
   uint64_t blocks = span / record;
   if (slots == 0) slots = blocks;
-  if (blocks < 2 || slots < 2 || slots > blocks) errx(2, "no %lu records of %lu bytes in %lu bytes", slots, record, span);
+  if (blocks < 2 || slots < 2 || slots > blocks)
+    errx(2, "no %lu records of %lu bytes in %lu bytes", slots, record, span);
   /* Without a common divisor the steps come by every block before they come by one again. */
   uint64_t step = blocks * 618 / 1000;
   while (step == 0 || common_divisor(step, blocks) != 1) step++;

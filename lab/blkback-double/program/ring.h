@@ -3,8 +3,9 @@
 #include <stdint.h>
 
 /*
- * Where the records of a run lie: `slots` slots, filled round and round, so that record n takes the place of record n - slots. Neighbours
- * in time lie far apart, for each place is the one before plus about 0.618 of the disk: a few records are in as many blocks of a VHD.
+ * Where the records of a run lie: `slots` slots, filled round and round, so that each record takes the place of the one
+ * `slots` before it. Neighbours in time lie far apart, for each place is the one before plus about 0.618 of the disk: a
+ * few records are in as many blocks of a VHD.
  */
 struct ring {
   uint64_t run;

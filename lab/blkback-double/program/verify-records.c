@@ -9,8 +9,9 @@
 #include "record.h"
 
 /*
- * Reads the whole disk. A place that the ring has must hold the last record of its slot that was flushed, or a later one that was sent; each
- * sector by itself, for a power cut may tear what was never flushed. Whatever else the disk has must be no record of this run.
+ * Reads the whole disk. A place that the ring has must hold the last record of its slot that was flushed, or a later
+ * one that was sent; each sector by itself, for a power cut may tear what was never flushed. Whatever else the disk
+ * has must be no record of this run.
  */
 struct verifier {
   const struct run_options *options;
@@ -27,20 +28,21 @@ static void tell(struct verifier *v, const char *what, uint64_t number, uint64_t
   if (++v->faults > FAULTS_TOLD) return;
   char there[96] = "of no record";
   if (found->kind == WHOLE) snprintf(there, sizeof there, "of record %lu", found->number);
-  if (found->kind == MISPLACED) snprintf(there, sizeof there, "of record %lu, made for %lu", found->number, found->belongs);
+  if (found->kind == MISPLACED)
+    snprintf(there, sizeof there, "of record %lu, made for %lu", found->number, found->belongs);
   if (found->kind == DAMAGED) snprintf(there, sizeof there, "of record %lu and damaged", found->number);
   printf("{\"fault\":\"%s\",\"record\":%lu,\"place\":%lu,\"there\":\"a sector %s\"}\n", what, number, place, there);
 }
 
 /* `flushed` is 0 where nothing had to be there yet. */
 static bool may_be_there(const struct verifier *v, uint64_t slot, uint64_t flushed, const struct finding *found) {
-  uint64_t sent = v->options->sent, discards = v->options->discards, next = flushed == 0 ? slot + 1 : flushed + v->ring.slots;
+  uint64_t last = v->options->sent > 0 ? v->options->sent : UINT64_MAX;
+  if (found->kind == WHOLE && found->number == flushed) return true;
   if (found->kind == WHOLE)
-    return found->number == flushed ||
-           (found->number > flushed && slot_of(&v->ring, found->number) == slot && (sent == 0 || found->number <= sent));
+    return found->number > flushed && found->number <= last && slot_of(&v->ring, found->number) == slot;
   if (found->kind != STRANGE) return false;
-  bool discarded = discards > 0 && next % discards == 0 && (sent == 0 || next <= sent);
-  return flushed == 0 || discarded;
+  uint64_t next = flushed == 0 ? slot + 1 : flushed + v->ring.slots, discards = v->options->discards;
+  return flushed == 0 || (discards > 0 && next % discards == 0 && next <= last);
 }
 
 static void verify_slot(struct verifier *v, uint64_t slot, uint64_t place, const char *bytes) {

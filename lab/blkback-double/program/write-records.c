@@ -9,9 +9,10 @@
 #include "requests.h"
 
 /*
- * Like a guest that never waits for one request before it sends the next: many writes in flight, a flush among them now and then, records
- * read back. Two requests that overlap are never in flight at once, for their order is nobody's duty. What is flushed is written to stdout, a line
- * of JSON each time, so that it is known elsewhere than on the device.
+ * Like a guest that never waits for one request before it sends the next: many writes in flight, a flush among them
+ * now and then, records read back. Two requests that overlap are never in flight at once, for their order is nobody's
+ * duty. What is flushed is written to stdout, a line of JSON each time, so that it is known elsewhere than on the
+ * device.
  */
 struct writer {
   const struct run_options *options;
@@ -46,7 +47,8 @@ static uint64_t place_for(struct writer *w, uint64_t number) {
 
 static void failed(struct writer *w, const char *what, uint64_t number, const char *why) {
   w->failures++;
-  printf("{\"failed\":\"%s\",\"record\":%lu,\"place\":%lu,\"error\":\"%s\"}\n", what, number, place_for(w, number), why);
+  uint64_t place = place_for(w, number);
+  printf("{\"failed\":\"%s\",\"record\":%lu,\"place\":%lu,\"error\":\"%s\"}\n", what, number, place, why);
 }
 
 static bool wants_to_stop(const struct writer *w) {
@@ -54,7 +56,10 @@ static bool wants_to_stop(const struct writer *w) {
   return told_to_stop || w->failures > 0 || (o->count > 0 && w->next == o->first + o->count);
 }
 
-/* One record of every slot at most is neither flushed nor out of the way: so a place has two records to choose from after a power cut. */
+/*
+ * One record of every slot at most is neither flushed nor out of the way: so a place has two records to choose from
+ * after a power cut.
+ */
 static bool may_write(struct writer *w) {
   return !wants_to_stop(w) && !slot_for(w, w->next)->busy && w->next - w->flushed <= w->ring.slots;
 }

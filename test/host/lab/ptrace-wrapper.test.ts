@@ -6,9 +6,10 @@ import { runProgram } from '../../../lab/machine/program.ts';
 import { PROJECT_ROOT } from '../../../lab/machine/project.ts';
 import { ptraceWrapper } from '../../../lab/uml-host/ptrace-wrapper.ts';
 
-// The library that stands between a user-mode kernel and ptrace, held against the bare system call by a program that traces a child
-// (traces/traces.c): gets, sets and peeks. Tried on a processor with AMX tiles (Intel, Sapphire Rapids), and the child has one in use. A processor
-// without tiles was not at hand, AMD's or Intel's before: there the whole state fits into the user-mode kernel's buffer as it is.
+// The library that stands between a user-mode kernel and ptrace, held against the bare system call by a program that
+// traces a child (traces/traces.c): gets, sets and peeks. Tried on a processor with AMX tiles (Intel, Sapphire
+// Rapids), and the child has one in use. A processor without tiles was not at hand, AMD's or Intel's before: there the
+// whole state fits into the user-mode kernel's buffer as it is.
 
 const HAS_TILES = /^flags\s*:.* amx_tile\b/m.test(readFileSync('/proc/cpuinfo', 'utf8'));
 

@@ -17,8 +17,8 @@ import type { Written } from '../../../lab/blkback-double/records.ts';
 import { ALL_THERE, verifyRecords } from '../../../lab/blkback-double/verify-records.ts';
 import { runProgram } from '../../../lab/machine/program.ts';
 
-// The stand-in for blkback on a plain file: what it wrote is verified, and every way to spoil it afterwards shows. What only a device can do
-// wrong, with a cache and a power cut, is in test/lab/scenarios/planted-faults.ts.
+// The stand-in for blkback on a plain file: what it wrote is verified, and every way to spoil it afterwards shows.
+// What only a device can do wrong, with a cache and a power cut, is in test/lab/scenarios/planted-faults.ts.
 
 const MiB = 1024 * 1024;
 const RECORD = 4096;

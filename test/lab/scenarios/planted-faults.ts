@@ -13,8 +13,8 @@ const SLOTS = 64;
 const ROUNDS = 3;
 
 /**
- * The stand-in for blkback is believed when it says that a disk has kept everything. So it is shown a disk that has not, in every way there is,
- * and one that has: a device of the kernel, whose server has a volatile cache.
+ * The stand-in for blkback is believed when it says that a disk has kept everything. So it is shown a disk that has
+ * not, in every way there is, and one that has: a device of the kernel, whose server has a volatile cache.
  */
 export function plantedFaults(lab: Lab): void {
   let user: DiskUser;
@@ -41,7 +41,7 @@ export function plantedFaults(lab: Lab): void {
 
   const rounds = Array.from({ length: ROUNDS }, (_, round) => round + 1);
 
-  test('a sound disk: everything is there, after a power cut, too, and whatever chance leaves of the rest', async () => {
+  test('a sound disk: everything is there, after a power cut, too, whatever chance leaves of the rest', async () => {
     for (const round of rounds) {
       const whole = await told({ size: 4 * MiB, survives: 'some' }, { count: 300, discards: 5 });
       expect(whole.progress).toEqual({ flushed: 300, sent: 300, failures: [], ended: true });

@@ -17,8 +17,9 @@
 #include <unistd.h>
 
 /*
- * Traces a child by way of ptrace() as it is linked, the lab's library before it or not, and compares each answer with that of the bare system
- * call. Says "same WHAT" or "other WHAT: ..." for each; the exit code is the number of the others.
+ * Traces a child by way of ptrace() as it is linked, the lab's library before it or not, and compares each answer with
+ * that of the bare system call. Says "same WHAT" or "other WHAT: ..." for each; the exit code is the number of the
+ * others.
  */
 enum { XSTATE_BV_AT = 512, XMM1_AT = 160 + 16, LEGACY_AND_HEADER = 576, TILE_DATA = 18 };
 
@@ -137,8 +138,8 @@ int main(void) {
   long there = bare(PTRACE_GETREGSET, pid, (void *)NT_PRSTATUS, &theirs);
   say(here == there && memcmp(&registers[0], &registers[1], sizeof registers[0]) == 0, "get of another set", "differs");
   errno = 0;
-  say(ptrace(PTRACE_GETREGSET, getppid(), (void *)NT_X86_XSTATE, &ours) == -1 && errno == ESRCH, "get of a process not traced",
-      strerror(errno));
+  here = ptrace(PTRACE_GETREGSET, getppid(), (void *)NT_X86_XSTATE, &ours);
+  say(here == -1 && errno == ESRCH, "get of a process not traced", strerror(errno));
   say(ptrace(PTRACE_POKEDATA, pid, (void *)&poked, (void *)77) == 0, "poke", strerror(errno));
 
   compare_set(pid, 832);
