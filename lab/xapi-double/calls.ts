@@ -12,6 +12,7 @@ export async function answer(context: CallContext, method: string, params: reado
   if (typeof session !== 'string') throw new XapiError('MESSAGE_PARAMETER_COUNT_MISMATCH', method, '1', '0');
   const known = context.sessions.get(session);
   if (known === undefined) throw new XapiError('SESSION_INVALID', session);
+  if (context.refused.has(method)) throw new XapiError('INTERNAL_ERROR', method);
   const special = SPECIAL[method];
   if (special !== undefined) {
     if (

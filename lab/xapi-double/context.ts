@@ -20,6 +20,8 @@ export interface CallContext {
   readonly db: Database;
   readonly sessions: Map<string, Session>;
   readonly offences: Offence[];
+  /** Methods that fail, as in a xapi that is in trouble. */
+  readonly refused: ReadonlySet<string>;
   /** 18 before 7.3, 19 since: VDI.db_introduce without the session. */
   readonly dbIntroduceArity: number;
   /** With the session of whoever calls it: when that ends, the plug-in has none. */

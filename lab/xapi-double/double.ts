@@ -16,6 +16,8 @@ export interface XapiDouble {
   readonly sessions: Map<string, Session>;
   /** What a driver did and should not have; a scenario asserts that there is nothing. */
   readonly offences: Offence[];
+  /** Methods that fail, as in a xapi that is in trouble: INTERNAL_ERROR. */
+  readonly refused: Set<string>;
   /** Every call a driver made, oldest first. */
   readonly calls: readonly CallRecord[];
   /** Every run of a driver or plug-in, oldest first. */

@@ -79,13 +79,28 @@ export async function plugAll(double: XapiDouble, srRef: string): Promise<unknow
   return errors;
 }
 
-/** SR.scan: on the master. Removes the request for a scan. */
+/**
+ * SR.scan (xen-api `xapi_sr.ml`): sr_scan and sr_update on the master, once more while that changes which disks there are. Only then is the
+ * request for a scan removed: where one of them fails, xapi scans again 30 s later, and so on.
+ */
 export async function srScan(double: XapiDouble, srRef: string): Promise<void> {
-  await onMaster(double, srRef, 'sr_scan');
+  const disks = (): string =>
+    double.db
+      .where('VDI', 'SR', srRef)
+      .map(({ ref }) => ref)
+      .join();
+  for (let again = true, left = SCANS; again && left > 0; left -= 1) {
+    const before = disks();
+    await onMaster(double, srRef, 'sr_scan');
+    await onMaster(double, srRef, 'sr_update');
+    again = disks() !== before;
+  }
   const sr = double.db.get('SR', srRef);
   const { dirty: _dirty, ...rest } = mapOf(sr, 'other_config');
   sr.fields['other_config'] = rest;
 }
+
+const SCANS = 3;
 
 export async function srUpdate(double: XapiDouble, srRef: string): Promise<void> {
   await onMaster(double, srRef, 'sr_update');

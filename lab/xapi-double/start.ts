@@ -34,11 +34,13 @@ export async function startXapiDouble(at: ListenAt, hostPort: HostPort, options:
   const profile = doubleProfile(options.profileId);
   const sessions = new Map<string, Session>();
   const offences: Offence[] = [];
+  const refused = new Set<string>();
   const background: Promise<unknown>[] = [];
   const context: CallContext = {
     db,
     sessions,
     offences,
+    refused,
     dbIntroduceArity: profile.dbIntroduceArity,
     callPlugin: (session, hostRef, plugin, fn, args) => runPlugin(double, session, hostRef, plugin, fn, args),
     asyncSrUpdate: (srRef, task) => {
@@ -59,6 +61,7 @@ export async function startXapiDouble(at: ListenAt, hostPort: HostPort, options:
     master,
     sessions,
     offences,
+    refused,
     calls: server.calls,
     runs: [],
     offline: new Set(),

@@ -1,5 +1,5 @@
 import type { BlockIo } from '../base/block-io.ts';
-import { RbdsrError } from '../base/error.ts';
+import { messageOf, RbdsrError } from '../base/error.ts';
 import type { SrUuid, VdiUuid } from '../base/ids.ts';
 import { formatSpec, type ImageSpec } from '../ceph/image-spec.ts';
 import type { Mapping } from '../ceph/mapping.ts';
@@ -145,6 +145,22 @@ export async function withMetadata<T>(
     return await work(new MetadataVolume(extentIo(pv, lv)));
   } finally {
     await pv.close();
+  }
+}
+
+/**
+ * The same after a command has done what it was asked for: a failure is a warning then, for the next scan mends the totals, and an answer that says
+ * "failed" would be wrong.
+ */
+export async function noteSrTotals(
+  call: SmCall,
+  report: () => VgReport | Promise<VgReport>,
+  virtualAllocation?: { readonly delta: number },
+): Promise<void> {
+  try {
+    await updateSrTotals(call, await report(), virtualAllocation);
+  } catch (error) {
+    call.log.warn(`the totals of SR ${srOf(call)} are old until its next scan: ${messageOf(error)}`);
   }
 }
 

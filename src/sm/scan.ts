@@ -6,6 +6,7 @@ import type { VdiMetadata } from '../lvhd/mgt/record.ts';
 import type { VdiTree } from '../lvhd/tree.ts';
 import { unfinishedVolumes } from '../lvhd/vdi-create.ts';
 import type { VgReport } from '../lvm/report.ts';
+import type { Xapi } from '../xapi/client.ts';
 import { planReconciliation, reconcile, type ReconcileStep, type StorageVdi } from '../xapi/reconcile.ts';
 import { poolRefByUuid } from '../xapi/pool.ts';
 import { type VdiRecord, vdisOfSr } from '../xapi/vdi.ts';
@@ -31,7 +32,7 @@ export async function scanSr(call: SmCall, sr: AttachedSr): Promise<void> {
   const content = await metadataOf(call, sr, report);
   const xapi = await call.xapi();
   const records = await vdisOfSr(xapi, srRef);
-  const storage = storageVdis(tree, content?.vdis ?? [], call.profile);
+  const storage = storageVdis(tree, content?.vdis, call.profile);
   const plan = planReconciliation(records, storage).filter((step) => !isHeld(call, step, tree, records));
   call.waiting('xapi to take what the scan found');
   await forgetInMetadata(sr, report, plan, content);
@@ -39,7 +40,7 @@ export async function scanSr(call: SmCall, sr: AttachedSr): Promise<void> {
     srRef,
     arity: call.profile.dbIntroduceArity,
     records,
-    poolRef: (uuid) => poolRefByUuid(xapi, uuid),
+    poolRef: (text) => metadataPool(xapi, text),
   });
   const left = content === undefined ? report : await finishDeletions(call, sr, report, tree, records);
   const visible = tree.nodes.filter(({ hidden }) => !hidden);
@@ -88,12 +89,24 @@ async function metadataOf(call: SmCall, sr: AttachedSr, report: VgReport): Promi
   }
 }
 
-/** The storage's side of the comparison. Pure. */
-export function storageVdis(tree: VdiTree, metadata: readonly VdiMetadata[], profile: KindKeys): StorageVdi[] {
-  const names = new Map(metadata.map((record) => [record.uuid, record]));
+/** The metadata volume has a reference, as xapi gave it to vdi_update (sm `VDI.update`); of another pool it may be a uuid. */
+async function metadataPool(xapi: Xapi, text: string): Promise<string | undefined> {
+  return text.startsWith('OpaqueRef:') ? text : poolRefByUuid(xapi, text);
+}
+
+/** The storage's side of the comparison; without `metadata` whether a disk may be written stays as xapi has it. Pure. */
+export function storageVdis(
+  tree: VdiTree,
+  metadata: readonly VdiMetadata[] | undefined,
+  profile: KindKeys,
+): StorageVdi[] {
+  const names = new Map(metadata?.map((record) => [record.uuid, record]));
   return tree.visible().map((node) => {
     const isParent = tree.children(node.uuid).length > 0;
-    return storageVdi(node, isParent, names.get(node.uuid), kindKeys(node.kind, profile));
+    const vdi = storageVdi(node, isParent, names.get(node.uuid), kindKeys(node.kind, profile));
+    if (metadata !== undefined || vdi.readOnly === true) return vdi;
+    const { readOnly: _unknown, ...known } = vdi;
+    return known;
   });
 }
 

@@ -5,8 +5,10 @@ import { deflate, inflate } from '../lvhd/inflate.ts';
 import { journalsOf } from '../lvhd/journal.ts';
 import type { VdiNode } from '../lvhd/lv-table.ts';
 import { openVhd } from '../lvhd/open-vhd.ts';
-import { deflatedLvSize, fullVhdLvSize } from '../lvhd/sizes.ts';
-import { type AttachedSr, readChain, recoverIfMaster, type SrNodes } from './attached-sr.ts';
+import { deflatedLvSize, fullVhdLvSize, lvSize } from '../lvhd/sizes.ts';
+import type { VgReport } from '../lvm/report.ts';
+import { changeVdi, vdiByUuid } from '../xapi/vdi.ts';
+import { type AttachedSr, noteSrTotals, readChain, recoverIfMaster, type SrNodes } from './attached-sr.ts';
 import type { SmCall } from './handler.ts';
 import { askMaster, mayStillRun } from './master-plugin.ts';
 
@@ -66,7 +68,8 @@ export async function growVolume(call: SmCall, sr: AttachedSr, vdi: VdiUuid): Pr
   const node = tree.get(vdi);
   if (node.kind !== 'vhd') return;
   const world = { lvm: sr.lvm, openLv: openByExtents(sr.lvm, sr.openPv) };
-  await inflate(world, report, vdi, fullVhdLvSize(node.virtualSizeBytes));
+  const bytes = fullVhdLvSize(node.virtualSizeBytes);
+  if (await inflate(world, report, vdi, bytes)) await tellXapi(call, report, node, lvSize(bytes));
 }
 
 /** On the SR master, under the SR's lock, for a disk that is active nowhere: to the size of its data. 'vdi-in-use' where it is open here. */
@@ -84,7 +87,20 @@ export async function shrinkVolume(call: SmCall, sr: AttachedSr, vdi: VdiUuid): 
   } finally {
     await io.close();
   }
-  await deflate({ lvm: sr.lvm, openLv }, report, vdi, deflatedLvSize(physicalSize));
+  const bytes = deflatedLvSize(physicalSize);
+  if (await deflate({ lvm: sr.lvm, openLv }, report, vdi, bytes)) await tellXapi(call, report, node, bytes);
+}
+
+/** The volume has its size by now, so a failure is a warning: the next scan tells it. */
+async function tellXapi(call: SmCall, report: VgReport, node: VdiNode, bytes: number): Promise<void> {
+  call.waiting(`xapi to record the new size of the volume of VDI ${node.uuid}`);
+  try {
+    const xapi = await call.xapi();
+    await changeVdi(xapi, await vdiByUuid(xapi, node.uuid), { physicalUtilisation: bytes });
+  } catch (error) {
+    call.log.warn(`what VDI ${node.uuid} takes is not told to xapi before the next scan: ${messageOf(error)}`);
+  }
+  await noteSrTotals(call, () => ({ ...report, freeBytes: report.freeBytes - (bytes - node.lvSizeBytes) }));
 }
 
 /** The disk as it is under the lock, an interrupted growing of it undone first. */

@@ -20,7 +20,7 @@ export function vdiDifference(storage: StorageVdi, record: VdiRecord): VdiDiffer
   const fields: VdiChanges = {
     ...(virtualSize === record.virtualSize ? {} : { virtualSize }),
     ...(physicalUtilisation === record.physicalUtilisation ? {} : { physicalUtilisation }),
-    ...(readOnly === record.readOnly ? {} : { readOnly }),
+    ...(readOnly === undefined || readOnly === record.readOnly ? {} : { readOnly }),
     ...(cbtEnabled === undefined || cbtEnabled === record.cbtEnabled ? {} : { cbtEnabled }),
   };
   const wanted = Object.entries(storage.smConfig ?? {}).filter(([key]) => !isOthers(key, storage));

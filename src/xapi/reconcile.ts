@@ -11,7 +11,8 @@ export interface StorageVdi {
   readonly virtualSize: number;
   /** Bytes. */
   readonly physicalUtilisation: number;
-  readonly readOnly: boolean;
+  /** Left out where the storage cannot tell. */
+  readonly readOnly?: boolean;
   /** False for the hidden parent of a snapshot or clone, which people do not see. Applies to new records only, as do the next three. */
   readonly managed: boolean;
   readonly nameLabel?: string;
@@ -27,7 +28,7 @@ export interface StorageVdi {
   readonly snapshotTime?: string;
   /** The uuid of the VDI it is a snapshot of. */
   readonly snapshotOf?: string;
-  /** The uuid of a pool, for VDIs of type metadata. */
+  /** The pool, for VDIs of type metadata, as the storage names it. */
   readonly metadataOfPool?: string;
   /** Left out where the storage does not know of changed block tracking. */
   readonly cbtEnabled?: boolean;

@@ -6,7 +6,7 @@ import type { VdiKind } from '../../lvhd/names.ts';
 import type { VgReport } from '../../lvm/report.ts';
 import { faultPoint } from '../../system/fault-point.ts';
 import { introduceVdi } from '../../xapi/vdi.ts';
-import { type AttachedSr, openAttachedSr, reportOf, updateSrTotals, withMetadata } from '../attached-sr.ts';
+import { type AttachedSr, openAttachedSr, reportOf, noteSrTotals, withMetadata } from '../attached-sr.ts';
 import type { Handler, SmCall } from '../handler.ts';
 import { checkXmlText } from '../illegal-xml.ts';
 import { orRebuild } from '../metadata-refusal.ts';
@@ -55,7 +55,7 @@ export const handler: Handler = async (call) => {
     throw error;
   }
   const freeBytes = report.freeBytes - plan.lvSizeBytes;
-  await updateSrTotals(call, { ...report, freeBytes }, { delta: plan.virtualSizeBytes });
+  await noteSrTotals(call, () => ({ ...report, freeBytes }), { delta: plan.virtualSizeBytes });
   return vdiReply(plan.uuid);
 };
 

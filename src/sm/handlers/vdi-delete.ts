@@ -4,7 +4,7 @@ import type { VgReport } from '../../lvm/report.ts';
 import { faultPoint } from '../../system/fault-point.ts';
 import { isGone } from '../../xapi/failure.ts';
 import { forgetVdi, type VdiRecord, vdiRecord } from '../../xapi/vdi.ts';
-import { type AttachedSr, openAttachedSr, readNodes, updateSrTotals, withMetadata } from '../attached-sr.ts';
+import { type AttachedSr, noteSrTotals, openAttachedSr, readNodes, withMetadata } from '../attached-sr.ts';
 import type { Handler, SmCall } from '../handler.ts';
 import { activeHosts } from '../host-keys.ts';
 import { markedInEarnest } from '../marked-hosts.ts';
@@ -53,7 +53,7 @@ export const handler: Handler = async (call) => {
   await forget(call, sr, report);
   const removed = node !== undefined && (await removeVolume(call, sr, node.lvName));
   const freeBytes = report.freeBytes + (removed ? node.lvSizeBytes : 0);
-  await updateSrTotals(call, { ...report, freeBytes }, { delta: -(record?.virtualSize ?? 0) });
+  await noteSrTotals(call, () => ({ ...report, freeBytes }), { delta: -(record?.virtualSize ?? 0) });
   return unitReply;
 };
 

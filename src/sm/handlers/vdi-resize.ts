@@ -1,7 +1,7 @@
 import { RbdsrError } from '../../base/error.ts';
 import { planResize, resizeVolume } from '../../lvhd/vdi-resize.ts';
 import { changeVdi, vdiSmConfig } from '../../xapi/vdi.ts';
-import { openAttachedSr, readChain, reportOf, updateSrTotals } from '../attached-sr.ts';
+import { noteSrTotals, openAttachedSr, readChain, reportOf } from '../attached-sr.ts';
 import type { Handler } from '../handler.ts';
 import { activeHosts } from '../host-keys.ts';
 import { markedInEarnest } from '../marked-hosts.ts';
@@ -33,6 +33,6 @@ export const handler: Handler = async (call) => {
   await resizeVolume(sr, report, node, plan);
   call.waiting('xapi to record the new size');
   await changeVdi(xapi, ref, { virtualSize: plan.virtualSizeBytes, physicalUtilisation: plan.lvSizeBytes });
-  await updateSrTotals(call, await reportOf(sr), { delta: plan.virtualSizeBytes - node.virtualSizeBytes });
+  await noteSrTotals(call, () => reportOf(sr), { delta: plan.virtualSizeBytes - node.virtualSizeBytes });
   return vdiReply(vdi);
 };

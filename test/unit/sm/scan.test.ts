@@ -41,6 +41,12 @@ describe('what a scan tells xapi of the storage', () => {
     expect(leaf).toMatchObject({ readOnly: false, managed: true, smConfig: { vdi_type: 'vhd', 'vhd-parent': BASE } });
   });
 
+  test('without a metadata volume nobody knows which leaf is read-only', () => {
+    const [base, leaf] = storageVdis(tree, undefined, { imageFormatKey: false });
+    expect(base?.readOnly).toBe(true);
+    expect(leaf).not.toHaveProperty('readOnly');
+  });
+
   test('names, type and snapshot come from the metadata volume', () => {
     const metadata = {
       uuid: LEAF,
