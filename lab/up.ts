@@ -2,13 +2,13 @@ import { parseArgs } from 'node:util';
 import { openDoor } from './door/door.ts';
 import { startLab } from './start-pool.ts';
 
-// `npm run lab [-- --hosts 2 --xen-hosts 0 --monitors 3 --osds 1]`: keeps a lab up until Ctrl-C.
+// `npm run lab [-- --hosts 2 --xen-hosts 0 --monitors 3 --osds 3]`: keeps a lab up until Ctrl-C.
 const { values } = parseArgs({
   options: {
     hosts: { type: 'string', default: '2' },
     'xen-hosts': { type: 'string', default: '0' },
     monitors: { type: 'string', default: '3' },
-    osds: { type: 'string', default: '1' },
+    osds: { type: 'string', default: '3' },
   },
 });
 const lab = await startLab({

@@ -117,7 +117,8 @@ function describeFailure(file, test, messages) {
 /** The exit code of a program that has a process group of its own, so that a signal ends everything it started. */
 function execute(program, args) {
   return new Promise((resolve) => {
-    const env = { ...process.env, RBDSR_TEST_STARTED: String(started) };
+    // Every part makes its own lab: one that is kept up is for one scenario.
+    const env = { ...process.env, RBDSR_TEST_STARTED: String(started), RBDSR_LAB: undefined };
     running = spawn(program, args, { cwd: project, env, stdio: ['ignore', 'inherit', 'inherit'], detached: true });
     running.on('error', () => resolve(127));
     running.on('close', (code) => {

@@ -22,7 +22,8 @@ export async function sweepRun(id: string): Promise<void> {
   for (const mount of ledger.flatMap((item) => (item.kind === 'mount' ? [item.path] : []))) await unmount(mount);
   for (const mount of mountsBelow(folders)) await unmount(mount);
   await detachLoopsBelow(folders);
-  for (const folder of folders) rmSync(folder, { recursive: true, force: true });
+  // Another lab that begins may sweep the same run at the same time.
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true, maxRetries: 10 });
 }
 
 /** Too young to have an owner yet, milliseconds: its folder exists a moment before the file that names the owner. */
@@ -33,7 +34,7 @@ function ownerLives(path: string): boolean {
     const [pid = '', start = ''] = readFileSync(join(path, 'owner'), 'utf8').trim().split(' ');
     return processStart(Number(pid)) === start;
   } catch {
-    return existsSync(path) && Date.now() - statSync(path).mtimeMs < NEWBORN_MS;
+    return Date.now() - (statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0) < NEWBORN_MS;
   }
 }
 

@@ -20,7 +20,7 @@ export interface BootOptions {
   readonly xapi: XapiRoute;
   /** Memory of the whole emulated machine, of which dom0 has 2 GiB, MiB. */
   readonly memoryMiB?: number;
-  /** Default: five minutes. */
+  /** Default: ten minutes, four times what a machine with nothing else to do needs. */
   readonly timeoutMs?: number;
 }
 
@@ -60,7 +60,7 @@ export async function bootDom0(run: RunFolder, network: NetworkNamespace, o: Boo
   ].flat();
   const qemu = startDaemon(network.inside(argv), join(dir, 'qemu.log'));
   try {
-    await Promise.race([link.ready, ended(qemu, dir), late(o.timeoutMs ?? 300_000, consoleLog)]);
+    await Promise.race([link.ready, ended(qemu, dir), late(o.timeoutMs ?? 600_000, consoleLog)]);
   } catch (error) {
     link.close();
     await stopDaemon(qemu);

@@ -108,7 +108,7 @@ export function hostBasics(lab: Lab): void {
     expect(await check()).toMatchObject({ code: 0 });
   });
 
-  test('the kernel of a host maps an image; what is written on one host is read on the other', async () => {
+  test('the kernel of a host maps an image, under an address of its own; what is written on one host is read on the other', async () => {
     const pool = lab();
     await pool.cluster.createImage('rbd/by-hand', { sizeMiB: 64 });
     const key = await pool.cluster.userKey('admin');
@@ -117,6 +117,9 @@ export function hostBasics(lab: Lab): void {
     for (const [index, host] of pool.hosts.slice(0, 2).entries()) {
       await host.shell('cat >/sys/bus/rbd/add_single_major; udevadm settle', { stdin: line });
       expect((await host.check(['blockdev', '--getsize64', '/dev/rbd0'])).trim()).toBe(String(64 << 20));
+      const status = await pool.cluster.tool('rbd', 'status', '--format', 'json', 'rbd/by-hand');
+      const { watchers } = JSON.parse(status) as { watchers: { address: string }[] };
+      expect(watchers.map(({ address }) => address.replace(/:.*/, ''))).toEqual([host.links?.cluster.there]);
       const user = await diskUser(pool, index);
       if (index === 0) await user.put('/dev/rbd0', Buffer.from('from the first host\n'.padEnd(512, '\0')));
       else outcomes.push((await user.get('/dev/rbd0', 512)).split('\n')[0] ?? '');

@@ -1,11 +1,12 @@
 import { messageOf } from '../../../src/base/error.ts';
 import { stringOf } from '../../../lab/xapi-double/database.ts';
+import type { Host } from '../../../lab/hosts/host.ts';
 import type { Pool } from '../../../lab/pool.ts';
 import type { Row } from '../../../lab/xapi-double/database.ts';
 import { srCreate } from '../../../lab/xapi-double/sr-operations.ts';
 import { vdiActivate, vdiAttach, vdiDeactivate, vdiDetach } from '../../../lab/xapi-double/vdi-operations.ts';
 import { XapiError } from '../../../lab/xapi-double/xapi-error.ts';
-import { settingsFile } from '../../../lab/hosts/install.ts';
+import { DRIVER, settingsFile } from '../../../lab/hosts/install.ts';
 
 /** The one pool of all scenarios; it is up when a test runs, not yet when tests are declared. */
 export type Lab = () => Pool;
@@ -89,28 +90,51 @@ export async function setSettings(pool: Pool, lines = ''): Promise<void> {
   );
 }
 
-/** Whatever a failed scenario has left: faults, guests, servers, LVs, mappings, records. A scenario that went well has left nothing. */
+/**
+ * Whatever a scenario that failed, or was interrupted, has left: faults, guests, servers, LVs, mappings, records, pools, users, and hosts that are off or
+ * changed. A scenario that went well has left nothing.
+ */
 export async function cleanUp(pool: Pool): Promise<void> {
   await pool.faults.endAll();
   pool.cluster.thawOsds();
   for (const index of pool.cluster.monitors.keys()) await pool.cluster.startMonitor(index);
-  await Promise.all(
-    pool.hosts.map(async (host) => {
-      if (!host.isOn) await host.powerOn();
-      await host.shell(CLEAN_HOST, { timeoutMs: 120_000 });
-    }),
-  );
+  const [leftInCeph] = await Promise.all([extrasOf(pool), ...pool.hosts.map((host) => cleanHost(host))]);
   await setSettings(pool);
   const { db } = pool.double;
   pool.double.attachedOn.clear();
   for (const table of ['VBD', 'VDI', 'PBD', 'SR'] as const) {
     for (const { ref } of db.all(table)) db.destroy(table, ref);
   }
-  await Promise.all((await imagesOf(pool)).map((name) => pool.cluster.removeImage(`rbd/${name}`)));
+  const { images, pools, users } = leftInCeph;
+  await Promise.all(images.map((name) => pool.cluster.removeImage(`rbd/${name}`)));
+  for (const name of pools)
+    await pool.cluster.tool('ceph', 'osd', 'pool', 'rm', name, name, '--yes-i-really-really-mean-it');
+  for (const name of users) await pool.cluster.tool('ceph', 'auth', 'rm', name);
 }
 
-async function imagesOf(pool: Pool): Promise<string[]> {
-  return JSON.parse(await pool.cluster.tool('rbd', 'ls', '--format', 'json', 'rbd')) as string[];
+/** What every lab has. */
+const POOLS = ['rbd', 'device_health_metrics', '.mgr'];
+const CLIENTS = ['client.admin', 'client.xen'];
+
+async function extrasOf(pool: Pool): Promise<Readonly<Record<'images' | 'pools' | 'users', string[]>>> {
+  const json = async (...words: readonly string[]): Promise<unknown> =>
+    JSON.parse(await pool.cluster.tool(...(words as ['ceph' | 'rbd', ...string[]]), '--format', 'json'));
+  const [images, pools, users] = await Promise.all([
+    json('rbd', 'ls', 'rbd') as Promise<string[]>,
+    json('ceph', 'osd', 'pool', 'ls') as Promise<string[]>,
+    json('ceph', 'auth', 'ls') as Promise<{ auth_dump: { entity: string }[] }>,
+  ]);
+  const clients = users.auth_dump.map(({ entity }) => entity).filter((name) => /^client\.(?!bootstrap-)/.test(name));
+  return {
+    images,
+    pools: pools.filter((name) => !POOLS.includes(name)),
+    users: clients.filter((name) => !CLIENTS.includes(name)),
+  };
+}
+
+async function cleanHost(host: Host): Promise<void> {
+  if (!host.isOn) await host.powerOn();
+  await host.shell(CLEAN_HOST, { timeoutMs: 120_000 });
 }
 
 const CLEAN_HOST = `
@@ -127,5 +151,11 @@ udevadm settle
 remove=/sys/bus/rbd/remove
 [ ! -e /sys/bus/rbd/remove_single_major ] || remove=/sys/bus/rbd/remove_single_major
 for index in $(ls /sys/bus/rbd/devices); do echo "$index force" >$remove || true; done
+[ -e /sys/bus/rbd/add_single_major ] || { modprobe -r rbd; modprobe rbd single_major=Y; }
+[ ! -e /var/lib/xcp/xapi.away ] || mv /var/lib/xcp/xapi.away /var/lib/xcp/xapi
+rm -f /usr/bin/ceph /usr/bin/rbd
+echo running >/run/lab/system-state
+[ -e ${DRIVER} ] || /opt/rbdsr/launcher.sh enable </dev/null
+[ "$(readlink ${DRIVER})" = /opt/rbdsr/launcher.sh ] || ln -sf /opt/rbdsr/launcher.sh ${DRIVER}
 rm -rf /var/run/rbdsr/sr /var/run/rbdsr/nbd /run/rbdsr/calls /var/run/sm/refcount /var/lock/sm/*-*-*-*-* /dev/sm/phy /dev/sm/backend /run/blktap-control/nbd
 `;

@@ -57,7 +57,7 @@ export function srRefusals(lab: Lab): void {
   });
 
   test('an image that holds a file system, and leaves it as it is', async () => {
-    await lab().cluster.createImage('rbd/foreign', { sizeMiB: 256 });
+    await lab().cluster.createImage('rbd/foreign', { sizeMiB: 64 });
     const before = await onImage(lab(), 'foreign', 'mkfs.ext4 -q "$1" && sha256sum <"$1"');
     const error = await refusal({ image: 'foreign' });
     expect(error.message).toMatch(/ext[234]/);
