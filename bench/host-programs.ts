@@ -4,8 +4,17 @@ import { median, type Reference } from './bench.ts';
 
 const NODE = '/opt/rbdsr/runtime/bin/node';
 const TRACE = '/run/lab/trace';
-/** Its child is the driver's tracer, so that what the driver leaves running holds up nobody. */
-const STRACE = ['strace', '-D', '-f', '-qq', '-e', 'trace=execve', '-e', 'signal=none', '-o', TRACE];
+
+/**
+ * The tracer is a child of the driver's (-D), so what the driver leaves running holds up nobody. It lives as long as
+ * that, with the same stdout, so that has to be a file.
+ */
+const TRACED = `
+strace -D -f -qq -e trace=execve -e signal=none -o ${TRACE} "$@" >${TRACE}.stdout 2>${TRACE}.stderr
+code=$?
+cat ${TRACE}.stdout
+cat ${TRACE}.stderr >&2
+exit $code`;
 
 /**
  * What a command is seen beside: what our runtime's start alone costs on that host, and one program of LVM that looks
@@ -49,6 +58,6 @@ export class BareProgram {
 /** How many programs the drivers start meanwhile on that host, themselves and what they leave running among them. */
 export async function programsOf(pool: Pool, host: Host, work: () => Promise<unknown>): Promise<number> {
   await host.shell(`: >${TRACE}`);
-  await pool.withDriversUnder(STRACE, work);
+  await pool.withDriversUnder(['sh', '-c', TRACED, 'sh'], work);
   return [...(await host.readFile(TRACE)).toString().matchAll(/\bexecve(?:\(| resumed).* = 0$/gm)].length;
 }
