@@ -11,7 +11,7 @@ import { bareNodeMs, sharesTable } from './test-shares.mjs';
 
 const PARTS = ['check', 'unit', 'host', 'lab'];
 /** Of vitest, where a part is more than one. */
-const PROJECTS = { lab: ['lab', 'xen'] };
+const PROJECTS = { host: ['host', 'sweep'], lab: ['lab', 'xen'] };
 const GRACE_MS = 20_000;
 
 const started = Date.now();

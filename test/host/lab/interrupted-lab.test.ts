@@ -68,9 +68,13 @@ function expectNothingOf(run: string, namespaces: readonly string[]): void {
     expect(readdirSync(folder).filter((name) => name.includes(run))).toEqual([]);
   expect(readFileSync('/proc/self/mounts', 'utf8')).not.toContain(run);
   for (const name of namespaces) expect(existsSync(`/run/netns/${name}`)).toBe(false);
-  // Every daemon of the run has its folder or a namespace in its arguments.
+  expect(commandsOf(run, namespaces)).toEqual([]);
+}
+
+/** Every daemon of the run, and every host, has its folder or a namespace in its arguments. */
+function commandsOf(run: string, namespaces: readonly string[]): string[] {
   const commands = processes().map((pid) => `${pid} ${commandOf(pid).replaceAll('\0', ' ')}`);
-  expect(commands.filter((command) => [run, ...namespaces].some((name) => command.includes(name)))).toEqual([]);
+  return commands.filter((command) => [run, ...namespaces].some((name) => command.includes(name)));
 }
 
 test.each([
@@ -92,8 +96,12 @@ test('after a kill -9, once the next run has begun', async () => {
   const run = runOf(child.pid);
   const namespaces = namespacesOf(run);
   const ended = new Promise((resolve) => child.once('exit', resolve));
+  const hostsOf = (): string[] => commandsOf(run, namespaces).filter((command) => command.includes('linux.uml'));
+  expect(hostsOf()).not.toEqual([]);
   child.kill('SIGKILL');
   await ended;
+  // No host runs on, before anybody sweeps; the rest is the next run's to take away.
+  await expect.poll(hostsOf, { timeout: 20_000 }).toEqual([]);
   expect(await sweepDeadRuns()).toContain(run);
   expectNothingOf(run, namespaces);
 });
