@@ -9,7 +9,7 @@ export interface DeactivationWorld {
 }
 
 export interface ActivationWorld extends DeactivationWorld {
-  readonly lvm: Pick<Lvm, 'activate' | 'deactivate'> & { forCleanUp(): Pick<Lvm, 'deactivate'> };
+  readonly lvm: Pick<Lvm, 'activate' | 'activateAfresh' | 'deactivate'> & { forCleanUp(): Pick<Lvm, 'deactivate'> };
 }
 
 /**
@@ -57,17 +57,18 @@ export async function deactivateChain(world: DeactivationWorld, chain: readonly 
   for (const node of ancestors) await deactivateOne(world, node, 'normal');
 }
 
+/**
+ * The count says last that the volume is active: a crash before that leaves one that nobody counts. The first reason takes nothing for granted
+ * that is active already (sm `lvmcache.activate`).
+ */
 async function activateOne({ lvm, counts }: ActivationWorld, node: VdiNode, kind: 'normal' | 'binary'): Promise<void> {
   await counts.locked(node.uuid, async () => {
-    const before = counts.read(node.uuid);
-    const sum = counts.get(node.uuid, kind);
-    if (sum !== 1 && node.active) return;
-    try {
-      await lvm.activate(node.lvName);
-    } catch (error) {
-      counts.write(node.uuid, before);
-      throw error;
-    }
+    const { normal, binary } = counts.read(node.uuid);
+    if (normal + binary === 0) {
+      await lvm.activateAfresh(node.lvName);
+      faultPoint('chain-activation.before-count');
+    } else if (!node.active) await lvm.activate(node.lvName);
+    counts.get(node.uuid, kind);
   });
 }
 

@@ -9,8 +9,8 @@ export type OpenPv = (mode: 'read' | 'write') => Promise<BlockIo>;
 
 /** Opens volumes through their extents, as LVM describes them at that moment: nothing is activated, and a crash leaves nothing active. */
 export function openByExtents(lvm: Lvm, openPv: OpenPv): OpenLv {
-  return async (name, mode) => {
-    const lv = (await lvm.report())?.lvs.find((entry) => entry.name === name);
+  return async (name, mode, known) => {
+    const lv = known ?? (await lvm.report())?.lvs.find((entry) => entry.name === name);
     if (lv === undefined)
       throw new RbdsrError('lvm-missing', { what: `there is no logical volume ${name} in ${lvm.vg}` });
     return openLvExtents(openPv, lv, mode);

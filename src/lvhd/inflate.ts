@@ -39,11 +39,11 @@ export async function inflate(world: InflateWorld, report: VgReport, vdi: VdiUui
   refuseWithoutRoom(report, target - lv.sizeBytes + SMALL_LV_SIZE, `growing ${lv.name} to ${formatBytes(target)}`);
   const journal = await createJournal(lvm, report, openLv, { type: 'inflate', id: vdi, value: String(lv.sizeBytes) });
   faultPoint('inflate.journal-created');
-  await lvm.growLv(lv.name, target);
+  const grown = await lvm.growLv(lv.name, target);
   faultPoint('inflate.resized');
-  await zeroLastSector(openLv, lv.name);
+  await zeroLastSector(openLv, grown);
   faultPoint('inflate.zeroed');
-  await moveFooter(openLv, lv.name, target);
+  await moveFooter(openLv, grown, target);
   faultPoint('inflate.footer-written');
   await removeJournal(lvm, journal);
   return true;
@@ -57,7 +57,7 @@ export async function deflate(world: InflateWorld, report: VgReport, vdi: VdiUui
   const lv = vhdLv(report, vdi);
   const target = lvSize(bytes);
   if (target >= lv.sizeBytes) return false;
-  await shrink(world, lv.name, target);
+  await shrink(world, lv, target);
   return true;
 }
 
@@ -78,23 +78,23 @@ export async function undoInflate(
   const target = lvSize(journalledBytes);
   const grown = lv.sizeBytes > target;
   if (grown) {
-    await zeroLastSector(openLv, lv.name);
+    await zeroLastSector(openLv, lv);
     faultPoint('undo-inflate.zeroed');
-    await shrink(world, lv.name, target);
+    await shrink(world, lv, target);
   }
   faultPoint('undo-inflate.resized');
   if (lv.readOnly) await lvm.setPermission(lv.name, 'r');
   return grown;
 }
 
-async function shrink({ lvm, openLv }: InflateWorld, name: string, target: number): Promise<void> {
-  await moveFooter(openLv, name, target);
+async function shrink({ lvm, openLv }: InflateWorld, lv: LvReport, target: number): Promise<void> {
+  await moveFooter(openLv, lv, target);
   faultPoint('deflate.footer-written');
-  await lvm.shrinkLv(name, target);
+  await lvm.shrinkLv(lv.name, target);
 }
 
-async function zeroLastSector(openLv: OpenLv, name: string): Promise<void> {
-  const io = await openLv(name, 'write');
+async function zeroLastSector(openLv: OpenLv, lv: LvReport): Promise<void> {
+  const io = await openLv(lv.name, 'write', lv);
   try {
     await io.write(io.size - SECTOR, Buffer.alloc(SECTOR));
     await io.flush();
@@ -104,13 +104,13 @@ async function zeroLastSector(openLv: OpenLv, name: string): Promise<void> {
 }
 
 /** `vhd-util modify -s`: the footer in the last sector of a device of `deviceSize` bytes, which must lie behind all data. */
-async function moveFooter(openLv: OpenLv, name: string, deviceSize: number): Promise<void> {
-  const io = await openLv(name, 'write');
+async function moveFooter(openLv: OpenLv, lv: LvReport, deviceSize: number): Promise<void> {
+  const io = await openLv(lv.name, 'write', lv);
   try {
     const image = await openVhd(io, 'write');
     if (image.physicalSizeBytes > deviceSize) {
       throw new RbdsrError('vhd-corrupt', {
-        what: `the data of ${name} ends behind the size its volume is to get`,
+        what: `the data of ${lv.name} ends behind the size its volume is to get`,
         expected: `at most ${deviceSize} bytes`,
         found: `${image.physicalSizeBytes} bytes`,
       });

@@ -3,7 +3,7 @@ import { RbdsrError } from '../base/error.ts';
 import type { VdiUuid } from '../base/ids.ts';
 import { faultPoint } from '../system/fault-point.ts';
 import type { Lvm } from '../lvm/lvm.ts';
-import type { VgReport } from '../lvm/report.ts';
+import type { LvReport, VgReport } from '../lvm/report.ts';
 import { journalLv, listJournals } from './journal.ts';
 import type { JournalEntry } from './journal.ts';
 import { JOURNAL_TAG } from './names.ts';
@@ -11,9 +11,9 @@ import { SMALL_LV_SIZE } from './sizes.ts';
 
 /**
  * Opens a logical volume by name for one use; the caller closes it. In production the active LV's node; through the physical extents where
- * nothing can be activated. An `open` after a resize sees the new size.
+ * nothing can be activated. An `open` after a resize sees the new size; `known` is what LVM has just told of the LV, which then is not asked again.
  */
-export type OpenLv = (lvName: string, mode: 'read' | 'write') => Promise<BlockIo>;
+export type OpenLv = (lvName: string, mode: 'read' | 'write', known?: LvReport) => Promise<BlockIo>;
 
 /**
  * Notes down an operation before its first write. 'journal' where the VDI has one of this type already. A value that does not fit the
@@ -36,9 +36,9 @@ export async function createJournal(
     return { type, id, lvName: name, value };
   }
   if (report.lvs.some((lv) => lv.name === name)) await lvm.removeLv(name);
-  await lvm.createLv(name, SMALL_LV_SIZE);
+  const lv = await lvm.createLv(name, SMALL_LV_SIZE);
   faultPoint('journal.created');
-  const io = await openLv(name, 'write');
+  const io = await openLv(name, 'write', lv);
   try {
     await io.write(0, content);
     await io.flush();

@@ -1,5 +1,5 @@
 import type { BlockIo } from '../base/block-io.ts';
-import { RbdsrError } from '../base/error.ts';
+import { hasCode, RbdsrError } from '../base/error.ts';
 import type { VdiUuid } from '../base/ids.ts';
 import { formatBytes } from '../base/units.ts';
 import { extentIo } from '../lvm/extents.ts';
@@ -79,16 +79,19 @@ export interface CreateWorld {
 export async function createVolume(world: CreateWorld, plan: VdiPlan): Promise<void> {
   const { lvm } = world;
   const first = plan.kind === 'aio' ? plan.lvName : unfinishedLvName(plan.uuid);
-  await lvm.createLv(first, plan.lvSizeBytes);
+  let lv: LvReport | undefined;
   try {
+    lv = await lvm.createLv(first, plan.lvSizeBytes);
     faultPoint('vdi-create.after-lv');
     if (plan.kind === 'vhd') {
-      await writeVhd(world, plan, first);
+      await writeVhd(world, plan, lv);
       faultPoint('vdi-create.after-vhd');
       await lvm.renameLv(first, plan.lvName);
     }
     faultPoint('vdi-create.after-volume');
   } catch (error) {
+    // Then there is nothing of ours: what has the name is somebody's.
+    if (lv === undefined && hasCode(error, 'lvm-create', 'sr-full')) throw error;
     // Clean-up must not hide what went wrong.
     const undo = lvm.forCleanUp();
     await undo.removeLv(first).catch(() => {});
@@ -97,9 +100,7 @@ export async function createVolume(world: CreateWorld, plan: VdiPlan): Promise<v
   }
 }
 
-async function writeVhd({ lvm, openPv }: CreateWorld, plan: VdiPlan, name: string): Promise<void> {
-  const lv = (await lvm.report())?.lvs.find((entry) => entry.name === name);
-  if (lv === undefined) throw new RbdsrError('lvm-missing', { what: `the new logical volume ${name} is not there` });
+async function writeVhd({ openPv }: CreateWorld, plan: VdiPlan, lv: LvReport): Promise<void> {
   const pv = await openPv('write');
   try {
     await createVhd(extentIo(pv, lv), {

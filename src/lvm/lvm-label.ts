@@ -1,7 +1,10 @@
 import type { BlockIo } from '../base/block-io.ts';
 import { SECTOR } from '../base/units.ts';
 
-/** What an LVM2 physical volume says about itself. `vgName` is undefined for a PV that belongs to no volume group. */
+/**
+ * What an LVM2 physical volume says about itself. `vgName` is undefined for a PV that belongs to no volume group, and for one whose metadata
+ * cannot be read, as `damage` then says.
+ */
 export interface PvLabel {
   readonly pvUuid: string;
   readonly vgName?: string;
@@ -10,6 +13,7 @@ export interface PvLabel {
   readonly offset: number;
   /** Bytes of the device when it was made a physical volume, or was resized. */
   readonly deviceBytes: number;
+  readonly damage?: string;
 }
 
 /**
@@ -24,36 +28,46 @@ export async function readPvLabel(io: BlockIo): Promise<PvLabel | undefined> {
     const sector = head.subarray(offset, offset + SECTOR);
     if (sector.toString('latin1', 0, 8) !== 'LABELONE' || sector.toString('latin1', 24, 32) !== 'LVM2 001') continue;
     const header = sector.readUInt32LE(20);
-    const isWhole = header + 40 <= SECTOR;
-    const pvUuid = isWhole ? hyphenated(sector.toString('latin1', header, header + 32)) : '';
-    const deviceBytes = isWhole ? Number(sector.readBigUInt64LE(header + 32)) : 0;
+    if (header + 40 > SECTOR)
+      return { pvUuid: '', offset, deviceBytes: 0, damage: 'its label names no place in its sector' };
+    const pvUuid = hyphenated(sector.toString('latin1', header, header + 32));
+    const deviceBytes = Number(sector.readBigUInt64LE(header + 32));
     return { pvUuid, offset, deviceBytes, ...(await volumeGroup(io, metadataArea(sector, header))) };
   }
   return undefined;
 }
 
-/** Byte offset of the first metadata area: the list after the list of data areas, each ended by an entry of offset 0. */
+/** Byte offset of the first metadata area, 0 where there is none: the list after the list of data areas, each ended by an entry of offset 0. */
 function metadataArea(sector: Buffer, header: number): number | undefined {
   let place = header + 40;
   for (let lists = 0; place + 16 <= SECTOR; place += 16) {
     const offset = Number(sector.readBigUInt64LE(place));
-    if (lists === 1) return offset === 0 ? undefined : offset;
+    if (lists === 1) return offset;
     if (offset === 0) lists += 1;
   }
   return undefined;
 }
 
 /** The head of the current text: `<vg name> {\nid = "..."`. The area is a ring; the head itself never wraps inside a sector. */
-async function volumeGroup(io: BlockIo, area: number | undefined): Promise<{ vgName?: string; vgUuid?: string }> {
-  if (area === undefined || area + SECTOR > io.size) return {};
+async function volumeGroup(
+  io: BlockIo,
+  area: number | undefined,
+): Promise<{ vgName?: string; vgUuid?: string; damage?: string }> {
+  if (area === undefined) return { damage: 'its label lists no places of metadata' };
+  if (area === 0) return {};
+  if (area + SECTOR > io.size) return { damage: `its metadata begin at byte ${area}, behind the end of the device` };
   const header = await io.read(area, SECTOR);
-  if (header.toString('latin1', 4, 20) !== ' LVM2 x[5A%r0N*>') return {};
+  if (header.toString('latin1', 4, 20) !== ' LVM2 x[5A%r0N*>') return { damage: `no metadata begin at byte ${area}` };
   const textOffset = Number(header.readBigUInt64LE(40));
   const textLength = Number(header.readBigUInt64LE(48));
-  if (textOffset === 0 || textLength === 0 || area + textOffset + SECTOR > io.size) return {};
-  const text = (await io.read(area + textOffset, SECTOR)).toString('latin1');
+  if (textOffset === 0 || textLength === 0) return {};
+  const start = area + textOffset;
+  if (start + SECTOR > io.size) return { damage: `the text of its metadata lies behind the end, at byte ${start}` };
+  const text = (await io.read(start, SECTOR)).toString('latin1');
   const [, vgName, vgUuid] = /^([A-Za-z0-9+_.-]+) \{\s*id = "([A-Za-z0-9-]+)"/.exec(text) ?? [];
-  return vgName === undefined || vgUuid === undefined ? {} : { vgName, vgUuid };
+  return vgName === undefined || vgUuid === undefined
+    ? { damage: `the text of its metadata at byte ${start} names no volume group` }
+    : { vgName, vgUuid };
 }
 
 /** The 32 characters of an LVM id as LVM prints them: 6-4-4-4-4-4-6. */

@@ -9,7 +9,9 @@ import { lvmCommand, succeeded } from './_command.ts';
 import type { LvmCommandContext } from './_command.ts';
 import { lvmFailure, missingLv, refuseWhenFull } from './_failures.ts';
 import { lvNodeGone, lvNodePresent, openersOfLv } from './_nodes.ts';
-import { readReport, reportRows } from './_read-report.ts';
+import { hasDevice, leadsToExtents } from './_tables.ts';
+import { labelOf } from './_label.ts';
+import { readReport } from './_read-report.ts';
 import type { LvReport, VgReport } from './report.ts';
 
 export interface LvmOptions {
@@ -33,8 +35,9 @@ const INVALID_COMMAND_LINE = 3;
 const ATTEMPTS = 10;
 
 /**
- * One volume group on one device. Every verb is idempotent: where LVM refuses, the state decides whether there was anything to do.
- * Failures carry what LVM said; 'sr-full', 'device-busy' and 'lvm-missing' come from a second look, not from LVM's words.
+ * One volume group on one device. Every verb is idempotent, and its outcome is looked at: what the volume group, the label or device-mapper
+ * hold afterwards decides, for some versions refuse a change and exit 0, and others exit 5 where nothing was to be done
+ * (docs/decisions/0009-one-pvs-report.md). Failures carry what LVM said; 'sr-full', 'device-busy' and 'lvm-missing' come from that look, too.
  */
 export class Lvm {
   readonly vg: string;
@@ -73,8 +76,8 @@ export class Lvm {
       '4m',
     ];
     const outcome = await this.#changing('vgcreate', [...layout, this.vg, this.device]);
-    if (!succeeded(outcome))
-      throw lvmFailure('vg-create', `volume group ${this.vg} cannot be made on ${this.device}`, outcome);
+    if (succeeded(outcome) && (await labelOf(this.device))?.vgName === this.vg) return;
+    throw lvmFailure('vg-create', `volume group ${this.vg} cannot be made on ${this.device}`, outcome);
   }
 
   /** Removes the VG, which must hold no LV any more ('sr-not-empty'), and the PV label. */
@@ -86,60 +89,72 @@ export class Lvm {
     }
     if (report !== undefined) {
       const outcome = await this.#changing('vgremove', [this.vg]);
-      if (!succeeded(outcome)) throw lvmFailure('lvm-delete', `volume group ${this.vg} cannot be removed`, outcome);
+      if ((await labelOf(this.device))?.vgName === this.vg)
+        throw lvmFailure('lvm-delete', `volume group ${this.vg} cannot be removed`, outcome);
     }
-    const pvs = await reportRows(this.#context, 'pvs', ['pv_name', 'vg_name']);
-    if (!pvs.some((pv) => pv.vg_name === '')) return;
+    const label = await labelOf(this.device);
+    if (label === undefined || label.vgName !== undefined || label.damage !== undefined) return;
     const outcome = await this.#changing('pvremove', [this.device]);
-    if (!succeeded(outcome))
-      throw lvmFailure('lvm-delete', `the LVM label of ${this.device} cannot be removed`, outcome);
+    if ((await labelOf(this.device)) === undefined) return;
+    throw lvmFailure('lvm-delete', `the LVM label of ${this.device} cannot be removed`, outcome);
   }
 
   /** Makes an inactive, unzeroed LV of `bytes`, rounded up to extents. 'sr-full' | 'lvm-create' (also when the name is taken). */
-  async createLv(name: string, bytes: number, options: { readonly tag?: string } = {}): Promise<void> {
-    const args = [
-      '-Zn',
-      '-n',
-      name,
-      '-L',
-      `${bytes}b`,
-      ...(options.tag === undefined ? [] : ['--addtag', options.tag]),
-      this.vg,
-    ];
+  async createLv(name: string, bytes: number, options: { readonly tag?: string } = {}): Promise<LvReport> {
+    const { tag } = options;
+    const args = ['-Zn', '-n', name, '-L', `${bytes}b`, ...(tag === undefined ? [] : ['--addtag', tag]), this.vg];
     let outcome = await this.#changing('lvcreate', ['-an', ...args]);
     // As 2.02.84 does.
-    if (isUnknownOption(outcome)) {
-      outcome = await this.#changing('lvcreate', args);
-      if (succeeded(outcome)) await this.deactivate(name);
+    const becomesActive = isUnknownOption(outcome);
+    if (becomesActive) outcome = await this.#changing('lvcreate', args);
+    const report = await this.report();
+    const lv = lvOf(report, name);
+    const isMade = lv?.sizeBytes === wholeExtents(report, bytes) && (tag === undefined || lv?.tags.includes(tag));
+    if (succeeded(outcome) && lv !== undefined && isMade) {
+      if (becomesActive) await this.deactivate(name);
+      return lv;
     }
-    if (succeeded(outcome)) return;
-    refuseWhenFull(await this.report(), bytes, `a logical volume of ${formatBytes(bytes)}`);
+    refuseWhenFull(report, bytes, `a logical volume of ${formatBytes(bytes)}`);
     throw lvmFailure('lvm-create', `logical volume ${name} cannot be made`, outcome);
   }
 
   /** Deactivates and removes the LV; one that is gone is a success. 'device-busy' names who holds it. */
   async removeLv(name: string): Promise<void> {
-    const path = `${this.vg}/${name}`;
+    await this.removeLvs([name]);
+  }
+
+  /** The same for several, one after the other: one look at the end shows that none is left. */
+  async removeLvs(names: readonly string[]): Promise<void> {
     this.#requireWritable('lvremove');
-    await this.#persistently('lvremove', ['-f', path], name, 'lvm-delete', 'removed', (lv) => lv === undefined);
-    await lvNodeGone(this.vg, name, this.#context.deadline);
+    if (names.length === 0) return;
+    const outcomes = new Map<string, RunOutcome>();
+    for (const name of names) {
+      const path = `${this.vg}/${name}`;
+      const outcome = await this.#persistently('lvremove', ['-f', path], name, 'lvm-delete', 'removed', (lv) => !lv);
+      if (outcome !== undefined) outcomes.set(name, outcome);
+      await lvNodeGone(this.vg, name, this.#context.deadline);
+    }
+    const report = outcomes.size === 0 ? undefined : await this.report();
+    for (const [name, outcome] of outcomes) {
+      if (lvOf(report, name) === undefined) continue;
+      throw lvmFailure('lvm-delete', `logical volume ${name} cannot be removed`, outcome);
+    }
   }
 
   /** 'lvm-missing' where neither name exists. */
   async renameLv(from: string, to: string): Promise<void> {
     const outcome = await this.#changing('lvrename', [this.vg, from, to]);
-    if (succeeded(outcome)) return;
     const report = await this.report();
-    const has = (name: string): boolean => report?.lvs.some((lv) => lv.name === name) ?? false;
+    const has = (name: string): boolean => lvOf(report, name) !== undefined;
     if (has(to) && !has(from)) return;
     if (!has(from)) throw missingLv(this.vg, from);
     throw lvmFailure('lvm-create', `logical volume ${from} cannot be renamed to ${to}`, outcome);
   }
 
   /** To `bytes`, rounded up to extents. 'sr-full' | 'lvm-resize'. */
-  async growLv(name: string, bytes: number): Promise<void> {
+  async growLv(name: string, bytes: number): Promise<LvReport> {
     const outcome = await this.#changing('lvresize', ['-f', '-L', `${bytes}b`, `${this.vg}/${name}`]);
-    await this.#checkResized(name, bytes, outcome);
+    return this.#resized(name, bytes, outcome);
   }
 
   /**
@@ -147,31 +162,41 @@ export class Lvm {
    * would be cut off, and refuses an LV that is not active, unless told not to (lvm2 `lib/metadata/lv_manip.c`, `--fs checksize`); older
    * ones do not know the option. 'lvm-resize'.
    */
-  async shrinkLv(name: string, bytes: number): Promise<void> {
+  async shrinkLv(name: string, bytes: number): Promise<LvReport> {
     const args = ['-f', '-L', `${bytes}b`, `${this.vg}/${name}`];
     let outcome = await this.#changing('lvresize', ['--fs', 'ignore', ...args]);
     if (isUnknownOption(outcome)) outcome = await this.#changing('lvresize', args);
-    await this.#checkResized(name, bytes, outcome);
+    return this.#resized(name, bytes, outcome);
   }
 
-  async #checkResized(name: string, bytes: number, outcome: RunOutcome): Promise<void> {
-    if (succeeded(outcome)) return;
+  async #resized(name: string, bytes: number, outcome: RunOutcome): Promise<LvReport> {
     const report = await this.report();
-    const lv = report?.lvs.find((entry) => entry.name === name);
-    if (report === undefined || lv === undefined) throw missingLv(this.vg, name);
-    if (lv.sizeBytes === Math.ceil(bytes / report.extentSizeBytes) * report.extentSizeBytes) return;
+    const lv = lvOf(report, name);
+    if (lv === undefined) throw missingLv(this.vg, name);
+    if (lv.sizeBytes === wholeExtents(report, bytes)) return lv;
     refuseWhenFull(report, bytes - lv.sizeBytes, `growing ${name} to ${formatBytes(bytes)}`);
     throw lvmFailure('lvm-resize', `logical volume ${name} cannot be resized to ${bytes} bytes`, outcome);
   }
 
   /** Activates and waits for `/dev/<vg>/<lv>`, whose path it returns. */
   async activate(name: string): Promise<string> {
-    const outcome = await lvmCommand(this.#context, 'lvchange', ['-ay', `${this.vg}/${name}`]);
+    const outcome = await this.#locally(['-ay', `${this.vg}/${name}`]);
     if (!succeeded(outcome)) {
       const lv = await this.#lv(name);
       if (!lv.active) throw lvmFailure('lvm-activate', `logical volume ${name} cannot be activated`, outcome);
     }
     return lvNodePresent(this.vg, name, this.#context.deadline);
+  }
+
+  /**
+   * The same where nobody on this host counted the LV as active: a device that is there all the same has the table of an earlier time, which
+   * may lead to extents of other LVs by now. Where there is none, LVM makes its table from the metadata of this moment.
+   */
+  async activateAfresh(name: string): Promise<string> {
+    const wasThere = hasDevice(this.vg, name);
+    const path = await this.activate(name);
+    if (wasThere) await this.refresh(name);
+    return path;
   }
 
   /** 'device-busy' names who holds it. */
@@ -189,52 +214,35 @@ export class Lvm {
   }
 
   /**
-   * Reloads the device-mapper table of an active LV from the metadata: after another host resized or relabelled it. Writes no metadata, but
-   * not every version does it where they are read-only (sm `on-slave`, action refresh).
+   * Reloads the device-mapper table of an active LV from the metadata: after another host resized or relabelled it (sm `on-slave`, action
+   * refresh); one that is not active has none. 'lvm-activate' where the table still leads elsewhere.
    */
   async refresh(name: string): Promise<void> {
-    const context = { ...this.#context, writable: true };
-    const outcome = await lvmCommand(context, 'lvchange', ['--refresh', `${this.vg}/${name}`]);
-    if (succeeded(outcome)) return;
-    await this.#lv(name);
-    throw lvmFailure('lvm-activate', `logical volume ${name} cannot be refreshed`, outcome);
+    const outcome = await this.#locally(['--refresh', `${this.vg}/${name}`]);
+    const lv = await this.#lv(name);
+    if (!lv.active || (await leadsToExtents(this.#context, this.vg, lv))) return;
+    throw lvmFailure('lvm-activate', `the device of logical volume ${name} cannot be refreshed`, outcome);
   }
 
   async setPermission(name: string, permission: 'r' | 'rw'): Promise<void> {
-    this.#requireWritable('lvchange');
     const readOnly = permission === 'r';
-    await this.#change(
-      name,
-      ['-p', permission, `${this.vg}/${name}`],
-      'lvm-create',
-      `made ${permission}`,
-      (lv) => lv.readOnly === readOnly,
-    );
+    await this.#change(name, ['-p', permission], `made ${permission}`, (lv) => lv.readOnly === readOnly);
   }
 
   async addTag(name: string, tag: string): Promise<void> {
-    this.#requireWritable('lvchange');
-    await this.#change(name, ['--addtag', tag, `${this.vg}/${name}`], 'lvm-create', 'tagged', (lv) =>
-      lv.tags.includes(tag),
-    );
+    await this.#change(name, ['--addtag', tag], 'tagged', (lv) => lv.tags.includes(tag));
   }
 
   async removeTag(name: string, tag: string): Promise<void> {
-    this.#requireWritable('lvchange');
-    await this.#change(
-      name,
-      ['--deltag', tag, `${this.vg}/${name}`],
-      'lvm-create',
-      'untagged',
-      (lv) => !lv.tags.includes(tag),
-    );
+    await this.#change(name, ['--deltag', tag], 'untagged', (lv) => !lv.tags.includes(tag));
   }
 
-  /** Lets the PV use all of a device that has grown. */
-  async growPv(): Promise<void> {
+  /** Lets the PV use all of a device that has grown since `before`. */
+  async growPv(before: VgReport): Promise<void> {
     const outcome = await this.#changing('pvresize', [this.device]);
-    if (!succeeded(outcome))
-      throw lvmFailure('lvm-resize', `the physical volume ${this.device} cannot be grown`, outcome);
+    const report = await this.report();
+    if (report !== undefined && report.sizeBytes > before.sizeBytes) return;
+    throw lvmFailure('lvm-resize', `the physical volume ${this.device} cannot be grown`, outcome);
   }
 
   async #changing(command: string, args: readonly string[]): Promise<RunOutcome> {
@@ -242,7 +250,10 @@ export class Lvm {
     return lvmCommand(this.#context, command, args);
   }
 
-  /** LVM is told, too, but 2.03.16 does not heed `metadata_read_only`. */
+  /**
+   * LVM is told, too, but 2.03.16 does not heed `metadata_read_only`, and XenServer's builds not for `lvchange`, which changes tags and
+   * permissions there.
+   */
   #requireWritable(command: string): void {
     if (this.#context.writable) return;
     throw new RbdsrError('not-master', {
@@ -250,38 +261,43 @@ export class Lvm {
     });
   }
 
+  /**
+   * `lvchange` that changes this host's devices and writes no metadata. Plain LVM 2.02.130 to .187 refuses it all the same where they are
+   * read-only, as they are told first.
+   */
+  async #locally(args: readonly string[]): Promise<RunOutcome> {
+    const outcome = await lvmCommand(this.#context, 'lvchange', args);
+    if (succeeded(outcome) || this.#context.writable) return outcome;
+    return lvmCommand({ ...this.#context, writable: true }, 'lvchange', args);
+  }
+
   async #lv(name: string): Promise<LvReport> {
-    const lv = (await this.report())?.lvs.find((entry) => entry.name === name);
+    const lv = lvOf(await this.report(), name);
     if (lv === undefined) throw missingLv(this.vg, name);
     return lv;
   }
 
-  async #change(
-    name: string,
-    args: readonly string[],
-    code: ErrorCode,
-    verb: string,
-    done: (lv: LvReport) => boolean,
-  ): Promise<void> {
-    const outcome = await lvmCommand(this.#context, 'lvchange', args);
-    if (succeeded(outcome)) return;
+  async #change(name: string, change: readonly string[], verb: string, done: (lv: LvReport) => boolean): Promise<void> {
+    const outcome = await this.#changing('lvchange', [...change, `${this.vg}/${name}`]);
     if (done(await this.#lv(name))) return;
-    throw lvmFailure(code, `logical volume ${name} cannot be ${verb}`, outcome);
+    throw lvmFailure('lvm-create', `logical volume ${name} cannot be ${verb}`, outcome);
   }
 
+  /** How LVM said that it succeeded; undefined where a look at the state has shown already that there is nothing to do. */
   async #persistently(
-    command: string,
+    command: 'lvchange' | 'lvremove',
     args: readonly string[],
     name: string,
     code: ErrorCode,
     verb: string,
     done: (lv: LvReport | undefined) => boolean,
-  ): Promise<void> {
+  ): Promise<RunOutcome | undefined> {
     for (let attempt = 1; ; attempt += 1) {
-      const outcome = await lvmCommand(this.#context, command, args);
-      if (succeeded(outcome)) return;
-      const lv = (await this.report())?.lvs.find((entry) => entry.name === name);
-      if (done(lv)) return;
+      const outcome =
+        command === 'lvchange' ? await this.#locally(args) : await lvmCommand(this.#context, command, args);
+      if (succeeded(outcome)) return outcome;
+      const lv = lvOf(await this.report(), name);
+      if (done(lv)) return undefined;
       const pointless = lv?.active !== true || attempt === ATTEMPTS || this.#context.deadline.leftMs < 2000;
       if (!pointless) {
         await sleep(1000);
@@ -299,4 +315,13 @@ export class Lvm {
 
 function isUnknownOption({ end }: RunOutcome): boolean {
   return end.kind === 'exit' && end.code === INVALID_COMMAND_LINE;
+}
+
+function lvOf(report: VgReport | undefined, name: string): LvReport | undefined {
+  return report?.lvs.find((lv) => lv.name === name);
+}
+
+/** `bytes` as LVM makes them, rounded up. */
+function wholeExtents(report: VgReport | undefined, bytes: number): number | undefined {
+  return report === undefined ? undefined : Math.ceil(bytes / report.extentSizeBytes) * report.extentSizeBytes;
 }

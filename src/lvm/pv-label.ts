@@ -20,7 +20,8 @@ export const SURVEYED_BYTES = 16 * MiB;
 export async function surveyDevice(io: BlockIo): Promise<Survey> {
   const label = await readPvLabel(io);
   if (label !== undefined) {
-    const { vgName, vgUuid, pvUuid, offset } = label;
+    const { vgName, vgUuid, pvUuid, offset, damage } = label;
+    if (damage !== undefined) return { kind: 'foreign', what: `a damaged LVM physical volume (${damage})`, offset };
     if (vgName === undefined || vgUuid === undefined)
       return { kind: 'foreign', what: 'an LVM physical volume without a volume group', offset };
     return { kind: 'vg', vgName, vgUuid, pvUuid };

@@ -12,6 +12,6 @@ export async function growVolumeGroup(call: SmCall, sr: AttachedSr, report: VgRe
   const [pv] = report.pvs;
   if (pv === undefined || pv.deviceSizeBytes - pv.sizeBytes - pv.dataStartBytes < WORTH_GROWING) return false;
   call.log.info(`SR ${sr.uuid}: ${sr.mapping.device} has grown; LVM uses it now`);
-  await sr.lvm.growPv();
+  await sr.lvm.growPv(report);
   return true;
 }

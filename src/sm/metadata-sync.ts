@@ -24,7 +24,7 @@ export async function prepareMetadata(call: SmCall, sr: AttachedSr): Promise<voi
   } catch (error) {
     call.log.warn(`SR ${sr.uuid}: its metadata could not be brought up to date: ${messageOf(error)}`);
   }
-  await sr.lvm.activate(MGT_LV).catch((error: unknown) => {
+  await sr.lvm.activateAfresh(MGT_LV).catch((error: unknown) => {
     call.log.warn(`SR ${sr.uuid}: its metadata volume could not be activated: ${messageOf(error)}`);
   });
 }

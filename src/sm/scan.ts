@@ -53,7 +53,7 @@ async function readWhole(call: SmCall, sr: AttachedSr): Promise<{ readonly repor
   const grown = await growVolumeGroup(call, sr, first.report);
   const undone = await recoverIfMaster(call, sr, first.report);
   const unfinished = unfinishedVolumes(first.report);
-  for (const { name } of unfinished) await sr.lvm.removeLv(name);
+  await sr.lvm.removeLvs(unfinished.map(({ name }) => name));
   return grown || undone || unfinished.length > 0 ? readNodes(sr) : first;
 }
 

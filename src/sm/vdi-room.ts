@@ -80,7 +80,11 @@ export async function shrinkVolume(call: SmCall, sr: AttachedSr, vdi: VdiUuid): 
   if (node.kind !== 'vhd') return;
   if (node.open) throw new RbdsrError('vdi-in-use', { what: `VDI ${vdi} is open on this host` });
   const openLv = openByExtents(sr.lvm, sr.openPv);
-  const io = await openLv(node.lvName, 'read');
+  const io = await openLv(
+    node.lvName,
+    'read',
+    report.lvs.find(({ name }) => name === node.lvName),
+  );
   let physicalSize: number;
   try {
     physicalSize = (await openVhd(io, 'read')).physicalSizeBytes;

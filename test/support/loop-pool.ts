@@ -34,8 +34,12 @@ export interface LoopPool extends AsyncDisposable {
   /** The SR's device, seen without the product. */
   readonly sr: OpenSr;
   readonly loop: Pick<LoopDevice, 'device' | 'file'>;
+  /** The folder of the built product. */
+  readonly product: string;
   /** The folder of the n-th host, the master's is 0. */
   root(index: number): string;
+  /** Drivers that run meanwhile are started by this program: its arguments, then theirs. */
+  startedBy<T>(prefix: readonly string[], work: () => Promise<T>): Promise<T>;
   /** Drivers that run meanwhile have this in their environment. */
   withEnvironment<T>(environment: Readonly<Record<string, string>>, work: () => Promise<T>): Promise<T>;
   /** The programs that the drivers start meanwhile, the launcher's own among them, by name, as strace sees them. */
@@ -48,11 +52,17 @@ export interface LoopPoolOptions {
   readonly sizeBytes?: number;
   /** Makes the volume group, and what is in it, before the SR is plugged; default an empty one. */
   readonly populate?: (sr: OpenSr) => Promise<unknown>;
+  /** Default a new one. */
+  readonly srUuid?: string;
+  /** False: no host has the SR plugged. */
+  readonly plug?: boolean;
 }
 
 export async function loopPool({
   sizeBytes = 1024 * MiB,
   populate = (sr) => sr.lvm.createVg(),
+  srUuid = randomUUID(),
+  plug = true,
   ...o
 }: LoopPoolOptions = {}): Promise<LoopPool> {
   const folder = mkdtempSync(join(tmpdir(), 'rbdsr-pool-'));
@@ -66,7 +76,6 @@ export async function loopPool({
 
     const loop = loopDevice(sizeBytes);
     undo.unshift(() => loop[Symbol.dispose]());
-    const srUuid = randomUUID();
     const sr = await openSrOn(loop.device, srUuid);
     undo.unshift(() => sr[Symbol.asyncDispose]());
     await populate(sr);
@@ -75,11 +84,12 @@ export async function loopPool({
     for (const { root } of hosts) placeImage(root, loop.device);
     let environment: Readonly<Record<string, string>> = {};
     let trace: string | undefined;
+    let starter: readonly string[] = [];
     const port: HostPort = {
       exec: (hostUuid, program, argument) => {
         const root = hosts.find(({ uuid }) => uuid === hostUuid)?.root ?? '';
         const own = { RBDSR_ROOT: root, RBDSR_HOME: product, RBDSR_RUN: join(root, 'run') };
-        const argv = [join(product, PROGRAMS[program] ?? 'missing'), argument];
+        const argv = [...starter, join(product, PROGRAMS[program] ?? 'missing'), argument];
         const traced = trace === undefined ? argv : [...STRACE, trace, ...argv];
         return run(traced, { ...own, ...environment });
       },
@@ -96,14 +106,23 @@ export async function loopPool({
       deviceConfig: { monitors: '127.0.0.1', pool: 'xen', image: 'sr1', user: 'xen', password: CEPHX_KEY, ...o },
       smConfig: { rbd_fsid: FSID, ...o },
     });
-    const [failure] = await plugAll(double, srRef);
+    const [failure] = plug ? await plugAll(double, srRef) : [];
     if (failure !== undefined) throw failure;
     return {
       double,
       srRef,
       sr,
       loop,
+      product,
       root: (index) => hosts[index]?.root ?? '',
+      startedBy: async (prefix, work) => {
+        starter = prefix;
+        try {
+          return await work();
+        } finally {
+          starter = [];
+        }
+      },
       withEnvironment: async (more, work) => {
         environment = more;
         try {

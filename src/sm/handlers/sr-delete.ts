@@ -25,10 +25,8 @@ export const handler: Handler = async (call) => {
     new Set(tree.nodes.filter((n) => n.hidden && tree.children(n.uuid).length === 0).map((n) => n.lvName)),
   );
   await refuseInUse(call, sr, report);
-  for (const { name } of report.lvs) {
-    call.waiting(`LVM to remove ${name}`);
-    await sr.lvm.removeLv(name);
-  }
+  call.waiting(`LVM to remove the ${report.lvs.length} volumes of ${sr.vg}`);
+  await sr.lvm.removeLvs(report.lvs.map(({ name }) => name));
   faultPoint('sr-delete.after-lvs');
   call.waiting(`LVM to remove ${sr.vg}`);
   await sr.lvm.removeVg();

@@ -112,7 +112,7 @@ async function cleanReport(call: SmCall, sr: AttachedSr): Promise<VgReport> {
   const report = await recoveredReport(call, sr);
   const unfinished = unfinishedVolumes(report);
   if (unfinished.length === 0) return report;
-  for (const { name } of unfinished) await sr.lvm.removeLv(name);
+  await sr.lvm.removeLvs(unfinished.map(({ name }) => name));
   return reportOf(sr);
 }
 

@@ -125,11 +125,12 @@ describe('Lvm on a loop device', () => {
     using loop = loopDevice(100 * MiB);
     const lvm = lvmOn(loop.device);
     await lvm.createVg();
-    const before = (await lvm.report())?.sizeBytes ?? 0;
+    const before = await lvm.report();
+    if (before === undefined) throw new Error('no volume group');
     truncateSync(loop.file, 140 * MiB);
     execFileSync('losetup', ['--set-capacity', loop.device]);
-    await lvm.growPv();
-    expect((await lvm.report())?.sizeBytes).toBe(before + 40 * MiB);
+    await lvm.growPv(before);
+    expect((await lvm.report())?.sizeBytes).toBe(before.sizeBytes + 40 * MiB);
   });
 
   it('takes the host’s lock around every command, one at a time', async () => {

@@ -4,16 +4,19 @@ import { messageOf, RbdsrError } from '../../../src/base/error.ts';
 import { Lvm } from '../../../src/lvm/lvm.ts';
 
 /**
- * One verb of `Lvm` among stand-ins: files and folders that are mounted over those of the machine, for this process alone. Prints "done" or
- * the code of the error.
+ * Verbs of `Lvm` among stand-ins: files and folders that are mounted over those of the machine, for this process alone. Prints, as JSON, for
+ * each verb "done", what it answered, or the code of its error.
  */
 export interface StandInOrder {
   readonly binds: readonly (readonly [from: string, to: string])[];
-  readonly device: string;
   readonly vg: string;
-  readonly verb: 'growLv' | 'shrinkLv' | 'deactivate';
-  readonly name: string;
-  readonly bytes: number;
+  readonly steps: readonly Step[];
+}
+
+export interface Step {
+  readonly device: string;
+  readonly writable: boolean;
+  readonly verb: readonly [name: keyof Lvm, ...args: readonly unknown[]];
 }
 
 const [, program = '', text = ''] = process.argv;
@@ -25,20 +28,26 @@ if (process.env['RBDSR_OWN_MOUNTS'] === undefined) {
   await carryOut(JSON.parse(text) as StandInOrder);
 }
 
-async function carryOut({ binds, device, vg, verb, name, bytes }: StandInOrder): Promise<void> {
+async function carryOut({ binds, vg, steps }: StandInOrder): Promise<void> {
   for (const [from, to] of binds) execFileSync('mount', ['--bind', from, to]);
+  const results: unknown[] = [];
+  for (const step of steps) results.push(await resultOf(vg, step));
+  process.stdout.write(JSON.stringify(results));
+}
+
+async function resultOf(vg: string, { device, writable, verb: [name, ...args] }: Step): Promise<unknown> {
   const lvm = new Lvm({
     device,
     vg,
-    writable: true,
+    writable,
     serialise: () => undefined,
     extraArgs: ['--driverloaded', 'n'],
-    deadline: Deadline.after(20_000),
+    deadline: Deadline.after(60_000),
   });
   try {
-    await lvm[verb](name, bytes);
-    process.stdout.write('done');
+    const verb = lvm[name] as (...all: readonly unknown[]) => Promise<unknown>;
+    return (await verb.apply(lvm, args)) ?? (name === 'report' ? 'none' : 'done');
   } catch (error) {
-    process.stdout.write(error instanceof RbdsrError ? error.code : messageOf(error));
+    return error instanceof RbdsrError ? error.code : messageOf(error);
   }
 }

@@ -11,13 +11,12 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { MiB } from '../../../src/base/units.ts';
 import { dmName } from '../../../src/lvm/dm-name.ts';
 import { makeBlockNode } from '../../../src/system/block-node.ts';
 import { type ChildProgram, childProgram } from '../../support/lvhd-child.ts';
 import type { StandInOrder } from './stand-ins-child.ts';
 
-/** What this machine has not: a newer LVM, and device-mapper. */
+/** What this machine has not: device-mapper. The versions of LVM are in versions.test.ts. */
 const VG = 'VG_XenStorage-5a1c7f00-1111-4222-8333-0123456789ab';
 const NAME = dmName(VG, 'a');
 let child: ChildProgram;
@@ -43,35 +42,16 @@ function calls(name: string): string[] {
   return existsSync(log) ? readFileSync(log, 'utf8').trim().split('\n') : [];
 }
 
-async function run(verb: StandInOrder['verb'], binds: StandInOrder['binds']): Promise<string> {
-  const order: StandInOrder = { binds, device: '/dev/loop0', vg: VG, verb, name: 'a', bytes: 8 * MiB };
+async function deactivate(binds: StandInOrder['binds']): Promise<unknown> {
+  const order: StandInOrder = {
+    binds,
+    vg: VG,
+    steps: [{ device: '/dev/loop0', writable: true, verb: ['deactivate', 'a'] }],
+  };
   const { code, output } = await child.run([JSON.stringify(order)]);
   expect(code).toBe(0);
-  return output;
+  return (JSON.parse(output) as unknown[])[0];
 }
-
-describe('a size', () => {
-  /** lvm2 `lib/metadata/lv_manip.c`: a reduction of an LV that is not active is refused while its file system is to be looked at. */
-  const NEW_LVM = 'case "$*" in *"--fs ignore"*) exit 0;; *) exit 5;; esac';
-  const OLD_LVM = `case "$*" in *--fs*) echo "lvresize: unrecognized option '--fs'" >&2; exit 3;; *) exit 0;; esac`;
-  const size = (options: string) =>
-    expect.stringMatching(new RegExp(`^lvresize .*}${options} -f -L 8388608b ${VG}/a$`));
-
-  test('that shrinks is not for LVM to look for a file system', async () => {
-    expect(await run('shrinkLv', [program('lvm', NEW_LVM)])).toBe('done');
-    expect(calls('lvm')).toEqual([size(' --fs ignore')]);
-  });
-
-  test('that shrinks is asked for without the option where LVM does not know it', async () => {
-    expect(await run('shrinkLv', [program('lvm', OLD_LVM)])).toBe('done');
-    expect(calls('lvm')).toEqual([size(' --fs ignore'), size('')]);
-  });
-
-  test('that grows needs no option', async () => {
-    expect(await run('growLv', [program('lvm', OLD_LVM)])).toBe('done');
-    expect(calls('lvm')).toEqual([size('')]);
-  });
-});
 
 describe('after a deactivation', () => {
   /** A node of 253:250 and the link to it, where LVM has them. */
@@ -113,21 +93,21 @@ describe('after a deactivation', () => {
   ])('a node %s goes, with its link', async (_what, name) => {
     const { binds, left } = leftOver();
     const kernel = name === undefined ? [] : [device(name)];
-    expect(await run('deactivate', [...binds, ...kernel, lvm(), dmsetup(0, 'false')])).toBe('done');
+    expect(await deactivate([...binds, ...kernel, lvm(), dmsetup(0, 'false')])).toBe('done');
     expect(left()).toEqual([]);
     expect(calls('dmsetup')).toEqual([]);
   });
 
   test('a device that is left is removed, and then its node', async () => {
     const { binds, left } = leftOver();
-    expect(await run('deactivate', [...binds, device(NAME), lvm(), dmsetup(0, 'true')])).toBe('done');
+    expect(await deactivate([...binds, device(NAME), lvm(), dmsetup(0, 'true')])).toBe('done');
     expect(left()).toEqual([]);
     expect(calls('dmsetup')).toEqual([`remove ${NAME}`]);
   });
 
   test('one that nobody has open is removed by force', async () => {
     const { binds, left } = leftOver();
-    expect(await run('deactivate', [...binds, device(NAME), lvm(), dmsetup(0, '[ "$2" = --force ]')])).toBe('done');
+    expect(await deactivate([...binds, device(NAME), lvm(), dmsetup(0, '[ "$2" = --force ]')])).toBe('done');
     expect(left()).toEqual([]);
     expect(calls('dmsetup').filter((call) => call.startsWith('remove'))).toEqual([
       `remove ${NAME}`,
@@ -137,7 +117,7 @@ describe('after a deactivation', () => {
 
   test('one that somebody has open is not: it stays, with its node', async () => {
     const { binds, left } = leftOver();
-    expect(await run('deactivate', [...binds, device(NAME), lvm(), dmsetup(1, 'false')])).toBe('device-busy');
+    expect(await deactivate([...binds, device(NAME), lvm(), dmsetup(1, 'false')])).toBe('device-busy');
     expect(left()).toHaveLength(2);
     expect(calls('dmsetup').filter((call) => call.includes('--force'))).toEqual([]);
   });

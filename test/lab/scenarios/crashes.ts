@@ -152,6 +152,8 @@ export function crashes(lab: Lab): void {
   test.each([
     ['vdi-activate.activating', 'activating'],
     ['vdi-activate.after-claim', 'deactivating'],
+    ['chain-activation.before-count', 'activating'],
+    ['chain-activation.before-count', 'deactivating'],
     ['chain-activation.after-one', 'activating'],
     ['vdi-activate.after-chain', 'deactivating'],
     ['vdi-activate.after-data-path', 'activating'],

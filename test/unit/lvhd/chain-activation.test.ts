@@ -22,13 +22,19 @@ afterEach(() => rmSync(folder, { recursive: true, force: true }));
 /** LVM of a host: which volumes are active; `refused` is one it will not activate. */
 function host(refused = '') {
   const active = new Set<string>();
+  const calls: string[] = [];
+  const made = (verb: string) => async (name: string) => {
+    if (name === refused) throw new Error(`no ${name}`);
+    const { normal, binary } = counts.read(id(Number(name.slice(2))));
+    calls.push(`${verb} ${name} at ${normal}+${binary}`);
+    active.add(name);
+    return name;
+  };
   const lvm: ActivationWorld['lvm'] = {
-    async activate(name: string) {
-      if (name === refused) throw new Error(`no ${name}`);
-      active.add(name);
-      return name;
-    },
+    activate: made('activate'),
+    activateAfresh: made('afresh'),
     async deactivate(name: string) {
+      calls.push(`deactivate ${name}`);
       active.delete(name);
     },
     forCleanUp: () => lvm,
@@ -45,7 +51,7 @@ function host(refused = '') {
     open: false,
     old: false,
   });
-  return { active, world: { lvm, counts }, chain: (...ns: number[]) => ns.map(node) };
+  return { active, calls, world: { lvm, counts }, chain: (...ns: number[]) => ns.map(node) };
 }
 
 describe('chain activation', () => {
@@ -69,6 +75,18 @@ describe('chain activation', () => {
     await expect(activateChain(world, chain(1, 8, 9))).rejects.toThrow('no lv1');
     expect([...active]).toEqual([]);
     for (const n of [1, 8, 9]) expect(counts.read(id(n))).toEqual({ normal: 0, binary: 0 });
+  });
+
+  it('takes nothing for granted that is active and not counted: it is reloaded before its first count, the base first', async () => {
+    const { active, calls, world, chain } = host();
+    for (const name of ['lv1', 'lv2', 'lv9']) active.add(name);
+    await activateChain(world, chain(1, 9));
+    await activateChain(world, chain(2, 9));
+    expect(calls).toEqual(['afresh lv9 at 0+0', 'afresh lv1 at 0+0', 'afresh lv2 at 0+0']);
+    counts.reset();
+    calls.length = 0;
+    await activateChain(world, chain(1, 9));
+    expect(calls).toEqual(['afresh lv9 at 0+0', 'afresh lv1 at 0+0']);
   });
 
   it('activates again what a counted disk lacks', async () => {
