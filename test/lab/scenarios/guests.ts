@@ -8,7 +8,7 @@ import { onVolume, programsThatNoHostHas, type SrId } from './storage.ts';
 
 const MiB = 1024 * 1024;
 /** Under emulation a call takes as long as its LVM commands, several seconds. */
-const SLOW = { timeout: 900_000 };
+const SLOW = { timeout: 1_200_000 };
 
 /** What only Xen can show (lab/hosts/needs.ts): the disks of an SR that a usual host has made, in PV guests of two Xen hosts, by way of blkback. */
 export function guests(lab: Lab): void {
@@ -100,7 +100,7 @@ function lastFlushed(text: string): number {
   return Math.max(0, ...[...text.matchAll(/^flushed (\d+)$/gm)].map(([, n]) => Number(n)));
 }
 
-async function until(condition: () => Promise<boolean>, what: string, timeoutMs = 120_000): Promise<void> {
+async function until(condition: () => Promise<boolean>, what: string, timeoutMs = 600_000): Promise<void> {
   const end = Date.now() + timeoutMs;
   while (!(await condition())) {
     if (Date.now() > end) throw new Error(`waited in vain for ${what}`);
