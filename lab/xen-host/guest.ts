@@ -5,6 +5,8 @@ import type { Guest, GuestOptions, GuestOutcome } from '../hosts/guest.ts';
 import type { Host } from '../hosts/host.ts';
 import { labKernel, moduleFiles } from './kernel.ts';
 
+/** Emulation on a machine that is busy otherwise. */
+const BUSY_MS = 600_000;
 const HOTPLUG = '/etc/xen/scripts/lab-block';
 const BEGIN = '==== guest begins ====';
 const END = /==== guest ended with (\d+) ====/;
@@ -44,12 +46,12 @@ on_reboot="destroy"
 `,
       ),
     ]);
-    await dom0.check(['xl', 'create', `${folder}/config`]);
+    await dom0.check(['xl', 'create', `${folder}/config`], { timeoutMs: BUSY_MS });
     return guest;
   }
 
   /** Waits for the script's end. */
-  async finished(timeoutMs = 180_000): Promise<GuestOutcome> {
+  async finished(timeoutMs = BUSY_MS): Promise<GuestOutcome> {
     const until = Date.now() + timeoutMs;
     for (;;) {
       const text = (await this.console()).replaceAll('\r', '');

@@ -86,10 +86,11 @@ export async function metadataOf(pool: Pool, sr: SrId): Promise<MetadataShown> {
   return JSON.parse(stdout) as MetadataShown;
 }
 
-/** The mappings, volumes, servers and nodes of disks on a host, one a line. */
+/** The mappings, volumes, servers and nodes of disks on a host, one a line. A worker that has answered has a moment to end. */
 export function leftOn(pool: Pool, host: number): Promise<string> {
   return pool.host(host).shell(
-    `ls /sys/bus/rbd/devices | sed 's/^/mapping /'
+    `n=0; while pgrep '^rbdsr sm' >/dev/null && [ $n -lt 100 ]; do sleep 0.1; n=$((n + 1)); done
+     ls /sys/bus/rbd/devices | sed 's/^/mapping /'
      dmsetup ls | grep -v 'No devices' | cut -f1 | sed 's/^/volume /'
      pgrep -a '^rbdsr (nbd|sm)' | sed 's/^/process /'
      for pid in /sys/block/nbd*/pid; do [ ! -e "$pid" ] || echo "device $pid"; done
