@@ -37,6 +37,13 @@ export async function awaitLateWriters(
   }
 }
 
+/** Whether the text of an error, which another host may have passed on, tells of a late writer. */
+export function tellsOfLateWriter(text: string): boolean {
+  return text.includes(STILL_WAITS);
+}
+
+const STILL_WAITS = 'still waits for the cluster, and what it writes may land at any time';
+
 const POLL_MS = 50;
 
 type Paths = Pick<HostPaths, 'runDir'>;
@@ -48,7 +55,7 @@ function lateLock({ runDir }: Paths, sr: SrUuid): string {
 function busy(paths: Paths, sr: SrUuid, holder: LockHolder, waitedMs: number): RbdsrError {
   const path = lateLock(paths, sr);
   return new RbdsrError('lock-busy', {
-    what: `an earlier command on SR ${sr} still waits for the cluster, and what it writes may land at any time (${path})`,
+    what: `an earlier command on SR ${sr} ${STILL_WAITS} (${path})`,
     expected: `its process to end, waited ${(waitedMs / 1000).toFixed(1)} s`,
     found: holder.description,
     todo: 'It ends when the cluster answers it: `ceph -s` shows what is wrong there. Killing it does not help.',

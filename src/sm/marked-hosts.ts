@@ -24,9 +24,13 @@ export interface MarkedHost {
 /**
  * The first of these hosts whose mark on the call's VDI stands for something. A mark that outlived its call is taken away by the host itself, under its lock of
  * the disk, when it is asked (plugin/is-open.ts; sm `resetvdis.py`, reset_vdi, asks so too); that of a host which the pool no longer has goes at once. Undefined where no
- * mark is left of those.
+ * mark is left of those. `srLocked`: the call holds the SR's lock on the master.
  */
-export async function markedInEarnest(call: SmCall, hosts: readonly string[]): Promise<MarkedHost | undefined> {
+export async function markedInEarnest(
+  call: SmCall,
+  hosts: readonly string[],
+  { srLocked = false } = {},
+): Promise<MarkedHost | undefined> {
   if (hosts.length === 0) return undefined;
   const xapi = await call.xapi();
   const known = new Map((await allHosts(xapi)).map((host) => [host.ref, host]));
@@ -36,7 +40,7 @@ export async function markedInEarnest(call: SmCall, hosts: readonly string[]): P
       await removeMapKey(xapi, 'VDI.sm_config', vdiRefOf(call), `host_${ref}`);
       continue;
     }
-    const kept = await ask(call, host);
+    const kept = await ask(call, host, srLocked);
     if (kept !== undefined) return kept;
     call.log.warn(`VDI ${vdiOf(call)}: the mark of host ${host.nameLabel} (${ref}) was left by a call that is over`);
   }
@@ -48,10 +52,10 @@ export function whereHostIsSilent({ nameLabel, uuid }: Pick<HostRecord, 'nameLab
   return `If host ${nameLabel} is down and stays down: xe host-declare-dead uuid=${uuid}. If it runs, run xe-toolstack-restart on it.`;
 }
 
-async function ask(call: SmCall, host: HostRecord): Promise<MarkedHost | undefined> {
+async function ask(call: SmCall, host: HostRecord, srLocked: boolean): Promise<MarkedHost | undefined> {
   const title = `${host.nameLabel} (${host.ref})`;
   call.waiting(`host ${title} to say whether it has VDI ${vdiOf(call)} open`);
-  const args = { sr_uuid: srOf(call), vdi_uuid: vdiOf(call) };
+  const args = { sr_uuid: srOf(call), vdi_uuid: vdiOf(call), ...(srLocked ? { sr_locked: 'True' } : {}) };
   try {
     const xapi = await callUntil(call, call.deadline.within(ASK_MS)).xapi();
     if ((await callPlugin(xapi, host.ref, PLUGIN, 'is_open', args)) === 'False') return undefined;

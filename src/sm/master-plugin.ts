@@ -7,6 +7,7 @@ import { poolMaster } from '../xapi/pool.ts';
 import { vdiByUuid, vdiSmConfig } from '../xapi/vdi.ts';
 import type { SmCall } from './handler.ts';
 import { activeHosts } from './host-keys.ts';
+import { tellsOfLateWriter } from './late-writers.ts';
 import { whereHostIsSilent } from './marked-hosts.ts';
 import { PLUGIN } from './plugin-name.ts';
 import { hostRefOf } from './vdi-request.ts';
@@ -40,12 +41,13 @@ async function refreshOn(call: SmCall, host: HostRecord, sr: SrUuid, vdi: VdiUui
 
 /**
  * Whether what failed may still come to be: no answer is no word that nothing happens any more. A plug-in that is not there, or that says what
- * is wrong, has ended.
+ * is wrong, has ended; unless that is an earlier call there, which may be the very one that had no answer.
  */
 export function mayStillRun(error: unknown): boolean {
   if (hasCode(error, 'deadline', 'osd-unresponsive', 'xapi-unreachable')) return true;
   if (!isXapiFailure(error, 'XENAPI_PLUGIN_FAILURE') || !(error instanceof RbdsrError)) return false;
-  const [, code = ''] = String(error.detail.facts?.['xapiDetail']).split(' | ');
+  const [, code = '', ...text] = String(error.detail.facts?.['xapiDetail']).split(' | ');
+  if (tellsOfLateWriter(text.join(' | '))) return true;
   return !/^[a-z]+(-[a-z]+)*$/.test(code) || code === 'deadline' || code === 'osd-unresponsive';
 }
 

@@ -40,6 +40,11 @@ export async function provideRoom(call: SmCall, sr: AttachedSr, leaf: VdiNode, g
   }
 }
 
+/** Disks whose volume is shrunk when they are deactivated. */
+export function isGivenBack({ allocation }: Pick<AttachedSr, 'allocation'>, isASnapshot: boolean): boolean {
+  return allocation === 'thin' || isASnapshot;
+}
+
 /**
  * For a disk that is active nowhere and that still bears this host's mark: gives back what a thin disk, or a snapshot, does not use. A
  * failure costs only room, so it is a warning; but where LVM may still be at it, it is a failure, and the mark keeps other hosts away until

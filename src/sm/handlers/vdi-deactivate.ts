@@ -1,11 +1,11 @@
 import { vdiRecord } from '../../xapi/vdi.ts';
-import { type AttachedSr, srOf } from '../attached-sr.ts';
+import { srOf } from '../attached-sr.ts';
 import { undoCall } from '../call-until.ts';
 import { findAttachedSr } from '../find-attached-sr.ts';
 import type { Handler, SmCall } from '../handler.ts';
 import { otherHosts, releaseAbandonedClaim, waitForRelease } from '../host-keys.ts';
 import { unitReply } from '../reply.ts';
-import { giveBackRoom } from '../vdi-room.ts';
+import { giveBackRoom, isGivenBack } from '../vdi-room.ts';
 import { detachTarget } from '../vdi-target.ts';
 import { hostRefOf, vdiOf, vdiRefOf } from '../vdi-request.ts';
 
@@ -28,7 +28,7 @@ async function attempt(call: SmCall): Promise<boolean> {
     if (Object.hasOwn(smConfig, 'paused')) return false;
     const [leaf] = await detachTarget(call, srOf(call), sr, vdi);
     const elsewhere = otherHosts(smConfig, hostRefOf(call)).length > 0;
-    if (sr !== undefined && leaf !== undefined && (isThin(sr) || isASnapshot) && !elsewhere) {
+    if (sr !== undefined && leaf !== undefined && isGivenBack(sr, isASnapshot) && !elsewhere) {
       await giveBackRoom(call, sr, leaf);
     }
     // Nothing is active here any more, whatever time it took: other hosts must learn it.
@@ -37,8 +37,4 @@ async function attempt(call: SmCall): Promise<boolean> {
   } finally {
     await lock.release();
   }
-}
-
-function isThin(sr: AttachedSr): boolean {
-  return sr.allocation === 'thin';
 }

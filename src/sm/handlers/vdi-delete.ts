@@ -31,7 +31,7 @@ export const handler: Handler = async (call) => {
   if (record?.managed === false) {
     throw new RbdsrError('vdi-delete', { what: 'Deleting non-leaf node not permitted', found: `VDI ${vdi}` });
   }
-  const host = await markedInEarnest(call, activeHosts(record?.smConfig ?? {}));
+  const host = await markedInEarnest(call, activeHosts(record?.smConfig ?? {}), { srLocked: true });
   if (host !== undefined) {
     const { title, found, todo, code } = host;
     throw new RbdsrError(code, { what: `VDI ${vdi} is active on host ${title}`, found, todo });

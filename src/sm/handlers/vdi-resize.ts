@@ -19,7 +19,7 @@ export const handler: Handler = async (call) => {
   const { report, tree } = await recoveredNodes(call, sr, () => readChain(sr, vdi));
   const node = tree.get(vdi);
   if (node.hidden) throw new RbdsrError('vdi-unavailable', { what: `VDI ${vdi} is hidden: it is the base of others` });
-  const host = await markedInEarnest(call, activeHosts(await vdiSmConfig(xapi, ref)));
+  const host = await markedInEarnest(call, activeHosts(await vdiSmConfig(xapi, ref)), { srLocked: true });
   if (host !== undefined || node.open) {
     throw new RbdsrError(host?.code ?? 'vdi-in-use', {
       what: `VDI ${vdi} cannot be resized while it is active`,

@@ -3,12 +3,13 @@ import { hasCode } from '../../base/error.ts';
 import { lvName, vgName } from '../../lvhd/names.ts';
 import { lvPath } from '../../lvm/dm-name.ts';
 import type { HeldLock } from '../../system/record-lock.ts';
-import { vdiByUuid, vdiSmConfig } from '../../xapi/vdi.ts';
+import { vdiByUuid, vdiRecord } from '../../xapi/vdi.ts';
 import { readAttachedRecord } from '../attached-record.ts';
 import { type AttachedSr, attachedSr, readChain } from '../attached-sr.ts';
 import { releaseAbandonedClaim } from '../host-keys.ts';
 import { krbdOf } from '../krbd-of-host.ts';
 import { lateWriter } from '../late-writers.ts';
+import { giveBackRoom, isGivenBack } from '../vdi-room.ts';
 import { dataPathOf, detachTarget } from '../vdi-target.ts';
 import type { PluginCall } from './plugin-functions.ts';
 
@@ -16,6 +17,9 @@ import type { PluginCall } from './plugin-functions.ts';
  * Another host has found this host's mark on a disk and asks whether anything is open here. Where nothing is, what a call that was cut short has left is
  * taken down, then the mark, and the answer is "False". All of it under this host's lock of the disk, which an activation holds from before it
  * marks the disk: its mark is never taken for an old one. What cannot be told counts as open.
+ *
+ * The mark may have been kept because the master had not said whether it still shrinks the volume: then the master is asked first, as deactivating again
+ * would ask it. Not on behalf of who holds the SR's lock there (`sr_locked`): beside that nothing shrinks, and it would wait for itself.
  */
 export async function isOpen(call: PluginCall): Promise<string> {
   if (lateWriter(call.profile.paths, call.sr) !== undefined) return 'True';
@@ -24,10 +28,13 @@ export async function isOpen(call: PluginCall): Promise<string> {
   try {
     const sr = attachedHere(call);
     if (await hasUsers(call, sr)) return 'True';
-    await detachTarget(call, call.sr, sr, call.vdi);
+    const [leaf] = await detachTarget(call, call.sr, sr, call.vdi);
     const xapi = await call.xapi();
     const vdiRef = await vdiByUuid(xapi, call.vdi);
-    await releaseAbandonedClaim({ ...call, request: { ...call.request, vdiRef } }, await vdiSmConfig(xapi, vdiRef));
+    const { smConfig, isASnapshot } = await vdiRecord(xapi, vdiRef);
+    const isSettled = call.args['sr_locked'] === 'True' || sr === undefined || !isGivenBack(sr, isASnapshot);
+    if (!isSettled && leaf !== undefined) await giveBackRoom(call, sr, leaf);
+    await releaseAbandonedClaim({ ...call, request: { ...call.request, vdiRef } }, smConfig);
     return 'False';
   } finally {
     await lock.release();

@@ -12,6 +12,7 @@ import { fullVhdLvSize } from '../../../src/lvhd/sizes.ts';
 import { takeRecordLock } from '../../../src/system/record-lock.ts';
 import { checkVhd } from '../../../src/vhd/check.ts';
 import { type LoopPool, loopPool, loseAttachRecord } from '../../support/loop-pool.ts';
+import { OtherHolder } from '../../support/stock-locks.ts';
 
 const SIZE = 64 * MiB;
 const FULL = fullVhdLvSize(SIZE);
@@ -172,6 +173,45 @@ describe('vdi_deactivate of a thin disk on a host that is not the master', () =>
     }
     expect(await sizeOf(uuid)).toBe(FULL);
     expect(markOf(row)).toEqual([]);
+  });
+
+  test('where an earlier call still works on the SR there, which may be this shrinking: the mark stays until that has ended', async () => {
+    const { row, uuid } = await fullDisk();
+    const settings = `${pool.root(0)}/etc/rbdsr/rbdsr.conf`;
+    const before = readFileSync(settings, 'utf8');
+    writeFileSync(settings, `${before}deadline.plugin_deflate = 2\n`);
+    const late = await OtherHolder.of(`${pool.root(0)}/var/run/rbdsr/late/${srUuid()}.lock`, 'shared');
+    try {
+      await expect(vdiDeactivate(pool.double, host(1), row.ref)).rejects.toThrow('still waits for the cluster');
+    } finally {
+      await late[Symbol.asyncDispose]();
+      writeFileSync(settings, before);
+    }
+    expect(markOf(row)).toEqual([`host_${host(1)}`]);
+    await vdiDeactivate(pool.double, host(1), row.ref);
+    expect(await sizeOf(uuid)).toBe(EMPTY);
+    expect(markOf(row)).toEqual([]);
+  });
+
+  test('nor does the mark go for another host that asks, but for one that holds the lock of the SR', async () => {
+    const { row, uuid } = await fullDisk();
+    const settings = `${pool.root(0)}/etc/rbdsr/rbdsr.conf`;
+    const before = readFileSync(settings, 'utf8');
+    writeFileSync(settings, `${before}deadline.plugin_deflate = 2\n`);
+    {
+      await using _late = await OtherHolder.of(`${pool.root(0)}/var/run/rbdsr/late/${srUuid()}.lock`, 'shared');
+      expect(await ask(1, 'is_open', uuid)).toEqual(refusal('xapi-failure', 'still waits for the cluster'));
+      expect(markOf(row)).toEqual([`host_${host(1)}`]);
+    }
+    writeFileSync(settings, before);
+    expect(await ask(1, 'is_open', uuid)).toEqual({ value: 'False' });
+    expect(await sizeOf(uuid)).toBe(EMPTY);
+    expect(markOf(row)).toEqual([]);
+
+    const other = await fullDisk();
+    await using _sr = await OtherHolder.of(`${pool.root(0)}/var/lock/sm/${srUuid()}/sr`, 'alone');
+    expect(await ask(1, 'is_open', other.uuid, { sr_locked: 'True' })).toEqual({ value: 'False' });
+    expect(markOf(other.row)).toEqual([]);
   });
 
   test('where nobody says how it ended: the mark stays, and deactivating again gets it done', async () => {
