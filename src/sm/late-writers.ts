@@ -11,7 +11,7 @@ import type { HostPaths } from './host-profile.ts';
  * anything of an SR on this host asks for late writers first, and the collector is no exception.
  *
  * It is a lock of our own, outside the folders that stock cleans up, since stock's locks of an SR (stock-sr-locks.ts) have to be free when a command
- * has been answered: docs/decisions/0018-late-writers.md.
+ * has been answered: docs/decisions/0017-late-writers.md.
  */
 export async function becomeLateWriter(paths: Paths, sr: SrUuid, deadline: Deadline): Promise<HeldLock> {
   return takeRecordLock(lateLock(paths, sr), { wait: false, shared: true, deadline });
