@@ -85,7 +85,7 @@ test('a worker that cannot answer: the launcher says what it waits for, in the f
 });
 
 test.each(['inflate', 'deflate', 'refresh'])('%s waits for what an earlier command may still write', async (fn) => {
-  const { root, double, session } = await hostWithXapi('deadline = 1\n');
+  const { root, double, session } = await hostWithXapi('deadline = 5\n');
   double.db.create('SR', { uuid: SR, type: 'rbd' });
   const spec = { pool: 'xen', image: 'sr1' };
   place(root, `/var/run/rbdsr/sr/${SR}.json`, JSON.stringify({ spec, allocation: 'thin', fsid: 'f' }));

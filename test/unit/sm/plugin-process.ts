@@ -120,7 +120,7 @@ export async function stopWorkerAt(root: string, lockPath: string): Promise<numb
     const [late = ''] = lateAnswers(root);
     expect(late).toContain(`for the lock ${lockPath}`);
     return Number(/Its process (\d+) stays/.exec(late)?.[1]);
-  });
+  }, 10_000);
   process.kill(worker, 'SIGSTOP');
   onTestFinished(() => void (existsSync(`/proc/${worker}`) && process.kill(worker, 'SIGKILL')));
   return worker;

@@ -104,7 +104,7 @@ test('Async.SR.update runs sr_update later', async () => {
     requests()
       .map(({ command }) => command)
       .sort(),
-  ).toEqual(['sr_scan', 'sr_update']);
+  ).toEqual(['sr_scan', 'sr_update', 'sr_update']);
   expect(double.db.all('task')).toMatchObject([{ fields: { status: 'success' } }]);
 });
 
