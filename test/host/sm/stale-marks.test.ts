@@ -92,8 +92,18 @@ describe.each([
     'has it open',
     'Shut down what uses it there',
   ],
-  ['answered writes may be missing, and nobody was told', (vdi: Row) => loss(vdi, 'holding\n'), 'data may be lost', 'xe-toolstack-restart'],
-  ['that was told, and the disk not released since', (vdi: Row) => loss(vdi, 'told\n'), 'data may be lost', 'xe-toolstack-restart'],
+  [
+    'answered writes may be missing, and nobody was told',
+    (vdi: Row) => loss(vdi, 'holding\n'),
+    'data may be lost',
+    'xe-toolstack-restart',
+  ],
+  [
+    'that was told, and the disk not released since',
+    (vdi: Row) => loss(vdi, 'told\n'),
+    'data may be lost',
+    'xe-toolstack-restart',
+  ],
   ['that host is dead', unreachable, 'HOST_OFFLINE', 'xe host-declare-dead uuid='],
 ])('the mark stays where %s', (_why, open, found, todo) => {
   test('and each command says so, and what to do', async () => {
