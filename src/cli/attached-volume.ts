@@ -9,12 +9,11 @@ import { extentIo } from '../lvm/extents.ts';
 import { Lvm } from '../lvm/lvm.ts';
 import { readAttachedRecord } from '../sm/attached-record.ts';
 import { hostPaths } from '../sm/host-profile.ts';
-import { awaitLateWriters } from '../sm/late-writers.ts';
 import { openBlockIo } from '../system/block-device.ts';
-import { takeRecordLock } from '../system/record-lock.ts';
 import type { CliCall } from './cli-call.ts';
 import { namesFromXapi } from './mgt-names.ts';
 import type { Sources } from './mgt-rebuild.ts';
+import { withSrLock } from './sr-lock.ts';
 
 const COMMAND_MS = 300_000;
 
@@ -32,25 +31,25 @@ export async function withAttachedVolume(
   const deadline = Deadline.after(COMMAND_MS);
   const paths = hostPaths(call.root, '');
   const device = deviceOf(call, uuid);
-  await awaitLateWriters(paths, uuid, { wait: false, deadline });
-  await using _lock = await takeRecordLock(`${paths.lockDir}/${uuid}/sr`, { wait: false, deadline });
-  const xapi = await namesFromXapi(call.root, uuid, deadline);
-  // One report, which only reads: it needs no lock of the host around it.
-  const lvm = new Lvm({ device, vg: vgName(uuid), writable: false, serialise: () => undefined, deadline });
-  const report = await lvm.report();
-  const lv = report?.lvs.find(({ name }) => name === MGT_LV);
-  if (report === undefined || report.partial || lv === undefined) {
-    throw new RbdsrError('lvm-missing', {
-      what: `SR ${uuid} has no metadata volume on ${device}`,
-      todo: 'Unplug and plug its PBD on the pool master: sr_attach makes one.',
-    });
-  }
-  const pv = await openBlockIo(device, readOnly ? 'read' : 'write');
-  try {
-    return await work({ mgt: extentIo(pv, lv), nodes: await readVdiNodes(report, pv), allNodes: true, xapi });
-  } finally {
-    await pv.close();
-  }
+  return withSrLock(paths, uuid, deadline, async () => {
+    const xapi = await namesFromXapi(call.root, uuid, deadline);
+    // One report, which only reads: it needs no lock of the host around it.
+    const lvm = new Lvm({ device, vg: vgName(uuid), writable: false, serialise: () => undefined, deadline });
+    const report = await lvm.report();
+    const lv = report?.lvs.find(({ name }) => name === MGT_LV);
+    if (report === undefined || report.partial || lv === undefined) {
+      throw new RbdsrError('lvm-missing', {
+        what: `SR ${uuid} has no metadata volume on ${device}`,
+        todo: 'Unplug and plug its PBD on the pool master: sr_attach makes one.',
+      });
+    }
+    const pv = await openBlockIo(device, readOnly ? 'read' : 'write');
+    try {
+      return await work({ mgt: extentIo(pv, lv), nodes: await readVdiNodes(report, pv), allNodes: true, xapi });
+    } finally {
+      await pv.close();
+    }
+  });
 }
 
 function deviceOf(call: CliCall, uuid: SrUuid): string {

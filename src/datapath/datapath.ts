@@ -15,6 +15,11 @@ export interface DataPath {
   deactivate(disk: DiskId, deadline: Deadline): Promise<void>;
   /** Undefined where the disk is not active. */
   status(disk: DiskId, deadline: Deadline): Promise<DiskStatus | undefined>;
+  /**
+   * Of a disk that is not active: whether deactivating it has said, or is still to say, that answered writes may be missing. Until it is
+   * released, no other host may write.
+   */
+  mayHaveLost(disk: DiskId): boolean;
   /** Every active disk of the SR on this host. */
   list(sr: SrUuid, deadline: Deadline): Promise<readonly DiskStatus[]>;
 }

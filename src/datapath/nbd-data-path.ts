@@ -10,7 +10,7 @@ import { ensureLink, ensureNode, linksOf, removeLinks, removeServiceLinks } from
 import type { DiskLinks } from './links.ts';
 import { nbdFiles, readNbdState, removeNbdFiles } from './nbd-files.ts';
 import type { NbdFiles, NbdState } from './nbd-files.ts';
-import { takeOutcome } from './nbd-outcome.ts';
+import { hasLoss, tellOutcome } from './nbd-outcome.ts';
 import { adopted, checkSame, settledState, stopServer } from './nbd-running.ts';
 import { startNbdProcess } from './nbd-start.ts';
 
@@ -49,12 +49,16 @@ export class NbdDataPath implements DataPath {
     if (running !== undefined) await stopServer(running, files, deadline);
     removeLinks(linksOf(this.#host, disk));
     removeNbdFiles(files);
-    reportLoss(disk, takeOutcome(files.outcome));
+    reportLoss(disk, tellOutcome(files.outcome));
   }
 
   async status(disk: DiskId, deadline: Deadline): Promise<DiskStatus | undefined> {
     const state = await settledState(nbdFiles(this.#host, disk.vdi), deadline);
     return state === undefined || state.sr !== disk.sr ? undefined : this.#statusOf(state);
+  }
+
+  mayHaveLost(disk: DiskId): boolean {
+    return hasLoss(nbdFiles(this.#host, disk.vdi).outcome);
   }
 
   async list(sr: SrUuid, deadline: Deadline): Promise<readonly DiskStatus[]> {

@@ -47,11 +47,31 @@ const FLUSHED = 'flushed\n';
 const HOLDING = 'holding\n';
 const FAILED = 'failed: ';
 
-/** Why answered writes may be missing from the disk; undefined where all are there. It is told once: afterwards there is no outcome any more. */
+/** Why answered writes may be missing from the disk; undefined where all are there, or where that was told. Afterwards there is no outcome any more. */
 export function takeOutcome(path: string): string | undefined {
-  const text = readIfExists(path);
+  const why = lossIn(path);
   removeIfExists(path);
-  if (text === undefined || text === FLUSHED) return undefined;
+  return why;
+}
+
+/** The same, told once: of a loss it leaves that it was told, until the disk is released or served again. */
+export function tellOutcome(path: string): string | undefined {
+  const why = lossIn(path);
+  if (why === undefined) removeIfExists(path);
+  else writeFileAtomic(path, TOLD, 0o600);
+  return why;
+}
+
+/** Whether there is a loss, told or not. */
+export function hasLoss(path: string): boolean {
+  return lossIn(path) !== undefined || readIfExists(path) === TOLD;
+}
+
+const TOLD = 'told\n';
+
+function lossIn(path: string): string | undefined {
+  const text = readIfExists(path);
+  if (text === undefined || text === FLUSHED || text === TOLD) return undefined;
   return text.startsWith(FAILED) ? text.slice(FAILED.length) : 'it ended before it had flushed its last writes';
 }
 

@@ -73,6 +73,11 @@ export class TapdiskDataPath implements DataPath {
     return running === undefined ? undefined : statusOf(disk, running, links);
   }
 
+  /** Nothing is known of a tapdisk that is gone. */
+  mayHaveLost(): boolean {
+    return false;
+  }
+
   async list(sr: SrUuid, deadline: Deadline): Promise<readonly DiskStatus[]> {
     const inSr = (path: string): boolean => this.#diskOf(path)?.sr === sr;
     const serving = (await this.#tapCtl(deadline).serving(inSr)).map(whole).filter((one) => one !== undefined);

@@ -6,6 +6,7 @@ import type { HeldLock } from '../system/record-lock.ts';
 import type { Xapi } from '../xapi/client.ts';
 import type { GivenSession } from '../xapi/lasting-session.ts';
 import type { HostProfile } from './host-profile.ts';
+import type { becomeLateWriter } from './late-writers.ts';
 import { STOCK_SR_LOCKS } from './stock-sr-locks.ts';
 import type { SmRequest } from './request.ts';
 
@@ -37,6 +38,7 @@ export class CallResources {
   /** SRs that this call may be changing. */
   readonly #touched = new Set<SrUuid>();
   #isLate = false;
+  #becomeLateWriter: typeof becomeLateWriter | undefined;
   #ownSr: HeldLock | undefined;
   readonly #session: GivenSession | undefined;
   #xapi: Promise<Xapi> | undefined;
@@ -63,7 +65,8 @@ export class CallResources {
     sr: SrUuid = this.#srOfRequest(),
     { wait = true, deadline = this.#call.deadline }: LockOptions = {},
   ): Promise<void> {
-    const { awaitLateWriters, lateWriter } = await import('./late-writers.ts');
+    const { awaitLateWriters, becomeLateWriter: become, lateWriter } = await import('./late-writers.ts');
+    this.#becomeLateWriter = become;
     const { paths } = this.#call.profile;
     if (lateWriter(paths, sr) !== undefined) {
       if (wait) this.#call.waiting('what an earlier command on this SR may still write');
@@ -84,7 +87,7 @@ export class CallResources {
     if (!STOCK_SR_LOCKS.includes(name)) return lock;
     this.#stock.add(lock);
     if (this.#isLate) throw await this.#tooLateFor(lock);
-    if (this.#stock.size === 1) process.once('exit', this.#letStockGo);
+    if (this.#stock.size === 1) process.once('exit', this.#endLate);
     return lock;
   }
 
@@ -93,7 +96,7 @@ export class CallResources {
     for (const lock of [...this.#held].reverse()) await lock.release();
     this.#held.clear();
     this.#stock.clear();
-    process.off('exit', this.#letStockGo);
+    process.off('exit', this.#endLate);
   }
 
   /**
@@ -104,9 +107,9 @@ export class CallResources {
     if (this.#isLate || this.#touched.size === 0) return;
     this.#isLate = true;
     try {
-      const { becomeLateWriter } = await import('./late-writers.ts');
+      const { becomeLateWriter: become } = await import('./late-writers.ts');
       for (const sr of this.#touched) {
-        this.#held.add(await becomeLateWriter(this.#call.profile.paths, sr, this.#call.deadline));
+        this.#held.add(await become(this.#call.profile.paths, sr, this.#call.deadline));
       }
       this.#letStockGo();
     } catch (error) {
@@ -114,7 +117,16 @@ export class CallResources {
     }
   }
 
-  /** Also when this process ends by an error: the kernel closes its files only when the last thread has come back. */
+  /**
+   * This process ends by an error, and the kernel closes its files only when the last thread has come back. Before the first wait of
+   * becomeLateWriter the lock is taken; one that is held already stays.
+   */
+  readonly #endLate = (): void => {
+    const { paths } = this.#call.profile;
+    for (const sr of this.#touched) this.#becomeLateWriter?.(paths, sr, this.#call.deadline).catch(() => undefined);
+    this.#letStockGo();
+  };
+
   readonly #letStockGo = (): void => {
     for (const lock of this.#stock) void lock.release();
     this.#stock.clear();

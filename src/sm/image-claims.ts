@@ -1,5 +1,6 @@
-import { RbdsrError } from '../base/error.ts';
+import { hasCode, RbdsrError } from '../base/error.ts';
 import { formatSpec, type ImageSpec } from '../ceph/image-spec.ts';
+import { parseMonitors } from '../ceph/monitors.ts';
 import { allPbds } from '../xapi/pbd.ts';
 import type { SmCall } from './handler.ts';
 import type { StringRecord } from './request.ts';
@@ -31,16 +32,18 @@ interface Claim {
 /** Which image a device_config means, under the names of type `rbd` or under those of an iSCSI SR with a monitor's port. */
 function claimOf(config: StringRecord): Claim {
   if (config['port'] === '6789') {
-    return { pool: config['targetIQN'], image: config['SCSIid'], hosts: hostsOf(config['target']) };
+    return { pool: config['targetIQN'], image: config['SCSIid'], hosts: monitorHosts(config['target']) };
   }
   const { pool, namespace, image } = config;
-  return { pool, namespace, image, hosts: hostsOf(config['monitors']) };
+  return { pool, namespace, image, hosts: monitorHosts(config['monitors']) };
 }
 
-/** Without ports: one host is one cluster's. */
-function hostsOf(text = ''): readonly string[] {
-  return text
-    .split(/[\s,]+/)
-    .filter((host) => host !== '')
-    .map((host) => host.replace(/^\[(.*)\](?::\d+)?$/, '$1').replace(/^([^:]*):\d+$/, '$1'));
+/** Without ports: one host is one cluster's. However the list is written (monitors.ts); what is none names nobody's image. Pure. */
+export function monitorHosts(text = ''): readonly string[] {
+  try {
+    return parseMonitors(text).map(({ host }) => host);
+  } catch (error) {
+    if (hasCode(error, 'config-invalid')) return [];
+    throw error;
+  }
 }

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { hasCode } from '../../base/error.ts';
+import { hasCode, RbdsrError } from '../../base/error.ts';
 import { lvName, vgName } from '../../lvhd/names.ts';
 import { lvPath } from '../../lvm/dm-name.ts';
 import type { HeldLock } from '../../system/record-lock.ts';
@@ -28,6 +28,7 @@ export async function isOpen(call: PluginCall): Promise<string> {
   try {
     const sr = attachedHere(call);
     if (await hasUsers(call, sr)) return 'True';
+    if (dataPathOf(call).mayHaveLost({ sr: call.sr, vdi: call.vdi })) throw mayHaveLost(call);
     const [leaf] = await detachTarget(call, call.sr, sr, call.vdi);
     const xapi = await call.xapi();
     const vdiRef = await vdiByUuid(xapi, call.vdi);
@@ -66,3 +67,12 @@ async function hasUsers(call: PluginCall, sr: AttachedSr | undefined): Promise<b
 }
 
 const NAMES = ['vhd', 'aio'] as const;
+
+/** Whoever deactivates it here is told so, and nobody else in its place: its mark stays until then. */
+function mayHaveLost({ vdi }: PluginCall): RbdsrError {
+  return new RbdsrError('vdi-unavailable', {
+    what: `what served VDI ${vdi} on this host could not write everything that it held: data may be lost`,
+    expected: 'the disk deactivated here since then, and somebody who knows',
+    todo: 'Check what is on the disk: start and shut down a VM with it on this host.',
+  });
+}

@@ -54,7 +54,10 @@ describe('NBD server that cannot write what it holds', () => {
       code: 'io',
       detail: { what: expect.stringContaining('data may be lost'), found: expect.stringContaining('ENOSPC') },
     });
+    // Until it is released, no other host may have it.
+    expect(it.dataPath.mayHaveLost({ sr: SR, vdi: VDI })).toBe(true);
     await expectReleased();
+    expect(it.dataPath.mayHaveLost({ sr: SR, vdi: VDI })).toBe(false);
   });
 
   test('a disk that was flushed is not said to be lost when its server was killed', async () => {
@@ -90,6 +93,7 @@ describe('NBD server that cannot write what it holds', () => {
     const pid = await it.activate(`${folder}/disk.vhd`);
     await write();
     await it.kill(pid);
+    expect(it.dataPath.mayHaveLost({ sr: SR, vdi: VDI })).toBe(true);
     await it.activate(`${folder}/disk.vhd`);
     expect(readFileSync(log, 'utf8')).toMatch(/data may be lost; the server before this one: it ended before/);
     await expectReleased();

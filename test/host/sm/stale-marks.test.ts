@@ -1,4 +1,4 @@
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { mapOf, type Row, stringOf } from '../../../lab/xapi-double/database.ts';
 import { callPlugin } from '../../../lab/xapi-double/plugin-call.ts';
@@ -92,6 +92,18 @@ describe.each([
     'has it open',
     'Shut down what uses it there',
   ],
+  [
+    'answered writes may be missing, and nobody was told',
+    (vdi: Row) => loss(vdi, 'holding\n'),
+    'data may be lost',
+    'xe-toolstack-restart',
+  ],
+  [
+    'that was told, and the disk not released since',
+    (vdi: Row) => loss(vdi, 'told\n'),
+    'data may be lost',
+    'xe-toolstack-restart',
+  ],
   ['that host is dead', unreachable, 'HOST_OFFLINE', 'xe host-declare-dead uuid='],
 ])('the mark stays where %s', (_why, open, found, todo) => {
   test('and each command says so, and what to do', async () => {
@@ -112,6 +124,20 @@ describe.each([
     expect(marksOf(vdi)).toEqual([`host_${host(1).ref}`]);
   });
 });
+
+/** The outcome of the second host's NBD server, which is gone. */
+async function loss(vdi: Row, outcome: string): Promise<AsyncDisposable> {
+  const folder = `${pool.root(1)}/var/run/rbdsr/nbd`;
+  mkdirSync(folder, { recursive: true });
+  const path = `${folder}/${stringOf(vdi, 'uuid')}.outcome`;
+  writeFileSync(path, outcome);
+  return {
+    [Symbol.asyncDispose]: async () => {
+      expect(readFileSync(path, 'utf8')).toBe(outcome);
+      rmSync(path);
+    },
+  };
+}
 
 async function unreachable(): Promise<AsyncDisposable> {
   pool.double.offline.add(host(1).ref);

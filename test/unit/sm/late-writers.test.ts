@@ -114,3 +114,21 @@ test('two late writers of one SR hold the lock together, and none of them takes 
   await running.release();
   await resources.releaseLocks();
 });
+
+test('one that ends by an error is a late writer first: its threads may still write', async () => {
+  const root = plugin.host('8.3b');
+  const lockDir = join(root, 'var/lock/sm');
+  const late = join(root, `var/run/rbdsr/late/${SR}.lock`);
+  place(root, `/var/run/rbdsr/late/${SR}.lock`, '');
+  const before = process.listeners('exit');
+  const resources = resourcesOn(root, 30_000);
+  await resources.lockOwnSr();
+  const own = process.listeners('exit').filter((listener) => !before.includes(listener));
+  expect(own).toHaveLength(1);
+  expect(await canTake([late], 2000)).toBe(true);
+  // As the end of this process would; its files stay open as those of one that is stuck do.
+  own[0]?.(1);
+  expect(await stockHookPasses(lockDir, SR, 2000)).toBe(true);
+  expect(await canTake([late], 500)).toBe(false);
+  await resources.releaseLocks();
+});
