@@ -104,13 +104,14 @@ test('an update has replaced a patched file: it stays, and its old copy is named
 
 test('an update that comes after enable is not undone by disable', async () => {
   const host = hosts.make('7.x');
+  const newer = `${host.read(DRIVER)}# a newer stock driver\n`;
   install(host, '7.x');
   await enable(host.open());
-  host.write(DRIVER, '# a newer stock driver\n', 0o755);
+  host.write(DRIVER, newer, 0o755);
   expect(await wrong(host)).toEqual([]);
   const { left } = await disable(host.open(), false);
   expect(left).toMatchObject([{ path: DRIVER }]);
-  expect(host.read(DRIVER)).toBe('# a newer stock driver\n');
+  expect(host.read(DRIVER)).toBe(newer);
 });
 
 test("an administrator's own rbd in lvm.conf and rc.modules is no trace of it", async () => {

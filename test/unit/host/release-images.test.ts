@@ -61,7 +61,7 @@ test('one of ours that is open is unmapped by force', async () => {
 test('one of ours that waits for the cluster is left to the kernel, and says so', async () => {
   const host = shuttingDown();
   const written = kernel(host, ['ours'], () => false);
-  const released = await release(host, 500);
+  const released = await release(host, 2000);
   expect(released).toEqual({
     how: 'left',
     problem: expect.stringMatching(/^waited .* until the cluster has answered/),
@@ -72,7 +72,7 @@ test('one of ours that waits for the cluster is left to the kernel, and says so'
 test("somebody else's is only asked", async () => {
   const host = shuttingDown();
   const written = kernel(host, ['theirs'], () => false);
-  expect(await release(host, 500)).toMatchObject({ how: 'left', problem: expect.stringContaining('go away') });
+  expect(await release(host, 2000)).toMatchObject({ how: 'left', problem: expect.stringContaining('go away') });
   expect(written).toEqual(['0']);
 });
 

@@ -78,7 +78,8 @@ async function expectSound(io: RecordedIo, allowed: Moment['allowed']): Promise<
   }
 }
 
-describe('a cut at any moment', () => {
+// Whole histories, cut at each of their writes: slow on a machine that is busy otherwise.
+describe('a cut at any moment', { timeout: 120_000 }, () => {
   it('leaves a sound image in which every flushed write is readable', async () => {
     const steps = fc.array(step, { minLength: 1, maxLength: 10 });
     await fc.assert(
