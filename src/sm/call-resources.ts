@@ -38,6 +38,8 @@ export class CallResources {
   /** SRs that this call may be changing. */
   readonly #touched = new Set<SrUuid>();
   #isLate = false;
+  /** Nothing but reads is on its way. */
+  #isReading = false;
   #becomeLateWriter: typeof becomeLateWriter | undefined;
   #ownSr: HeldLock | undefined;
   readonly #session: GivenSession | undefined;
@@ -76,6 +78,25 @@ export class CallResources {
     this.#touched.add(sr);
   }
 
+  /**
+   * `work` reads of the SR, and what the call wrote before has landed. Where it is answered for meanwhile, or `work` fails, others need not wait
+   * for it: it goes no further. So one block that nobody serves does not keep a whole SR.
+   */
+  async reading<T>(sr: SrUuid, work: () => Promise<T>): Promise<T> {
+    const { becomeLateReader, refuseBesideLateReader } = await import('./late-writers.ts');
+    refuseBesideLateReader(this.#call.profile.paths, sr);
+    const becomeWriter = this.#becomeLateWriter;
+    this.#becomeLateWriter = becomeLateReader;
+    this.#isReading = true;
+    const result = await work();
+    if (this.#isLate) {
+      throw new RbdsrError('deadline', { what: `SR ${sr} was read only after the answer had been given` });
+    }
+    this.#isReading = false;
+    this.#becomeLateWriter = becomeWriter;
+    return result;
+  }
+
   async lock(namespace: string, name: string, options: LockOptions = {}): Promise<HeldLock> {
     const { takeRecordLock } = await import('../system/record-lock.ts');
     const path = `${this.#call.profile.paths.lockDir}/${namespace}/${name}`;
@@ -107,7 +128,8 @@ export class CallResources {
     if (this.#isLate || this.#touched.size === 0) return;
     this.#isLate = true;
     try {
-      const { becomeLateWriter: become } = await import('./late-writers.ts');
+      const { becomeLateReader, becomeLateWriter: becomeWriter } = await import('./late-writers.ts');
+      const become = this.#isReading ? becomeLateReader : becomeWriter;
       for (const sr of this.#touched) {
         this.#held.add(await become(this.#call.profile.paths, sr, this.#call.deadline));
       }

@@ -32,6 +32,8 @@ export interface SmCall {
   connect(deadline: Deadline, options?: { readonly patient?: boolean }): Promise<Xapi>;
   /** `work` is done when the answer is known, the last one first, and its failure only logged: a connection is closed so. */
   atEnd(work: () => Promise<void>): void;
+  /** `work` reads of the SR and changes nothing: a call that is late in it holds up no other (call-resources.ts). */
+  reading<T>(sr: SrUuid, work: () => Promise<T>): Promise<T>;
   /**
    * Takes `/var/lock/sm/<sr>/sr`, unless this command is exclusive and holds it already: then the result is a lock whose release does
    * nothing.

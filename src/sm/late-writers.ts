@@ -17,6 +17,28 @@ export async function becomeLateWriter(paths: Paths, sr: SrUuid, deadline: Deadl
   return takeRecordLock(lateLock(paths, sr), { wait: false, shared: true, deadline });
 }
 
+/**
+ * The same for a command of which nothing but reads is on its way, and which goes no further than these: of one block that nobody serves, such as a
+ * header in an inactive placement group, only those are told that would read all of them again. Nobody else waits for it.
+ */
+export async function becomeLateReader(paths: Paths, sr: SrUuid, deadline: Deadline): Promise<HeldLock> {
+  return takeRecordLock(lateReaderLock(paths, sr), { wait: false, shared: true, deadline });
+}
+
+/** 'lock-busy' at once, where an earlier command has not come back from reading all of the SR: another would only be stuck beside it. */
+export function refuseBesideLateReader(paths: Paths, sr: SrUuid): void {
+  const path = lateReaderLock(paths, sr);
+  const holder = lockHolder(path);
+  if (holder === undefined) return;
+  throw new RbdsrError('lock-busy', {
+    what: `an earlier command that reads what is on SR ${sr} has had no answer yet (${path})`,
+    expected: 'its process to end before the SR is read as a whole again; disks can be used meanwhile',
+    found: holder.description,
+    todo: 'It ends when the cluster answers it: `ceph health detail` names placement groups that serve nothing.',
+    facts: { path, holder: holder.pid },
+  });
+}
+
 /** Another process that is late with the SR. */
 export function lateWriter(paths: Paths, sr: SrUuid): LockHolder | undefined {
   return lockHolder(lateLock(paths, sr));
@@ -50,6 +72,10 @@ type Paths = Pick<HostPaths, 'runDir'>;
 
 function lateLock({ runDir }: Paths, sr: SrUuid): string {
   return `${runDir}/late/${sr}.lock`;
+}
+
+function lateReaderLock({ runDir }: Paths, sr: SrUuid): string {
+  return `${runDir}/late/${sr}.reader.lock`;
 }
 
 function busy(paths: Paths, sr: SrUuid, holder: LockHolder, waitedMs: number): RbdsrError {

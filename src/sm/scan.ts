@@ -49,12 +49,12 @@ export async function scanSr(call: SmCall, sr: AttachedSr): Promise<void> {
 
 /** Nothing but the report and the headers, unless the image has grown or an operation was cut short. */
 async function readWhole(call: SmCall, sr: AttachedSr): Promise<{ readonly report: VgReport; readonly tree: VdiTree }> {
-  const first = await readNodes(sr);
+  const first = await call.reading(sr.uuid, () => readNodes(sr));
   const grown = await growVolumeGroup(call, sr, first.report);
   const undone = await recoverIfMaster(call, sr, first.report);
   const unfinished = unfinishedVolumes(first.report);
   await sr.lvm.removeLvs(unfinished.map(({ name }) => name));
-  return grown || undone || unfinished.length > 0 ? readNodes(sr) : first;
+  return grown || undone || unfinished.length > 0 ? call.reading(sr.uuid, () => readNodes(sr)) : first;
 }
 
 function refuseUnreadable(tree: VdiTree): void {

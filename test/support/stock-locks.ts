@@ -32,12 +32,14 @@ export function stockHookProgram(sr: string, ms: number): { argv: readonly strin
   return { argv: ['python3', '-c', TAKE_ALL, String(ms), ...paths], prints: printed(paths) };
 }
 
-/** Whether another process gets these locks, one after the other, within `ms` of its start. */
+/** Whether another process gets these locks, one after the other, within `ms` of its start. An error where it cannot even ask for them. */
 export async function canTake(paths: readonly string[], ms: number): Promise<boolean> {
   const child = spawn('python3', ['-c', TAKE_ALL, String(ms), ...paths], { stdio: ['ignore', 'pipe', 'inherit'] });
   let taken = '';
   child.stdout.on('data', (chunk: Buffer) => (taken += chunk.toString()));
-  await once(child, 'close');
+  const [code, signal] = (await once(child, 'close')) as [number | null, NodeJS.Signals | null];
+  if (code !== 0 && signal !== 'SIGALRM')
+    throw new Error(`${paths.join(', ')}: python3 ended with ${code ?? signal}, which says nothing about the locks`);
   return taken === printed(paths);
 }
 

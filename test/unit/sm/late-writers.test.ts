@@ -115,6 +115,55 @@ test('two late writers of one SR hold the lock together, and none of them takes 
   await resources.releaseLocks();
 });
 
+test('one that is late while it only reads holds up nobody, and goes no further', async () => {
+  const root = plugin.host('8.3b');
+  const lockDir = join(root, 'var/lock/sm');
+  const resources = resourcesOn(root, 30_000);
+  await resources.lockOwnSr();
+  let answer: (header: string) => void = () => undefined;
+  const work = vi.fn(() => new Promise<string>((resolve) => (answer = resolve)));
+  const gone = expect(resources.reading(srUuid(SR), work)).rejects.toMatchObject({ code: 'deadline' });
+  await vi.waitFor(() => expect(work).toHaveBeenCalled());
+  await resources.becomeLate();
+  expect(await stockHookPasses(lockDir, SR, 2000)).toBe(true);
+  place(root, `/var/run/rbdsr/late/${SR}.lock`, '');
+  expect(await canTake([join(root, `var/run/rbdsr/late/${SR}.lock`)], 2000)).toBe(true);
+  // Which another reader of all of it is told by.
+  expect(await canTake([join(root, `var/run/rbdsr/late/${SR}.reader.lock`)], 500)).toBe(false);
+  answer('late');
+  await gone;
+  await resources.releaseLocks();
+});
+
+test('nor does one whose read failed by its deadline; what it reads again is answered at once while one is late', async () => {
+  const root = plugin.host('8.3b');
+  const resources = resourcesOn(root, 30_000);
+  await resources.lockOwnSr();
+  await expect(resources.reading(srUuid(SR), () => Promise.reject(new Error('no answer')))).rejects.toThrow(
+    'no answer',
+  );
+  await resources.becomeLate();
+  place(root, `/var/run/rbdsr/late/${SR}.lock`, '');
+  expect(await canTake([join(root, `var/run/rbdsr/late/${SR}.lock`)], 2000)).toBe(true);
+  await resources.releaseLocks();
+
+  await using _late = await OtherHolder.of(join(root, `var/run/rbdsr/late/${SR}.reader.lock`), 'shared');
+  const second = resourcesOn(root, 30_000);
+  await second.lockOwnSr();
+  await expect(second.reading(srUuid(SR), () => Promise.resolve('read'))).rejects.toMatchObject({ code: 'lock-busy' });
+  await second.releaseLocks();
+});
+
+test('one that has read, and writes, is a late writer again', async () => {
+  const root = plugin.host('8.3b');
+  const resources = resourcesOn(root, 30_000);
+  await resources.lockOwnSr();
+  expect(await resources.reading(srUuid(SR), () => Promise.resolve('read'))).toBe('read');
+  await resources.becomeLate();
+  expect(await canTake([join(root, `var/run/rbdsr/late/${SR}.lock`)], 500)).toBe(false);
+  await resources.releaseLocks();
+});
+
 test('one that ends by an error is a late writer first: its threads may still write', async () => {
   const root = plugin.host('8.3b');
   const lockDir = join(root, 'var/lock/sm');
