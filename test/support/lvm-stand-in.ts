@@ -14,8 +14,8 @@ import { deviceNumbers } from '../../src/system/block-node.ts';
 
 /** A version of LVM that was recorded, by the name of its file in test/fixtures/lvm. */
 export interface StandIn {
-  /** What is mounted over the machine's own files, for the processes of the test alone. */
-  readonly binds: readonly (readonly [from: string, to: string])[];
+  /** Commands that mount it over the machine's own files, in a mount namespace of the test's own. */
+  readonly mounts: readonly (readonly string[])[];
   /** The calls so far: `<access> <argv without the configuration>`. */
   calls(): string[];
   /** The same for dmsetup. */
@@ -65,18 +65,32 @@ export function lvmStandIn(folder: string, o: StandInOptions): StandIn {
   };
   const lines = (name: string): string[] =>
     existsSync(join(folder, name)) ? readFileSync(join(folder, name), 'utf8').trim().split('\n') : [];
-  if (o.vg !== undefined) mkdirSync(`/dev/${o.vg}`, { recursive: true });
-  mkdirSync('/dev/mapper', { recursive: true });
+  const bind = ([from, to]: readonly [string, string]): readonly string[] => ['mount', '--bind', from, to];
   return {
-    binds: [
-      program('lvm', `exec '${process.execPath}' '${PROGRAM}' '${join(folder, 'settings.json')}' "$@"`),
-      program('dmsetup', `echo "$*" >>'${folder}/dmsetup.log'\n[ "$1" = table ] && echo '${o.table ?? ''}'\nexit 0`),
-      [settings.mapper, '/dev/mapper'],
-      ...(o.vg === undefined ? [] : [[settings.links, `/dev/${o.vg}`] as const]),
-      [settings.sys, '/sys/block'],
-      [settings.sys, '/sys/dev/block'],
+    mounts: [
+      ...ownDevices(join(folder, 'dev'), ['/dev/mapper', ...(o.vg === undefined ? [] : [`/dev/${o.vg}`])]),
+      ...[
+        program('lvm', `exec '${process.execPath}' '${PROGRAM}' '${join(folder, 'settings.json')}' "$@"`),
+        program('dmsetup', `echo "$*" >>'${folder}/dmsetup.log'\n[ "$1" = table ] && echo '${o.table ?? ''}'\nexit 0`),
+        [settings.mapper, '/dev/mapper'] as const,
+        ...(o.vg === undefined ? [] : [[settings.links, `/dev/${o.vg}`] as const]),
+        [settings.sys, '/sys/block'] as const,
+        [settings.sys, '/sys/dev/block'] as const,
+      ].map(bind),
     ],
     calls: () => lines('lvm.log'),
     tables: () => lines('dmsetup.log'),
   };
+}
+
+/** Folders in /dev that nobody else sees: LVM makes no group that has one there. */
+function ownDevices(place: string, folders: readonly string[]): readonly (readonly string[])[] {
+  mkdirSync(place, { recursive: true });
+  const [upper, work] = [join(place, 'upper'), join(place, 'work')];
+  return [
+    ['mount', '-t', 'tmpfs', 'stand-ins', place],
+    ['mkdir', upper, work],
+    ['mount', '-t', 'overlay', 'stand-ins', '-o', `lowerdir=/dev,upperdir=${upper},workdir=${work}`, '/dev'],
+    ['mkdir', '-p', ...folders],
+  ];
 }

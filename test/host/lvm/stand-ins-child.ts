@@ -4,11 +4,11 @@ import { messageOf, RbdsrError } from '../../../src/base/error.ts';
 import { Lvm } from '../../../src/lvm/lvm.ts';
 
 /**
- * Verbs of `Lvm` among stand-ins: files and folders that are mounted over those of the machine, for this process alone. Prints, as JSON, for
+ * Verbs of `Lvm` among stand-ins, which the commands of `mounts` put over what the machine has, for this process alone. Prints, as JSON, for
  * each verb "done", what it answered, or the code of its error.
  */
 export interface StandInOrder {
-  readonly binds: readonly (readonly [from: string, to: string])[];
+  readonly mounts: readonly (readonly string[])[];
   readonly vg: string;
   readonly steps: readonly Step[];
 }
@@ -28,8 +28,8 @@ if (process.env['RBDSR_OWN_MOUNTS'] === undefined) {
   await carryOut(JSON.parse(text) as StandInOrder);
 }
 
-async function carryOut({ binds, vg, steps }: StandInOrder): Promise<void> {
-  for (const [from, to] of binds) execFileSync('mount', ['--bind', from, to]);
+async function carryOut({ mounts, vg, steps }: StandInOrder): Promise<void> {
+  for (const [program = '', ...args] of mounts) execFileSync(program, args);
   const results: unknown[] = [];
   for (const step of steps) results.push(await resultOf(vg, step));
   process.stdout.write(JSON.stringify(results));

@@ -42,9 +42,11 @@ function calls(name: string): string[] {
   return existsSync(log) ? readFileSync(log, 'utf8').trim().split('\n') : [];
 }
 
-async function deactivate(binds: StandInOrder['binds']): Promise<unknown> {
+type Binds = readonly (readonly [from: string, to: string])[];
+
+async function deactivate(binds: Binds): Promise<unknown> {
   const order: StandInOrder = {
-    binds,
+    mounts: binds.map(([from, to]) => ['mount', '--bind', from, to]),
     vg: VG,
     steps: [{ device: '/dev/loop0', writable: true, verb: ['deactivate', 'a'] }],
   };
@@ -55,7 +57,7 @@ async function deactivate(binds: StandInOrder['binds']): Promise<unknown> {
 
 describe('after a deactivation', () => {
   /** A node of 253:250 and the link to it, where LVM has them. */
-  function leftOver(): { readonly binds: StandInOrder['binds']; readonly left: () => readonly string[] } {
+  function leftOver(): { readonly binds: Binds; readonly left: () => readonly string[] } {
     const [dev, vg] = ['mapper', 'vg'].map((name) => join(folder, name)) as [string, string];
     for (const place of [dev, vg]) mkdirSync(place);
     makeBlockNode(join(dev, NAME), 253, 250);

@@ -55,13 +55,10 @@ async function carryOut(
   o: Omit<Partial<StandInOptions>, 'version'> = {},
 ): Promise<{ results: unknown[]; calls: string[]; tables: string[] }> {
   const own = mkdtempSync(join(tmpdir(), 'rbdsr-lvm-'));
-  onTestFinished(() => {
-    // A folder of the group's would keep LVM from making it.
-    for (const path of [own, `/dev/${VG}`]) rmSync(path, { recursive: true, force: true });
-  });
+  onTestFinished(() => rmSync(own, { recursive: true, force: true }));
   const disks = Object.fromEntries([...devices].map(([disk, loop]) => [loop.device, disk]));
   const standIn = lvmStandIn(own, { version, disks, ...o });
-  const order: StandInOrder = { binds: standIn.binds, vg: VG, steps };
+  const order: StandInOrder = { mounts: standIn.mounts, vg: VG, steps };
   const { code, output } = await child.run([JSON.stringify(order)]);
   const calls = standIn.calls();
   expect({ code, failed: calls.filter((call) => call.startsWith('FAILED')) }, output).toEqual({ code: 0, failed: [] });

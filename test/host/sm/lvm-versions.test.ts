@@ -48,9 +48,16 @@ function placeTapdisk(root: string): () => void {
   };
 }
 
+/** What tap-ctl's stand-in opens lies below the host's folder: a copy of the volume, as there is no device-mapper to show it. */
+async function placeVolume({ sr }: LoopPool, root: string): Promise<void> {
+  const io = await sr.openLv(LV, 'read');
+  mkdirSync(`${root}/dev/${VG}`, { recursive: true });
+  writeFileSync(`${root}/dev/${VG}/${LV}`, await io.read(0, io.size));
+}
+
 /** `unshare` and what mounts the stand-in over the machine's own programs; the program follows. */
 function amongStandIns(standIn: StandIn): readonly string[] {
-  const mounts = standIn.binds.map(([from, to]) => `mount --bind '${from}' '${to}'`);
+  const mounts = standIn.mounts.map((command) => command.map((word) => `'${word}'`).join(' '));
   return ['unshare', '-m', 'sh', '-c', [...mounts, 'exec "$@"'].join(' && '), 'sh'];
 }
 
@@ -61,9 +68,10 @@ test.each(VERSIONS)('with LVM $version a slave plugs, HA attaches, and the opera
   const host = double.hosts[SLAVE]?.ref ?? '';
   const own = mkdtempSync(join(tmpdir(), 'rbdsr-lvm-'));
   const end = placeTapdisk(root);
+  await placeVolume(pool, root);
   onTestFinished(() => {
     end();
-    for (const path of [own, `/dev/${VG}`]) rmSync(path, { recursive: true, force: true });
+    rmSync(own, { recursive: true, force: true });
   });
   // The product knows the device by the link that stands for the mapped image's node.
   const disks = Object.fromEntries([0, SLAVE].map((index) => [`${pool.root(index)}/dev/rbd0`, 'sr']));
