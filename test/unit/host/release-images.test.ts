@@ -37,7 +37,7 @@ function shuttingDown(): HostFixture {
   return host;
 }
 
-const release = (host: HostFixture, ms = 5000): Promise<Omit<Released, 'label'>> =>
+const release = (host: HostFixture, ms = 30_000): Promise<Omit<Released, 'label'>> =>
   releaseImage(host.open(), 0, Deadline.after(ms));
 
 test('an image that lets go is unmapped, its volumes first', async () => {
@@ -61,7 +61,7 @@ test('one of ours that is open is unmapped by force', async () => {
 test('one of ours that waits for the cluster is left to the kernel, and says so', async () => {
   const host = shuttingDown();
   const written = kernel(host, ['ours'], () => false);
-  const released = await release(host, 2000);
+  const released = await release(host, 4000);
   expect(released).toEqual({
     how: 'left',
     problem: expect.stringMatching(/^waited .* until the cluster has answered/),
@@ -72,7 +72,7 @@ test('one of ours that waits for the cluster is left to the kernel, and says so'
 test("somebody else's is only asked", async () => {
   const host = shuttingDown();
   const written = kernel(host, ['theirs'], () => false);
-  expect(await release(host, 2000)).toMatchObject({ how: 'left', problem: expect.stringContaining('go away') });
+  expect(await release(host, 4000)).toMatchObject({ how: 'left', problem: expect.stringContaining('go away') });
   expect(written).toEqual(['0']);
 });
 
