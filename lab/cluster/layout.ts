@@ -88,8 +88,6 @@ osd_memory_target = 1073741824
 osd_class_dir = /usr/lib/x86_64-linux-gnu/rados-classes
 osd_max_backfills = 1
 osd_heartbeat_grace = 600
-# Nobody serves in a frozen OSD's place until its lease has run out, and that is this much of the grace: six seconds.
-osd_pool_default_read_lease_ratio = 0.01
 mon_osd_report_timeout = 900
 `,
   );
