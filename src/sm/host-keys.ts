@@ -1,10 +1,11 @@
 import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { RbdsrError } from '../base/error.ts';
+import { messageOf, RbdsrError } from '../base/error.ts';
 import { faultPoint } from '../system/fault-point.ts';
 import { addMapKey, removeMapKey, setMapKey } from '../xapi/map-keys.ts';
 import { vdiSmConfig } from '../xapi/vdi.ts';
 import type { StringMap } from '../xapi/values.ts';
+import { undoCall } from './call-until.ts';
 import type { SmCall } from './handler.ts';
 import { markedInEarnest } from './marked-hosts.ts';
 import { hostRefOf, vdiOf, vdiRefOf } from './vdi-request.ts';
@@ -72,15 +73,31 @@ export async function tryClaim(
   const mine = own || isAbandoned(before, waitedMs);
   if (activatingKey && !(await addMapKey(xapi, MAP, ref, 'activating', 'True')) && !mine) return undefined;
   faultPoint('vdi-activate.activating');
-  if (own && before[key] !== value) await setMapKey(xapi, MAP, ref, key, value);
-  if (!own) await addMapKey(xapi, MAP, ref, key, value);
-  const after = await vdiSmConfig(xapi, ref);
-  if (heldBackBy(after, activatingKey) === undefined && conflictsOf(call, after, writable).length === 0) {
-    return { isNew: !own };
+  try {
+    if (own && before[key] !== value) await setMapKey(xapi, MAP, ref, key, value);
+    if (!own) await addMapKey(xapi, MAP, ref, key, value);
+    const after = await vdiSmConfig(xapi, ref);
+    if (heldBackBy(after, activatingKey) === undefined && conflictsOf(call, after, writable).length === 0) {
+      return { isNew: !own };
+    }
+  } catch (error) {
+    await undoClaim(call, !own);
+    throw error;
   }
   if (!own) await releaseClaim(call);
   await finishClaim(call);
   return undefined;
+}
+
+/** With time of its own, also where nobody knows whether xapi has taken the tag. Never hides what went wrong. */
+export async function undoClaim(call: SmCall, release: boolean): Promise<void> {
+  const undoing = undoCall(call);
+  try {
+    await finishClaim(undoing);
+    if (release) await releaseClaim(undoing);
+  } catch (error) {
+    call.log.warn(`VDI ${vdiOf(call)}: its mark in xapi is left: ${messageOf(error)}`);
+  }
 }
 
 /** `activating` goes when the disk can be used, or when it is not going to be. */

@@ -1,9 +1,8 @@
 import { messageOf } from '../../base/error.ts';
 import { faultPoint } from '../../system/fault-point.ts';
 import { openAttachedSr } from '../attached-sr.ts';
-import { undoCall } from '../call-until.ts';
 import type { Handler, SmCall } from '../handler.ts';
-import { finishClaim, releaseClaim, tryClaim, waitForRelease } from '../host-keys.ts';
+import { finishClaim, tryClaim, undoClaim, waitForRelease } from '../host-keys.ts';
 import { unitReply } from '../reply.ts';
 import { attachTarget } from '../vdi-target.ts';
 import { vdiOf, writableArgument } from '../vdi-request.ts';
@@ -34,7 +33,7 @@ async function attempt(call: SmCall, waitedMs: number): Promise<boolean> {
     try {
       await attachTarget(call, sr, vdi, { writable, grow: true }, state);
     } catch (error) {
-      await undo(undoCall(call), claim.isNew && !state.held);
+      await undoClaim(call, claim.isNew && !state.held);
       throw error;
     }
     await finishClaim(call).catch((error: unknown) => {
@@ -44,15 +43,5 @@ async function attempt(call: SmCall, waitedMs: number): Promise<boolean> {
     return true;
   } finally {
     await lock.release();
-  }
-}
-
-/** Never hides what went wrong. */
-async function undo(call: SmCall, release: boolean): Promise<void> {
-  try {
-    await finishClaim(call);
-    if (release) await releaseClaim(call);
-  } catch (error) {
-    call.log.warn(`VDI ${vdiOf(call)}: its mark in xapi is left: ${messageOf(error)}`);
   }
 }
