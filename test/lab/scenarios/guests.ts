@@ -1,9 +1,10 @@
 import { beforeAll, expect, test } from 'vitest';
 import { DRIVER } from '../../../lab/hosts/install.ts';
+import { messageOf } from '../../../src/base/error.ts';
 import { type Row, stringOf } from '../../../lab/xapi-double/database.ts';
 import { vdiCreate, vdiDestroy } from '../../../lab/xapi-double/vdi-operations.ts';
 import { explained } from './mappings.ts';
-import { attach, detach, failure, inGuest, type Lab, makeSr } from './scenario.ts';
+import { attach, detach, inGuest, type Lab, makeSr } from './scenario.ts';
 import { onVolume, programsThatNoHostHas, type SrId } from './storage.ts';
 
 const MiB = 1024 * 1024;
@@ -54,9 +55,12 @@ export function guests(lab: Lab): void {
 
       const check = [DRIVER, 'vhd', 'check', '--in-use', `/dev/VG_XenStorage-${sr.uuid}/${lvOf(vdi)}`];
       expect(await pool.host(one).check(check)).toMatch(/sound/);
-      // The call says once that the server ended with something in hand; again releases the disk.
-      expect((await failure(detach(pool, one, vdi))).message).toMatch(/data may be lost/);
-      await detach(pool, one, vdi);
+      // Killed between a flush and the next write, it had nothing in hand; else the call says so, once, and again releases the disk.
+      const told = await detach(pool, one, vdi).catch((error: unknown) => messageOf(error));
+      if (told !== undefined) {
+        expect(told).toMatch(/data may be lost/);
+        await detach(pool, one, vdi);
+      }
       const elsewhere = await attach(pool, two, vdi);
       expect(await inGuest(pool, two, elsewhere, readsRecords(flushed))).toBe(`all ${flushed} records are there`);
       await detach(pool, two, vdi);
