@@ -38,9 +38,8 @@ export class CallResources {
   /** SRs that this call may be changing. */
   readonly #touched = new Set<SrUuid>();
   #isLate = false;
-  /** Nothing but reads is on its way. */
-  #isReading = false;
-  #becomeLateWriter: typeof becomeLateWriter | undefined;
+  /** How this call becomes late: known once an SR is touched. A reader where nothing but reads is on its way. */
+  #become: typeof becomeLateWriter | undefined;
   #ownSr: HeldLock | undefined;
   readonly #session: GivenSession | undefined;
   #xapi: Promise<Xapi> | undefined;
@@ -68,7 +67,6 @@ export class CallResources {
     { wait = true, deadline = this.#call.deadline }: LockOptions = {},
   ): Promise<void> {
     const { awaitLateWriters, becomeLateWriter: become, lateWriter } = await import('./late-writers.ts');
-    this.#becomeLateWriter = become;
     const { paths } = this.#call.profile;
     if (lateWriter(paths, sr) !== undefined) {
       if (wait) this.#call.waiting('what an earlier command on this SR may still write');
@@ -76,6 +74,7 @@ export class CallResources {
       if (wait) this.#call.waiting('the storage');
     }
     this.#touched.add(sr);
+    this.#become = become;
   }
 
   /**
@@ -85,15 +84,13 @@ export class CallResources {
   async reading<T>(sr: SrUuid, work: () => Promise<T>): Promise<T> {
     const { becomeLateReader, refuseBesideLateReader } = await import('./late-writers.ts');
     refuseBesideLateReader(this.#call.profile.paths, sr);
-    const becomeWriter = this.#becomeLateWriter;
-    this.#becomeLateWriter = becomeLateReader;
-    this.#isReading = true;
+    const become = this.#become;
+    this.#become = becomeLateReader;
     const result = await work();
     if (this.#isLate) {
       throw new RbdsrError('deadline', { what: `SR ${sr} was read only after the answer had been given` });
     }
-    this.#isReading = false;
-    this.#becomeLateWriter = becomeWriter;
+    this.#become = become;
     return result;
   }
 
@@ -125,11 +122,10 @@ export class CallResources {
    * SR are free. Called again, it does nothing. Never fails: where our own lock cannot be had, stock's stay.
    */
   async becomeLate(): Promise<void> {
-    if (this.#isLate || this.#touched.size === 0) return;
+    const become = this.#become;
+    if (this.#isLate || become === undefined) return;
     this.#isLate = true;
     try {
-      const { becomeLateReader, becomeLateWriter: becomeWriter } = await import('./late-writers.ts');
-      const become = this.#isReading ? becomeLateReader : becomeWriter;
       for (const sr of this.#touched) {
         this.#held.add(await become(this.#call.profile.paths, sr, this.#call.deadline));
       }
@@ -145,7 +141,7 @@ export class CallResources {
    */
   readonly #endLate = (): void => {
     const { paths } = this.#call.profile;
-    for (const sr of this.#touched) this.#becomeLateWriter?.(paths, sr, this.#call.deadline).catch(() => undefined);
+    for (const sr of this.#touched) this.#become?.(paths, sr, this.#call.deadline).catch(() => undefined);
     this.#letStockGo();
   };
 
