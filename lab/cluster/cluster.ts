@@ -5,6 +5,7 @@ import { check, type Outcome, runProgram } from '../machine/program.ts';
 import type { RunFolder } from '../machine/run-folder.ts';
 import { type DaemonControl, Daemons } from './daemons.ts';
 import { adminSocket, type ClusterLayout, configPath, layOut } from './layout.ts';
+import { preparePool } from './prepare-pool.ts';
 
 export interface ClusterOptions {
   readonly monitors?: number;
@@ -81,7 +82,7 @@ export class Cluster {
   async createPool(name: string, { pgs = 8, copies = 1 } = {}): Promise<void> {
     await this.tool('ceph', 'osd', 'pool', 'create', name, String(pgs), String(pgs));
     if (copies > 1) await this.tool('ceph', 'osd', 'pool', 'set', name, 'size', String(copies));
-    await this.tool('rbd', 'pool', 'init', name);
+    await preparePool(this, name);
   }
 
   /** A restricted user as docs/operating.md recommends: `profile rbd` on these pools only. */

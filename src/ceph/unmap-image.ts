@@ -9,6 +9,7 @@ import { formatSpec, sameSpec } from './image-spec.ts';
 import type { KrbdHost } from './krbd.ts';
 import { controlFiles, readMapping } from './krbd-sysfs.ts';
 import type { Mapping } from './mapping.ts';
+import { isOnlyUdev, openersOnceUdevIsDone, UDEV_MS } from './udev-openers.ts';
 
 export interface UnmapOptions {
   readonly force?: boolean;
@@ -60,8 +61,7 @@ export async function unmapLocked(
 
 /** 'device-busy' when somebody has the device open, `ours` left out: names of devices on it that the caller will take away itself. */
 export async function refuseIfOpen(mapping: Mapping, ours: readonly string[], deadline: Deadline): Promise<void> {
-  await udevHasLetGo(mapping, ours, deadline);
-  const who = describeOpeners(openersBut(ours, mapping));
+  const who = describeOpeners(await openersOnceUdevIsDone(() => openersBut(ours, mapping), deadline));
   if (who !== undefined) throw busy(mapping, who);
 }
 
@@ -76,27 +76,6 @@ function isStillThere(host: KrbdHost, mapping: Mapping): boolean {
   return now !== undefined && sameSpec(now.spec, mapping.spec) && now.clientId === mapping.clientId;
 }
 
-/** How long udev may take to look at a device that has just appeared or been closed, ms; an emulated host needs seconds. */
-const UDEV_MS = 15_000;
-const UDEV = /udevd|udev-worker/;
-
-/** udev opens every device after it was made or written; it is not somebody who uses it, and it lets go by itself. */
-async function udevHasLetGo(mapping: Mapping, ours: readonly string[], deadline: Deadline): Promise<void> {
-  try {
-    await deadline
-      .within(UDEV_MS)
-      .until(() => (isOnlyUdev(mapping, ours) ? undefined : true), 'udev to close the device', 100);
-  } catch (error) {
-    // Then it is named as the one who has the device open.
-    if (!hasCode(error, 'deadline')) throw error;
-  }
-}
-
-function isOnlyUdev(mapping: Mapping, ours: readonly string[] = []): boolean {
-  const { processes, holders } = openersBut(ours, mapping);
-  return holders.length === 0 && processes.length > 0 && processes.every(({ command }) => UDEV.test(command));
-}
-
 /** One write; again for a moment where the kernel says EBUSY and nobody can be seen: udev comes and goes between two looks. */
 async function removeOnceFree(mapping: Mapping, file: string, text: string, deadline: Deadline): Promise<void> {
   const until = deadline.within(UDEV_MS);
@@ -106,7 +85,7 @@ async function removeOnceFree(mapping: Mapping, file: string, text: string, dead
       return;
     } catch (error) {
       const who = openersOf({ major: mapping.major, minor: mapping.minor });
-      const isPassing = describeOpeners(who) === undefined || isOnlyUdev(mapping);
+      const isPassing = describeOpeners(who) === undefined || isOnlyUdev(who);
       if ((error as NodeJS.ErrnoException).code !== 'EBUSY' || !isPassing || until.leftMs < 500) throw error;
     }
     await new Promise((resolve) => setTimeout(resolve, 200));

@@ -18,6 +18,8 @@ export interface DeviceOpeners {
 export interface DeviceOpener {
   readonly pid: number;
   readonly command: string;
+  /** The command of its parent process, where that still runs. */
+  readonly startedBy?: string;
 }
 
 /**
@@ -62,7 +64,11 @@ function processesWith(major: number, minor: number): DeviceOpener[] {
   for (const name of entries('/proc')) {
     const pid = Number(name);
     if (!Number.isInteger(pid) || pid === process.pid || !look.files(pid).some(isDevice)) continue;
-    found.push({ pid, command: processFacts(pid)?.command ?? '?' });
+    const facts = processFacts(pid);
+    // One that has ended since has nothing open any more.
+    if (facts === undefined) continue;
+    const startedBy = processFacts(facts.parent)?.command;
+    found.push({ pid, command: facts.command, ...(startedBy === undefined ? {} : { startedBy }) });
   }
   return found;
 

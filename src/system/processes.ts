@@ -3,6 +3,8 @@ import { readFileSync, readdirSync } from 'node:fs';
 /** What /proc tells about a running process, in words that hold no secret. */
 export interface ProcessFacts {
   readonly pid: number;
+  /** The pid of its parent; 0 for none. */
+  readonly parent: number;
   /** "rbdsr sm sr_attach", "python3 /opt/xensource/sm/LVMoISCSISR sr_scan". */
   readonly command: string;
   /** Milliseconds since 1970; undefined where /proc does not tell. */
@@ -16,7 +18,8 @@ export function processFacts(pid: number): ProcessFacts | undefined {
   const startedAt = startTime(stat);
   const cmdline = mayHoldItsMemory(pid) ? '' : (read(`/proc/${pid}/cmdline`) ?? '');
   const command = commandOf(cmdline, read(`/proc/${pid}/comm`)?.trim() ?? '');
-  return startedAt === undefined ? { pid, command } : { pid, command, startedAt };
+  const parent = Number(fieldOf(stat, 4)) || 0;
+  return startedAt === undefined ? { pid, parent, command } : { pid, parent, command, startedAt };
 }
 
 /**
@@ -56,9 +59,14 @@ function mayHoldItsMemory(pid: number): boolean {
   );
 }
 
-/** Field 22 of /proc/pid/stat is the start in clock ticks (100 a second on x86) since boot: proc(5). */
+/** Of /proc/pid/stat, counted as proc(5) does; the third and those after it, since the second is a name that may hold spaces. */
+function fieldOf(stat: string, number: number): string | undefined {
+  return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[number - 3];
+}
+
+/** Field 22 is the start in clock ticks (100 a second on x86) since boot. */
 function startTime(stat: string): number | undefined {
-  const ticks = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]);
+  const ticks = Number(fieldOf(stat, 22));
   const boot = Number(/^btime (\d+)$/m.exec(read('/proc/stat') ?? '')?.[1]);
   return Number.isFinite(ticks) && Number.isFinite(boot) ? boot * 1000 + ticks * 10 : undefined;
 }

@@ -5,6 +5,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { Deadline } from '../../../src/base/deadline.ts';
 import type { Mapping } from '../../../src/ceph/mapping.ts';
 import { refuseIfOpen } from '../../../src/ceph/unmap-image.ts';
+import { openersOf } from '../../../src/system/openers.ts';
 import { loopDevice, type LoopDevice } from '../../support/lvhd-loop.ts';
 import { failureOf } from '../../unit/ceph/expect-error.ts';
 
@@ -38,4 +39,18 @@ test('an image that somebody has open is refused before anything is taken away, 
     await once(child, 'exit');
   }
   await refuseIfOpen(mapping, [], Deadline.after(5000));
+});
+
+test('udev comes to look after each write, and is waited for', async () => {
+  const udev = spawn('bash', ['-c', `exec 9<${loop.device}; echo open; exec -a '(udev-worker)' sleep 0.5`]);
+  await once(udev.stdout, 'data');
+  // The same process, once it has its name.
+  const named = Deadline.after(5000);
+  await named.until(
+    () => openersOf(mapping).processes.find(({ command }) => command === '(udev-worker)'),
+    'its name',
+    5,
+  );
+  await refuseIfOpen(mapping, [], Deadline.after(10_000));
+  expect(openersOf(mapping).processes).toEqual([]);
 });

@@ -13,6 +13,7 @@ import { deviceNumbers, makeBlockNode } from '../../../src/system/block-node.ts'
 import { ensureModule } from '../../../src/system/kernel.ts';
 import { addKernelKey } from '../../../src/system/keyring.ts';
 import { describeOpeners, openersOf } from '../../../src/system/openers.ts';
+import { processFacts } from '../../../src/system/processes.ts';
 import { runChecked } from '../../../src/system/run.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'rbdsr-system-host-'));
@@ -82,7 +83,7 @@ describe.each([512, 4096])('a loop device with sectors of %i bytes', (sector) =>
       () => openersOf(device).processes.find(({ command }) => command === 'sleep'),
       'sleep',
     );
-    expect(found).toEqual({ pid, command: 'sleep' });
+    expect(found).toEqual({ pid, command: 'sleep', startedBy: processFacts(process.pid)?.command });
     expect(describeOpeners(openersOf({ major, minor }))).toBe(`pid ${pid} (sleep)`);
     sleeper.kill('SIGKILL');
     await once(sleeper, 'exit');

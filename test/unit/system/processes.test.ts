@@ -26,7 +26,7 @@ test('tells what a process is and since when', async () => {
   await once(child, 'spawn');
   const pid = child.pid ?? 0;
   const facts = processFacts(pid);
-  expect(facts).toMatchObject({ pid, command: 'sleep' });
+  expect(facts).toMatchObject({ pid, parent: process.pid, command: 'sleep' });
   // /proc counts whole seconds for the boot and hundredths since: within two seconds of what our clock says.
   expect(Math.abs((facts?.startedAt ?? 0) - before)).toBeLessThan(2000);
   expect(describeProcess(pid)).toMatch(new RegExp(`^pid ${pid} \\(sleep\\) since \\d{4}-\\S+:\\d\\dZ \\(\\d+ s\\)$`));
