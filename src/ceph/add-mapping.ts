@@ -13,7 +13,7 @@ import { kernelKeys, refuseUnusableKey } from './kernel-keys.ts';
 import { openKernelLog } from './kernel-log.ts';
 import { readKernelMessages } from './kernel-messages.ts';
 import type { KernelFinding } from './kernel-messages.ts';
-import type { KrbdHost, MapRequest } from './krbd.ts';
+import type { KrbdHost, MapRequest } from './krbd-host.ts';
 import { controlFiles, listMappings } from './krbd-sysfs.ts';
 import { mapFailure } from './map-failure.ts';
 import { mapLine } from './map-line.ts';

@@ -5,11 +5,9 @@ import type { ClusterAccess } from './access.ts';
 import type { ImageSpec } from './image-spec.ts';
 import { type KernelKeys, kernelKeys, kernelTakes } from './kernel-keys.ts';
 import { kernelTraits } from './kernel-traits.ts';
-import type { KernelTraits } from './kernel-traits.ts';
 import { controlFiles, HOST_ROOTS, listMappings, supportedFeatures } from './krbd-sysfs.ts';
-import type { KrbdRoots } from './krbd-sysfs.ts';
+import type { KrbdHost, MapRequest } from './krbd-host.ts';
 import { mapImage, type MapResult } from './map-image.ts';
-import type { MapOption } from './map-options.ts';
 import { selectMapping } from './mapping.ts';
 import type { Mapping } from './mapping.ts';
 import { proveMapping } from './prove-mapping.ts';
@@ -26,23 +24,6 @@ export interface KrbdOptions {
   readonly kernelLog?: string;
   /** Default: that of the running kernel. */
   readonly release?: string;
-}
-
-export interface MapRequest {
-  readonly options: readonly MapOption[];
-  /** The cluster the SR was made on. With it an existing mapping is adopted without any connection of ours. */
-  readonly fsid?: string;
-  /** What the image's size has to be, bytes, where it is known. */
-  readonly sizeBytes?: number;
-  readonly readOnly?: boolean;
-}
-
-/** What map-image.ts and unmap-image.ts work with. */
-export interface KrbdHost {
-  readonly roots: KrbdRoots;
-  readonly lockDir: string;
-  readonly kernelLog: string;
-  readonly kernel: KernelTraits;
 }
 
 /** RBD images as block devices of this host, by the kernel's own client and its sysfs interface: no ceph program is needed. */

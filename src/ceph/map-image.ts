@@ -7,7 +7,7 @@ import { checkImageFeatures } from './features.ts';
 import { withImageLock } from './image-lock.ts';
 import { checkMappable, formatSpec } from './image-spec.ts';
 import type { ImageSpec } from './image-spec.ts';
-import type { KrbdHost, MapRequest } from './krbd.ts';
+import type { KrbdHost, MapRequest } from './krbd-host.ts';
 import { isReadOnly, listMappings, supportedFeatures } from './krbd-sysfs.ts';
 import { checkOptionsForKernel } from './map-options.ts';
 import { findCandidates, onlyMapping, unknownCluster } from './mapping.ts';

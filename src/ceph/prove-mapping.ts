@@ -6,7 +6,7 @@ import { hasCode, RbdsrError } from '../base/error.ts';
 import { openBlockIo } from '../system/block-device.ts';
 import { writeAttribute } from '../system/sysfs.ts';
 import { formatSpec } from './image-spec.ts';
-import type { KrbdHost } from './krbd.ts';
+import type { KrbdHost } from './krbd-host.ts';
 import { readMapping } from './krbd-sysfs.ts';
 import type { Mapping } from './mapping.ts';
 

@@ -6,7 +6,7 @@ import { describeOpeners, type DeviceOpeners, openersOf } from '../system/opener
 import { writeAttribute } from '../system/sysfs.ts';
 import { withImageLock } from './image-lock.ts';
 import { formatSpec, sameSpec } from './image-spec.ts';
-import type { KrbdHost } from './krbd.ts';
+import type { KrbdHost } from './krbd-host.ts';
 import { controlFiles, readMapping } from './krbd-sysfs.ts';
 import type { Mapping } from './mapping.ts';
 import { isOnlyUdev, openersOnceUdevIsDone, UDEV_MS } from './udev-openers.ts';

@@ -12,7 +12,7 @@ import { hostPaths } from '../sm/host-profile.ts';
 import { openBlockIo } from '../system/block-device.ts';
 import type { CliCall } from './cli-call.ts';
 import { namesFromXapi } from './mgt-names.ts';
-import type { Sources } from './mgt-rebuild.ts';
+import type { RebuildSources } from './rebuild-sources.ts';
 import { withSrLock } from './sr-lock.ts';
 
 const COMMAND_MS = 300_000;
@@ -26,7 +26,7 @@ export async function withAttachedVolume(
   call: CliCall,
   uuid: SrUuid,
   readOnly: boolean,
-  work: (sources: Sources) => Promise<number>,
+  work: (sources: RebuildSources) => Promise<number>,
 ): Promise<number> {
   const deadline = Deadline.after(COMMAND_MS);
   const paths = hostPaths(call.root, '');

@@ -1,16 +1,16 @@
 import { dirname, join } from 'node:path';
 import { readdirSync } from 'node:fs';
-import type { BlockIo } from '../base/block-io.ts';
 import { messageOf, RbdsrError } from '../base/error.ts';
 import { srUuid } from '../base/ids.ts';
 import { printable } from '../ceph/image-spec.ts';
 import { MetadataVolume } from '../lvhd/mgt/metadata-volume.ts';
-import { planRebuild, type RebuildInput, type RebuildNode, type RebuildPlan } from '../lvhd/mgt/rebuild.ts';
+import { planRebuild, type RebuildNode, type RebuildPlan } from '../lvhd/mgt/rebuild.ts';
 import { type Salvage, salvage } from '../lvhd/mgt/salvage.ts';
 import { vdiOfLv, type VdiLv } from '../lvhd/names.ts';
 import { openBlockIo } from '../system/block-device.ts';
 import { HEADER_SUMMARY_BYTES, summariseHeader } from '../vhd/header-summary.ts';
 import type { CliCall } from './cli-call.ts';
+import type { RebuildSources } from './rebuild-sources.ts';
 import { openImageFile } from './open-disk.ts';
 import { renderFields, renderTable } from './table.ts';
 
@@ -19,22 +19,19 @@ export interface RebuildOptions {
   readonly device?: string;
 }
 
-/** What can be learned of an SR, and its metadata volume while `work` runs. */
-export type Sources = Pick<RebuildInput, 'nodes' | 'allNodes' | 'xapi'> & { readonly mgt: BlockIo };
-
 /**
  * `rbdsr mgt rebuild`: writes a metadata volume anew from xapi's records, what can still be read of it, and the logical volumes. Nothing is
  * written where it is sound and has a record for every disk. Safe to interrupt: it runs again (docs/recovery.md).
  */
 export async function rebuildMetadata(call: CliCall, sr: string, o: RebuildOptions): Promise<number> {
   const uuid = srUuid(sr);
-  const work = (sources: Sources): Promise<number> => rebuildFrom(call, uuid, sources, o.dryRun === true);
+  const work = (sources: RebuildSources): Promise<number> => rebuildFrom(call, uuid, sources, o.dryRun === true);
   if (o.device !== undefined) return withFile(o.device, o.dryRun === true, work);
   const { withAttachedVolume } = await import('./attached-volume.ts');
   return withAttachedVolume(call, uuid, o.dryRun === true, work);
 }
 
-async function rebuildFrom(call: CliCall, uuid: string, sources: Sources, dryRun: boolean): Promise<number> {
+async function rebuildFrom(call: CliCall, uuid: string, sources: RebuildSources, dryRun: boolean): Promise<number> {
   const salvaged = await salvage(sources.mgt);
   const found = salvaged.sr?.uuid;
   if (found !== undefined && found !== uuid) {
@@ -71,7 +68,11 @@ function needed(plan: RebuildPlan, salvaged: Salvage): boolean {
  * A copy in a file, or the LV: the disks beside it, by their LVs' names, are disks of the SR too. Beside an LV those are the active ones, whose
  * headers say which are base copies.
  */
-async function withFile(path: string, dryRun: boolean, work: (sources: Sources) => Promise<number>): Promise<number> {
+async function withFile(
+  path: string,
+  dryRun: boolean,
+  work: (sources: RebuildSources) => Promise<number>,
+): Promise<number> {
   const mgt = await openBlockIo(path, dryRun ? 'read' : 'write');
   try {
     const folder = dirname(path);

@@ -1,6 +1,6 @@
 import type { ClusterAccess } from '../ceph/access.ts';
 import { formatSpec, type ImageSpec } from '../ceph/image-spec.ts';
-import type { MapRequest } from '../ceph/krbd.ts';
+import type { MapRequest } from '../ceph/krbd-host.ts';
 import type { MapResult } from '../ceph/map-image.ts';
 import type { Mapping } from '../ceph/mapping.ts';
 import { formatMonitors } from '../ceph/monitors.ts';

@@ -2,7 +2,7 @@ import { hasCode, RbdsrError } from '../base/error.ts';
 import type { Secret } from '../base/secret.ts';
 import { formatTarget } from './ssh-known-hosts.ts';
 import type { SshTarget } from './ssh-known-hosts.ts';
-import type { LoginOutcome } from './ssh-session.ts';
+import type { LoginOutcome } from './ssh-login.ts';
 
 /** What went wrong before the host key was judged. The texts are ssh2's own, by `level` and by message where it has no level. */
 export function connectionFailed(target: SshTarget, error: Error & { level?: string }): RbdsrError {

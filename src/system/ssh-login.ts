@@ -2,6 +2,9 @@ import { readFileSync } from 'node:fs';
 import type { AnyAuthMethod, AuthenticationType, ParsedKey } from 'ssh2';
 import type { Secret } from '../base/secret.ts';
 
+/** How an attempt to log in ended, on a server whose host key was accepted. */
+export type LoginOutcome = 'ready' | 'refused' | 'too-many-failures' | 'password-expired';
+
 /** A way to prove who we are, in the order in which they are tried. */
 export interface LoginKeys {
   readonly usable: readonly { readonly path: string; readonly key: ParsedKey }[];

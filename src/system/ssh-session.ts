@@ -9,10 +9,7 @@ import { hostKeyOf } from './ssh-host-key.ts';
 import { expectedTypes, judgeHostKey } from './ssh-host-key-policy.ts';
 import type { HostKeyPolicy, SeenHostKey } from './ssh-host-key-policy.ts';
 import type { SshTarget } from './ssh-known-hosts.ts';
-import type { LoginSequence } from './ssh-login.ts';
-
-/** How an attempt to log in ended, on a server whose host key was accepted. */
-export type LoginOutcome = 'ready' | 'refused' | 'too-many-failures' | 'password-expired';
+import type { LoginOutcome, LoginSequence } from './ssh-login.ts';
 
 export interface SshSession {
   readonly client: Client;

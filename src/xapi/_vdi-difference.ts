@@ -1,4 +1,4 @@
-import type { StorageVdi } from './reconcile.ts';
+import type { StorageVdi } from './storage-vdi.ts';
 import type { VdiChanges, VdiRecord } from './vdi.ts';
 import type { StringMap } from './values.ts';
 

@@ -11,7 +11,7 @@ import { krbdOf } from '../krbd-of-host.ts';
 import { lateWriter } from '../late-writers.ts';
 import { giveBackRoom, isGivenBack } from '../vdi-room.ts';
 import { dataPathOf, detachTarget } from '../vdi-target.ts';
-import type { PluginCall } from './plugin-functions.ts';
+import type { PluginCall } from './plugin-call.ts';
 
 /**
  * Another host has found this host's mark on a disk and asks whether anything is open here. Where nothing is, what a call that was cut short has left is

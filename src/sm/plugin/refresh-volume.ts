@@ -1,6 +1,6 @@
 import { vdiOfLv } from '../../lvhd/names.ts';
 import { openAttachedSr, reportOf } from '../attached-sr.ts';
-import type { PluginCall } from './plugin-functions.ts';
+import type { PluginCall } from './plugin-call.ts';
 
 /**
  * Where the volume of a disk is active on this host: its device gets the size that LVM's metadata say, after the master has changed them.

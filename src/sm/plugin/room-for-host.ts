@@ -3,7 +3,7 @@ import { vdiByUuid, vdiSmConfig } from '../../xapi/vdi.ts';
 import { openAttachedSr } from '../attached-sr.ts';
 import { activeHosts } from '../host-keys.ts';
 import { growVolume, shrinkVolume } from '../vdi-room.ts';
-import type { PluginCall } from './plugin-functions.ts';
+import type { PluginCall } from './plugin-call.ts';
 import { argument } from './plugin-request.ts';
 
 /**

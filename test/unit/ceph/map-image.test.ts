@@ -5,7 +5,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { Deadline } from '../../../src/base/deadline.ts';
 import { type KeyType, sampleKey } from '../../../src/ceph/cephx-key.ts';
 import { kernelTraits } from '../../../src/ceph/kernel-traits.ts';
-import type { KrbdHost, MapRequest } from '../../../src/ceph/krbd.ts';
+import type { KrbdHost, MapRequest } from '../../../src/ceph/krbd-host.ts';
 import { mapImage } from '../../../src/ceph/map-image.ts';
 import { parseMapOptions } from '../../../src/ceph/map-options.ts';
 import { parseMonitors } from '../../../src/ceph/monitors.ts';

@@ -1,6 +1,7 @@
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { planReconciliation, reconcile, type StorageVdi } from '../../../src/xapi/reconcile.ts';
+import { planReconciliation, reconcile } from '../../../src/xapi/reconcile.ts';
+import type { StorageVdi } from '../../../src/xapi/storage-vdi.ts';
 import { NEVER, NULL_REF } from '../../../src/xapi/values.ts';
 import { addMapKey } from '../../../src/xapi/map-keys.ts';
 import { introduceVdi, type VdiRecord, vdisOfSr } from '../../../src/xapi/vdi.ts';
