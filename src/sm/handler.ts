@@ -35,6 +35,11 @@ export interface SmCall {
   /** `work` reads of the SR and changes nothing: a call that is late in it holds up no other (call-resources.ts). */
   reading<T>(sr: SrUuid, work: () => Promise<T>): Promise<T>;
   /**
+   * Before what changes something of an SR without its lock: waits until no earlier command is late with it, and makes this call one if it is late itself.
+   * Without `wait` it is 'lock-busy' at once.
+   */
+  awaitLateWriters(sr: SrUuid, options?: { readonly wait?: boolean; readonly deadline?: Deadline }): Promise<void>;
+  /**
    * Takes `/var/lock/sm/<sr>/sr`, unless this command is exclusive and holds it already: then the result is a lock whose release does
    * nothing.
    */

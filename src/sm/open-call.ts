@@ -15,6 +15,7 @@ export function openCall(
     atEnd: (work) => resources.atEnd(work),
     connect: (deadline, options) => resources.connect(deadline, options),
     reading: (sr, work) => resources.reading(sr, work),
+    awaitLateWriters: (sr, options) => resources.awaitLateWriters(sr, options),
     lockSr: (sr, options) => resources.lockSr(sr, options),
     lockVdi: (vdi, options) => resources.lock(vdi, 'vdi', options),
     lock: (namespace, name, options) => resources.lock(namespace, name, options),

@@ -29,6 +29,8 @@ export async function isOpen(call: PluginCall): Promise<string> {
     const sr = attachedHere(call);
     if (await hasUsers(call, sr)) return 'True';
     if (dataPathOf(call).mayHaveLost({ sr: call.sr, vdi: call.vdi })) throw mayHaveLost(call);
+    // From here on it changes something, and may be late with it itself.
+    if (!(await isQuiet(call))) return 'True';
     const [leaf] = await detachTarget(call, call.sr, sr, call.vdi);
     const xapi = await call.xapi();
     const vdiRef = await vdiByUuid(xapi, call.vdi);
@@ -39,6 +41,16 @@ export async function isOpen(call: PluginCall): Promise<string> {
     return 'False';
   } finally {
     await lock.release();
+  }
+}
+
+async function isQuiet(call: PluginCall): Promise<boolean> {
+  try {
+    await call.awaitLateWriters(call.sr, { wait: false });
+    return true;
+  } catch (error) {
+    if (hasCode(error, 'lock-busy')) return false;
+    throw error;
   }
 }
 

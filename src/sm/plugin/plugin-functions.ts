@@ -3,7 +3,7 @@ import type { PluginCall } from './plugin-call.ts';
 interface PluginFunction {
   /** Whether it changes LVM metadata, so that it is refused on a host that is not the pool's master. */
   readonly masterOnly: boolean;
-  /** Whether it changes anything of the SR: then what an earlier command may still write there is waited for. */
+  /** What an earlier command may still write to the SR is waited for before it starts. */
   readonly changes: boolean;
   /** Seconds after which the launcher answers for a worker that has not: less than the command has that waits for it. */
   readonly deadlineSeconds: number;

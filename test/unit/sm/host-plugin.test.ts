@@ -5,10 +5,11 @@ import { openSession } from '../../../lab/xapi-double/double.ts';
 import { localHost } from '../../../lab/xapi-double/local-host.ts';
 import { startXapiDouble } from '../../../lab/xapi-double/start.ts';
 import { Deadline } from '../../../src/base/deadline.ts';
+import { runPlugin } from '../../../src/sm/plugin/run-plugin.ts';
 import { takeRecordLock } from '../../../src/system/record-lock.ts';
 import { decodeResponse } from '../../../src/xmlrpc/decode.ts';
 import { encodeCall } from '../../../src/xmlrpc/encode.ts';
-import { OtherHolder } from '../../support/stock-locks.ts';
+import { canTake, OtherHolder } from '../../support/stock-locks.ts';
 import { HOST_UUID, place, stopWorkerAt, usePlugin } from './plugin-process.ts';
 import { SR, VDI } from './request-text.ts';
 
@@ -105,4 +106,17 @@ test('what the launcher says by itself has that form, too', async () => {
   const { code, stdout } = await plugin.launch(root, call, 'plugin.sh');
   expect(code).toBe(0);
   expect(failureOf(stdout)).toEqual(failure('launcher', 'internal', expect.stringContaining('cannot be written')));
+});
+
+test('is_open that could not take down what was left may still be on its way there: a late writer until its process ends', async () => {
+  const { root, double, session } = await hostWithXapi('datapath = nbd\ndeadline = 600\n');
+  double.db.create('SR', { uuid: SR, type: 'rbd' });
+  const late = `${root}/var/run/rbdsr/late/${SR}.lock`;
+  place(root, `/var/run/rbdsr/late/${SR}.lock`, '');
+  expect(await canTake([late], 2000)).toBe(true);
+  // xapi has no such disk: that comes out after the data path has been taken down.
+  const call = encodeCall('is_open', [session, { sr_uuid: SR, vdi_uuid: VDI }]);
+  const { stdout } = await runPlugin([call], { root, callDirectory: undefined, version: '0' });
+  expect(failureOf(stdout)).toEqual(failure('is_open', 'xapi-failure', expect.stringContaining('UUID_INVALID')));
+  expect(await canTake([late], 500)).toBe(false);
 });
