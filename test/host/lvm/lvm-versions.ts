@@ -24,13 +24,21 @@ export interface LvmVersion {
   readonly refreshesReadOnly: boolean;
   /** `lvresize --fs`: exit code 3 where it is not known. */
   readonly knowsFs: boolean;
+  /** It takes block devices of the driver "rbd" for its own, whatever lvm.conf says of types (stock-collector.test.ts). */
+  readonly knowsRbd: boolean;
 }
 
-const REFUSED = { changes: 'refused, exit 0', knowsFs: false } as const;
+const REFUSED = { changes: 'refused, exit 0', knowsFs: false, knowsRbd: false } as const;
 const PLAIN = { ...REFUSED, lvChanges: 'refused, exit 5', activatesReadOnly: false, refreshesReadOnly: false } as const;
 /** XenServer's patch lets every `lvchange` through. */
 const XENSERVER = { ...REFUSED, lvChanges: 'done', activatesReadOnly: true, refreshesReadOnly: true } as const;
-const HEEDLESS = { changes: 'done', lvChanges: 'done', activatesReadOnly: true, refreshesReadOnly: true } as const;
+const HEEDLESS = {
+  changes: 'done',
+  lvChanges: 'done',
+  activatesReadOnly: true,
+  refreshesReadOnly: true,
+  knowsRbd: true,
+} as const;
 const ANSWERS = { reportOfAll: 0, reportOfBarePv: 0, reportOfDamaged: 0 } as const;
 const REFUSES = { reportOfAll: 5, reportOfBarePv: 5, reportOfDamaged: 5 } as const;
 
