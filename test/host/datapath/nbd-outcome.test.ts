@@ -107,6 +107,30 @@ describe('NBD server that cannot write what it holds', () => {
     await expectReleased();
   });
 
+  test('a second signal while the last flush is under way does not make a success of one that fails', async () => {
+    const pid = await it.activate(`${folder}/disk.vhd`);
+    await write();
+    fill(folder);
+    execFileSync('fsfreeze', ['--freeze', folder]);
+    const ended = expect(it.deactivate()).rejects.toMatchObject({
+      code: 'io',
+      detail: { found: expect.stringContaining('ENOSPC') },
+    });
+    try {
+      // Its state file goes first; what it then writes waits for the file system.
+      while (existsSync(nbdFiles(it.host, VDI).state)) await new Promise((resolve) => setTimeout(resolve, 10));
+      for (let times = 0; times < 5; times += 1) {
+        process.kill(pid, 'SIGTERM');
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      }
+      expect(existsSync(`/proc/${pid}`)).toBe(true);
+    } finally {
+      execFileSync('fsfreeze', ['--unfreeze', folder]);
+    }
+    await ended;
+    await expectReleased();
+  });
+
   async function expectReleased(): Promise<void> {
     await it.deactivate();
     expect(await it.dataPath.list(SR, soon())).toEqual([]);
