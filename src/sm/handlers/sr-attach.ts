@@ -80,7 +80,7 @@ async function forgetLastAttach(call: SmCall, sr: AttachedSr): Promise<void> {
     places: { root: `${smRunDir}/refcount`, lockRoot: lockDir },
   }).reset();
   new IpcFlags(sr.uuid, `${smRunDir}/ipc`).clearAll();
-  await clearStaleHostKeys(call);
+  await clearStaleHostKeys(call, sr.uuid);
 }
 
 async function recordInXapi(call: SmCall, sr: AttachedSr): Promise<void> {

@@ -18,6 +18,10 @@ const anyHost = { ...master, masterOnly: false } as const;
 export const PLUGIN_FUNCTIONS: ReadonlyMap<string, PluginFunction> = new Map([
   ['inflate', { ...master, load: async () => (await import('./room-for-host.ts')).inflateForHost }],
   ['deflate', { ...master, load: async () => (await import('./room-for-host.ts')).deflateForHost }],
+  [
+    'is_settled',
+    { ...master, changes: false, deadlineSeconds: 15, load: async () => (await import('./is-settled.ts')).isSettled },
+  ],
   ['refresh', { ...anyHost, load: async () => (await import('./refresh-volume.ts')).refreshVolume }],
   // Less than the host that asks waits for (marked-hosts.ts); it does not wait for late writers, it tells of them.
   [
