@@ -53,7 +53,7 @@ export async function hideVdi(
 }
 
 /**
- * After the disk is hidden: says that it was a user's disk. A base copy whose last child is gone is hidden too, but may be active on other hosts,
+ * After the disk is hidden, or in place of that (lv-table.ts): says that it was a user's disk. A base copy whose last child is gone is hidden too, but may be active on other hosts,
  * which only a collector looks at.
  */
 export async function markDeleted(world: { readonly lvm: Lvm }, report: VgReport, node: VdiNode): Promise<void> {
