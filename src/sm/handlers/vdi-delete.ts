@@ -39,7 +39,7 @@ export const handler: Handler = async (call) => {
   const { report, tree } = await recoveredNodes(call, sr, readNodes);
   const node = tree.find(vdi);
   if (node !== undefined) {
-    checkDeletable(node, tree);
+    checkDeletable(node, tree, { isUsers: record?.managed === true });
     // Refused while the disk is still whole and visible.
     await orRebuild(sr.uuid, () => withMetadata(sr, (mgt) => mgt.read(), report));
     // A header that nobody can read hides nothing, and may be readable later: then the mark has to do.
