@@ -1,7 +1,7 @@
 import type { Deadline } from '../base/deadline.ts';
 import { RbdsrError } from '../base/error.ts';
 import type { ClusterAccess } from './access.ts';
-import { isObject, list, object, string } from './ceph-tool-json.ts';
+import { isObject } from './ceph-tool-json.ts';
 import { type KeyType, keyTypeOf } from './cephx-key.ts';
 import { ALLOW_AES, type KernelKeys } from './kernel-keys.ts';
 
@@ -19,19 +19,21 @@ export interface ClusterKeyTypes {
 
 /**
  * From the answer to `ceph mon dump` (ceph `src/mon/MonMap.cc`, MonMap::dump). Undefined before 19.2.6, 20.2.4 and 21.2, which have none of these members, one
- * type of keys, and no option --key-type.
+ * type of keys, and no option --key-type; also where they have a shape that no release had yet: a map of monitors is not lost for it.
  */
 export function decodeKeyTypes(map: Readonly<Record<string, unknown>>): ClusterKeyTypes | undefined {
   const { auth_allowed_ciphers: allowed, auth_preferred_cipher: preferred, auth_service_cipher: service } = map;
-  if (allowed === undefined) return undefined;
-  return {
-    allowed: list(allowed, COMMAND).map((cipher) => string(cipher, 'name', COMMAND)),
-    preferred: string(object(preferred, COMMAND), 'name', COMMAND),
-    ...(isObject(service) ? { service: string(service, 'name', COMMAND) } : {}),
-  };
+  const names = Array.isArray(allowed) ? allowed.map(nameOf) : [];
+  const preferredName = nameOf(preferred);
+  if (names.length === 0 || !names.every((name) => name !== undefined) || preferredName === undefined) return undefined;
+  const serviceName = nameOf(service);
+  return { allowed: names, preferred: preferredName, ...(serviceName === undefined ? {} : { service: serviceName }) };
 }
 
-const COMMAND = 'ceph mon dump';
+function nameOf(cipher: unknown): string | undefined {
+  const name = isObject(cipher) ? cipher['name'] : undefined;
+  return typeof name === 'string' ? name : undefined;
+}
 
 /**
  * The type that a user for a host with this kernel has to be made with: `aes` wherever it is allowed, since a pool may have hosts with other kernels. Undefined where
@@ -80,7 +82,8 @@ function keepPreferred({ preferred }: ClusterKeyTypes): string {
 
 /** For a log, and for an operator. */
 export function describeKeyTypes(types: ClusterKeyTypes | undefined): string {
-  if (types === undefined) return 'the cluster knows one type of cephx keys, aes';
+  if (types === undefined)
+    return 'the cluster names no types of cephx keys: it knows one, aes, or says it in a way that RBDSR does not know';
   const { allowed, preferred, service } = types;
   const tickets = service === undefined ? '' : `; it seals tickets with ${service}, which binds no client`;
   return `the cluster allows cephx keys of type ${allowed.join(' and ')} (auth_allowed_ciphers), and makes ${preferred} where nobody says (auth_preferred_cipher)${tickets}`;

@@ -2,7 +2,7 @@ import type { Deadline } from '../base/deadline.ts';
 import { hasCode, RbdsrError } from '../base/error.ts';
 import type { CephTools } from './ceph-tool-runner.ts';
 import { exitErrno } from './ceph-tool-errors.ts';
-import type { KeyType } from './cephx-key.ts';
+import { type KeyType, keyTypeOf } from './cephx-key.ts';
 import { type ClusterKeyTypes, keyTypeFor, refuseForbiddenKey } from './cluster-key-types.ts';
 import { type KernelKeys, kernelKeys, refuseUnusableKey } from './kernel-keys.ts';
 import { kernelTraits } from './kernel-traits.ts';
@@ -92,7 +92,9 @@ async function create(
   let refusal: unknown;
   const attempt = async (): Promise<Created | undefined> => {
     try {
-      return { user: decodeUser(await tools.ceph(argv, deadline), name), isMade: true };
+      const user = decodeUser(await tools.ceph(argv, deadline), name);
+      // Of another type than was asked for is only one that somebody else has made since it was looked for.
+      return { user, isMade: type === undefined || keyTypeOf(user.key) === type };
     } catch (error) {
       if (exitErrno(error) !== 'EINVAL') throw error;
       refusal = error;

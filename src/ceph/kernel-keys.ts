@@ -18,7 +18,7 @@ export interface KernelKeys {
  */
 export function kernelKeys(
   kernel: KernelTraits,
-  takes: (type: KeyType, deadline: Deadline) => Promise<boolean> = kernelTakes,
+  takes: (type: KeyType, deadline: Deadline) => Promise<boolean> = (type) => kernelTakes(type),
 ): KernelKeys {
   return {
     kernel,
@@ -30,16 +30,23 @@ export function kernelKeys(
 }
 
 /** Whether libceph takes such a key into a keyring. False where it is not loaded: then nobody knows. */
-export async function kernelTakes(type: KeyType): Promise<boolean> {
+export async function kernelTakes(type: KeyType, add: typeof addKernelKey = addKernelKey): Promise<boolean> {
   try {
-    const key = await addKernelKey('ceph', `rbdsr-${randomBytes(12).toString('hex')}`, sampleKey(type));
+    const key = await add('ceph', `rbdsr-${randomBytes(12).toString('hex')}`, sampleKey(type));
     await key.revoke();
     return true;
   } catch (error) {
-    if (error instanceof RbdsrError) return false;
+    if (error instanceof RbdsrError && saysUnknown(error)) return false;
     throw error;
   }
 }
+
+/** As libceph refuses a key of another type (linux `net/ceph/crypto.c`, set_secret), or where there are no keys of Ceph's at all. A full keyring says nothing of types. */
+function saysUnknown({ code, detail }: RbdsrError): boolean {
+  return code === 'kernel-unsupported' || REFUSALS.has(detail.facts?.['errno']);
+}
+
+const REFUSALS: ReadonlySet<unknown> = new Set(['ENOTSUPP', 'EOPNOTSUPP', 'EINVAL']);
 
 /** 'kernel-unsupported' for a key that this host could not map an image with. */
 export async function refuseUnusableKey(

@@ -20,6 +20,8 @@ export interface DataPath {
    * released, no other host may write.
    */
   mayHaveLost(disk: DiskId): boolean;
+  /** The same where nobody has been told so yet. */
+  hasUntoldLoss(disk: DiskId): boolean;
   /** Every active disk of the SR on this host. */
   list(sr: SrUuid, deadline: Deadline): Promise<readonly DiskStatus[]>;
 }

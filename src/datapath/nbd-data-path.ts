@@ -10,7 +10,7 @@ import { ensureLink, ensureNode, linksOf, removeLinks, removeServiceLinks } from
 import type { DiskLinks } from './links.ts';
 import { nbdFiles, readNbdState, removeNbdFiles } from './nbd-files.ts';
 import type { NbdFiles, NbdState } from './nbd-files.ts';
-import { hasLoss, tellOutcome } from './nbd-outcome.ts';
+import { hasLoss, hasUntoldLoss, tellOutcome } from './nbd-outcome.ts';
 import { adopted, checkSame, settledState, stopServer } from './nbd-running.ts';
 import { startNbdProcess } from './nbd-start.ts';
 
@@ -59,6 +59,10 @@ export class NbdDataPath implements DataPath {
 
   mayHaveLost(disk: DiskId): boolean {
     return hasLoss(nbdFiles(this.#host, disk.vdi).outcome);
+  }
+
+  hasUntoldLoss(disk: DiskId): boolean {
+    return hasUntoldLoss(nbdFiles(this.#host, disk.vdi).outcome);
   }
 
   async list(sr: SrUuid, deadline: Deadline): Promise<readonly DiskStatus[]> {

@@ -64,7 +64,11 @@ export function tellOutcome(path: string): string | undefined {
 
 /** Whether there is a loss, told or not. */
 export function hasLoss(path: string): boolean {
-  return lossIn(path) !== undefined || readIfExists(path) === TOLD;
+  return hasUntoldLoss(path) || readIfExists(path) === TOLD;
+}
+
+export function hasUntoldLoss(path: string): boolean {
+  return lossIn(path) !== undefined;
 }
 
 const TOLD = 'told\n';

@@ -78,6 +78,10 @@ export class TapdiskDataPath implements DataPath {
     return false;
   }
 
+  hasUntoldLoss(): boolean {
+    return false;
+  }
+
   async list(sr: SrUuid, deadline: Deadline): Promise<readonly DiskStatus[]> {
     const inSr = (path: string): boolean => this.#diskOf(path)?.sr === sr;
     const serving = (await this.#tapCtl(deadline).serving(inSr)).map(whole).filter((one) => one !== undefined);

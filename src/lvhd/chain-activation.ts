@@ -9,19 +9,22 @@ export interface DeactivationWorld {
 }
 
 export interface ActivationWorld extends DeactivationWorld {
-  readonly lvm: Pick<Lvm, 'activate' | 'activateAfresh' | 'deactivate'> & { forCleanUp(): Pick<Lvm, 'deactivate'> };
+  readonly lvm: Pick<Lvm, 'activate' | 'activateAfresh' | 'refreshStale' | 'deactivate'> & {
+    forCleanUp(): Pick<Lvm, 'deactivate'>;
+  };
 }
 
 /**
  * Makes every volume of a chain (leaf first) active on this host: all or none. The ancestors are counted before the leaf, whose count is
- * set last: what a crash leaves is an ancestor that stays active too long, never one that goes away under a running disk. A leaf that is
- * counted already only has what is inactive activated again.
+ * set last: what a crash leaves is an ancestor that stays active too long, never one that goes away under a running disk. Of a leaf that is
+ * counted already what is inactive is activated again; its own table may be from before it grew, by a call that died between the two.
  */
 export async function activateChain(world: ActivationWorld, chain: readonly VdiNode[]): Promise<void> {
   const [leaf, ...ancestors] = chain;
   if (leaf === undefined) return;
   if (world.counts.read(leaf.uuid).binary === 1) {
     for (const node of chain) if (!node.active) await world.lvm.activate(node.lvName);
+    if (leaf.active) await world.lvm.refreshStale(leaf.lvName);
     return;
   }
   const done: VdiNode[] = [];

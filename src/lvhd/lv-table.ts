@@ -5,7 +5,7 @@ import { settled } from '../base/settle.ts';
 import { extentIo } from '../lvm/extents.ts';
 import type { LvReport, VgReport } from '../lvm/report.ts';
 import { HEADER_SUMMARY_BYTES, summariseHeader } from '../vhd/header-summary.ts';
-import { HIDDEN_TAG, parentLvName, vdiOfLv } from './names.ts';
+import { DELETED_TAG, HIDDEN_TAG, parentLvName, vdiOfLv } from './names.ts';
 import type { LvKind, VdiKind, VdiLv } from './names.ts';
 
 /** One VDI of the SR: a user's disk, a snapshot, or an inner node of a chain. Sizes are bytes. */
@@ -16,7 +16,7 @@ export interface VdiNode {
   readonly lvSizeBytes: number;
   /** Of a raw VDI its LV's size; 0 where the header could not be read. */
   readonly virtualSizeBytes: number;
-  /** A base copy, or a disk that is being deleted: xapi's users do not see it. */
+  /** A base copy, or a disk that is being deleted: xapi's users do not see it. Of one whose header cannot be read only the latter is known. */
   readonly hidden: boolean;
   readonly parentUuid?: VdiUuid;
   readonly parentLvName?: string;
@@ -100,15 +100,24 @@ async function readNode(lv: LvReport, vdi: VdiLv, pvIo: BlockIo): Promise<VdiNod
   if (vdi.kind === 'foreign') {
     return { ...known, virtualSizeBytes: 0, hidden: false, scanError: foreignDisk(vdi.uuid, lv.name) };
   }
-  if (vdi.kind === 'aio') return { ...known, virtualSizeBytes: lv.sizeBytes, hidden: lv.tags.includes(HIDDEN_TAG) };
+  // Also where nobody could read, and hide, the header when the disk was deleted.
+  const deleted = lv.tags.includes(DELETED_TAG);
+  if (vdi.kind === 'aio') {
+    return { ...known, virtualSizeBytes: lv.sizeBytes, hidden: deleted || lv.tags.includes(HIDDEN_TAG) };
+  }
   try {
     const { virtualSizeBytes, hidden, parentName } = summariseHeader(
       await extentIo(pvIo, lv).read(0, HEADER_SUMMARY_BYTES),
     );
-    return { ...known, virtualSizeBytes, hidden, ...(parentName === undefined ? {} : parentOf(lv, parentName)) };
+    return {
+      ...known,
+      virtualSizeBytes,
+      hidden: hidden || deleted,
+      ...(parentName === undefined ? {} : parentOf(lv, parentName)),
+    };
   } catch (error) {
     if (hasCode(error, 'vhd-corrupt', 'vdi-unavailable', 'io'))
-      return { ...known, virtualSizeBytes: 0, hidden: false, scanError: error };
+      return { ...known, virtualSizeBytes: 0, hidden: deleted, scanError: error };
     throw error;
   }
 }

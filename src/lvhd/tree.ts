@@ -76,9 +76,9 @@ export class VdiTree {
     return this.nodes.filter(isDriven).filter((node) => !node.hidden || this.children(node.uuid).length > 0);
   }
 
-  /** Nodes whose header could not be read. */
+  /** Nodes whose header could not be read, but for those that are being deleted. */
   unreadable(): readonly VdiNode[] {
-    return this.nodes.filter((node) => isDriven(node) && node.scanError !== undefined);
+    return this.nodes.filter((node) => isDriven(node) && node.scanError !== undefined && !node.hidden);
   }
 
   /** Disks that only another driver drives. Which nodes they hang on is not known. */

@@ -8,8 +8,11 @@ import { DELETED_TAG, HIDDEN_TAG } from './names.ts';
 import { openVhd } from './open-vhd.ts';
 import type { VdiTree } from './tree.ts';
 
-/** 'vdi-delete' for a disk others are built on, or may be, 'vdi-in-use' for one that is open here, 'vdi-type' for a foreign one. Pure. */
-export function checkDeletable(node: VdiNode, tree: VdiTree): void {
+/**
+ * 'vdi-delete' for a disk others are built on, or may be, 'vdi-in-use' for one that is open here, 'vdi-type' for a foreign one. Whether an unreadable one is
+ * a base copy its header would say: unless it is a disk of a user's, as xapi has it, it may be. Pure.
+ */
+export function checkDeletable(node: VdiNode, tree: VdiTree, { isUsers = false } = {}): void {
   if (node.kind === 'foreign' && node.scanError !== undefined) throw node.scanError;
   const children = tree.children(node.uuid);
   if (children.length > 0) {
@@ -19,10 +22,11 @@ export function checkDeletable(node: VdiNode, tree: VdiTree): void {
       todo: 'Delete those first.',
     });
   }
-  const [unread] = node.hidden ? tree.unreadable() : [];
+  const mayBeBase = node.hidden || (node.scanError !== undefined && !isUsers);
+  const unread = mayBeBase ? tree.unreadable().find(({ uuid }) => uuid !== node.uuid) : undefined;
   if (unread !== undefined) {
     throw new RbdsrError('vdi-delete', {
-      what: `VDI ${node.uuid} is hidden, and may be the base of a disk whose header cannot be read`,
+      what: `VDI ${node.uuid} ${node.hidden ? 'is hidden' : 'cannot be read'}, and may be the base of a disk whose header cannot be read`,
       found: unread.lvName,
       todo: `Mend or delete VDI ${unread.uuid} first.`,
     });
@@ -53,7 +57,7 @@ export async function hideVdi(
 }
 
 /**
- * After the disk is hidden: says that it was a user's disk. A base copy whose last child is gone is hidden too, but may be active on other hosts,
+ * After the disk is hidden, or in place of that (lv-table.ts): says that it was a user's disk. A base copy whose last child is gone is hidden too, but may be active on other hosts,
  * which only a collector looks at.
  */
 export async function markDeleted(world: { readonly lvm: Lvm }, report: VgReport, node: VdiNode): Promise<void> {
@@ -63,7 +67,7 @@ export async function markDeleted(world: { readonly lvm: Lvm }, report: VgReport
 /**
  * Volumes of deletions that were cut short. Certain are those that are hidden, that nothing hangs on, that are not in use here, and that were
  * a user's disk: by their mark, or because xapi still has them as one (`managed`), for nothing but a deletion hides such a disk. The caller
- * has seen every header and no journal, so that no child is overlooked. Pure.
+ * has seen every header of a disk that stays, and no journal of stock's, so that no child is overlooked. Pure.
  */
 export function unfinishedDeletions(
   report: VgReport,

@@ -224,6 +224,12 @@ export class Lvm {
     throw lvmFailure('lvm-activate', `the device of logical volume ${name} cannot be refreshed`, outcome);
   }
 
+  /** The same only where the table leads elsewhere: what a guest uses is not suspended for nothing. */
+  async refreshStale(name: string): Promise<void> {
+    const lv = await this.#lv(name);
+    if (lv.active && !(await leadsToExtents(this.#context, this.vg, lv))) await this.refresh(name);
+  }
+
   async setPermission(name: string, permission: 'r' | 'rw'): Promise<void> {
     const readOnly = permission === 'r';
     await this.#change(name, ['-p', permission], `made ${permission}`, (lv) => lv.readOnly === readOnly);

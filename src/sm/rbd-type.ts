@@ -1,5 +1,4 @@
-import { hasCode } from '../base/error.ts';
-import { type ClusterAccess, clusterAccess } from '../ceph/access.ts';
+import type { ClusterAccess } from '../ceph/access.ts';
 import { refuseUnusableKey } from '../ceph/kernel-keys.ts';
 import { resolveAccess } from './cluster-access.ts';
 import { type DeviceConfig, parseDeviceConfig } from './device-config.ts';
@@ -49,14 +48,14 @@ async function usableAccess(call: SmCall, config: DeviceConfig): Promise<Cluster
 }
 
 /** What device_config says; where the secret it names is gone, with the key that the SR keeps. */
-async function accessOf(call: SmCall, config: DeviceConfig): Promise<ClusterAccess> {
-  try {
-    return await resolveAccess(config, () => call.xapi());
-  } catch (error) {
-    if (!hasCode(error, 'invalid-secret') || config.key.kind !== 'secret') throw error;
-    const key = await keptKey(call);
-    if (key === undefined) throw error;
-    call.log.info(`the secret of device-config is gone; the SR's own copy of the key serves`);
-    return clusterAccess({ monitors: config.monitorsText, user: config.user, key });
-  }
+function accessOf(call: SmCall, config: DeviceConfig): Promise<ClusterAccess> {
+  return resolveAccess(
+    config,
+    () => call.xapi(),
+    async () => {
+      const key = await keptKey(call);
+      if (key !== undefined) call.log.info(`the secret of device-config is gone; the SR's own copy of the key serves`);
+      return key;
+    },
+  );
 }

@@ -17,8 +17,8 @@ import { prepareMetadata } from '../metadata-sync.ts';
 import { unitReply } from '../reply.ts';
 import { imageSpecOf } from '../sr-type.ts';
 import { scanSr } from '../scan.ts';
-import { clearStaleHostKeys } from '../stale-host-keys.ts';
 import { releaseImage } from '../release-image.ts';
+import { clearIdleHostKeys, clearStaleHostKeys } from '../stale-host-keys.ts';
 
 /** Of the time that is left when everything else is done. */
 const SHARE_OF_SCAN = 0.8;
@@ -57,6 +57,7 @@ export const handler: Handler = async (call) => {
     if (isNew) await releaseImage(undo, attachedSr(undo, uuid, mapping, sr)).catch(() => {});
     throw error;
   }
+  if (wasAttached) await clearIdleHostKeys(call, uuid);
   await setScheduler(mapping.index);
   if (call.request.srMaster) await firstScan(call, sr);
   return unitReply;
@@ -80,7 +81,7 @@ async function forgetLastAttach(call: SmCall, sr: AttachedSr): Promise<void> {
     places: { root: `${smRunDir}/refcount`, lockRoot: lockDir },
   }).reset();
   new IpcFlags(sr.uuid, `${smRunDir}/ipc`).clearAll();
-  await clearStaleHostKeys(call);
+  await clearStaleHostKeys(call, sr.uuid);
 }
 
 async function recordInXapi(call: SmCall, sr: AttachedSr): Promise<void> {

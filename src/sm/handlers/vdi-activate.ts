@@ -4,6 +4,7 @@ import { openAttachedSr } from '../attached-sr.ts';
 import type { Handler, SmCall } from '../handler.ts';
 import { finishClaim, tryClaim, undoClaim, waitForRelease } from '../host-keys.ts';
 import { unitReply } from '../reply.ts';
+import { refuseUnsettled } from '../settled-marks.ts';
 import { attachTarget } from '../vdi-target.ts';
 import { vdiOf, writableArgument } from '../vdi-request.ts';
 
@@ -31,6 +32,7 @@ async function attempt(call: SmCall, waitedMs: number): Promise<boolean> {
     faultPoint('vdi-activate.after-claim');
     const state = { held: false };
     try {
+      if (!claim.isNew) await refuseUnsettled(call, sr.uuid, vdi);
       await attachTarget(call, sr, vdi, { writable, grow: true }, state);
     } catch (error) {
       await undoClaim(call, claim.isNew && !state.held);

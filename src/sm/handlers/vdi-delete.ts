@@ -39,16 +39,16 @@ export const handler: Handler = async (call) => {
   const { report, tree } = await recoveredNodes(call, sr, readNodes);
   const node = tree.find(vdi);
   if (node !== undefined) {
-    checkDeletable(node, tree);
+    checkDeletable(node, tree, { isUsers: record?.managed === true });
     // Refused while the disk is still whole and visible.
     await orRebuild(sr.uuid, () => withMetadata(sr, (mgt) => mgt.read(), report));
-    // A disk whose header nobody can read has nothing to be marked in; its records go all the same.
+    // A header that nobody can read hides nothing, and may be readable later: then the mark has to do.
     if (node.scanError === undefined) {
       await hideVdi(sr, report, node);
       faultPoint('vdi-delete.after-hidden');
-      await markDeleted(sr, report, node);
-      faultPoint('vdi-delete.after-mark');
     }
+    await markDeleted(sr, report, node);
+    faultPoint('vdi-delete.after-mark');
   }
   await forget(call, sr, report);
   const removed = node !== undefined && (await removeVolume(call, sr, node.lvName));

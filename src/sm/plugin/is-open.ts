@@ -19,16 +19,17 @@ import type { PluginCall } from './plugin-call.ts';
  * marks the disk: its mark is never taken for an old one. What cannot be told counts as open.
  *
  * The mark may have been kept because the master had not said whether it still shrinks the volume: then the master is asked first, as deactivating again
- * would ask it. Not on behalf of who holds the SR's lock there (`sr_locked`): beside that nothing shrinks, and it would wait for itself.
+ * would ask it. Not on behalf of who holds the SR's lock there (`sr_locked`): beside that nothing shrinks, and it would wait for itself. `isReleased`: it is
+ * this host that gives the disk up, so that a loss of writes which was told once keeps it no longer.
  */
-export async function isOpen(call: PluginCall): Promise<string> {
+export async function isOpen(call: PluginCall, { isReleased = false } = {}): Promise<string> {
   if (lateWriter(call.profile.paths, call.sr) !== undefined) return 'True';
   const lock = await freeLock(call);
   if (lock === undefined) return 'True';
   try {
     const sr = attachedHere(call);
     if (await hasUsers(call, sr)) return 'True';
-    if (dataPathOf(call).mayHaveLost({ sr: call.sr, vdi: call.vdi })) throw mayHaveLost(call);
+    if (keepsForLoss(call, isReleased)) throw mayHaveLost(call);
     // From here on it changes something, and may be late with it itself.
     if (!(await isQuiet(call))) return 'True';
     const [leaf] = await detachTarget(call, call.sr, sr, call.vdi);
@@ -79,6 +80,11 @@ async function hasUsers(call: PluginCall, sr: AttachedSr | undefined): Promise<b
 }
 
 const NAMES = ['vhd', 'aio'] as const;
+
+function keepsForLoss(call: PluginCall, isReleased: boolean): boolean {
+  const disk = { sr: call.sr, vdi: call.vdi };
+  return isReleased ? dataPathOf(call).hasUntoldLoss(disk) : dataPathOf(call).mayHaveLost(disk);
+}
 
 /** Whoever deactivates it here is told so, and nobody else in its place: its mark stays until then. */
 function mayHaveLost({ vdi }: PluginCall): RbdsrError {

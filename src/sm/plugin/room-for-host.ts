@@ -5,6 +5,7 @@ import { activeHosts } from '../host-keys.ts';
 import { growVolume, shrinkVolume } from '../vdi-room.ts';
 import type { PluginCall } from './plugin-call.ts';
 import { argument } from './plugin-request.ts';
+import { lockShrinking } from './shrinking.ts';
 
 /**
  * Grows the volume of a thin disk before another host activates it for writing; done already: nothing happens. The steps, under the SR's
@@ -20,10 +21,12 @@ export async function inflateForHost(call: PluginCall): Promise<string> {
 
 /**
  * Gives back what a thin disk does not use, after another host (`host_ref`) has deactivated it and while its mark in xapi still keeps all
- * others away: a shrinking that comes late would cut off what the next one writes. 'vdi-in-use' where the mark is not that host's alone.
+ * others away: a shrinking that comes late would cut off what the next one writes. 'vdi-in-use' where the mark is not that host's alone, 'deadline' where an
+ * earlier shrinking of the disk is not over.
  */
 export async function deflateForHost(call: PluginCall): Promise<string> {
   const host = argument(call.args, 'deflate', 'host_ref');
+  const shrinking = await lockShrinking(call);
   const sr = await openAttachedSr(call);
   const lock = await call.lockSr(sr.uuid);
   const xapi = await call.xapi();
@@ -37,5 +40,6 @@ export async function deflateForHost(call: PluginCall): Promise<string> {
   }
   await shrinkVolume(call, sr, call.vdi);
   await lock.release();
+  await shrinking.release();
   return 'True';
 }

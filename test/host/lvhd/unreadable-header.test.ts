@@ -101,6 +101,20 @@ test('a hidden disk is not deleted while a disk that may hang on it cannot be re
   });
 });
 
+test('nor is one that cannot be read itself, unless it is known for a disk of a user', async () => {
+  await withLostDisk(async (sr) => {
+    const nodes = await readVdiNodes(await sr.report(), sr.pvIo);
+    const [lost] = new VdiTree(nodes).unreadable();
+    if (lost === undefined) throw new RangeError('nothing is unreadable');
+    const tree = new VdiTree([...nodes, { ...lost, uuid: OVER_LOST, lvName: lvName('vhd', OVER_LOST) }]);
+    expect(() => checkDeletable(lost, tree)).toThrow(
+      expect.objectContaining({ code: 'vdi-delete', message: expect.stringContaining(OVER_LOST) }),
+    );
+    expect(() => checkDeletable(lost, tree, { isUsers: true })).not.toThrow();
+    expect(() => checkDeletable(lost, new VdiTree(nodes))).not.toThrow();
+  });
+});
+
 test('its interrupted growing stays interrupted, and holds up nobody else', async () => {
   await withLostDisk(async (sr) => {
     const done = await recoverJournals({ ...sr, refreshElsewhere: async () => undefined }, await sr.report());

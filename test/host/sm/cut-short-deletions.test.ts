@@ -61,6 +61,30 @@ async function halfDeleted(): Promise<Row> {
   return vdi;
 }
 
+test.each([
+  ['can be read again', true],
+  ['still cannot', false],
+])('a disk whose header could not be read when it was deleted does not come back where it %s', async (_what, again) => {
+  const { double, srRef, sr } = pool;
+  const vdi = await vdiCreate(double, { sr: srRef, virtualSize: 16 * MiB });
+  const lv = (await sr.report()).lvs.find(({ name }) => name === `VHD-${stringOf(vdi, 'uuid')}`);
+  const at = lv?.segments[0]?.pvOffsetBytes ?? 0;
+  const io = await openBlockIo(sr.lvm.device, 'write');
+  try {
+    const header = Buffer.from(await io.read(at, 4096));
+    await io.write(at, Buffer.alloc(4096, 0xee));
+    await pool.withEnvironment({ RBDSR_FAULT: 'vdi-delete.after-forget' }, () =>
+      expect(vdiDestroy(double, vdi.ref)).rejects.toThrow(),
+    );
+    if (again) await io.write(at, header);
+  } finally {
+    await io.close();
+  }
+  await srScan(double, srRef);
+  expect(double.db.where('VDI', 'SR', srRef)).toEqual([]);
+  expect(await volumes()).toEqual([]);
+});
+
 test('a half-deleted disk is given to nobody', async () => {
   const { double, srRef } = pool;
   const vdi = await halfDeleted();

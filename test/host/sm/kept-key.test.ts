@@ -62,3 +62,10 @@ test("the master's plug keeps what device_config says now, and makes a secret an
   expect(kept()).toBe(same);
   expect(secret(kept())?.fields['value']).toBe(changed);
 });
+
+test('what device_config names and is no key is refused by name, although the SR keeps one', async () => {
+  expect(secret(kept())?.fields['value']).toMatch(/^AQ/);
+  const { password_secret: given } = mapOf(pbdOf(0), 'device_config');
+  Object.assign(secret(given)?.fields ?? {}, { value: 'not a key' });
+  await expect(plugAgain(0)).rejects.toThrow(/FAILURE_20 .*device-config password_secret: .*is not a cephx key/);
+});

@@ -1,15 +1,16 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Row, stringOf } from '../../../lab/xapi-double/database.ts';
+import { pbdPlug } from '../../../lab/xapi-double/pbd-operations.ts';
 import { callPlugin } from '../../../lab/xapi-double/plugin-call.ts';
-import { vdiCreate, vdiDeactivate } from '../../../lab/xapi-double/vdi-operations.ts';
+import { vdiActivate, vdiCreate, vdiDeactivate } from '../../../lab/xapi-double/vdi-operations.ts';
 import { Deadline } from '../../../src/base/deadline.ts';
 import { vdiUuid } from '../../../src/base/ids.ts';
 import { MiB } from '../../../src/base/units.ts';
 import { listJournals } from '../../../src/lvhd/journal.ts';
 import { lvName } from '../../../src/lvhd/names.ts';
 import { fullVhdLvSize } from '../../../src/lvhd/sizes.ts';
-import { takeRecordLock } from '../../../src/system/record-lock.ts';
+import { lockHolder, takeRecordLock } from '../../../src/system/record-lock.ts';
 import { checkVhd } from '../../../src/vhd/check.ts';
 import { type LoopPool, loopPool, loseAttachRecord } from '../../support/loop-pool.ts';
 import { OtherHolder } from '../../support/stock-locks.ts';
@@ -106,6 +107,12 @@ describe('a thin disk for another host', () => {
     expect(await ask(0, 'deflate', uuid, { host_ref })).toEqual({ value: 'True' });
   });
 
+  test('its new size is loaded beside what is late on that host', async () => {
+    const { uuid } = await disk();
+    await using _late = await OtherHolder.of(`${pool.root(1)}/var/run/rbdsr/late/${srUuid()}.lock`, 'shared');
+    expect(await ask(1, 'refresh', uuid)).toEqual({ value: 'True' });
+  });
+
   test('neither on a host that is not the master', async () => {
     const { uuid } = await disk();
     for (const fn of ['inflate', 'deflate']) {
@@ -193,6 +200,31 @@ describe('vdi_deactivate of a thin disk on a host that is not the master', () =>
     expect(markOf(row)).toEqual([]);
   });
 
+  test('killed while the master works at it, and called again: the mark stays until the first shrinking has ended', async () => {
+    const { row, uuid } = await fullDisk();
+    const srLock = `${pool.root(0)}/var/lock/sm/${srUuid()}/sr`;
+    const shrinking = `${pool.root(0)}/var/lock/sm/rbdsr-shrinking/${uuid}`;
+    const settings = `${pool.root(0)}/etc/rbdsr/rbdsr.conf`;
+    const before = readFileSync(settings, 'utf8');
+    const sr = await OtherHolder.of(srLock, 'alone');
+    // What the killed one has asked for, and nobody waits for any more.
+    const first = ask(0, 'deflate', uuid, { host_ref: host(1) });
+    try {
+      const held = (): boolean => lockHolder(shrinking) !== undefined;
+      await Deadline.after(20_000).until(async () => held() || undefined, 'the first shrinking to begin', 50);
+      writeFileSync(settings, `${before}deadline.plugin_deflate = 2\n`);
+      await expect(vdiDeactivate(pool.double, host(1), row.ref)).rejects.toThrow('an earlier shrinking');
+      expect(markOf(row)).toEqual([`host_${host(1)}`]);
+    } finally {
+      writeFileSync(settings, before);
+      await sr[Symbol.asyncDispose]();
+    }
+    expect(await first).toEqual({ value: 'True' });
+    await vdiDeactivate(pool.double, host(1), row.ref);
+    expect(await sizeOf(uuid)).toBe(EMPTY);
+    expect(markOf(row)).toEqual([]);
+  });
+
   test('nor does the mark go for another host that asks, but for one that holds the lock of the SR', async () => {
     const { row, uuid } = await fullDisk();
     const settings = `${pool.root(0)}/etc/rbdsr/rbdsr.conf`;
@@ -223,5 +255,72 @@ describe('vdi_deactivate of a thin disk on a host that is not the master', () =>
     await vdiDeactivate(pool.double, host(1), row.ref);
     expect(await sizeOf(uuid)).toBe(EMPTY);
     expect(markOf(row)).toEqual([]);
+  });
+});
+
+describe('the mark of a host that is not the master, while the master still works on the disk', () => {
+  /** As after a reboot of the second host. */
+  async function plugAnew(): Promise<void> {
+    loseAttachRecord(pool.root(1), srUuid());
+    const pbd = pool.double.db.where('PBD', 'SR', pool.srRef).find(({ fields }) => fields['host'] === host(1));
+    if (pbd === undefined) throw new RangeError('no PBD');
+    pbd.fields['currently_attached'] = false;
+    await pbdPlug(pool.double, pbd.ref);
+  }
+
+  const masterLocks = (uuid: string): readonly (readonly [string, 'alone' | 'shared'])[] => [
+    [`${pool.root(0)}/var/lock/sm/rbdsr-shrinking/${uuid}`, 'alone'],
+    [`${pool.root(0)}/var/run/rbdsr/late/${srUuid()}.lock`, 'shared'],
+  ];
+
+  test.each([
+    ['shrinks it', 0],
+    ['may write late', 1],
+  ])('sr_attach: %s: it stays, and the log says so; it goes with the next one', async (_what, index) => {
+    const { row, uuid } = await disk();
+    mark(row, host(1));
+    const [path, how] = masterLocks(uuid)[index] ?? ['', 'alone'];
+    {
+      await using _busy = await OtherHolder.of(path, how);
+      await plugAnew();
+      expect(markOf(row)).toEqual([`host_${host(1)}`]);
+      expect(readFileSync(`${pool.root(1)}/var/log/SMlog`, 'utf8')).toMatch(
+        /marks of this host stay on VDI .*may still/,
+      );
+    }
+    await plugAnew();
+    expect(markOf(row)).toEqual([]);
+  });
+
+  test('sr_attach where the master cannot be asked: it stays', async () => {
+    const { row } = await disk();
+    mark(row, host(1));
+    pool.double.offline.add(host(0));
+    await plugAnew().finally(() => pool.double.offline.delete(host(0)));
+    expect(markOf(row)).toEqual([`host_${host(1)}`]);
+  });
+
+  test('sr_attach without a mark asks nobody', async () => {
+    for (const row of pool.double.db.where('VDI', 'SR', pool.srRef)) mark(row);
+    const asked = (): number => pool.double.runs.filter(({ request }) => request.includes('is_settled')).length;
+    const before = asked();
+    await plugAnew();
+    expect(asked()).toBe(before);
+  });
+
+  test('vdi_activate does not use a disk that is about to be shrunk', async () => {
+    const { row, uuid } = await disk();
+    mark(row, host(1));
+    const [[path, how] = ['', 'alone'] as const] = masterLocks(uuid);
+    {
+      await using _busy = await OtherHolder.of(path, how);
+      const activating = vdiActivate(pool.double, host(1), row.ref, { writable: true });
+      await expect(activating).rejects.toThrow(/master may still shrink the volume of VDI/);
+      expect(markOf(row)).toEqual([`host_${host(1)}`]);
+    }
+    // There is no device-mapper here: it comes as far as LVM.
+    await expect(vdiActivate(pool.double, host(1), row.ref, { writable: true })).rejects.toThrow(
+      /lvchange|logical volume/,
+    );
   });
 });

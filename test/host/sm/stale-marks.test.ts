@@ -1,8 +1,15 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { mapOf, type Row, stringOf } from '../../../lab/xapi-double/database.ts';
+import { pbdPlug } from '../../../lab/xapi-double/pbd-operations.ts';
 import { callPlugin } from '../../../lab/xapi-double/plugin-call.ts';
-import { vdiActivate, vdiCreate, vdiDestroy, vdiResize } from '../../../lab/xapi-double/vdi-operations.ts';
+import {
+  vdiActivate,
+  vdiCreate,
+  vdiDeactivate,
+  vdiDestroy,
+  vdiResize,
+} from '../../../lab/xapi-double/vdi-operations.ts';
 import { MiB } from '../../../src/base/units.ts';
 import { failure } from '../../lab/scenarios/scenario.ts';
 import { type LoopPool, loopPool } from '../../support/loop-pool.ts';
@@ -156,4 +163,41 @@ test('the plug-in tells the host that asks, and takes only its own mark', async 
   const args = { sr_uuid: srUuid(), vdi_uuid: stringOf(vdi, 'uuid') };
   expect(await callPlugin(pool.double, host(1).ref, 'rbdsr', 'is_open', args)).toEqual({ value: 'False' });
   expect(marksOf(vdi)).toEqual([`host_${host(0).ref}`]);
+});
+
+describe('sr_attach where the SR has been attached all along, as after xe-toolstack-restart', () => {
+  async function restart(): Promise<void> {
+    const pbd = pool.double.db.where('PBD', 'SR', pool.srRef).find(({ fields }) => fields['host'] === host(1).ref);
+    if (pbd === undefined) throw new RangeError('no PBD');
+    pbd.fields['currently_attached'] = false;
+    await pbdPlug(pool.double, pbd.ref);
+  }
+
+  test('the mark of a disk that nothing has open there goes', async () => {
+    const vdi = await markedDisk('activating');
+    await restart();
+    expect(marksOf(vdi)).toEqual([]);
+  });
+
+  test('so does that of a disk whose deactivation failed, and said that writes may be missing', async () => {
+    const vdi = await markedDisk();
+    const folder = `${pool.root(1)}/var/run/rbdsr/nbd`;
+    mkdirSync(folder, { recursive: true });
+    writeFileSync(`${folder}/${stringOf(vdi, 'uuid')}.outcome`, 'failed: EIO');
+    await expect(vdiDeactivate(pool.double, host(1).ref, vdi.ref)).rejects.toThrow('data may be lost');
+    expect(marksOf(vdi)).toEqual([`host_${host(1).ref}`]);
+    await restart();
+    expect(marksOf(vdi)).toEqual([]);
+    await vdiDestroy(pool.double, vdi.ref);
+  });
+
+  test.each([
+    ['a server of the disk runs there', server],
+    ['writes may be missing, and nobody was told', (vdi: Row) => loss(vdi, 'holding\n')],
+  ])('it stays where %s', async (_why, open) => {
+    const vdi = await markedDisk();
+    await using _open = await open(vdi);
+    await restart();
+    expect(marksOf(vdi)).toEqual([`host_${host(1).ref}`]);
+  });
 });

@@ -89,6 +89,12 @@ describe('a user of our own', () => {
     expect(JSON.stringify([error.message, error.detail])).not.toContain(secret.slice(12));
   });
 
+  test('is not removed where its type shows that another host has made it meanwhile', async () => {
+    const { ceph, ensure } = host({ [GET]: ABSENT, [MAKE_AES]: AES256K, [REMOVE]: REMOVED }, BOTH);
+    await failureOf('kernel-unsupported', ensure);
+    expect(ceph.calls).toEqual([GET, MAKE_AES]);
+  });
+
   test('that could not be removed again is named with the command', async () => {
     const refused: Answer = { stderr: 'Error EBUSY: x\n', exit: 16 };
     const { ensure } = host({ [GET]: ABSENT, [MAKE]: AES256K, [REMOVE]: refused }, BEFORE);

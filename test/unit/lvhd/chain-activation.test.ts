@@ -33,6 +33,9 @@ function host(refused = '') {
   const lvm: ActivationWorld['lvm'] = {
     activate: made('activate'),
     activateAfresh: made('afresh'),
+    async refreshStale(name: string) {
+      calls.push(`refresh ${name} if stale`);
+    },
     async deactivate(name: string) {
       calls.push(`deactivate ${name}`);
       active.delete(name);
@@ -87,6 +90,14 @@ describe('chain activation', () => {
     calls.length = 0;
     await activateChain(world, chain(1, 9));
     expect(calls).toEqual(['afresh lv9 at 0+0', 'afresh lv1 at 0+0']);
+  });
+
+  it('looks at the table of a leaf that is counted and active: a call that died may have grown it since', async () => {
+    const { calls, world, chain } = host();
+    await activateChain(world, chain(1, 9));
+    calls.length = 0;
+    await activateChain(world, chain(1, 9));
+    expect(calls).toEqual(['refresh lv1 if stale']);
   });
 
   it('activates again what a counted disk lacks', async () => {
