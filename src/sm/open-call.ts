@@ -14,7 +14,7 @@ export function openCall(
     xapi: () => resources.xapi(),
     atEnd: (work) => resources.atEnd(work),
     connect: (deadline, options) => resources.connect(deadline, options),
-    reading: (sr, work) => resources.reading(sr, work),
+    reading: (sr, work, options) => resources.reading(sr, work, options),
     lockSr: (sr, options) => resources.lockSr(sr, options),
     lockVdi: (vdi, options) => resources.lock(vdi, 'vdi', options),
     lock: (namespace, name, options) => resources.lock(namespace, name, options),
