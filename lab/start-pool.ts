@@ -1,9 +1,11 @@
+import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { Cluster } from './cluster/cluster.ts';
 import type { Host } from './hosts/host.ts';
 import { DRIVER, installProduct, packageProduct, unpackProduct } from './hosts/install.ts';
 import { routeToXapi, type XapiRoute } from './hosts/xapi-route.ts';
+import { PROJECT_ROOT } from './machine/project.ts';
 import { RunFolder } from './machine/run-folder.ts';
 import { sweepDeadRuns, sweepRun } from './machine/sweep.ts';
 import { type DriverEnvironment, hostPortOf, Pool } from './pool.ts';
@@ -123,14 +125,23 @@ function takeDown(run: RunFolder): Promise<void> {
   return sweepRun(run.id);
 }
 
+/** Vitest kills its workers half a second after it has asked them to end: then another process goes on with it. */
+function sweepWhenGone(): void {
+  const argv = [join(PROJECT_ROOT, 'scripts/run-ts.mjs'), 'lab/sweep-after.ts', String(process.pid)];
+  spawn(process.execPath, argv, { detached: true, stdio: 'ignore' }).unref();
+}
+
 /** After Ctrl-C or TERM nothing of the run is left; returns how to stop listening. */
 function sweepOnSignal(run: RunFolder): () => void {
   const onSignal = (signal: NodeJS.Signals): void => {
     process.stderr.write(`\n${signal}: taking the lab down\n`);
+    sweepWhenGone();
     // Whatever waits for a host or the cluster fails now; none of that may end the process before the sweep does.
     process.on('uncaughtException', () => undefined);
     void takeDown(run).finally(() => process.exit(signal === 'SIGINT' ? 130 : 143));
   };
-  process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
-  return () => process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
+  // A worker of vitest whose main process has gone hears of it so.
+  const onOrphaned = (): void => onSignal('SIGTERM');
+  process.on('SIGINT', onSignal).on('SIGTERM', onSignal).on('disconnect', onOrphaned);
+  return () => process.off('SIGINT', onSignal).off('SIGTERM', onSignal).off('disconnect', onOrphaned);
 }

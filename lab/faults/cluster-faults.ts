@@ -83,3 +83,51 @@ export function full(cluster: Cluster): Fault {
 async function setRatios(cluster: Cluster, ratios: typeof USUAL): Promise<void> {
   for (const [name, value] of Object.entries(ratios)) await cluster.tool('ceph', 'osd', `set-${name}-ratio`, value);
 }
+
+/** The last of several OSDs holds nothing but what is put there (`unserved`). Placement groups with several copies keep one there. */
+export function lastOsdSpared(cluster: Cluster): Fault {
+  const last = String(cluster.layout.osds - 1);
+  return {
+    what: `osd.${last} holds nothing`,
+    // At 0 it would be out, and nothing could be put there.
+    begin: async () => void (await cluster.tool('ceph', 'osd', 'reweight', last, '0.001')),
+    end: async () => void (await cluster.tool('ceph', 'osd', 'reweight', last, '1')),
+  };
+}
+
+/** Nobody serves the placement group, and every other goes on: it is alone on the last OSD, which is frozen. */
+export function unserved(cluster: Cluster, group: string): Fault {
+  const last = cluster.layout.osds - 1;
+  return {
+    what: `nobody serves the placement group ${group}`,
+    begin: async () => {
+      await cluster.tool('ceph', 'osd', 'set-require-min-compat-client', 'luminous');
+      const clean = async (is: (osd: number) => boolean): Promise<number> => {
+        for (;;) {
+          const { acting = [], state } = (await placeOf(cluster, group)) ?? {};
+          const [osd = last, ...others] = acting;
+          if (others.length === 0 && is(osd) && state === 'active+clean') return osd;
+          await new Promise((resolve) => setTimeout(resolve, 300));
+        }
+      };
+      await cluster.tool('ceph', 'osd', 'rm-pg-upmap-items', group);
+      const from = await clean((osd) => osd !== last);
+      await cluster.tool('ceph', 'osd', 'pg-upmap-items', group, String(from), String(last));
+      await clean((osd) => osd === last);
+      cluster.daemons.signal(`osd.${last}`, 'SIGSTOP');
+    },
+    end: async () => {
+      cluster.daemons.signal(`osd.${last}`, 'SIGCONT');
+      await cluster.tryTool('ceph', 'osd', 'rm-pg-upmap-items', group);
+    },
+  };
+}
+
+/** Undefined while its OSDs change. */
+async function placeOf(
+  cluster: Cluster,
+  group: string,
+): Promise<{ readonly acting: number[]; readonly state: string } | undefined> {
+  const { code, stdout } = await cluster.tryTool('ceph', '--connect-timeout', '10', 'pg', group, 'query');
+  return code === 0 ? (JSON.parse(stdout) as { acting: number[]; state: string }) : undefined;
+}

@@ -39,12 +39,16 @@ export class Deadline {
     return new Deadline(Math.max(this.#at, performance.now() + CLEAN_UP_MS));
   }
 
-  /** `promise`'s outcome, or a 'deadline' error that names what was waited for. The promise itself is not cancelled. */
-  async race<T>(promise: Promise<T>, waitedFor: string): Promise<T> {
+  /**
+   * `promise`'s outcome, or a 'deadline' error that names what was waited for, as it is known by then. The promise itself is not cancelled.
+   */
+  async race<T>(promise: Promise<T>, waitedFor: string | (() => string)): Promise<T> {
     const started = performance.now();
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<never>((_resolve, reject) => {
-      timer = setTimeout(() => reject(this.exceeded(waitedFor, started)), this.leftMs);
+      const exceeded = (): RbdsrError =>
+        this.exceeded(typeof waitedFor === 'string' ? waitedFor : waitedFor(), started);
+      timer = setTimeout(() => reject(exceeded()), this.leftMs);
     });
     try {
       return await Promise.race([promise, late]);

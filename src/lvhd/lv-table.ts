@@ -43,9 +43,13 @@ const PARALLEL_READS = 32;
 /**
  * Every VDI of the volume group, from one LVM report and one read of 1.5 KiB per VHD. The reads go to the physical extents, so no LV has
  * to be active on any host; they run in order of their place on the device. `pvIo` is the device of the one physical volume. A header that
- * cannot be read costs its own node only.
+ * cannot be read costs its own node only. `silent` holds, at any time, the volumes whose header was asked for and has not come.
  */
-export async function readVdiNodes(report: VgReport, pvIo: BlockIo): Promise<VdiNode[]> {
+export async function readVdiNodes(
+  report: VgReport,
+  pvIo: BlockIo,
+  silent: Set<string> = new Set(),
+): Promise<VdiNode[]> {
   const inDeviceOrder = vdiVolumes(report).toSorted((a, b) => firstByte(a.lv) - firstByte(b.lv));
   const nodes: VdiNode[] = [];
   const queue = inDeviceOrder.values();
@@ -53,11 +57,14 @@ export async function readVdiNodes(report: VgReport, pvIo: BlockIo): Promise<Vdi
   const worker = async (): Promise<void> => {
     for (const { lv, vdi } of queue) {
       if (stopped) return;
+      silent.add(lv.name);
       try {
         nodes.push(await readNode(lv, vdi, pvIo));
       } catch (error) {
         stopped = true;
         throw error;
+      } finally {
+        silent.delete(lv.name);
       }
     }
   };

@@ -97,9 +97,9 @@ export interface SrNodes {
   readonly tree: VdiTree;
 }
 
-/** One report and one batch of header reads. 'sr-unavailable' where the image no longer holds the volume group. */
-export function readNodes(sr: AttachedSr): Promise<SrNodes> {
-  return readWith(sr, readVdiNodes);
+/** One report and one batch of header reads; `silent`: lv-table.ts. 'sr-unavailable' where the image no longer holds the volume group. */
+export function readNodes(sr: AttachedSr, silent?: Set<string>): Promise<SrNodes> {
+  return readWith(sr, (report, pv) => readVdiNodes(report, pv, silent));
 }
 
 /** The same for one disk: the tree holds its chain and nothing else. Headers of other disks are not read, which may not answer. */

@@ -1,10 +1,11 @@
 import type { Deadline } from '../base/deadline.ts';
-import { messageOf, RbdsrError } from '../base/error.ts';
+import { hasCode, messageOf, RbdsrError } from '../base/error.ts';
 import type { SrUuid } from '../base/ids.ts';
 import type { Log } from '../base/log.ts';
 import type { HeldLock } from '../system/record-lock.ts';
 import type { Xapi } from '../xapi/client.ts';
 import type { GivenSession } from '../xapi/lasting-session.ts';
+import type { ReadingOptions } from './handler.ts';
 import type { HostProfile } from './host-profile.ts';
 import type { becomeLateWriter } from './late-writers.ts';
 import { STOCK_SR_LOCKS } from './stock-sr-locks.ts';
@@ -40,6 +41,8 @@ export class CallResources {
   #isLate = false;
   /** How this call becomes late: known once an SR is touched. A reader where nothing but reads is on its way. */
   #become: typeof becomeLateWriter | undefined;
+  /** SRs of which a read has not come back in its time: something of this process may wait for it. */
+  readonly #unread = new Set<SrUuid>();
   #ownSr: HeldLock | undefined;
   readonly #session: GivenSession | undefined;
   #xapi: Promise<Xapi> | undefined;
@@ -79,14 +82,17 @@ export class CallResources {
 
   /**
    * `work` reads of the SR, and what the call wrote before has landed. Where it is answered for meanwhile, or `work` fails, others need not wait
-   * for it: it goes no further. So one block that nobody serves does not keep a whole SR.
+   * for it: it goes no further. So one block that nobody serves does not keep a whole SR. Who reads one disk is not kept by those who are stuck.
    */
-  async reading<T>(sr: SrUuid, work: () => Promise<T>): Promise<T> {
+  async reading<T>(sr: SrUuid, work: () => Promise<T>, { whole = true }: ReadingOptions = {}): Promise<T> {
     const { becomeLateReader, refuseBesideLateReader } = await import('./late-writers.ts');
-    refuseBesideLateReader(this.#call.profile.paths, sr);
+    if (whole) refuseBesideLateReader(this.#call.profile.paths, sr);
     const become = this.#become;
     this.#become = becomeLateReader;
-    const result = await work();
+    const result = await work().catch((error: unknown) => {
+      if (hasCode(error, 'deadline')) this.#unread.add(sr);
+      throw error;
+    });
     if (this.#isLate) {
       throw new RbdsrError('deadline', { what: `SR ${sr} was read only after the answer had been given` });
     }
@@ -109,8 +115,12 @@ export class CallResources {
     return lock;
   }
 
-  /** What a handler has released already is released twice, which does nothing. */
+  /**
+   * What a handler has released already is released twice, which does nothing. Where a read has not come back, and yet the call was well, its process
+   * is a late reader until it ends.
+   */
   async releaseLocks(): Promise<void> {
+    if (!this.#isLate) await this.#becomeReader();
     for (const lock of [...this.#held].reverse()) await lock.release();
     this.#held.clear();
     this.#stock.clear();
@@ -132,6 +142,15 @@ export class CallResources {
       this.#letStockGo();
     } catch (error) {
       this.#call.log.error(`the locks of the SR stay with this process: ${messageOf(error)}`);
+    }
+  }
+
+  async #becomeReader(): Promise<void> {
+    for (const sr of this.#unread) {
+      const { becomeLateReader } = await import('./late-writers.ts');
+      await becomeLateReader(this.#call.profile.paths, sr, this.#call.deadline).catch((error: unknown) =>
+        this.#call.log.warn(`SR ${sr}: a read that does not come back is not told to others: ${messageOf(error)}`),
+      );
     }
   }
 

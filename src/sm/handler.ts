@@ -12,6 +12,11 @@ import type { SrType } from './sr-type.ts';
 /** One SM command. It answers with a reply or throws an RbdsrError, which the frame turns into a fault. */
 export type Handler = (call: SmCall) => Promise<Reply>;
 
+export interface ReadingOptions {
+  /** The SR as a whole, which is true unless said otherwise, and not the disk that the call is about. */
+  readonly whole?: boolean;
+}
+
 /** Everything a handler gets; made by `run-command.ts`. Nothing here costs anything until it is used. */
 export interface SmCall {
   readonly request: SmRequest;
@@ -33,7 +38,7 @@ export interface SmCall {
   /** `work` is done when the answer is known, the last one first, and its failure only logged: a connection is closed so. */
   atEnd(work: () => Promise<void>): void;
   /** `work` reads of the SR and changes nothing: a call that is late in it holds up no other (call-resources.ts). */
-  reading<T>(sr: SrUuid, work: () => Promise<T>): Promise<T>;
+  reading<T>(sr: SrUuid, work: () => Promise<T>, options?: ReadingOptions): Promise<T>;
   /**
    * Before what changes something of an SR without its lock: waits until no earlier command is late with it, and makes this call one if it is late itself.
    * Without `wait` it is 'lock-busy' at once.

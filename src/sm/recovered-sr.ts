@@ -16,14 +16,9 @@ export async function recoveredReport(call: SmCall, sr: AttachedSr): Promise<VgR
 }
 
 /** The same with the headers that `read` reads: of all disks, or of one's chain. */
-export async function recoveredNodes(
-  call: SmCall,
-  sr: AttachedSr,
-  read: (sr: AttachedSr) => Promise<SrNodes>,
-): Promise<SrNodes> {
-  call.waiting(`LVM and the headers of the disks of ${sr.vg}`);
-  const found = await read(sr);
+export async function recoveredNodes(call: SmCall, sr: AttachedSr, read: () => Promise<SrNodes>): Promise<SrNodes> {
+  const found = await read();
   if (listJournals(found.report).length === 0) return found;
   await recoverIfMaster(call, sr, found.report);
-  return read(sr);
+  return read();
 }

@@ -11,11 +11,12 @@ import { planReconciliation, reconcile, type ReconcileStep } from '../xapi/recon
 import type { StorageVdi } from '../xapi/storage-vdi.ts';
 import { poolRefByUuid } from '../xapi/pool.ts';
 import { type VdiRecord, vdisOfSr } from '../xapi/vdi.ts';
-import { type AttachedSr, readNodes, recoverIfMaster, updateSrTotals, withMetadata } from './attached-sr.ts';
+import { type AttachedSr, recoverIfMaster, updateSrTotals, withMetadata } from './attached-sr.ts';
 import { finishDeletions } from './finish-deletions.ts';
 import { growVolumeGroup } from './grow-volume-group.ts';
 import type { SmCall } from './handler.ts';
 import { type KindKeys, kindKeys } from './vdi-kind.ts';
+import { readDisks } from './read-disks.ts';
 import type { StringRecord } from './request.ts';
 import { activeHosts } from './host-keys.ts';
 
@@ -26,7 +27,6 @@ import { activeHosts } from './host-keys.ts';
 export async function scanSr(call: SmCall, sr: AttachedSr): Promise<void> {
   const { srRef } = call.request;
   if (srRef === undefined) throw new RbdsrError('bad-request', { what: 'a scan without sr_ref' });
-  call.waiting(`LVM and the headers of the disks on ${sr.mapping.device}`);
   const { report, tree } = await readWhole(call, sr);
   refuseUnreadable(tree);
   nameForeign(call, sr, tree);
@@ -50,12 +50,12 @@ export async function scanSr(call: SmCall, sr: AttachedSr): Promise<void> {
 
 /** Nothing but the report and the headers, unless the image has grown or an operation was cut short. */
 async function readWhole(call: SmCall, sr: AttachedSr): Promise<{ readonly report: VgReport; readonly tree: VdiTree }> {
-  const first = await call.reading(sr.uuid, () => readNodes(sr));
+  const first = await readDisks(call, sr);
   const grown = await growVolumeGroup(call, sr, first.report);
   const undone = await recoverIfMaster(call, sr, first.report);
   const unfinished = unfinishedVolumes(first.report);
   await sr.lvm.removeLvs(unfinished.map(({ name }) => name));
-  return grown || undone || unfinished.length > 0 ? call.reading(sr.uuid, () => readNodes(sr)) : first;
+  return grown || undone || unfinished.length > 0 ? readDisks(call, sr) : first;
 }
 
 function refuseUnreadable(tree: VdiTree): void {

@@ -8,9 +8,10 @@ import { openVhd } from '../lvhd/open-vhd.ts';
 import { deflatedLvSize, fullVhdLvSize, lvSize } from '../lvhd/sizes.ts';
 import type { VgReport } from '../lvm/report.ts';
 import { changeVdi, vdiByUuid } from '../xapi/vdi.ts';
-import { type AttachedSr, noteSrTotals, readChain, recoverIfMaster, type SrNodes } from './attached-sr.ts';
+import { type AttachedSr, noteSrTotals, recoverIfMaster, type SrNodes } from './attached-sr.ts';
 import type { SmCall } from './handler.ts';
 import { askMaster, mayStillRun } from './master-plugin.ts';
+import { readDisk } from './read-disks.ts';
 
 /** How long stock tries for the SR's lock while it holds a VDI's: the other order would wait for us (sm `lvhdutil.attachThin`). */
 const SR_LOCK_MS = 20_000;
@@ -114,8 +115,8 @@ async function tellXapi(call: SmCall, report: VgReport, node: VdiNode, bytes: nu
 
 /** The disk as it is under the lock, an interrupted growing of it undone first. */
 async function undisturbed(call: SmCall, sr: AttachedSr, vdi: VdiUuid): Promise<SrNodes> {
-  const found = await readChain(sr, vdi);
+  const found = await readDisk(call, sr, vdi);
   if (journalsOf(found.report, vdi).length === 0) return found;
   await recoverIfMaster(call, sr, found.report);
-  return readChain(sr, vdi);
+  return readDisk(call, sr, vdi);
 }

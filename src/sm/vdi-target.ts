@@ -13,8 +13,9 @@ import { lvPath } from '../lvm/dm-name.ts';
 import type { VgReport } from '../lvm/report.ts';
 import { faultPoint } from '../system/fault-point.ts';
 import { thisNode } from '../system/this-node.ts';
-import { type AttachedSr, readChain } from './attached-sr.ts';
+import type { AttachedSr } from './attached-sr.ts';
 import type { SmCall } from './handler.ts';
+import { readDisk } from './read-disks.ts';
 import { provideRoom } from './vdi-room.ts';
 
 /** Whether something of the disk may be active on this host after a failure: then no other host may be told that it is free. */
@@ -33,8 +34,7 @@ export async function attachTarget(
   options: { readonly writable: boolean; readonly grow: boolean },
   state: TargetState = { held: false },
 ): Promise<VdiNode> {
-  call.waiting(`LVM to read ${sr.vg}`);
-  const { report, tree } = await readChain(sr, vdi);
+  const { report, tree } = await readDisk(call, sr, vdi);
   refuseJournalled(report, vdi);
   const chain = tree.chain(vdi);
   const [leaf, ...ancestors] = chain;
@@ -98,8 +98,7 @@ export async function detachTarget(
   await dataPathOf(call).deactivate({ sr: uuid, vdi }, call.deadline);
   faultPoint('vdi-deactivate.after-data-path');
   if (sr === undefined) return [];
-  call.waiting(`LVM to read ${sr.vg}`);
-  const { tree } = await readChain(sr, vdi);
+  const { tree } = await readDisk(call, sr, vdi);
   const chain = tree.knownChain(vdi);
   const [leaf] = chain;
   if (leaf === undefined) return [];

@@ -28,6 +28,9 @@ export function runScenarios(options: PoolOptions, scenarios: readonly Scenario[
 
   beforeAll(async () => {
     const door = process.env['RBDSR_LAB'];
+    console.log(
+      door === undefined ? 'starts a lab of its own' : `joins the lab behind ${door}, after any run that has`,
+    );
     pool = await (door === undefined ? startPool(options) : joinPool(door));
     if (door !== undefined) await cleanUp(pool);
   });

@@ -5,10 +5,11 @@ import { unfinishedVolumes } from '../../lvhd/vdi-create.ts';
 import type { VgReport } from '../../lvm/report.ts';
 import { faultPoint } from '../../system/fault-point.ts';
 import { removeAttachedRecord } from '../attached-record.ts';
-import { type AttachedSr, openAttachedSr, readNodes } from '../attached-sr.ts';
+import { type AttachedSr, openAttachedSr } from '../attached-sr.ts';
 import type { Handler } from '../handler.ts';
 import { krbdOf } from '../krbd-of-host.ts';
 import { blankMapped } from '../map-for-call.ts';
+import { readDisks } from '../read-disks.ts';
 import { refuseInUse } from '../release-image.ts';
 import { unitReply } from '../reply.ts';
 
@@ -18,7 +19,7 @@ import { unitReply } from '../reply.ts';
  */
 export const handler: Handler = async (call) => {
   const sr = await openAttachedSr(call);
-  const { report, tree } = await readNodes(sr);
+  const { report, tree } = await readDisks(call, sr);
   refuseDisks(
     sr,
     report,

@@ -4,11 +4,12 @@ import type { VgReport } from '../../lvm/report.ts';
 import { faultPoint } from '../../system/fault-point.ts';
 import { isGone } from '../../xapi/failure.ts';
 import { forgetVdi, type VdiRecord, vdiRecord } from '../../xapi/vdi.ts';
-import { type AttachedSr, noteSrTotals, openAttachedSr, readNodes, withMetadata } from '../attached-sr.ts';
+import { type AttachedSr, noteSrTotals, openAttachedSr, withMetadata } from '../attached-sr.ts';
 import type { Handler, SmCall } from '../handler.ts';
 import { activeHosts } from '../host-keys.ts';
 import { markedInEarnest } from '../marked-hosts.ts';
 import { orRebuild } from '../metadata-refusal.ts';
+import { readDisks } from '../read-disks.ts';
 import { recoveredNodes } from '../recovered-sr.ts';
 import { unitReply } from '../reply.ts';
 import { vdiOf, vdiRefOf } from '../vdi-request.ts';
@@ -36,7 +37,7 @@ export const handler: Handler = async (call) => {
     const { title, found, todo, code } = host;
     throw new RbdsrError(code, { what: `VDI ${vdi} is active on host ${title}`, found, todo });
   }
-  const { report, tree } = await recoveredNodes(call, sr, readNodes);
+  const { report, tree } = await recoveredNodes(call, sr, () => readDisks(call, sr));
   const node = tree.find(vdi);
   if (node !== undefined) {
     checkDeletable(node, tree, { isUsers: record?.managed === true });

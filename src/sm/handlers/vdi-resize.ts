@@ -1,10 +1,11 @@
 import { RbdsrError } from '../../base/error.ts';
 import { planResize, resizeVolume } from '../../lvhd/vdi-resize.ts';
 import { changeVdi, vdiSmConfig } from '../../xapi/vdi.ts';
-import { noteSrTotals, openAttachedSr, readChain, reportOf } from '../attached-sr.ts';
+import { noteSrTotals, openAttachedSr, reportOf } from '../attached-sr.ts';
 import type { Handler } from '../handler.ts';
 import { activeHosts } from '../host-keys.ts';
 import { markedInEarnest } from '../marked-hosts.ts';
+import { readDisk } from '../read-disks.ts';
 import { recoveredNodes } from '../recovered-sr.ts';
 import { vdiReply } from '../reply.ts';
 import { sizeArgument, vdiOf, vdiRefOf } from '../vdi-request.ts';
@@ -16,7 +17,7 @@ export const handler: Handler = async (call) => {
   const sizeBytes = sizeArgument(call, 0);
   const sr = await openAttachedSr(call);
   const xapi = await call.xapi();
-  const { report, tree } = await recoveredNodes(call, sr, () => readChain(sr, vdi));
+  const { report, tree } = await recoveredNodes(call, sr, () => readDisk(call, sr, vdi));
   const node = tree.get(vdi);
   if (node.hidden) throw new RbdsrError('vdi-unavailable', { what: `VDI ${vdi} is hidden: it is the base of others` });
   const host = await markedInEarnest(call, activeHosts(await vdiSmConfig(xapi, ref)), { srLocked: true });

@@ -5,10 +5,11 @@ import { lvPath } from '../../lvm/dm-name.ts';
 import type { HeldLock } from '../../system/record-lock.ts';
 import { vdiByUuid, vdiRecord } from '../../xapi/vdi.ts';
 import { readAttachedRecord } from '../attached-record.ts';
-import { type AttachedSr, attachedSr, readChain } from '../attached-sr.ts';
+import { type AttachedSr, attachedSr } from '../attached-sr.ts';
 import { releaseAbandonedClaim } from '../host-keys.ts';
 import { krbdOf } from '../krbd-of-host.ts';
 import { lateWriter } from '../late-writers.ts';
+import { readDisk } from '../read-disks.ts';
 import { giveBackRoom, isGivenBack } from '../vdi-room.ts';
 import { dataPathOf, detachTarget } from '../vdi-target.ts';
 import type { PluginCall } from './plugin-call.ts';
@@ -75,8 +76,7 @@ async function hasUsers(call: PluginCall, sr: AttachedSr | undefined): Promise<b
   if ((await dataPathOf(call).status({ sr: call.sr, vdi: call.vdi }, call.deadline)) !== undefined) return true;
   // Without the record of the attach a volume may be active all the same.
   if (sr === undefined) return NAMES.some((kind) => existsSync(lvPath(vgName(call.sr), lvName(kind, call.vdi))));
-  call.waiting(`LVM to read ${sr.vg}`);
-  return (await readChain(sr, call.vdi)).tree.find(call.vdi)?.open === true;
+  return (await readDisk(call, sr, call.vdi)).tree.find(call.vdi)?.open === true;
 }
 
 const NAMES = ['vhd', 'aio'] as const;

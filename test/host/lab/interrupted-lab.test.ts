@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, expect, test } from 'vitest';
+import { afterEach, expect, test, vi } from 'vitest';
 import { sweepDeadRuns } from '../../../lab/machine/sweep.ts';
 import { labFolder } from '../../../lab/machine/project.ts';
 
@@ -103,5 +103,22 @@ test('after a kill -9, once the next run has begun', async () => {
   // No host runs on, before anybody sweeps; the rest is the next run's to take away.
   await expect.poll(hostsOf, { timeout: 20_000 }).toEqual([]);
   expect(await sweepDeadRuns()).toContain(run);
+  expectNothingOf(run, namespaces);
+});
+
+test('after TERM of a vitest that nobody guards: it kills its workers before one could do it', async () => {
+  const before = readdirSync(labFolder('runs'));
+  const argv = ['node_modules/.bin/vitest', 'run', '--project', 'lab', '-t', 'a last flush that fails'];
+  const child = spawn(process.execPath, argv, { stdio: 'ignore', detached: true });
+  demo = child;
+  const begun = (): string | undefined => readdirSync(labFolder('runs')).find((id) => !before.includes(id));
+  const hostsOf = (id: string): string[] => commandsOf(id, []).filter((command) => command.includes('linux.uml'));
+  const run = await vi.waitFor(() => {
+    const id = begun();
+    return id !== undefined && hostsOf(id).length > 0 ? id : expect.fail('no host is up yet');
+  }, 90_000);
+  const namespaces = namespacesOf(run);
+  child.kill('SIGTERM');
+  await expect.poll(() => existsSync(join(labFolder('runs'), run)), { timeout: 20_000 }).toBe(false);
   expectNothingOf(run, namespaces);
 });

@@ -18,10 +18,20 @@ let pool: LoopPool;
 let whole: Row;
 let spare: Row;
 let lost: Row;
-let activating = '';
+let activating: Attempt;
 
 const uuidOf = (vdi: Row): string => stringOf(vdi, 'uuid');
-/** Without a device-mapper no volume can be activated on this machine: how that fails. */
+
+/** Without a device-mapper no volume can be activated on this machine: how far it came, and how that fails. */
+interface Attempt {
+  readonly lvmCalls: number;
+  readonly failure: string;
+}
+async function attempt(vdi: Row): Promise<Attempt> {
+  let failure = '';
+  const programs = await pool.programsOf(async () => (failure = await activate(vdi)));
+  return { lvmCalls: programs.filter((name) => name === 'lvm').length, failure };
+}
 const activate = (vdi: Row): Promise<string> =>
   vdiActivate(pool.double, pool.double.master.ref, vdi.ref, { writable: false }).then(() => '', messageOf);
 
@@ -29,15 +39,19 @@ beforeAll(async () => {
   pool = await loopPool({ allocation: 'thin' });
   const create = (): Promise<Row> => vdiCreate(pool.double, { sr: pool.srRef, virtualSize: 2 * MiB });
   [whole, spare, lost] = [await create(), await create(), await create()];
-  activating = await activate(whole);
+  // The first grows the volume.
+  await attempt(whole);
+  activating = await attempt(whole);
   const lv = (await pool.sr.report()).lvs.find(({ name }) => name === `VHD-${uuidOf(lost)}`);
   makeUnreadable(pool.loop, lv?.segments[0]?.pvOffsetBytes ?? 0);
 });
 afterAll(() => pool[Symbol.asyncDispose]());
 
 test('all other disks are activated and deactivated as before', async () => {
-  expect(activating).toMatch(/VHD-/);
-  expect(await activate(whole)).toBe(activating);
+  // LVM has done it with this very volume; what is missing is its node.
+  expect(activating.failure).toContain(`logical volume VHD-${uuidOf(whole)} was activated; expected /dev/mapper/`);
+  expect(await attempt(whole)).toEqual(activating);
+  expect((await attempt(lost)).lvmCalls).toBeLessThan(activating.lvmCalls);
   await vdiDeactivate(pool.double, pool.double.master.ref, whole.ref);
 });
 

@@ -2,6 +2,7 @@ import { brokenSrs } from './broken-srs.ts';
 import { crashes } from './crashes.ts';
 import { deadCluster } from './dead-cluster.ts';
 import { disks } from './disks.ts';
+import { failedFlush } from './failed-flush.ts';
 import { faults } from './faults.ts';
 import { foreignClients } from './foreign-clients.ts';
 import { guests } from './guests.ts';
@@ -12,7 +13,9 @@ import { monitors } from './monitors.ts';
 import { plantedFaults } from './planted-faults.ts';
 import { quietAttach } from './quiet-attach.ts';
 import { shutdown } from './shutdown.ts';
+import { silentHeader } from './silent-header.ts';
 import { srRefusals } from './sr-refusals.ts';
+import { staleTable } from './stale-table.ts';
 import { waysIn } from './ways-in.ts';
 import { wizard } from './wizard.ts';
 import type { Need } from '../../../lab/hosts/needs.ts';
@@ -66,6 +69,9 @@ const SCENARIOS: readonly Scenario[] = [
   { title: 'what can go wrong', declare: faults, seconds: 140, osds: 3 },
   { title: 'an attach without a connection', declare: quietAttach, seconds: 12 },
   { title: 'a cluster that does not answer', declare: deadCluster, seconds: 235 },
+  { title: 'a header that nobody serves', declare: silentHeader, seconds: 75, osds: 2 },
+  { title: 'a table that is out of date', declare: staleTable, seconds: 25 },
+  { title: 'a last flush that fails', declare: failedFlush, seconds: 20 },
   { title: 'the life of a disk', declare: disks, seconds: 225 },
   { title: 'disks that a host attaches without xapi', declare: highAvailability, seconds: 40 },
   { title: 'an image that others have open', declare: foreignClients, seconds: 65 },

@@ -21,7 +21,7 @@ export interface Volume {
 }
 
 /** LVM as an administrator would call it: dom0's own settings do not know RBD devices. */
-const LVM_CONFIG = `--config 'devices{types=["rbd",16] filter=["a|^/dev/rbd|","r|.*|"]}'`;
+export const LVM_CONFIG = `--config 'devices{types=["rbd",16] filter=["a|^/dev/rbd|","r|.*|"]}'`;
 
 /** The logical volumes of the SR and what this host has active of them. */
 export async function volumesOf(pool: Pool, sr: SrId, host = 0): Promise<ReadonlyMap<string, Volume>> {

@@ -3,6 +3,7 @@ import { closeSync, constants, existsSync, openSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test, vi } from 'vitest';
 import { Deadline } from '../../../src/base/deadline.ts';
+import { RbdsrError } from '../../../src/base/error.ts';
 import { srUuid } from '../../../src/base/ids.ts';
 import { CallResources } from '../../../src/sm/call-resources.ts';
 import { hostProfile } from '../../../src/sm/host-profile.ts';
@@ -152,6 +153,29 @@ test('nor does one whose read failed by its deadline; what it reads again is ans
   await second.lockOwnSr();
   await expect(second.reading(srUuid(SR), () => Promise.resolve('read'))).rejects.toMatchObject({ code: 'lock-busy' });
   await second.releaseLocks();
+});
+
+test('one that is well although a read has not come back in its time is a late reader until it ends', async () => {
+  const root = plugin.host('8.3b');
+  const resources = resourcesOn(root, 30_000);
+  await resources.lockOwnSr();
+  const late = new RbdsrError('deadline', { what: 'waited 1 s for the header of VHD-1' });
+  await expect(resources.reading(srUuid(SR), () => Promise.reject(late))).rejects.toBe(late);
+  await resources.releaseLocks();
+  expect(await stockHookPasses(join(root, 'var/lock/sm'), SR, 2000)).toBe(true);
+  expect(await canTake([join(root, `var/run/rbdsr/late/${SR}.reader.lock`)], 500)).toBe(false);
+  place(root, `/var/run/rbdsr/late/${SR}.lock`, '');
+  expect(await canTake([join(root, `var/run/rbdsr/late/${SR}.lock`)], 2000)).toBe(true);
+});
+
+test('who reads one disk is not kept by one that is late in reading all', async () => {
+  const root = plugin.host('8.3b');
+  await using _late = await OtherHolder.of(join(root, `var/run/rbdsr/late/${SR}.reader.lock`), 'shared');
+  const resources = resourcesOn(root, 30_000);
+  await resources.awaitLateWriters();
+  const read = resources.reading(srUuid(SR), () => Promise.resolve('read'), { whole: false });
+  expect(await read).toBe('read');
+  await resources.releaseLocks();
 });
 
 test('one that has read, and writes, is a late writer again', async () => {
