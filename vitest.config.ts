@@ -6,6 +6,9 @@ const SWEEPING = ['test/host/lab/interrupted-lab.test.ts', 'test/host/lab/run-gu
 /** The lab that is kept up is one, for one run and one file at a time: the first has all scenarios then. */
 const BESIDE_A_KEPT_LAB = process.env['RBDSR_LAB'] === undefined ? [] : ['test/lab/pool-2.test.ts'];
 
+/** The first test that wants the built product builds it, for all. */
+const SHARED_PRODUCT = 'test/support/shared-product-setup.ts';
+
 /**
  * Three places to run a test, cheapest first (docs/architecture.md, "Where a test runs"):
  * unit: pure or one process; host: real LVM, real Ceph and loop devices on this machine; lab and xen: whole hosts.
@@ -15,13 +18,21 @@ export default defineConfig({
     // The machines that run this have few cores, and most test files start programs of their own.
     maxWorkers: 2,
     projects: [
-      // Some hooks build the product.
-      { test: { name: 'unit', include: ['test/unit/**/*.test.ts'], testTimeout: 30_000, hookTimeout: 60_000 } },
+      {
+        test: {
+          name: 'unit',
+          include: ['test/unit/**/*.test.ts'],
+          globalSetup: SHARED_PRODUCT,
+          testTimeout: 30_000,
+          hookTimeout: 60_000,
+        },
+      },
       {
         test: {
           name: 'host',
           include: ['test/host/**/*.test.ts'],
           exclude: SWEEPING,
+          globalSetup: SHARED_PRODUCT,
           testTimeout: 120_000,
           hookTimeout: 180_000,
         },

@@ -1,4 +1,4 @@
-import type { HostVersion, StockLoader, TreeEntry } from './host-trees.ts';
+import type { HostTreeOptions, HostVersion, StockLoader, TreeEntry } from './host-trees.ts';
 import { stockDriver, stockLibraries } from './host-tree-stock.ts';
 
 export interface SmFiles {
@@ -18,8 +18,12 @@ const SITE = '/usr/lib/python3.6/site-packages';
  * The SM directory of a version (xapi-project/sm, `Makefile` and `mk/sm.spec.in` of its branches). Up to 8.3 an entry is a link to a module
  * beside it; in sm 4.x a link to a small executable whose modules are in the package `sm` (`libs/sm`). Modules that nothing here runs are empty.
  */
-export function smFiles(version: HostVersion, python: string, separateEntry: boolean): SmFiles {
-  const tree = version === '4.x' ? newTree(python) : oldTree(version, python);
+export function smFiles(
+  version: HostVersion,
+  python: string,
+  { separateEntry = false, iscsiDriver }: HostTreeOptions,
+): SmFiles {
+  const tree = withDriver(version === '4.x' ? newTree(python) : oldTree(version, python), iscsiDriver);
   if (!separateEntry) return tree;
   const { [tree.stockFile]: executable, ...others } = tree.files;
   if (executable === undefined) throw new Error(`${tree.stockFile} is not in the tree`);
@@ -27,6 +31,10 @@ export function smFiles(version: HostVersion, python: string, separateEntry: boo
   const kept = version === '4.x' ? others : tree.files;
   const entry = `${SM}/LVMoISCSISR`;
   return { ...tree, files: { ...kept, [entry]: executable }, stockFile: entry };
+}
+
+function withDriver(tree: SmFiles, text: string | undefined): SmFiles {
+  return text === undefined ? tree : { ...tree, files: { ...tree.files, [tree.stockFile]: program(text) } };
 }
 
 /** The names of the LVM driver's and the iSCSI base module in each version of sm. */

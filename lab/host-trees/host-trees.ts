@@ -20,6 +20,8 @@ export interface HostTreeOptions {
   readonly python?: string;
   /** The entry LVMoISCSISR is a file of its own, not a link (sm 4: a small separate executable). */
   readonly separateEntry?: boolean;
+  /** The stock iSCSI driver is this program; without it, one in Python that registers, loads and answers as the stock one does. */
+  readonly iscsiDriver?: string | undefined;
 }
 
 /** A host's files below a folder, as they are before RBDSR comes. */
@@ -47,7 +49,7 @@ export type StockLoader = 'imp' | 'spec' | 'source-file';
 export function buildHostTree(version: HostVersion, root: string, options: HostTreeOptions = {}): HostTree {
   const python = options.python ?? '/usr/bin/python3';
   const path = (absolute: string): string => join(root, absolute);
-  const sm = smFiles(version, python, options.separateEntry ?? false);
+  const sm = smFiles(version, python, options);
   for (const [absolute, entry] of [...Object.entries(etcFiles(version, python)), ...Object.entries(sm.files)]) {
     place(path(absolute), entry, path);
   }

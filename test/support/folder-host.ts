@@ -1,7 +1,6 @@
-import { execFileSync } from 'node:child_process';
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { PROJECT_ROOT } from '../../lab/machine/project.ts';
+import { placeBuiltProduct } from './built-product.ts';
 
 /** Makes what `make` makes at a path whose folder need not be there yet. */
 export function place(path: string, make: (path: string) => void): void {
@@ -9,9 +8,9 @@ export function place(path: string, make: (path: string) => void): void {
   make(path);
 }
 
-/** Builds the product into a folder, with this machine's node as its runtime. */
+/** The built product in a folder, with this machine's node as its runtime. */
 export function buildProduct(folder: string): void {
-  execFileSync(process.execPath, [join(PROJECT_ROOT, 'scripts/build.mjs'), folder], { stdio: 'pipe' });
+  placeBuiltProduct(folder);
   place(join(folder, 'runtime/bin/node'), (path) => symlinkSync(process.execPath, path));
 }
 

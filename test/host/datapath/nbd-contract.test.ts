@@ -1,17 +1,10 @@
-import { afterAll, beforeAll } from 'vitest';
 import { nbdFiles } from '../../../src/datapath/nbd-files.ts';
 import { dataPathContract } from '../../unit/datapath/data-path-contract.ts';
 import { NbdHost } from './nbd-host.ts';
-import { buildNbdProgram } from './nbd-program.ts';
-
-let program: Awaited<ReturnType<typeof buildNbdProgram>>;
-beforeAll(async () => {
-  program = await buildNbdProgram();
-});
-afterAll(() => program.remove());
+import { nbdProgram } from './nbd-program.ts';
 
 dataPathContract('NBD server of ours', () => {
-  const it = new NbdHost(program.command);
+  const it = new NbdHost(nbdProgram());
   return {
     host: it.host,
     dataPath: it.dataPath,

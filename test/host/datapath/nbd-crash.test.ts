@@ -1,28 +1,23 @@
 import { readdirSync, writeFileSync } from 'node:fs';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { hasCode } from '../../../src/base/error.ts';
+import { MiB } from '../../../src/base/units.ts';
 import { nbdFiles } from '../../../src/datapath/nbd-files.ts';
 import { startNbdProcess } from '../../../src/datapath/nbd-start.ts';
 import { lockHolder } from '../../../src/system/record-lock.ts';
 import { NbdTestClient } from '../../unit/datapath/nbd-test-client.ts';
-import { NbdHost, SR, VDI, soon } from './nbd-host.ts';
-import { buildNbdProgram } from './nbd-program.ts';
+import { type NbdHost, SR, VDI, soon } from './nbd-host.ts';
+import { nbdProgram } from './nbd-program.ts';
+import { rawDiskHost } from './raw-disk-host.ts';
 
 const RAW = { kind: 'aio' } as const;
 
 /** The server killed at each of its fault points, and workers that die while it starts. */
 describe('NBD server that dies', () => {
-  let program: Awaited<ReturnType<typeof buildNbdProgram>>;
   let it: NbdHost;
   let disk: string;
-  beforeAll(async () => {
-    program = await buildNbdProgram();
-  });
-  afterAll(() => program.remove());
   beforeEach(() => {
-    it = new NbdHost(program.command);
-    disk = it.path('disk.raw');
-    writeFileSync(disk, Buffer.alloc(1024 * 1024));
+    ({ it, disk } = rawDiskHost(MiB));
   });
   afterEach(async () => {
     delete process.env['RBDSR_FAULT_NBD'];
@@ -53,7 +48,7 @@ describe('NBD server that dies', () => {
   });
 
   test('two servers that start at once end as one, which both activations use', async () => {
-    const other = startNbdProcess(program.command, order(), soon()).then(
+    const other = startNbdProcess(nbdProgram(), order(), soon()).then(
       () => 'serves',
       (error: unknown) => hasCode(error, 'lock-busy') && 'gave way',
     );

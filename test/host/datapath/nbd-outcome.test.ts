@@ -11,7 +11,7 @@ import {
   readdirSync,
 } from 'node:fs';
 import { dirname } from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { MiB } from '../../../src/base/units.ts';
 import { linksOf } from '../../../src/datapath/links.ts';
 import { nbdFiles } from '../../../src/datapath/nbd-files.ts';
@@ -19,7 +19,7 @@ import { openBlockIo } from '../../../src/system/block-device.ts';
 import { createVhd } from '../../../src/vhd/create.ts';
 import { NbdTestClient } from '../../unit/datapath/nbd-test-client.ts';
 import { NbdHost, SR, VDI, soon } from './nbd-host.ts';
-import { buildNbdProgram } from './nbd-program.ts';
+import { nbdProgram } from './nbd-program.ts';
 
 const WRITE = 1;
 const FLUSH = 3;
@@ -27,15 +27,10 @@ const DISK = 24 * MiB;
 
 /** The shipped server, whose last flush fails or never comes. */
 describe('NBD server that cannot write what it holds', () => {
-  let program: Awaited<ReturnType<typeof buildNbdProgram>>;
   let it: NbdHost;
   let folder: string;
-  beforeAll(async () => {
-    program = await buildNbdProgram();
-  });
-  afterAll(() => program.remove());
   beforeEach(async () => {
-    it = new NbdHost(program.command);
+    it = new NbdHost(nbdProgram());
     folder = smallFileSystem(it);
     await makeVhd(`${folder}/disk.vhd`);
   });

@@ -1,12 +1,11 @@
 import { once } from 'node:events';
-import { writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { MiB } from '../../../src/base/units.ts';
 import { openBlockIo } from '../../../src/system/block-device.ts';
 import { NbdTestClient } from '../../unit/datapath/nbd-test-client.ts';
-import { NbdHost, VDI } from './nbd-host.ts';
-import { buildNbdProgram } from './nbd-program.ts';
+import { type NbdHost, VDI } from './nbd-host.ts';
+import { rawDiskHost } from './raw-disk-host.ts';
 
 const SIZE = 64 * MiB;
 
@@ -66,17 +65,10 @@ const PEERS: Readonly<Record<string, (socketPath: string) => Promise<void>>> = {
 const NO_HOLE = 2;
 
 describe('NBD server with a client that', () => {
-  let program: Awaited<ReturnType<typeof buildNbdProgram>>;
   let it: NbdHost;
   let disk: string;
-  beforeAll(async () => {
-    program = await buildNbdProgram();
-  });
-  afterAll(() => program.remove());
   beforeEach(() => {
-    it = new NbdHost(program.command);
-    disk = it.path('disk.raw');
-    writeFileSync(disk, Buffer.alloc(SIZE));
+    ({ it, disk } = rawDiskHost(SIZE));
   });
   afterEach(() => it.remove());
 

@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { randomBytes, randomUUID } from 'node:crypto';
 import { closeSync, ftruncateSync, openSync, readFileSync, writeFileSync } from 'node:fs';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { BlockIo } from '../../../src/base/block-io.ts';
 import { openBlockIo } from '../../../src/system/block-device.ts';
 import { openChain } from '../../../src/vhd/chain.ts';
@@ -11,7 +11,7 @@ import type { NewParent } from '../../../src/vhd/create-child.ts';
 import { createVhd } from '../../../src/vhd/create.ts';
 import { NbdTestClient } from '../../unit/datapath/nbd-test-client.ts';
 import { NbdHost, VDI } from './nbd-host.ts';
-import { buildNbdProgram } from './nbd-program.ts';
+import { nbdProgram } from './nbd-program.ts';
 
 const MiB = 1024 * 1024;
 const DISK = 24 * MiB;
@@ -21,15 +21,10 @@ const FLUSH = 3;
 
 /** The shipped server over a VHD in a file, asked by programs that are not ours and by a client of this suite. */
 describe('NBD server of a VHD', () => {
-  let program: Awaited<ReturnType<typeof buildNbdProgram>>;
   let it: NbdHost;
   let vhd: string;
-  beforeAll(async () => {
-    program = await buildNbdProgram();
-  });
-  afterAll(() => program.remove());
   beforeEach(async () => {
-    it = new NbdHost(program.command);
+    it = new NbdHost(nbdProgram());
     vhd = it.path('disk.vhd');
     await makeVhd(vhd);
   });

@@ -1,5 +1,5 @@
 import { closeSync, ftruncateSync, linkSync, mkdirSync, openSync, writeSync } from 'node:fs';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { BlockIo } from '../../../src/base/block-io.ts';
 import { Deadline } from '../../../src/base/deadline.ts';
 import { srUuid, vdiUuid } from '../../../src/base/ids.ts';
@@ -8,32 +8,21 @@ import { TapdiskDataPath } from '../../../src/datapath/tapdisk-data-path.ts';
 import { diskOfPath } from '../../../src/lvhd/disk-of-path.ts';
 import { vgName } from '../../../src/lvhd/names.ts';
 import { dmName, lvPath } from '../../../src/lvm/dm-name.ts';
-import { openFrom, openSr, unpackVectors, vectorImages, type VectorImage } from '../../support/lvhd-vectors.ts';
+import { openFrom, openSr, vectorImages, type VectorImage } from '../../support/lvhd-vectors.ts';
+import { STOCK_ARCHIVES, useArchive } from '../../support/stock-archives.ts';
 import { tapdiskHost } from '../../unit/datapath/tapdisk-host.ts';
 import { type MapperStyle, nameVolume } from '../../unit/datapath/volume-nodes.ts';
 
-const ARCHIVES = [
-  'chains',
-  'interrupted-clone',
-  'interrupted-coalesce',
-  'interrupted-leaf',
-  'interrupted-rawleaf',
-  'stale-footer',
-];
+const ARCHIVES = STOCK_ARCHIVES.filter((archive) => imagesWithParents(archive).length > 0);
 
 /** Every disk with a parent that the stock driver left is opened with the parents it has, however the host names its volumes. */
 describe.each(ARCHIVES)('tapdisk on the stock SRs of %s', (archive) => {
-  const images = Object.entries(vectorImages(archive)).filter(([, image]) => leavesWithParents(image).length > 0);
-  let unpacked: ReturnType<typeof unpackVectors> | undefined;
-  beforeAll(() => {
-    unpacked = unpackVectors(archive);
-  });
-  afterAll(() => unpacked?.[Symbol.dispose]());
+  const path = useArchive(archive);
 
-  test.each(images)('%s', async (name, image) => {
-    const folder = `${unpacked?.folder ?? ''}/${name}.volumes`;
+  test.each(imagesWithParents(archive))('%s', async (name, image) => {
+    const folder = path(`${name}.volumes`);
     mkdirSync(folder);
-    await copyVolumes(image, `${unpacked?.folder ?? ''}/${image.file}`, folder);
+    await copyVolumes(image, path(image.file), folder);
     const leaves = leavesWithParents(image);
     await expectChains(image, folder, 'links', leaves);
     await expectChains(image, folder, 'nodes', leaves.slice(0, 1));
@@ -70,6 +59,10 @@ interface Leaf {
   readonly uuid: string;
   /** Names of volumes, its own first. */
   readonly chain: readonly string[];
+}
+
+function imagesWithParents(archive: string): [string, VectorImage][] {
+  return Object.entries(vectorImages(archive)).filter(([, image]) => leavesWithParents(image).length > 0);
 }
 
 /** As the stock tools saw them: `parent` is a sentence where there is none, or where it could not be found. */

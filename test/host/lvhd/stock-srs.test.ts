@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { vdiUuid } from '../../../src/base/ids.ts';
 import { MiB } from '../../../src/base/units.ts';
 import { listJournals, readJournalValue, refuseUnfinished } from '../../../src/lvhd/journal.ts';
@@ -10,18 +10,9 @@ import type { VdiRecord } from '../../../src/lvhd/mgt/record.ts';
 import { openVdi } from '../../../src/lvhd/open-vdi.ts';
 import { recoverJournals } from '../../../src/lvhd/recover.ts';
 import { VdiTree } from '../../../src/lvhd/tree.ts';
-import { openFrom, openSr, sha256Of, unpackVectors, vectorImages } from '../../support/lvhd-vectors.ts';
+import { openFrom, openSr, sha256Of, vectorImages } from '../../support/lvhd-vectors.ts';
 import type { OpenSr, VectorImage, VectorNode } from '../../support/lvhd-vectors.ts';
-
-const ARCHIVES = [
-  'plain',
-  'chains',
-  'interrupted-clone',
-  'interrupted-coalesce',
-  'interrupted-leaf',
-  'interrupted-rawleaf',
-  'stale-footer',
-];
+import { STOCK_ARCHIVES, useArchive } from '../../support/stock-archives.ts';
 
 /**
  * A manifest's node in our terms. Its `parent` is the uuid, or a sentence when there is none. Where the parent had been renamed away the query failed,
@@ -102,14 +93,10 @@ async function contentOf(sr: OpenSr, image: VectorImage): Promise<Record<string,
   return read;
 }
 
-describe.each(ARCHIVES)('the stock SRs of %s', (archive) => {
+describe.each(STOCK_ARCHIVES)('the stock SRs of %s', (archive) => {
   const images = Object.entries(vectorImages(archive));
-  let unpacked: ReturnType<typeof unpackVectors> | undefined;
-  beforeAll(() => {
-    unpacked = unpackVectors(archive);
-  });
-  afterAll(() => unpacked?.[Symbol.dispose]());
-  const open = (file: string, sr: string): Promise<OpenSr> => openSr(`${unpacked?.folder ?? ''}/${file}`, sr);
+  const path = useArchive(archive);
+  const open = (file: string, sr: string): Promise<OpenSr> => openSr(path(file), sr);
 
   it.each(images)('%s: LVs, nodes, journals and metadata are as stock sees them', async (_name, image) => {
     await using sr = await open(image.file, image.sr);

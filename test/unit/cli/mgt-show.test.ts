@@ -3,6 +3,7 @@ import { copyFileSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFil
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { placeBuiltProduct } from '../../support/built-product.ts';
 import { usePlugin } from '../sm/plugin-process.ts';
 
 const plugin = usePlugin();
@@ -109,7 +110,7 @@ describe('how it is called', () => {
 test('a reader that leaves early is no error', () => {
   const script = `for i in 1 2 3; do "$0" "$1" mgt show "$2" --json | head -c 1 >/dev/null; echo "\${PIPESTATUS[0]}"; done`;
   const bundle = join(folder, 'product');
-  execFileSync(process.execPath, ['scripts/build.mjs', bundle], { stdio: 'pipe' });
+  placeBuiltProduct(bundle);
   const argv = ['-c', script, process.execPath, join(bundle, 'cli.cjs'), copyOf('four.mgt')];
   const codes = execFileSync('bash', argv, { encoding: 'utf8' });
   expect(codes).toBe('0\n0\n0\n');

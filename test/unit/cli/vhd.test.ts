@@ -4,6 +4,7 @@ import { copyFileSync, existsSync, mkdirSync, readFileSync, truncateSync, writeF
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { MiB } from '../../../src/base/units.ts';
+import { placeBuiltProduct } from '../../support/built-product.ts';
 import { usePlugin } from '../sm/plugin-process.ts';
 import { soundNames, vector, VectorFiles, vectorNames, vectors } from '../vhd/vectors.ts';
 
@@ -16,7 +17,7 @@ beforeAll(() => {
   // The manifest's paths are relative to where blktap's tools ran: this child lay beside a copy of its parent.
   copyFileSync(files.path('base.vhd'), files.path('coalesced/base.vhd'));
   product = files.path('product');
-  execFileSync(process.execPath, ['scripts/build.mjs', product], { stdio: 'pipe' });
+  placeBuiltProduct(product);
 });
 afterAll(() => files[Symbol.dispose]());
 

@@ -1,15 +1,15 @@
-import { execFileSync, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { placeBuiltProduct } from '../../support/built-product.ts';
 import { FAST_FOLDER, fixture, useHosts } from './host-fixture.ts';
 
-const PROJECT = join(import.meta.dirname, '../../..');
 const hosts = useHosts();
 let folder = '';
 beforeAll(() => {
   folder = mkdtempSync(join(FAST_FOLDER, 'rbdsr-file-systems-'));
-  execFileSync(process.execPath, [join(PROJECT, 'scripts/build.mjs'), join(folder, 'product')], { stdio: 'pipe' });
+  placeBuiltProduct(join(folder, 'product'));
 }, 120_000);
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 

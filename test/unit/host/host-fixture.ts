@@ -24,7 +24,10 @@ export const FAST_FOLDER = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
 
 const PROJECT = join(import.meta.dirname, '../../..');
 
-/** Hosts that are folders, with the product's files in place as its package puts them; gone after each test. */
+/**
+ * Hosts that are folders, with the product's files in place as its package puts them; gone after each test. The installer runs their stock iSCSI driver
+ * all the time, so it is a program that starts fast, unless `iscsiDriver` says otherwise.
+ */
 export function useHosts(): { make(version: HostVersion, options?: HostTreeOptions): HostFixture } {
   const folders: string[] = [];
   afterEach(() => {
@@ -35,7 +38,7 @@ export function useHosts(): { make(version: HostVersion, options?: HostTreeOptio
       const folder = mkdtempSync(join(FAST_FOLDER, 'rbdsr-installer-'));
       folders.push(folder);
       const root = join(folder, 'host');
-      buildHostTree(version, root, options);
+      buildHostTree(version, root, { iscsiDriver: answeringDriver('LVHD over iSCSI'), ...options });
       placeProduct(root);
       return fixture(root);
     },

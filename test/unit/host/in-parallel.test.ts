@@ -1,4 +1,4 @@
-import { execFileSync, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -7,6 +7,7 @@ import { checkHost } from '../../../src/host/check-host.ts';
 import { disable } from '../../../src/host/disable.ts';
 import { enable, repair } from '../../../src/host/enable.ts';
 import { isWell } from '../../../src/host/finding.ts';
+import { placeBuiltProduct } from '../../support/built-product.ts';
 import { FAST_FOLDER, type HostFixture, useHosts } from './host-fixture.ts';
 
 const PROJECT = join(import.meta.dirname, '../../..');
@@ -16,7 +17,7 @@ let product = '';
 
 beforeAll(() => {
   product = mkdtempSync(join(FAST_FOLDER, 'rbdsr-parallel-'));
-  execFileSync(process.execPath, [join(PROJECT, 'scripts/build.mjs'), product], { stdio: 'pipe' });
+  placeBuiltProduct(product);
 });
 afterAll(() => rmSync(product, { recursive: true, force: true }));
 

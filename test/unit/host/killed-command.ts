@@ -1,15 +1,16 @@
-import { execFileSync, spawnSync } from 'node:child_process';
-import { cpSync, mkdtempSync, rmSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect } from 'vitest';
+import { placeBuiltProduct } from '../../support/built-product.ts';
 import { FAST_FOLDER, fixture, type HostFixture } from './host-fixture.ts';
 
-const PROJECT = join(import.meta.dirname, '../../..');
+const COPY_INSTEAD = join(import.meta.dirname, 'copy-instead-of-kill.cjs');
 
 export interface KilledCommand {
   /**
-   * Kills `verb`, on a copy of the host, where it passes `point` for the `from`-th time, then `every` times later, until it gets through. What `recover`
-   * does must hold after each. How often it was passed.
+   * Kills `verb`, on a copy of the host, where it passes `point` for the `from`-th time, and sees what a kill would leave `every` times later, and so on,
+   * until it gets through. What `recover` does must hold after each. How often it was passed.
    */
   atEveryStep(
     template: HostFixture,
@@ -29,35 +30,63 @@ export function useKilledCommand(): KilledCommand {
   beforeAll(() => {
     copies = mkdtempSync(join(FAST_FOLDER, 'rbdsr-killed-'));
     product = join(copies, 'product');
-    execFileSync(process.execPath, [join(PROJECT, 'scripts/build.mjs'), product], { stdio: 'pipe' });
-  }, 120_000);
+    placeBuiltProduct(product);
+  });
   afterAll(() => rmSync(copies, { recursive: true, force: true }));
 
-  const copyOf = (template: HostFixture): HostFixture => {
+  const folder = (): string => {
     count += 1;
-    const root = join(copies, String(count));
+    return join(copies, String(count));
+  };
+
+  const copyOf = (template: HostFixture): HostFixture => {
+    const root = folder();
     cpSync(template.root, root, { recursive: true, verbatimSymlinks: true, preserveTimestamps: true });
     return fixture(root);
   };
 
-  /** True when the command was killed; false when it ended well before it came to the step. */
-  const killedAt = (root: string, verb: string, fault: string): boolean => {
-    const env = { PATH: '/usr/bin:/bin', RBDSR_ROOT: root, RBDSR_FAULT: fault };
-    const { signal, status, stderr } = spawnSync(process.execPath, [join(product, 'cli.cjs'), verb], { env });
+  /** True when the command was killed; false when it ended well. */
+  const isKilled = (
+    { root }: HostFixture,
+    verb: string,
+    more: Record<string, string>,
+    ...options: readonly string[]
+  ): boolean => {
+    const env = { PATH: '/usr/bin:/bin', RBDSR_ROOT: root, ...more };
+    const argv = [...options, join(product, 'cli.cjs'), verb];
+    const { signal, status, stderr } = spawnSync(process.execPath, argv, { env });
     if (signal === 'SIGKILL') return true;
     expect({ status, stderr: stderr.toString() }).toEqual({ status: 0, stderr: '' });
     return false;
   };
 
+  /** The host as every kill after the first would leave it, which costs one run; the last one is as the command leaves it at its end. */
+  const laterSteps = (template: HostFixture, verb: string, point: string, from: number, every: number) => {
+    const host = copyOf(template);
+    const steps = folder();
+    mkdirSync(steps);
+    const more = { COPIES: steps, POINT: point, FROM: String(from), EVERY: String(every) };
+    expect(isKilled(host, verb, more, '--require', COPY_INSTEAD)).toBe(false);
+    const copied = readdirSync(steps).map(Number);
+    expect(copied.toSorted((a, b) => a - b)).toEqual(copied.map((_, index) => from + index * every));
+    renameSync(host.root, join(steps, String(from + copied.length * every)));
+    return { folder: steps, passes: copied.length };
+  };
+
   return {
     async atEveryStep(template, verb, point, from, recover, every = 1) {
-      for (let pass = from; ; pass += every) {
-        const host = copyOf(template);
-        const killed = killedAt(host.root, verb, `${point}:${pass}`);
-        await recover(host, pass);
-        rmSync(host.root, { recursive: true });
-        if (!killed) return pass - 1;
+      const first = copyOf(template);
+      const killed = isKilled(first, verb, { RBDSR_FAULT: `${point}:${from}` });
+      await recover(first, from);
+      rmSync(first.root, { recursive: true });
+      if (!killed) return from - 1;
+      const later = laterSteps(template, verb, point, from + every, every);
+      for (let step = 1; step <= later.passes + 1; step += 1) {
+        const pass = from + step * every;
+        await recover(fixture(join(later.folder, String(pass))), pass);
       }
+      rmSync(later.folder, { recursive: true });
+      return from + (later.passes + 1) * every - 1;
     },
   };
 }

@@ -8,6 +8,8 @@ import type { HostVersion } from '../../../lab/host-trees/host-trees.ts';
 import { type HostFixture, useHosts } from './host-fixture.ts';
 
 const hosts = useHosts();
+/** The plug-in patches the stock driver's Python. */
+const PATCHED = { iscsiDriver: undefined };
 const SM = '/opt/xensource/sm';
 const DRIVER = `${SM}/LVHDoISCSISR.py`;
 
@@ -48,7 +50,7 @@ test.each([
   ['7.x', '-orig'],
   ['7.x', '-oring'],
 ] as const)('%s, copies named %s: every patch is undone, and disable brings it back', async (version, suffix) => {
-  const host = hosts.make(version);
+  const host = hosts.make(version, PATCHED);
   const pristine = host.snapshot();
   install(host, version, suffix);
   host.write('/etc/rbd/auth', 'AQ==');
@@ -76,7 +78,7 @@ test.each([
 });
 
 test('a second run of its installer has overwritten the copy: the driver stays, and so does its RBDSR.py', async () => {
-  const host = hosts.make('7.x');
+  const host = hosts.make('7.x', PATCHED);
   install(host, '7.x');
   copyFileSync(host.at(DRIVER), host.at(`${DRIVER}-orig`));
   const before = host.snapshot();
@@ -94,7 +96,7 @@ test('a second run of its installer has overwritten the copy: the driver stays, 
 });
 
 test('an update has replaced a patched file: it stays, and its old copy is named', async () => {
-  const host = hosts.make('7.x');
+  const host = hosts.make('7.x', PATCHED);
   install(host, '7.x');
   host.write(DRIVER, '# a newer stock driver\n', 0o755);
   const done = await enable(host.open());
@@ -103,7 +105,7 @@ test('an update has replaced a patched file: it stays, and its old copy is named
 });
 
 test('an update that comes after enable is not undone by disable', async () => {
-  const host = hosts.make('7.x');
+  const host = hosts.make('7.x', PATCHED);
   const newer = `${host.read(DRIVER)}# a newer stock driver\n`;
   install(host, '7.x');
   await enable(host.open());
@@ -115,7 +117,7 @@ test('an update that comes after enable is not undone by disable', async () => {
 });
 
 test("an administrator's own rbd in lvm.conf and rc.modules is no trace of it", async () => {
-  const host = hosts.make('7.x');
+  const host = hosts.make('7.x', PATCHED);
   host.write('/etc/lvm/lvm.conf', 'devices {\n    types = [ "rbd", 1024 ]\n}\n');
   host.write('/etc/rc.modules', '#!/bin/sh\nmodprobe rbd\n', 0o755);
   const before = host.snapshot();

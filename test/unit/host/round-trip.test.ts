@@ -17,7 +17,7 @@ const CASES = HOST_VERSIONS.flatMap((version) => [
 test.each(CASES)(
   '$version, separate entry: $separateEntry: enable, check, disable',
   async ({ version, separateEntry }) => {
-    const host = hosts.make(version, { separateEntry });
+    const host = hosts.make(version, { separateEntry, iscsiDriver: undefined });
     const before = host.snapshot();
     const entry = host.at('/opt/xensource/sm/LVMoISCSISR');
     const original = separateEntry ? readFileSync(entry, 'utf8') : realpathSync(entry);

@@ -1,4 +1,4 @@
-import { execFileSync, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import {
   existsSync,
   mkdirSync,
@@ -11,11 +11,9 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, onTestFinished, vi } from 'vitest';
+import { placeBuiltProduct } from '../../support/built-product.ts';
 import type { ProfileId } from '../../../src/sm/host-profile.ts';
-
-const project = join(dirname(fileURLToPath(import.meta.url)), '../../..');
 
 export interface Ended {
   readonly code: number | null;
@@ -49,7 +47,7 @@ export function usePlugin(): {
   let count = 0;
   beforeAll(() => {
     folder = mkdtempSync(join(tmpdir(), 'rbdsr-sm-'));
-    execFileSync(process.execPath, [join(project, 'scripts/build.mjs'), join(folder, 'product')], { stdio: 'pipe' });
+    placeBuiltProduct(join(folder, 'product'));
   });
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
