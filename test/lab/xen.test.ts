@@ -3,4 +3,4 @@ import { thatNeedXen } from './scenarios/all.ts';
 
 // What needs Xen, on two emulated dom0s; the usual host beside them, which is the pool's master, makes the SRs and disks.
 
-runScenarios({ hosts: 1, xenHosts: 2 }, thatNeedXen());
+runScenarios({ hosts: 1, xenHosts: 2, monitors: 3 }, thatNeedXen());

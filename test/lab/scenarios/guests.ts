@@ -1,9 +1,12 @@
 import { beforeAll, expect, test } from 'vitest';
 import { DRIVER } from '../../../lab/hosts/install.ts';
 import { messageOf } from '../../../src/base/error.ts';
-import { type Row, stringOf } from '../../../lab/xapi-double/database.ts';
+import { mapOf, type Row, stringOf } from '../../../lab/xapi-double/database.ts';
+import { pbdPlug } from '../../../lab/xapi-double/pbd-operations.ts';
+import { srCreate, srForget, unplugAll } from '../../../lab/xapi-double/sr-operations.ts';
 import { vdiCreate, vdiDestroy } from '../../../lab/xapi-double/vdi-operations.ts';
-import { explained } from './mappings.ts';
+import { explained, pbdOf } from './mappings.ts';
+import { knowStockDriver } from './monitor-login.ts';
 import { attach, detach, inGuest, type Lab, makeSr } from './scenario.ts';
 import { onVolume, programsThatNoHostHas, type SrId } from './storage.ts';
 
@@ -38,6 +41,35 @@ export function guests(lab: Lab): void {
     expect(await host.shell('ls /sys/kernel/debug/ceph')).toContain(lab().cluster.fsid);
     expect(await explained(lab(), one)).toMatchObject({ code: 0, text: expect.stringContaining('rbd/guests') });
   });
+
+  test(
+    'without SSH every monitor that the kernel tells of in debugfs is kept, and then the typed one may die',
+    SLOW,
+    async () => {
+      const pool = lab();
+      const { cluster, double } = pool;
+      knowStockDriver(pool);
+      await cluster.createImage('rbd/typed', { sizeMiB: 64 });
+      const { key } = await cluster.createUser('typed', ['rbd']);
+      const [target = ''] = (cluster.monitors[0] ?? '').split(':');
+      const login = { target, port: '6789', chapuser: 'client.typed', chappassword: key };
+      const deviceConfig = { ...login, targetIQN: 'rbd', SCSIid: 'typed' };
+      // The host that makes an SR learns of the monitors.
+      const created = await srCreate(double, { type: 'lvmoiscsi', deviceConfig, host: pool.hostRef(one) });
+      expect(created.plugErrors).toEqual([]);
+      expect(cluster.monitors).toHaveLength(3);
+      expect(mapOf(created.sr, 'sm_config')['rbd_monitors']?.split(',').sort()).toEqual([...cluster.monitors].sort());
+      await unplugAll(double, created.sr.ref);
+      await cluster.stopMonitor(0);
+      try {
+        await pbdPlug(double, pbdOf(pool, created.sr.ref, 0));
+      } finally {
+        await cluster.startMonitor(0);
+      }
+      await unplugAll(double, created.sr.ref);
+      await srForget(double, created.sr.ref);
+    },
+  );
 
   test(
     'the server of a disk is killed while a guest writes: every flushed write is there for a guest of the other host, and the VHD is sound',
