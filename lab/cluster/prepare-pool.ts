@@ -34,7 +34,6 @@ async function peerLaggyGroups(cluster: Tools, over: AbortSignal): Promise<void>
   for (;;) {
     await setTimeout(PATIENCE_MS, undefined, { signal: over }).catch(() => undefined);
     if (over.aborted) return;
-    console.error('HEAL');
     for (const group of await laggyGroups(cluster)) await cluster.tryTool('ceph', 'pg', 'repeer', group);
   }
 }
