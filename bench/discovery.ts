@@ -5,8 +5,8 @@ import { SshHost } from '../lab/ssh-host/ssh-host.ts';
 import { Deadline } from '../src/base/deadline.ts';
 import { silentLog } from '../src/base/log.ts';
 import { Secret } from '../src/base/secret.ts';
-import { connectMonitorHost } from '../src/ceph/monitor-host.ts';
-import type { MonitorHost } from '../src/ceph/monitor-host.ts';
+import { connectMonitorHost } from '../src/ceph/control/ssh/monitor-host.ts';
+import type { MonitorHost } from '../src/ceph/control/ssh/monitor-host.ts';
 import { enterNetwork } from '../test/host/ceph/inside-network.ts';
 import { type Bench, median, type Row } from './bench.ts';
 

@@ -1,7 +1,7 @@
 import { existsSync, lstatSync, mkdirSync, readlinkSync, statSync, symlinkSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { RbdsrError } from '../base/error.ts';
-import { deviceNumbers, makeBlockNode } from '../system/block-node.ts';
+import { deviceNumbers, makeBlockNode } from '../system/io/block-node.ts';
 import { removeIfExists } from '../system/files.ts';
 import type { DataPathHost } from './datapath-host.ts';
 import type { DiskId } from './datapath.ts';

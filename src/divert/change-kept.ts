@@ -1,4 +1,4 @@
-import { OWN_USER_PREFIX } from '../ceph/own-user.ts';
+import { OWN_USER_PREFIX } from '../ceph/control/own-user.ts';
 import { faultPoint } from '../system/fault-point.ts';
 import type { Xapi } from '../xapi/client.ts';
 import { addMapKey, removeMapKey, setMapKey } from '../xapi/map-keys.ts';

@@ -1,4 +1,4 @@
-import { MONITOR_PORT } from '../ceph/monitors.ts';
+import { MONITOR_PORT } from '../ceph/cluster/monitors.ts';
 import type { SmRequest } from '../sm/request.ts';
 
 /**

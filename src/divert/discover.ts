@@ -1,5 +1,5 @@
-import { describeKeyTypes, keyTypeFor } from '../ceph/cluster-key-types.ts';
-import type { MonitorHost } from '../ceph/monitor-host.ts';
+import { describeKeyTypes, keyTypeFor } from '../ceph/control/cluster-key-types.ts';
+import type { MonitorHost } from '../ceph/control/ssh/monitor-host.ts';
 import type { SmCall } from '../sm/handler.ts';
 import { krbdOf } from '../sm/krbd-of-host.ts';
 import type { Reply } from '../sm/reply.ts';

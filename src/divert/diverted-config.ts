@@ -1,12 +1,12 @@
 import { RbdsrError } from '../base/error.ts';
-import { type ClusterAccess, clusterAccess } from '../ceph/access.ts';
-import { OWN_USER_PREFIX, poolsOfImage } from '../ceph/own-user.ts';
-import { describeKeyTypes, refuseForbiddenKey } from '../ceph/cluster-key-types.ts';
-import type { ControlPlane } from '../ceph/control-plane.ts';
-import { refuseUnusableKey } from '../ceph/kernel-keys.ts';
-import type { MonitorHost } from '../ceph/monitor-host.ts';
-import type { Mapping } from '../ceph/mapping.ts';
-import { formatMonitor, formatMonitors } from '../ceph/monitors.ts';
+import { type ClusterAccess, clusterAccess } from '../ceph/cluster/access.ts';
+import { OWN_USER_PREFIX, poolsOfImage } from '../ceph/control/own-user.ts';
+import { describeKeyTypes, refuseForbiddenKey } from '../ceph/control/cluster-key-types.ts';
+import type { ControlPlane } from '../ceph/control/control-plane.ts';
+import { refuseUnusableKey } from '../ceph/krbd/kernel-keys.ts';
+import type { MonitorHost } from '../ceph/control/ssh/monitor-host.ts';
+import type { Mapping } from '../ceph/krbd/mapping.ts';
+import { formatMonitor, formatMonitors } from '../ceph/cluster/monitors.ts';
 import { srOf } from '../sm/attached-sr.ts';
 import type { SmCall } from '../sm/handler.ts';
 import { krbdOf } from '../sm/krbd-of-host.ts';
@@ -122,7 +122,7 @@ export class DivertedConfig implements SrConfig {
   /** Over SSH; a cephx user that was typed in its place has what tools the host has. */
   async controlPlane(call: SmCall): Promise<ControlPlane> {
     if (this.wizard.ssh !== undefined || this.wizard.cephx === undefined) return this.monitorHost(call);
-    const { controlPlaneOf } = await import('../ceph/ceph-tools.ts');
+    const { controlPlaneOf } = await import('../ceph/control/tools/ceph-tools.ts');
     return controlPlaneOf(await this.access(call));
   }
 

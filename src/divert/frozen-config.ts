@@ -1,5 +1,5 @@
-import { type ClusterAccess, clusterAccess } from '../ceph/access.ts';
-import { formatMonitors } from '../ceph/monitors.ts';
+import { type ClusterAccess, clusterAccess } from '../ceph/cluster/access.ts';
+import { formatMonitors } from '../ceph/cluster/monitors.ts';
 import type { StringRecord } from '../sm/request.ts';
 
 /** What stands in a device_config that HA keeps for the boot, beside the wizard's own keys. */

@@ -1,5 +1,5 @@
 import { RbdsrError } from '../base/error.ts';
-import { MONITOR_PORT } from '../ceph/monitors.ts';
+import { MONITOR_PORT } from '../ceph/cluster/monitors.ts';
 import { xmlDocument } from '../sm/probe-xml.ts';
 import { selectable } from './selectable.ts';
 import { besides, type WizardAnswer, wizardAnswer } from './wizard-answer.ts';

@@ -1,6 +1,6 @@
 import { hasCode } from '../base/error.ts';
-import { type ClusterAccess, clusterAccess } from '../ceph/access.ts';
-import { formatMonitors } from '../ceph/monitors.ts';
+import { type ClusterAccess, clusterAccess } from '../ceph/cluster/access.ts';
+import { formatMonitors } from '../ceph/cluster/monitors.ts';
 import { srOf } from '../sm/attached-sr.ts';
 import { undoCall } from '../sm/call-until.ts';
 import type { SmCall } from '../sm/handler.ts';

@@ -1,5 +1,5 @@
 import { RbdsrError } from '../base/error.ts';
-import { printable } from '../ceph/image-spec.ts';
+import { printable } from '../ceph/image/image-spec.ts';
 import { xmlDocument } from '../sm/probe-xml.ts';
 import { selectable } from './selectable.ts';
 import { besides, type WizardAnswer, wizardAnswer } from './wizard-answer.ts';

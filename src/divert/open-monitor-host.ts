@@ -1,13 +1,13 @@
 import type { Deadline } from '../base/deadline.ts';
 import type { Log } from '../base/log.ts';
 import type { Secret } from '../base/secret.ts';
-import { connectMonitorHost, type MonitorHost } from '../ceph/monitor-host.ts';
-import type { MonitorAddress } from '../ceph/monitors.ts';
+import { connectMonitorHost, type MonitorHost } from '../ceph/control/ssh/monitor-host.ts';
+import type { MonitorAddress } from '../ceph/cluster/monitors.ts';
 import type { SmCall } from '../sm/handler.ts';
 import type { HostSettings } from '../sm/host-settings.ts';
 import { readIfExists } from '../system/files.ts';
-import type { HostKeyPolicy } from '../system/ssh-host-key-policy.ts';
-import { LOGIN_KEYS } from '../system/ssh.ts';
+import type { HostKeyPolicy } from '../system/ssh/ssh-host-key-policy.ts';
+import { LOGIN_KEYS } from '../system/ssh/ssh.ts';
 import { secretByUuid } from '../xapi/secret.ts';
 import { requireLogin } from './translate.ts';
 import type { PasswordSource, WizardConfig } from './wizard-config.ts';

@@ -1,5 +1,5 @@
 import { messageOf } from '../base/error.ts';
-import { checkMappable, printable } from '../ceph/image-spec.ts';
+import { checkMappable, printable } from '../ceph/image/image-spec.ts';
 import { isXmlText } from '../xmlrpc/xml-text.ts';
 
 export interface Selectable<T> {

@@ -1,8 +1,8 @@
 import { RbdsrError } from '../base/error.ts';
 import { isUuid } from '../base/ids.ts';
 import { Secret } from '../base/secret.ts';
-import { parseUser } from '../ceph/access.ts';
-import { parseMonitors } from '../ceph/monitors.ts';
+import { parseUser } from '../ceph/cluster/access.ts';
+import { parseMonitors } from '../ceph/cluster/monitors.ts';
 import type { StringRecord } from '../sm/request.ts';
 import type { CephxLogin, PasswordSource, SshLogin, WizardConfig } from './wizard-config.ts';
 

@@ -1,4 +1,4 @@
-import type { MonitorAddress } from '../ceph/monitors.ts';
+import type { MonitorAddress } from '../ceph/cluster/monitors.ts';
 import type { KeySource } from '../sm/device-config.ts';
 
 /** The fields of a "New iSCSI SR" wizard in RBDSR's terms. */

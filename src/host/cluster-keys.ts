@@ -1,8 +1,8 @@
 import type { Deadline } from '../base/deadline.ts';
 import { hasCode } from '../base/error.ts';
-import { describeKeyTypes, keyTypeFor } from '../ceph/cluster-key-types.ts';
-import type { KernelKeys } from '../ceph/kernel-keys.ts';
-import type { MonitorHost } from '../ceph/monitor-host.ts';
+import { describeKeyTypes, keyTypeFor } from '../ceph/control/cluster-key-types.ts';
+import type { KernelKeys } from '../ceph/krbd/kernel-keys.ts';
+import type { MonitorHost } from '../ceph/control/ssh/monitor-host.ts';
 
 /** What a cluster says of its cephx keys. */
 export interface ClusterKeys {

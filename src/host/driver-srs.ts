@@ -1,6 +1,6 @@
 import { Deadline } from '../base/deadline.ts';
-import type { ImageSpec } from '../ceph/image-spec.ts';
-import type { MappingClaim } from '../ceph/stale-mappings.ts';
+import type { ImageSpec } from '../ceph/image/image-spec.ts';
+import type { MappingClaim } from '../ceph/krbd/stale-mappings.ts';
 import { isOurs as isDiverted } from '../divert/decide.ts';
 import { detectProfile, hostPaths } from '../sm/host-profile.ts';
 import { readHostSettings } from '../sm/host-settings.ts';

@@ -1,8 +1,8 @@
 import type { Deadline } from '../base/deadline.ts';
 import { messageOf } from '../base/error.ts';
-import type { Watcher } from '../ceph/control-plane.ts';
-import { sameSpec } from '../ceph/image-spec.ts';
-import type { MonitorHost } from '../ceph/monitor-host.ts';
+import type { Watcher } from '../ceph/control/control-plane.ts';
+import { sameSpec } from '../ceph/image/image-spec.ts';
+import type { MonitorHost } from '../ceph/control/ssh/monitor-host.ts';
 import { forgetFormerUser } from '../divert/change-kept.ts';
 import type { CephxUsers } from '../sm/plugin/cephx-users.ts';
 import { faultPoint } from '../system/fault-point.ts';

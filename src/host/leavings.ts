@@ -1,11 +1,11 @@
 import { messageOf } from '../base/error.ts';
-import { formatSpec, sameSpec } from '../ceph/image-spec.ts';
+import { formatSpec, sameSpec } from '../ceph/image/image-spec.ts';
 import { recordFile } from '../sm/attached-record.ts';
 import { hostPaths } from '../sm/host-profile.ts';
 import { krbdAt } from '../sm/krbd-of-host.ts';
 import { keyringFolder } from '../sm/static-config.ts';
 import { namesIn } from '../system/files.ts';
-import { type MappingClaim, staleMappings } from '../ceph/stale-mappings.ts';
+import { type MappingClaim, staleMappings } from '../ceph/krbd/stale-mappings.ts';
 import { describeOpeners, openersOf } from '../system/openers.ts';
 import type { Xapi } from '../xapi/client.ts';
 import { allSrs, type SrRecord } from '../xapi/sr.ts';

@@ -1,7 +1,7 @@
 import type { Deadline } from '../base/deadline.ts';
 import { hasCode, RbdsrError } from '../base/error.ts';
-import type { MonitorHost } from '../ceph/monitor-host.ts';
-import { OWN_USER_PREFIX } from '../ceph/own-user.ts';
+import type { MonitorHost } from '../ceph/control/ssh/monitor-host.ts';
+import { OWN_USER_PREFIX } from '../ceph/control/own-user.ts';
 import { readKept } from '../divert/kept-keys.ts';
 import type { SrRecord } from '../xapi/sr.ts';
 import type { Leaving } from './leavings.ts';

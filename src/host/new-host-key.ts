@@ -1,8 +1,8 @@
 import type { Deadline } from '../base/deadline.ts';
 import { hasCode } from '../base/error.ts';
-import type { MonitorHost } from '../ceph/monitor-host.ts';
+import type { MonitorHost } from '../ceph/control/ssh/monitor-host.ts';
 import { keepHostKey } from '../divert/change-kept.ts';
-import { hostKeyOf, fingerprintOf } from '../system/ssh-host-key.ts';
+import { hostKeyOf, fingerprintOf } from '../system/ssh/ssh-host-key.ts';
 import type { Xapi } from '../xapi/client.ts';
 import { factsOfSameCluster } from './monitor-login.ts';
 import type { PoolSr } from './pool-sr.ts';

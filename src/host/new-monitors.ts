@@ -1,11 +1,11 @@
 import type { Deadline } from '../base/deadline.ts';
 import { hasCode, RbdsrError } from '../base/error.ts';
-import { type ClusterAccess, clusterAccess } from '../ceph/access.ts';
-import { controlPlaneOf } from '../ceph/ceph-tools.ts';
-import type { MonitorHost } from '../ceph/monitor-host.ts';
-import { formatMonitor, formatMonitors, type MonitorAddress, parseMonitors } from '../ceph/monitors.ts';
-import { noMonitorAnswers, surveyMonitors } from '../ceph/monitor-survey.ts';
-import { resolveMonitors } from '../ceph/resolve-monitors.ts';
+import { type ClusterAccess, clusterAccess } from '../ceph/cluster/access.ts';
+import { controlPlaneOf } from '../ceph/control/tools/ceph-tools.ts';
+import type { MonitorHost } from '../ceph/control/ssh/monitor-host.ts';
+import { formatMonitor, formatMonitors, type MonitorAddress, parseMonitors } from '../ceph/cluster/monitors.ts';
+import { noMonitorAnswers, surveyMonitors } from '../ceph/cluster/monitor-survey.ts';
+import { resolveMonitors } from '../ceph/cluster/resolve-monitors.ts';
 import { keepMonitors } from '../divert/change-kept.ts';
 import { keptBySr } from '../divert/kept-access.ts';
 import { resolveAccess } from '../sm/cluster-access.ts';

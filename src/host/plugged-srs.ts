@@ -1,5 +1,5 @@
 import { hasCode } from '../base/error.ts';
-import { formatSpec, sameSpec } from '../ceph/image-spec.ts';
+import { formatSpec, sameSpec } from '../ceph/image/image-spec.ts';
 import { krbdOf } from '../sm/krbd-of-host.ts';
 import { attachedSrs } from './attached-srs.ts';
 import { driverSrs, withLocalXapi } from './driver-srs.ts';

@@ -1,11 +1,11 @@
 import { Deadline } from '../base/deadline.ts';
 import { RbdsrError } from '../base/error.ts';
 import { srUuid } from '../base/ids.ts';
-import type { ImageSpec } from '../ceph/image-spec.ts';
+import type { ImageSpec } from '../ceph/image/image-spec.ts';
 import { type KeptKeys, readKept } from '../divert/kept-keys.ts';
 import { hostPaths } from '../sm/host-profile.ts';
 import { ensureDir } from '../system/files.ts';
-import { takeRecordLock } from '../system/record-lock.ts';
+import { takeRecordLock } from '../system/locks/record-lock.ts';
 import type { Xapi } from '../xapi/client.ts';
 import { allPbds, type PbdRecord } from '../xapi/pbd.ts';
 import { allSrs, type SrRecord } from '../xapi/sr.ts';

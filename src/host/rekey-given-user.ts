@@ -1,9 +1,9 @@
 import type { Deadline } from '../base/deadline.ts';
 import { hasCode, RbdsrError } from '../base/error.ts';
 import type { Secret } from '../base/secret.ts';
-import { type ClusterAccess, clusterAccess, parseUser } from '../ceph/access.ts';
-import { controlPlaneOf } from '../ceph/ceph-tools.ts';
-import { refuseUnusableKey } from '../ceph/kernel-keys.ts';
+import { type ClusterAccess, clusterAccess, parseUser } from '../ceph/cluster/access.ts';
+import { controlPlaneOf } from '../ceph/control/tools/ceph-tools.ts';
+import { refuseUnusableKey } from '../ceph/krbd/kernel-keys.ts';
 import { finishSwitch, switchUser } from '../divert/change-kept.ts';
 import { hostPaths } from '../sm/host-profile.ts';
 import { KEPT_SECRET } from '../sm/kept-key.ts';

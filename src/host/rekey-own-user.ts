@@ -1,10 +1,10 @@
 import type { Deadline } from '../base/deadline.ts';
 import { RbdsrError } from '../base/error.ts';
-import { describeKeyTypes } from '../ceph/cluster-key-types.ts';
-import type { KernelKeys } from '../ceph/kernel-keys.ts';
-import type { MonitorHost } from '../ceph/monitor-host.ts';
-import { poolsOfImage } from '../ceph/own-user.ts';
-import { formatMonitors } from '../ceph/monitors.ts';
+import { describeKeyTypes } from '../ceph/control/cluster-key-types.ts';
+import type { KernelKeys } from '../ceph/krbd/kernel-keys.ts';
+import type { MonitorHost } from '../ceph/control/ssh/monitor-host.ts';
+import { poolsOfImage } from '../ceph/control/own-user.ts';
+import { formatMonitors } from '../ceph/cluster/monitors.ts';
 import { finishSwitch, keepHostKey, keepMonitors, nextOwnUser, switchUser } from '../divert/change-kept.ts';
 import { faultPoint } from '../system/fault-point.ts';
 import type { Xapi } from '../xapi/client.ts';

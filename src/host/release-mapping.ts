@@ -1,7 +1,7 @@
 import type { Deadline } from '../base/deadline.ts';
 import { hasCode, messageOf } from '../base/error.ts';
-import { sameSpec } from '../ceph/image-spec.ts';
-import type { Mapping } from '../ceph/mapping.ts';
+import { sameSpec } from '../ceph/image/image-spec.ts';
+import type { Mapping } from '../ceph/krbd/mapping.ts';
 import { krbdOf } from '../sm/krbd-of-host.ts';
 import { namesIn } from '../system/files.ts';
 import { readAttribute } from '../system/sysfs.ts';

@@ -2,7 +2,7 @@ import { rmdirSync, rmSync } from 'node:fs';
 import { Deadline } from '../base/deadline.ts';
 import { ensureDir } from '../system/files.ts';
 import { faultPoint } from '../system/fault-point.ts';
-import { type HeldLock, takeRecordLock } from '../system/record-lock.ts';
+import { type HeldLock, takeRecordLock } from '../system/locks/record-lock.ts';
 import type { Change } from './change.ts';
 import { type Host, OLD_STOCK_DIR, SAVED_DIR, STATE_DIR, STOCK_DIR } from './host.ts';
 import { isOrWasEnabled, type JournalContent, type JournalEntry, type JournalHead } from './journal.ts';

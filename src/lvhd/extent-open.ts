@@ -3,7 +3,7 @@ import { RbdsrError } from '../base/error.ts';
 import { extentIo } from '../lvm/extents.ts';
 import type { Lvm } from '../lvm/lvm.ts';
 import type { LvReport } from '../lvm/report.ts';
-import type { OpenLv } from './journals.ts';
+import type { OpenLv } from './journal/journals.ts';
 
 export type OpenPv = (mode: 'read' | 'write') => Promise<BlockIo>;
 

@@ -4,7 +4,7 @@ import type { VdiUuid } from '../base/ids.ts';
 import { settled } from '../base/settle.ts';
 import { extentIo } from '../lvm/extents.ts';
 import type { LvReport, VgReport } from '../lvm/report.ts';
-import { HEADER_SUMMARY_BYTES, summariseHeader } from '../vhd/header-summary.ts';
+import { HEADER_SUMMARY_BYTES, summariseHeader } from '../vhd/format/header-summary.ts';
 import { DELETED_TAG, HIDDEN_TAG, parentLvName, vdiOfLv } from './names.ts';
 import type { LvKind, VdiKind, VdiLv } from './names.ts';
 

@@ -1,9 +1,9 @@
 import type { BlockIo } from '../base/block-io.ts';
 import { RbdsrError } from '../base/error.ts';
 import type { VdiUuid } from '../base/ids.ts';
-import { openChain } from '../vhd/chain.ts';
-import type { OpenParent } from '../vhd/open-parents.ts';
-import type { OpenLv } from './journals.ts';
+import { openChain } from '../vhd/chain/chain.ts';
+import type { OpenParent } from '../vhd/chain/open-parents.ts';
+import type { OpenLv } from './journal/journals.ts';
 import type { VdiTree } from './tree.ts';
 
 /**

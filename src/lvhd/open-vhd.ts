@@ -1,5 +1,5 @@
 import type { BlockIo } from '../base/block-io.ts';
-import { VhdImage } from '../vhd/image.ts';
+import { VhdImage } from '../vhd/image/image.ts';
 
 /**
  * The VHD in a logical volume, by the footer that the scan of its SR sees, the copy at byte 0: what stands at the end of a volume may be

@@ -4,7 +4,7 @@ import type { SrUuid, VdiUuid } from '../base/ids.ts';
 import type { Deadline } from '../base/deadline.ts';
 import { RbdsrError } from '../base/error.ts';
 import { ensureDir, namesIn, readIfExists, removeIfExists, writeFileAtomic } from '../system/files.ts';
-import { takeRecordLock } from '../system/record-lock.ts';
+import { takeRecordLock } from '../system/locks/record-lock.ts';
 
 /**
  * Why a volume is active on this host (sm `refcounter`): `normal` counts the reasons an ancestor has to stay active, `binary` is 1 while

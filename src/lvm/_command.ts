@@ -3,7 +3,7 @@ import type { Deadline } from '../base/deadline.ts';
 import { RbdsrError } from '../base/error.ts';
 import { runProgram } from '../system/run.ts';
 import type { RunOutcome } from '../system/run.ts';
-import type { HeldLock } from '../system/record-lock.ts';
+import type { HeldLock } from '../system/locks/record-lock.ts';
 import { lvmConfig } from './config.ts';
 import { matchFailure } from './failure-patterns.ts';
 

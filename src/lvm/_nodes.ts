@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, statSync, symlinkSync } from 'node:fs';
 import type { Deadline } from '../base/deadline.ts';
 import { RbdsrError } from '../base/error.ts';
-import { deviceNumbers } from '../system/block-node.ts';
+import { deviceNumbers } from '../system/io/block-node.ts';
 import { removeIfExists } from '../system/files.ts';
 import { describeOpeners, openersOf } from '../system/openers.ts';
 import { runProgram } from '../system/run.ts';

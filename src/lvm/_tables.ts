@@ -1,6 +1,6 @@
 import { statSync } from 'node:fs';
 import { SECTOR } from '../base/units.ts';
-import { deviceNumbers } from '../system/block-node.ts';
+import { deviceNumbers } from '../system/io/block-node.ts';
 import { namesIn } from '../system/files.ts';
 import { runProgram } from '../system/run.ts';
 import { readAttribute } from '../system/sysfs.ts';

@@ -3,7 +3,7 @@ import type { Deadline } from '../base/deadline.ts';
 import { RbdsrError } from '../base/error.ts';
 import type { ErrorCode } from '../base/error.ts';
 import { formatBytes, KiB, MiB } from '../base/units.ts';
-import type { HeldLock } from '../system/record-lock.ts';
+import type { HeldLock } from '../system/locks/record-lock.ts';
 import type { RunOutcome } from '../system/run.ts';
 import { lvmCommand, succeeded } from './_command.ts';
 import type { LvmCommandContext } from './_command.ts';

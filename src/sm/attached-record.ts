@@ -1,6 +1,6 @@
 import { dirname } from 'node:path';
 import type { SrUuid } from '../base/ids.ts';
-import type { ImageSpec } from '../ceph/image-spec.ts';
+import type { ImageSpec } from '../ceph/image/image-spec.ts';
 import { ensureDir, readIfExists, removeIfExists, writeFileAtomic } from '../system/files.ts';
 import type { HostPaths } from './host-profile.ts';
 

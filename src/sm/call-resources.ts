@@ -2,7 +2,7 @@ import type { Deadline } from '../base/deadline.ts';
 import { hasCode, messageOf, RbdsrError } from '../base/error.ts';
 import type { SrUuid } from '../base/ids.ts';
 import type { Log } from '../base/log.ts';
-import type { HeldLock } from '../system/record-lock.ts';
+import type { HeldLock } from '../system/locks/record-lock.ts';
 import type { Xapi } from '../xapi/client.ts';
 import type { GivenSession } from '../xapi/lasting-session.ts';
 import type { ReadingOptions } from './handler.ts';
@@ -101,7 +101,7 @@ export class CallResources {
   }
 
   async lock(namespace: string, name: string, options: LockOptions = {}): Promise<HeldLock> {
-    const { takeRecordLock } = await import('../system/record-lock.ts');
+    const { takeRecordLock } = await import('../system/locks/record-lock.ts');
     const path = `${this.#call.profile.paths.lockDir}/${namespace}/${name}`;
     const { wait = true, deadline = this.#call.deadline } = options;
     if (wait) this.#call.waiting(`the lock ${path}`);

@@ -1,6 +1,6 @@
 import { hasCode, RbdsrError } from '../base/error.ts';
 import type { Secret } from '../base/secret.ts';
-import { type ClusterAccess, clusterAccess } from '../ceph/access.ts';
+import { type ClusterAccess, clusterAccess } from '../ceph/cluster/access.ts';
 import type { Xapi } from '../xapi/client.ts';
 import { secretByUuid } from '../xapi/secret.ts';
 import type { DeviceConfig } from './device-config.ts';

@@ -1,11 +1,11 @@
 import { RbdsrError } from '../base/error.ts';
 import { isUuid } from '../base/ids.ts';
 import { Secret } from '../base/secret.ts';
-import { parseUser } from '../ceph/access.ts';
-import { printable } from '../ceph/image-spec.ts';
-import { type MapOption, parseMapOptions } from '../ceph/map-options.ts';
-import { type MonitorAddress, parseMonitors } from '../ceph/monitors.ts';
-import { parseSize } from '../ceph/size-text.ts';
+import { parseUser } from '../ceph/cluster/access.ts';
+import { printable } from '../ceph/image/image-spec.ts';
+import { type MapOption, parseMapOptions } from '../ceph/krbd/map-options.ts';
+import { type MonitorAddress, parseMonitors } from '../ceph/cluster/monitors.ts';
+import { parseSize } from '../ceph/image/size-text.ts';
 import { DEVICE_CONFIG_KEYS } from './driver-config-keys.ts';
 import type { StringRecord } from './request.ts';
 

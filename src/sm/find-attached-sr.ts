@@ -1,5 +1,5 @@
 import { hasCode } from '../base/error.ts';
-import { type ImageSpec, sameSpec } from '../ceph/image-spec.ts';
+import { type ImageSpec, sameSpec } from '../ceph/image/image-spec.ts';
 import { srSmConfig } from '../xapi/sr.ts';
 import { readAttachedRecord } from './attached-record.ts';
 import { type AttachedSr, attachedSr, srOf } from './attached-sr.ts';

@@ -1,7 +1,7 @@
 import { hasCode, messageOf } from '../base/error.ts';
 import type { VdiUuid } from '../base/ids.ts';
 import type { VdiTree } from '../lvhd/tree.ts';
-import { unfinishedDeletions } from '../lvhd/vdi-delete.ts';
+import { unfinishedDeletions } from '../lvhd/ops/vdi-delete.ts';
 import type { VgReport } from '../lvm/report.ts';
 import type { VdiRecord } from '../xapi/vdi.ts';
 import type { AttachedSr } from './attached-sr.ts';

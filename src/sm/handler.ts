@@ -1,7 +1,7 @@
 import type { Deadline } from '../base/deadline.ts';
 import type { SrUuid, VdiUuid } from '../base/ids.ts';
 import type { Log } from '../base/log.ts';
-import type { HeldLock } from '../system/record-lock.ts';
+import type { HeldLock } from '../system/locks/record-lock.ts';
 import type { Xapi } from '../xapi/client.ts';
 import type { HostProfile } from './host-profile.ts';
 import type { HostSettings } from './host-settings.ts';

@@ -1,6 +1,6 @@
 import { hasCode, RbdsrError } from '../base/error.ts';
-import { formatSpec, type ImageSpec } from '../ceph/image-spec.ts';
-import { parseMonitors } from '../ceph/monitors.ts';
+import { formatSpec, type ImageSpec } from '../ceph/image/image-spec.ts';
+import { parseMonitors } from '../ceph/cluster/monitors.ts';
 import { allPbds } from '../xapi/pbd.ts';
 import type { SmCall } from './handler.ts';
 import type { StringRecord } from './request.ts';

@@ -1,8 +1,8 @@
 import { hasCode, RbdsrError } from '../base/error.ts';
-import type { ControlPlane, ImageInfo, Watcher } from '../ceph/control-plane.ts';
-import { checkImageFeatures } from '../ceph/features.ts';
-import { formatSpec, type ImageSpec, sameSpec } from '../ceph/image-spec.ts';
-import type { Mapping } from '../ceph/mapping.ts';
+import type { ControlPlane, ImageInfo, Watcher } from '../ceph/control/control-plane.ts';
+import { checkImageFeatures } from '../ceph/image/features.ts';
+import { formatSpec, type ImageSpec, sameSpec } from '../ceph/image/image-spec.ts';
+import type { Mapping } from '../ceph/krbd/mapping.ts';
 import { allHosts } from '../xapi/host.ts';
 import type { SmCall } from './handler.ts';
 import { krbdOf } from './krbd-of-host.ts';

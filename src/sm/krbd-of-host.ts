@@ -1,4 +1,4 @@
-import { Krbd } from '../ceph/krbd.ts';
+import { Krbd } from '../ceph/krbd/krbd.ts';
 import type { SmCall } from './handler.ts';
 import { hostPaths } from './host-profile.ts';
 

@@ -2,7 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { Deadline } from '../base/deadline.ts';
 import { RbdsrError } from '../base/error.ts';
 import type { SrUuid } from '../base/ids.ts';
-import { type HeldLock, type LockHolder, lockHolder, takeRecordLock } from '../system/record-lock.ts';
+import { type HeldLock, type LockHolder, lockHolder, takeRecordLock } from '../system/locks/record-lock.ts';
 import type { HostPaths } from './host-profile.ts';
 
 /**

@@ -1,9 +1,9 @@
 import { existsSync } from 'node:fs';
 import type { Deadline } from '../base/deadline.ts';
 import { RbdsrError } from '../base/error.ts';
-import { openBlockIo } from '../system/block-device.ts';
-import { takeFairlock } from '../system/fairlock.ts';
-import { type HeldLock, takeRecordLock } from '../system/record-lock.ts';
+import { openBlockIo } from '../system/io/block-device.ts';
+import { takeFairlock } from '../system/locks/fairlock.ts';
+import { type HeldLock, takeRecordLock } from '../system/locks/record-lock.ts';
 import type { SmCall } from './handler.ts';
 
 const FAIRLOCK_SOCKET = '/run/fairlock/devicemapper';

@@ -1,11 +1,11 @@
-import type { ClusterAccess } from '../ceph/access.ts';
-import { formatSpec, type ImageSpec } from '../ceph/image-spec.ts';
-import type { MapRequest } from '../ceph/krbd-host.ts';
-import type { MapResult } from '../ceph/map-image.ts';
-import type { Mapping } from '../ceph/mapping.ts';
-import { formatMonitors } from '../ceph/monitors.ts';
+import type { ClusterAccess } from '../ceph/cluster/access.ts';
+import { formatSpec, type ImageSpec } from '../ceph/image/image-spec.ts';
+import type { MapRequest } from '../ceph/krbd/krbd-host.ts';
+import type { MapResult } from '../ceph/krbd/map-image.ts';
+import type { Mapping } from '../ceph/krbd/mapping.ts';
+import { formatMonitors } from '../ceph/cluster/monitors.ts';
 import { blankEnds, type Survey, surveyDevice } from '../lvm/pv-label.ts';
-import { openBlockIo } from '../system/block-device.ts';
+import { openBlockIo } from '../system/io/block-device.ts';
 import type { SmCall } from './handler.ts';
 import { krbdOf } from './krbd-of-host.ts';
 import type { SrConfig } from './sr-type.ts';

@@ -1,5 +1,5 @@
 import { messageOf } from '../base/error.ts';
-import type { VdiMetadata } from '../lvhd/mgt/record.ts';
+import type { VdiMetadata } from '../lvhd/metadata/record.ts';
 import { MGT_LV, vdiOfLv, vdiTypeOfLv } from '../lvhd/names.ts';
 import { SMALL_LV_SIZE } from '../lvhd/sizes.ts';
 import type { VgReport } from '../lvm/report.ts';

@@ -1,5 +1,5 @@
-import type { ClusterAccess } from '../ceph/access.ts';
-import { refuseUnusableKey } from '../ceph/kernel-keys.ts';
+import type { ClusterAccess } from '../ceph/cluster/access.ts';
+import { refuseUnusableKey } from '../ceph/krbd/kernel-keys.ts';
 import { resolveAccess } from './cluster-access.ts';
 import { type DeviceConfig, parseDeviceConfig } from './device-config.ts';
 import type { SmCall } from './handler.ts';
@@ -25,7 +25,7 @@ export const rbdType: SrType = {
       ...config,
       access,
       controlPlane: async (call) => {
-        const { controlPlaneOf } = await import('../ceph/ceph-tools.ts');
+        const { controlPlaneOf } = await import('../ceph/control/tools/ceph-tools.ts');
         return controlPlaneOf(await access(call));
       },
       mapped: async (call) => {

@@ -1,4 +1,4 @@
-import { listJournals } from '../lvhd/journal.ts';
+import { listJournals } from '../lvhd/journal/journal.ts';
 import type { VgReport } from '../lvm/report.ts';
 import { type AttachedSr, recoverIfMaster, reportOf, type SrNodes } from './attached-sr.ts';
 import type { SmCall } from './handler.ts';

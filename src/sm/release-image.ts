@@ -1,7 +1,7 @@
 import { realpathSync } from 'node:fs';
 import { basename } from 'node:path';
 import { RbdsrError } from '../base/error.ts';
-import { formatSpec } from '../ceph/image-spec.ts';
+import { formatSpec } from '../ceph/image/image-spec.ts';
 import { vgName } from '../lvhd/names.ts';
 import type { LvReport, VgReport } from '../lvm/report.ts';
 import { describeOpeners, openersOf } from '../system/openers.ts';

@@ -1,10 +1,10 @@
 import { hasCode, RbdsrError } from '../base/error.ts';
 import type { VdiUuid } from '../base/ids.ts';
 import type { DrivenVdi } from '../lvhd/lv-table.ts';
-import type { MetadataContent } from '../lvhd/mgt/metadata-volume.ts';
-import type { VdiMetadata } from '../lvhd/mgt/record.ts';
+import type { MetadataContent } from '../lvhd/metadata/metadata-volume.ts';
+import type { VdiMetadata } from '../lvhd/metadata/record.ts';
 import type { VdiTree } from '../lvhd/tree.ts';
-import { unfinishedVolumes } from '../lvhd/vdi-create.ts';
+import { unfinishedVolumes } from '../lvhd/ops/vdi-create.ts';
 import type { VgReport } from '../lvm/report.ts';
 import type { Xapi } from '../xapi/client.ts';
 import { planReconciliation, reconcile, type ReconcileStep } from '../xapi/reconcile.ts';

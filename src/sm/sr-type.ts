@@ -1,8 +1,8 @@
-import type { ClusterAccess } from '../ceph/access.ts';
-import type { ControlPlane } from '../ceph/control-plane.ts';
-import { checkMappable, type ImageSpec } from '../ceph/image-spec.ts';
-import type { Mapping } from '../ceph/mapping.ts';
-import type { MapOption } from '../ceph/map-options.ts';
+import type { ClusterAccess } from '../ceph/cluster/access.ts';
+import type { ControlPlane } from '../ceph/control/control-plane.ts';
+import { checkMappable, type ImageSpec } from '../ceph/image/image-spec.ts';
+import type { Mapping } from '../ceph/krbd/mapping.ts';
+import type { MapOption } from '../ceph/krbd/map-options.ts';
 import { RbdsrError } from '../base/error.ts';
 import type { Handler, SmCall } from './handler.ts';
 import type { StringRecord } from './request.ts';

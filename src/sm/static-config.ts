@@ -1,5 +1,5 @@
 import type { SrUuid, VdiUuid } from '../base/ids.ts';
-import type { ClusterAccess } from '../ceph/access.ts';
+import type { ClusterAccess } from '../ceph/cluster/access.ts';
 import { encodeCall } from '../xmlrpc/encode.ts';
 import type { StringRecord } from './request.ts';
 

@@ -1,8 +1,8 @@
 import { hasCode, messageOf, RbdsrError } from '../base/error.ts';
 import type { VdiUuid } from '../base/ids.ts';
 import { openByExtents } from '../lvhd/extent-open.ts';
-import { deflate, inflate } from '../lvhd/inflate.ts';
-import { journalsOf } from '../lvhd/journal.ts';
+import { deflate, inflate } from '../lvhd/ops/inflate.ts';
+import { journalsOf } from '../lvhd/journal/journal.ts';
 import type { VdiNode } from '../lvhd/lv-table.ts';
 import { openVhd } from '../lvhd/open-vhd.ts';
 import { deflatedLvSize, fullVhdLvSize, lvSize } from '../lvhd/sizes.ts';

@@ -5,7 +5,7 @@ import type { DataPath, Disk } from '../datapath/datapath.ts';
 import { openDataPath } from '../datapath/open-data-path.ts';
 import { activateChain, type ActivationWorld, deactivateChain, forCleanUp } from '../lvhd/chain-activation.ts';
 import { diskOfPath } from '../lvhd/disk-of-path.ts';
-import { journalsOf } from '../lvhd/journal.ts';
+import { journalsOf } from '../lvhd/journal/journal.ts';
 import type { VdiNode } from '../lvhd/lv-table.ts';
 import { RefCounts } from '../lvhd/refcount.ts';
 import type { VdiTree } from '../lvhd/tree.ts';

@@ -1,6 +1,6 @@
 import { readdirSync, statSync } from 'node:fs';
 import type { Stats } from 'node:fs';
-import { deviceNumbers } from './block-node.ts';
+import { deviceNumbers } from './io/block-node.ts';
 import { DescriptorLook } from './descriptors.ts';
 import { mountsOf } from './mounts.ts';
 import { processFacts } from './processes.ts';

@@ -6,7 +6,7 @@ import type { BlockIo } from '../../src/base/block-io.ts';
 import { MiB, TiB } from '../../src/base/units.ts';
 import { lvmConfig } from '../../src/lvm/config.ts';
 import type { VgReport } from '../../src/lvm/report.ts';
-import { createVhd } from '../../src/vhd/create.ts';
+import { createVhd } from '../../src/vhd/image/create.ts';
 import { memoryIo } from './lvhd-memory-io.ts';
 import type { OpenSr } from './lvhd-vectors.ts';
 

@@ -1,6 +1,6 @@
 import { MiB } from '../../src/base/units.ts';
 import type { LvReport } from '../../src/lvm/report.ts';
-import { FOOTER_BYTES } from '../../src/vhd/footer.ts';
+import { FOOTER_BYTES } from '../../src/vhd/format/footer.ts';
 import type { OpenSr } from './lvhd-vectors.ts';
 
 /**

@@ -1,5 +1,5 @@
 import { messageOf } from '../../base/error.ts';
-import { formatSpec } from '../../ceph/image-spec.ts';
+import { formatSpec } from '../../ceph/image/image-spec.ts';
 import { IpcFlags } from '../../lvhd/ipc-flags.ts';
 import { RefCounts } from '../../lvhd/refcount.ts';
 import { writeAttribute } from '../../system/sysfs.ts';

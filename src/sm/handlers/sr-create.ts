@@ -1,8 +1,8 @@
 import { messageOf, RbdsrError } from '../../base/error.ts';
 import { formatBytes, MiB } from '../../base/units.ts';
-import { shellSpec } from '../../ceph/features.ts';
-import { formatSpec, type ImageSpec } from '../../ceph/image-spec.ts';
-import type { Mapping } from '../../ceph/mapping.ts';
+import { shellSpec } from '../../ceph/image/features.ts';
+import { formatSpec, type ImageSpec } from '../../ceph/image/image-spec.ts';
+import type { Mapping } from '../../ceph/krbd/mapping.ts';
 import { srOfVg, vgName } from '../../lvhd/names.ts';
 import { faultPoint } from '../../system/fault-point.ts';
 import { setMapKey } from '../../xapi/map-keys.ts';

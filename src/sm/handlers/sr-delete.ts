@@ -1,7 +1,7 @@
 import { messageOf, RbdsrError } from '../../base/error.ts';
-import { formatSpec } from '../../ceph/image-spec.ts';
+import { formatSpec } from '../../ceph/image/image-spec.ts';
 import { MGT_LV, vdiOfLv } from '../../lvhd/names.ts';
-import { unfinishedVolumes } from '../../lvhd/vdi-create.ts';
+import { unfinishedVolumes } from '../../lvhd/ops/vdi-create.ts';
 import type { VgReport } from '../../lvm/report.ts';
 import { faultPoint } from '../../system/fault-point.ts';
 import { removeAttachedRecord } from '../attached-record.ts';

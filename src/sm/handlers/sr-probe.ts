@@ -1,11 +1,11 @@
 import { hasCode, RbdsrError } from '../../base/error.ts';
-import { formatSpec } from '../../ceph/image-spec.ts';
-import type { Mapping } from '../../ceph/mapping.ts';
-import { MetadataVolume } from '../../lvhd/mgt/metadata-volume.ts';
+import { formatSpec } from '../../ceph/image/image-spec.ts';
+import type { Mapping } from '../../ceph/krbd/mapping.ts';
+import { MetadataVolume } from '../../lvhd/metadata/metadata-volume.ts';
 import { MGT_LV, srOfVg } from '../../lvhd/names.ts';
 import { extentIo } from '../../lvm/extents.ts';
 import type { Survey } from '../../lvm/pv-label.ts';
-import { openBlockIo } from '../../system/block-device.ts';
+import { openBlockIo } from '../../system/io/block-device.ts';
 import { lvmOf } from '../attached-sr.ts';
 import type { Handler, SmCall } from '../handler.ts';
 import { krbdOf } from '../krbd-of-host.ts';

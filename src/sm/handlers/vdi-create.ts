@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { RbdsrError } from '../../base/error.ts';
 import { type VdiUuid, vdiUuid } from '../../base/ids.ts';
-import { checkPlan, createVolume, planVdi, unfinishedVolumes, type VdiPlan } from '../../lvhd/vdi-create.ts';
+import { checkPlan, createVolume, planVdi, unfinishedVolumes, type VdiPlan } from '../../lvhd/ops/vdi-create.ts';
 import type { VdiKind } from '../../lvhd/names.ts';
 import type { VgReport } from '../../lvm/report.ts';
 import { faultPoint } from '../../system/fault-point.ts';
@@ -21,7 +21,7 @@ import { sizeArgument, srRefOf } from '../vdi-request.ts';
  *
  * | step | a cut after it leaves |
  * |---|---|
- * | the steps of `createVolume` (src/lvhd/vdi-create.ts) | see there |
+ * | the steps of `createVolume` (src/lvhd/ops/vdi-create.ts) | see there |
  * | `vdi-create.after-metadata` | a whole disk with its names: the next sr_scan introduces it |
  * | `vdi-create.after-introduce` | a disk that xapi has; only the SR's totals are old until the next scan |
  */

@@ -1,5 +1,5 @@
 import { hasCode, messageOf, RbdsrError } from '../../base/error.ts';
-import { checkDeletable, hideVdi, markDeleted } from '../../lvhd/vdi-delete.ts';
+import { checkDeletable, hideVdi, markDeleted } from '../../lvhd/ops/vdi-delete.ts';
 import type { VgReport } from '../../lvm/report.ts';
 import { faultPoint } from '../../system/fault-point.ts';
 import { isGone } from '../../xapi/failure.ts';

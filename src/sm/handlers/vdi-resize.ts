@@ -1,5 +1,5 @@
 import { RbdsrError } from '../../base/error.ts';
-import { planResize, resizeVolume } from '../../lvhd/vdi-resize.ts';
+import { planResize, resizeVolume } from '../../lvhd/ops/vdi-resize.ts';
 import { changeVdi, vdiSmConfig } from '../../xapi/vdi.ts';
 import { noteSrTotals, openAttachedSr, reportOf } from '../attached-sr.ts';
 import type { Handler } from '../handler.ts';
@@ -10,7 +10,7 @@ import { recoveredNodes } from '../recovered-sr.ts';
 import { vdiReply } from '../reply.ts';
 import { sizeArgument, vdiOf, vdiRefOf } from '../vdi-request.ts';
 
-/** Grows a disk that no host has active. What a cut leaves: src/lvhd/vdi-resize.ts. */
+/** Grows a disk that no host has active. What a cut leaves: src/lvhd/ops/vdi-resize.ts. */
 export const handler: Handler = async (call) => {
   const vdi = vdiOf(call);
   const ref = vdiRefOf(call);

@@ -1,6 +1,6 @@
-import type { ImageSpec } from '../../ceph/image-spec.ts';
-import { parseKeyring } from '../../ceph/keyring-file.ts';
-import type { Mapping } from '../../ceph/mapping.ts';
+import type { ImageSpec } from '../../ceph/image/image-spec.ts';
+import { parseKeyring } from '../../ceph/cluster/keyring-file.ts';
+import type { Mapping } from '../../ceph/krbd/mapping.ts';
 import { namesIn, readIfExists } from '../../system/files.ts';
 import { krbdAt } from '../krbd-of-host.ts';
 import { keyringFolder } from '../static-config.ts';

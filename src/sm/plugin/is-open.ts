@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { hasCode, RbdsrError } from '../../base/error.ts';
 import { lvName, vgName } from '../../lvhd/names.ts';
 import { lvPath } from '../../lvm/dm-name.ts';
-import type { HeldLock } from '../../system/record-lock.ts';
+import type { HeldLock } from '../../system/locks/record-lock.ts';
 import { vdiByUuid, vdiRecord } from '../../xapi/vdi.ts';
 import { readAttachedRecord } from '../attached-record.ts';
 import { type AttachedSr, attachedSr } from '../attached-sr.ts';

@@ -9,7 +9,7 @@ import { lockShrinking } from './shrinking.ts';
 
 /**
  * Grows the volume of a thin disk before another host activates it for writing; done already: nothing happens. The steps, under the SR's
- * lock, are those of src/lvhd/inflate.ts.
+ * lock, are those of src/lvhd/ops/inflate.ts.
  */
 export async function inflateForHost(call: PluginCall): Promise<string> {
   const sr = await openAttachedSr(call);

@@ -4,7 +4,7 @@ import type { BlockIo } from '../../../src/base/block-io.ts';
 import { Deadline } from '../../../src/base/deadline.ts';
 import { srUuid, vdiUuid } from '../../../src/base/ids.ts';
 import { MiB } from '../../../src/base/units.ts';
-import { TapdiskDataPath } from '../../../src/datapath/tapdisk-data-path.ts';
+import { TapdiskDataPath } from '../../../src/datapath/tapdisk/tapdisk-data-path.ts';
 import { diskOfPath } from '../../../src/lvhd/disk-of-path.ts';
 import { vgName } from '../../../src/lvhd/names.ts';
 import { dmName, lvPath } from '../../../src/lvm/dm-name.ts';

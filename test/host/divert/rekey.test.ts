@@ -16,8 +16,8 @@ import { Deadline } from '../../../src/base/deadline.ts';
 import { keptBySr } from '../../../src/divert/kept-access.ts';
 import { loginXapi } from '../../../src/xapi/client.ts';
 import { sudoersOfDocument } from '../ssh/sudoers-document.ts';
-import { sampleKey } from '../../../src/ceph/cephx-key.ts';
-import { kernelTraits } from '../../../src/ceph/kernel-traits.ts';
+import { sampleKey } from '../../../src/ceph/cluster/cephx-key.ts';
+import { kernelTraits } from '../../../src/ceph/krbd/kernel-traits.ts';
 import { CephOfToday } from '../../support/ceph-of-today.ts';
 import { buildProduct, place, placeHost } from '../../support/folder-host.ts';
 

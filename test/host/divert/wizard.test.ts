@@ -22,8 +22,8 @@ import {
   xenOrchestraTargets,
 } from '../../support/wizard-clients.ts';
 import { MiB } from '../../../src/base/units.ts';
-import { sampleKey } from '../../../src/ceph/cephx-key.ts';
-import { kernelTraits } from '../../../src/ceph/kernel-traits.ts';
+import { sampleKey } from '../../../src/ceph/cluster/cephx-key.ts';
+import { kernelTraits } from '../../../src/ceph/krbd/kernel-traits.ts';
 import { CephOfToday } from '../../support/ceph-of-today.ts';
 import { buildProduct, place, placeHost } from '../../support/folder-host.ts';
 

@@ -4,7 +4,7 @@ import { mapOf, type Row, stringOf } from '../../../lab/xapi-double/database.ts'
 import { plugAll, srDestroy, srScan } from '../../../lab/xapi-double/sr-operations.ts';
 import { vdiActivate, vdiCreate, vdiDestroy, vdiResize } from '../../../lab/xapi-double/vdi-operations.ts';
 import { MiB } from '../../../src/base/units.ts';
-import { MetadataVolume } from '../../../src/lvhd/mgt/metadata-volume.ts';
+import { MetadataVolume } from '../../../src/lvhd/metadata/metadata-volume.ts';
 import { HIDDEN_TAG } from '../../../src/lvhd/names.ts';
 import { loopPool, type LoopPool } from '../../support/loop-pool.ts';
 

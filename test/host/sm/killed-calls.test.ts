@@ -16,12 +16,12 @@ import {
 import type { BlockIo } from '../../../src/base/block-io.ts';
 import { vdiUuid } from '../../../src/base/ids.ts';
 import { MiB } from '../../../src/base/units.ts';
-import { listJournals } from '../../../src/lvhd/journal.ts';
+import { listJournals } from '../../../src/lvhd/journal/journal.ts';
 import { readVdiNodes } from '../../../src/lvhd/lv-table.ts';
-import { MetadataVolume } from '../../../src/lvhd/mgt/metadata-volume.ts';
+import { MetadataVolume } from '../../../src/lvhd/metadata/metadata-volume.ts';
 import { openVdi } from '../../../src/lvhd/open-vdi.ts';
 import { VdiTree } from '../../../src/lvhd/tree.ts';
-import { checkVhd } from '../../../src/vhd/check.ts';
+import { checkVhd } from '../../../src/vhd/check/check.ts';
 import { killedAt as killed } from '../../support/killed-at.ts';
 import { type LoopPool, loopPool, loseAttachRecord } from '../../support/loop-pool.ts';
 

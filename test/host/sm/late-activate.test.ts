@@ -5,7 +5,7 @@ import { mapOf, type Row, stringOf } from '../../../lab/xapi-double/database.ts'
 import { vdiActivate, vdiCreate } from '../../../lab/xapi-double/vdi-operations.ts';
 import { Deadline } from '../../../src/base/deadline.ts';
 import { MiB } from '../../../src/base/units.ts';
-import { lockHolder, takeRecordLock } from '../../../src/system/record-lock.ts';
+import { lockHolder, takeRecordLock } from '../../../src/system/locks/record-lock.ts';
 import { type LoopPool, loopPool } from '../../support/loop-pool.ts';
 
 function marksOf(vdi: Row): string[] {

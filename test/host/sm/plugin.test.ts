@@ -7,11 +7,11 @@ import { vdiActivate, vdiCreate, vdiDeactivate } from '../../../lab/xapi-double/
 import { Deadline } from '../../../src/base/deadline.ts';
 import { vdiUuid } from '../../../src/base/ids.ts';
 import { MiB } from '../../../src/base/units.ts';
-import { listJournals } from '../../../src/lvhd/journal.ts';
+import { listJournals } from '../../../src/lvhd/journal/journal.ts';
 import { lvName } from '../../../src/lvhd/names.ts';
 import { fullVhdLvSize } from '../../../src/lvhd/sizes.ts';
-import { lockHolder, takeRecordLock } from '../../../src/system/record-lock.ts';
-import { checkVhd } from '../../../src/vhd/check.ts';
+import { lockHolder, takeRecordLock } from '../../../src/system/locks/record-lock.ts';
+import { checkVhd } from '../../../src/vhd/check/check.ts';
 import { type LoopPool, loopPool, loseAttachRecord } from '../../support/loop-pool.ts';
 import { OtherHolder } from '../../support/stock-locks.ts';
 

@@ -6,8 +6,8 @@ import { pbdPlug } from '../../../lab/xapi-double/pbd-operations.ts';
 import { srCreate, srScan } from '../../../lab/xapi-double/sr-operations.ts';
 import { vdiCreate, vdiDestroy, vdiResize } from '../../../lab/xapi-double/vdi-operations.ts';
 import { GiB, MiB } from '../../../src/base/units.ts';
-import { sampleKey } from '../../../src/ceph/cephx-key.ts';
-import { kernelTraits } from '../../../src/ceph/kernel-traits.ts';
+import { sampleKey } from '../../../src/ceph/cluster/cephx-key.ts';
+import { kernelTraits } from '../../../src/ceph/krbd/kernel-traits.ts';
 import { type LoopPool, loopPool, loseAttachRecord } from '../../support/loop-pool.ts';
 
 let pool: LoopPool;

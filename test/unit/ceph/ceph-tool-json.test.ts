@@ -1,6 +1,11 @@
 import { describe, expect, test } from 'vitest';
-import { decodeImages, decodeInfo, decodePools, decodeWatchers } from '../../../src/ceph/ceph-tool-json.ts';
-import { withoutNoise } from '../../../src/ceph/ceph-tool-errors.ts';
+import {
+  decodeImages,
+  decodeInfo,
+  decodePools,
+  decodeWatchers,
+} from '../../../src/ceph/control/tools/ceph-tool-json.ts';
+import { withoutNoise } from '../../../src/ceph/control/tools/ceph-tool-errors.ts';
 import { failureOf } from './expect-error.ts';
 
 describe('what the ceph tools print', () => {

@@ -4,12 +4,12 @@ import { describe, expect, test } from 'vitest';
 import { Deadline } from '../../../src/base/deadline.ts';
 import { RbdsrError } from '../../../src/base/error.ts';
 import { Secret } from '../../../src/base/secret.ts';
-import { clusterAccess } from '../../../src/ceph/access.ts';
-import { checkKey, keyTypeOf, sampleKey } from '../../../src/ceph/cephx-key.ts';
-import { describeKeyTypes, keyTypeFor } from '../../../src/ceph/cluster-key-types.ts';
-import { type KernelKeys, kernelKeys, kernelTakes, refuseUnusableKey } from '../../../src/ceph/kernel-keys.ts';
-import { kernelTraits } from '../../../src/ceph/kernel-traits.ts';
-import { decodeMonitorMap } from '../../../src/ceph/monitor-map.ts';
+import { clusterAccess } from '../../../src/ceph/cluster/access.ts';
+import { checkKey, keyTypeOf, sampleKey } from '../../../src/ceph/cluster/cephx-key.ts';
+import { describeKeyTypes, keyTypeFor } from '../../../src/ceph/control/cluster-key-types.ts';
+import { type KernelKeys, kernelKeys, kernelTakes, refuseUnusableKey } from '../../../src/ceph/krbd/kernel-keys.ts';
+import { kernelTraits } from '../../../src/ceph/krbd/kernel-traits.ts';
+import { decodeMonitorMap } from '../../../src/ceph/control/monitor-map.ts';
 import { failureOf } from './expect-error.ts';
 
 const FIELD = join(import.meta.dirname, '../../fixtures/field');

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { checkMappable, formatSpec, sameSpec } from '../../../src/ceph/image-spec.ts';
+import { checkMappable, formatSpec, sameSpec } from '../../../src/ceph/image/image-spec.ts';
 import { failureOf } from './expect-error.ts';
 
 describe('what the kernel can map', () => {

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test } from 'vitest';
-import { Krbd } from '../../../src/ceph/krbd.ts';
-import { controlFiles, listMappings, supportedFeatures } from '../../../src/ceph/krbd-sysfs.ts';
-import { kernelTraits } from '../../../src/ceph/kernel-traits.ts';
+import { Krbd } from '../../../src/ceph/krbd/krbd.ts';
+import { controlFiles, listMappings, supportedFeatures } from '../../../src/ceph/krbd/krbd-sysfs.ts';
+import { kernelTraits } from '../../../src/ceph/krbd/kernel-traits.ts';
 import { failureOf } from './expect-error.ts';
 import { debugClient, FSID, linux310, linux44, linux61, OTHER_FSID, recorded } from './recorded-sysfs.ts';
 import type { Tree } from './recorded-sysfs.ts';

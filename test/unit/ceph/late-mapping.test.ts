@@ -6,11 +6,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
 import { Deadline } from '../../../src/base/deadline.ts';
-import { sampleKey } from '../../../src/ceph/cephx-key.ts';
-import { kernelTraits } from '../../../src/ceph/kernel-traits.ts';
-import { mapImage } from '../../../src/ceph/map-image.ts';
-import { parseMonitors } from '../../../src/ceph/monitors.ts';
-import { takeRecordLock } from '../../../src/system/record-lock.ts';
+import { sampleKey } from '../../../src/ceph/cluster/cephx-key.ts';
+import { kernelTraits } from '../../../src/ceph/krbd/kernel-traits.ts';
+import { mapImage } from '../../../src/ceph/krbd/map-image.ts';
+import { parseMonitors } from '../../../src/ceph/cluster/monitors.ts';
+import { takeRecordLock } from '../../../src/system/locks/record-lock.ts';
 import { failureOf } from './expect-error.ts';
 import { linux61, recorded, writeTree } from './recorded-sysfs.ts';
 

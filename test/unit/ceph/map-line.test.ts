@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
-import { mapLine } from '../../../src/ceph/map-line.ts';
-import { parseMapOptions } from '../../../src/ceph/map-options.ts';
-import { parseMonitors } from '../../../src/ceph/monitors.ts';
+import { mapLine } from '../../../src/ceph/krbd/map-line.ts';
+import { parseMapOptions } from '../../../src/ceph/krbd/map-options.ts';
+import { parseMonitors } from '../../../src/ceph/cluster/monitors.ts';
 import { failureOf } from './expect-error.ts';
 
 const line = {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { checkOptionsForKernel, formatMapOption, parseMapOptions } from '../../../src/ceph/map-options.ts';
+import { checkOptionsForKernel, formatMapOption, parseMapOptions } from '../../../src/ceph/krbd/map-options.ts';
 import { failureOf } from './expect-error.ts';
 
 describe('map options', () => {

@@ -1,7 +1,7 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import type { KrbdRoots } from '../../../src/ceph/krbd-sysfs.ts';
+import type { KrbdRoots } from '../../../src/ceph/krbd/krbd-sysfs.ts';
 
 export type Tree = Readonly<Record<string, string>>;
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { parseSize } from '../../../src/ceph/size-text.ts';
+import { parseSize } from '../../../src/ceph/image/size-text.ts';
 import { failureOf } from './expect-error.ts';
 
 test.each([

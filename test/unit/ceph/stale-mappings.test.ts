@@ -1,6 +1,6 @@
 import { afterAll, describe, expect, test } from 'vitest';
-import { listMappings } from '../../../src/ceph/krbd-sysfs.ts';
-import { staleMappings } from '../../../src/ceph/stale-mappings.ts';
+import { listMappings } from '../../../src/ceph/krbd/krbd-sysfs.ts';
+import { staleMappings } from '../../../src/ceph/krbd/stale-mappings.ts';
 import { FSID, linux61, OTHER_FSID, recorded } from './recorded-sysfs.ts';
 
 const roots = recorded(

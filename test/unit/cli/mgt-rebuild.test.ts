@@ -3,9 +3,9 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { MiB, TiB } from '../../../src/base/units.ts';
-import { openBlockIo } from '../../../src/system/block-device.ts';
-import { createVhd } from '../../../src/vhd/create.ts';
-import { VhdImage } from '../../../src/vhd/image.ts';
+import { openBlockIo } from '../../../src/system/io/block-device.ts';
+import { createVhd } from '../../../src/vhd/image/create.ts';
+import { VhdImage } from '../../../src/vhd/image/image.ts';
 import { usePlugin } from '../sm/plugin-process.ts';
 
 const plugin = usePlugin();

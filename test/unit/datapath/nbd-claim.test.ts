@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { claimNbd, describeNbd, NBD, type NbdKernel } from '../../../src/datapath/nbd-claim.ts';
+import { claimNbd, describeNbd, NBD, type NbdKernel } from '../../../src/datapath/nbd/nbd-claim.ts';
 
 /**
  * Devices as Linux `drivers/block/nbd.c` keeps them, seen by one of several clients: the first to set a socket is the one that sets the device

@@ -1,4 +1,4 @@
-import { TapdiskDataPath } from '../../../src/datapath/tapdisk-data-path.ts';
+import { TapdiskDataPath } from '../../../src/datapath/tapdisk/tapdisk-data-path.ts';
 import { diskOfPath } from '../../../src/lvhd/disk-of-path.ts';
 import { dataPathContract } from './data-path-contract.ts';
 import type { ContractHost } from './data-path-contract.ts';

@@ -2,7 +2,7 @@ import { type FSWatcher, readFileSync, rmSync, watch, writeFileSync } from 'node
 import { onTestFinished, expect, test, vi } from 'vitest';
 import { Deadline } from '../../../src/base/deadline.ts';
 import { RbdsrError } from '../../../src/base/error.ts';
-import { Krbd } from '../../../src/ceph/krbd.ts';
+import { Krbd } from '../../../src/ceph/krbd/krbd.ts';
 import { releaseImage, type Released } from '../../../src/host/release-mapping.ts';
 import { releaseImages } from '../../../src/host/release-images.ts';
 import { type HostFixture, useHosts } from './host-fixture.ts';

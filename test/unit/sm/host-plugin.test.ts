@@ -6,7 +6,7 @@ import { localHost } from '../../../lab/xapi-double/local-host.ts';
 import { startXapiDouble } from '../../../lab/xapi-double/start.ts';
 import { Deadline } from '../../../src/base/deadline.ts';
 import { runPlugin } from '../../../src/sm/plugin/run-plugin.ts';
-import { takeRecordLock } from '../../../src/system/record-lock.ts';
+import { takeRecordLock } from '../../../src/system/locks/record-lock.ts';
 import { decodeResponse } from '../../../src/xmlrpc/decode.ts';
 import { encodeCall } from '../../../src/xmlrpc/encode.ts';
 import { canTake, OtherHolder } from '../../support/stock-locks.ts';

@@ -7,7 +7,7 @@ import { RbdsrError } from '../../../src/base/error.ts';
 import { srUuid } from '../../../src/base/ids.ts';
 import { CallResources } from '../../../src/sm/call-resources.ts';
 import { hostProfile } from '../../../src/sm/host-profile.ts';
-import { lockHolder } from '../../../src/system/record-lock.ts';
+import { lockHolder } from '../../../src/system/locks/record-lock.ts';
 import { decodeResponse } from '../../../src/xmlrpc/decode.ts';
 import { canTake, OtherHolder, stockHookPasses } from '../../support/stock-locks.ts';
 import { place, usePlugin } from './plugin-process.ts';

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { srUuid, vdiUuid } from '../../../src/base/ids.ts';
 import { Secret } from '../../../src/base/secret.ts';
-import { parseKeyring } from '../../../src/ceph/keyring-file.ts';
+import { parseKeyring } from '../../../src/ceph/cluster/keyring-file.ts';
 import { parseDeviceConfig } from '../../../src/sm/device-config.ts';
 import { rbdType } from '../../../src/sm/rbd-type.ts';
 import { decodeRequest } from '../../../src/sm/request.ts';
