@@ -1,6 +1,6 @@
 import { type ClusterAccess, clusterAccess } from '../ceph/cluster/access.ts';
 import { formatMonitors } from '../ceph/cluster/monitors.ts';
-import type { StringRecord } from '../sm/request.ts';
+import type { StringMap } from '../xapi/values.ts';
 
 /** What stands in a device_config that HA keeps for the boot, beside the wizard's own keys. */
 const KEYS = { monitors: 'rbd_monitors', user: 'rbd_user', keyring: 'rbd_keyring' } as const;
@@ -9,7 +9,7 @@ const KEYS = { monitors: 'rbd_monitors', user: 'rbd_user', keyring: 'rbd_keyring
 const LOGIN = /^(incoming_)?chap(user|password|password_secret)$/;
 
 /** device_config for vdi_attach_from_config, with xapi and SSH down: all monitors, and a keyring file of this host. */
-export function frozenConfig(deviceConfig: StringRecord, keyring: string, access: ClusterAccess): StringRecord {
+export function frozenConfig(deviceConfig: StringMap, keyring: string, access: ClusterAccess): StringMap {
   return {
     ...Object.fromEntries(Object.entries(deviceConfig).filter(([key]) => !LOGIN.test(key))),
     [KEYS.monitors]: formatMonitors(access.monitors),
@@ -19,7 +19,7 @@ export function frozenConfig(deviceConfig: StringRecord, keyring: string, access
 }
 
 /** Undefined for a device_config that is not frozen. */
-export function frozenAccess(deviceConfig: StringRecord): ClusterAccess | undefined {
+export function frozenAccess(deviceConfig: StringMap): ClusterAccess | undefined {
   const { [KEYS.monitors]: monitors, [KEYS.user]: user, [KEYS.keyring]: keyring } = deviceConfig;
   if (monitors === undefined || user === undefined || keyring === undefined) return undefined;
   return clusterAccess({ monitors, user, keyring });

@@ -1,14 +1,14 @@
 import { hasCode } from '../base/error.ts';
 import { type ClusterAccess, clusterAccess } from '../ceph/cluster/access.ts';
 import { formatMonitors } from '../ceph/cluster/monitors.ts';
-import { srOf } from '../sm/attached-sr.ts';
-import { undoCall } from '../sm/call-until.ts';
-import type { SmCall } from '../sm/handler.ts';
+import { undoWork } from '../sm/work-until.ts';
+import type { SrWork } from '../sm/work.ts';
 import type { Xapi } from '../xapi/client.ts';
 import { addMapKey, removeMapKey, setMapKey } from '../xapi/map-keys.ts';
 import { createSecret, destroySecret, secretByUuid } from '../xapi/secret.ts';
 import { srSmConfig } from '../xapi/sr.ts';
 import { FORMER_USER, hostKeyIn, KEPT, type KeptKeys, NEXT_USER, readKept } from './kept-keys.ts';
+import { srOf } from '../sm/subject.ts';
 
 export interface KeptFacts {
   readonly ownUser: boolean;
@@ -23,16 +23,16 @@ export interface Kept extends KeptFacts {
 }
 
 /** Undefined where the request names no SR, or the SR keeps nothing yet: an older release made it, or it was introduced. */
-export async function keptAccess(call: SmCall): Promise<Kept | undefined> {
-  const { srRef } = call.request;
-  return srRef === undefined ? undefined : keptBySr(await call.xapi(), srRef);
+export async function keptAccess(work: SrWork): Promise<Kept | undefined> {
+  const { srRef } = work.subject;
+  return srRef === undefined ? undefined : keptBySr(await work.xapi(), srRef);
 }
 
 /** `hostKeyIn` of the request's SR: a line of known_hosts. */
-export async function keptHostKey(call: SmCall): Promise<string | undefined> {
-  const { srRef } = call.request;
+export async function keptHostKey(work: SrWork): Promise<string | undefined> {
+  const { srRef } = work.subject;
   if (srRef === undefined) return undefined;
-  return hostKeyIn(await srSmConfig(await call.xapi(), srRef));
+  return hostKeyIn(await srSmConfig(await work.xapi(), srRef));
 }
 
 /** 'invalid-secret' where the secret is gone. */
@@ -58,18 +58,18 @@ async function withKey(xapi: Xapi, { monitors, secret, ...keys }: KeptKeys): Pro
  * Keeps it, the secret last: who adds that key has done it for the SR. Every host of a pool plugs at once, so another may have been faster; then
  * our secret goes, and what the other kept is the answer.
  */
-export async function keepAccess(call: SmCall, access: ClusterAccess, facts: KeptFacts): Promise<ClusterAccess> {
-  const { srRef } = call.request;
+export async function keepAccess(work: SrWork, access: ClusterAccess, facts: KeptFacts): Promise<ClusterAccess> {
+  const { srRef } = work.subject;
   if (srRef === undefined) return access;
-  const xapi = await call.xapi();
-  const secret = await createSecret(xapi, access.key, srOf(call));
+  const xapi = await work.xapi();
+  const secret = await createSecret(xapi, access.key, srOf(work));
   const claimed = await claim(xapi, srRef, secret, access, facts).catch(async (error: unknown) => {
-    await destroySecret(await undoCall(call).xapi(), secret).catch(() => {});
+    await destroySecret(await undoWork(work).xapi(), secret).catch(() => {});
     throw error;
   });
   if (claimed) return access;
   await destroySecret(xapi, secret);
-  return (await keptAccess(call))?.access ?? access;
+  return (await keptAccess(work))?.access ?? access;
 }
 
 async function claim(
@@ -98,10 +98,10 @@ async function claim(
 }
 
 /** After an sr_create that failed: nothing is kept any more, and the secret is gone. */
-export async function forgetAccess(call: SmCall): Promise<void> {
-  const { srRef } = call.request;
+export async function forgetAccess(work: SrWork): Promise<void> {
+  const { srRef } = work.subject;
   if (srRef === undefined) return;
-  const xapi = await call.xapi();
+  const xapi = await work.xapi();
   const map = await srSmConfig(xapi, srRef);
   const isNamed = (key: string): boolean => key.startsWith(FORMER_USER) || key.startsWith(NEXT_USER);
   const ours = [...Object.values(KEPT), ...Object.keys(map).filter(isNamed)];

@@ -4,9 +4,5 @@ import { DivertedConfig } from './diverted-config.ts';
 /** SR type `lvmoiscsi` with the port of a monitor: an RBD SR made in the ordinary "New iSCSI SR" wizard. */
 export const lvmoiscsiType: SrType = {
   name: 'lvmoiscsi',
-  handlers: {
-    sr_probe: async () => (await import('./sr-probe.ts')).handler,
-    sr_create: async () => (await import('./sr-create.ts')).handler,
-  },
   config: (deviceConfig) => new DivertedConfig(deviceConfig),
 };

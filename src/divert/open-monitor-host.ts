@@ -3,7 +3,7 @@ import type { Log } from '../base/log.ts';
 import type { Secret } from '../base/secret.ts';
 import { connectMonitorHost, type MonitorHost } from '../ceph/control/ssh/monitor-host.ts';
 import type { MonitorAddress } from '../ceph/cluster/monitors.ts';
-import type { SmCall } from '../sm/handler.ts';
+import type { SrWork } from '../sm/work.ts';
 import type { HostSettings } from '../sm/host-settings.ts';
 import { readIfExists } from '../system/files.ts';
 import type { HostKeyPolicy } from '../system/ssh/ssh-host-key-policy.ts';
@@ -17,27 +17,27 @@ import type { PasswordSource, WizardConfig } from './wizard-config.ts';
  * that the SR keeps: with it, a host that shows none of ours is refused; without it, it is somebody's first visit.
  */
 export async function openMonitorHost(
-  call: SmCall,
+  work: SrWork,
   wizard: WizardConfig,
   pinned: string | undefined,
 ): Promise<MonitorHost> {
   requireLogin(wizard);
   const { ssh, monitors, target } = wizard;
   if (ssh === undefined) throw new Error('no SSH login');
-  const password = ssh.password === undefined ? undefined : await passwordOf(call, ssh.password);
-  call.waiting(`a monitor of ${target} to answer over SSH`);
+  const password = ssh.password === undefined ? undefined : await passwordOf(work, ssh.password);
+  work.waiting(`a monitor of ${target} to answer over SSH`);
   const host = await connectAsLogin({
-    root: call.profile.paths.root,
-    settings: call.settings,
+    root: work.profile.paths.root,
+    settings: work.settings,
     monitors,
     user: ssh.user,
     ...(password === undefined ? {} : { password }),
     ...(pinned === undefined ? {} : { pinned }),
     unlisted: pinned === undefined ? 'accept' : 'refuse',
-    deadline: call.deadline,
-    log: call.log,
+    deadline: work.deadline,
+    log: work.log,
   });
-  call.atEnd(async () => host[Symbol.asyncDispose]());
+  work.atEnd(async () => host[Symbol.asyncDispose]());
   return host;
 }
 
@@ -79,6 +79,6 @@ export function connectAsLogin(login: MonitorLogin): Promise<MonitorHost> {
 const KNOWN_HOSTS = '/etc/rbdsr/known_hosts';
 const SSH_PORT = 22;
 
-export async function passwordOf(call: Pick<SmCall, 'xapi'>, source: PasswordSource): Promise<Secret> {
-  return source.kind === 'key' ? source.key : secretByUuid(await call.xapi(), source.uuid, 'chappassword_secret');
+export async function passwordOf(work: Pick<SrWork, 'xapi'>, source: PasswordSource): Promise<Secret> {
+  return source.kind === 'key' ? source.key : secretByUuid(await work.xapi(), source.uuid, 'chappassword_secret');
 }

@@ -3,7 +3,7 @@ import { isUuid } from '../base/ids.ts';
 import { Secret } from '../base/secret.ts';
 import { parseUser } from '../ceph/cluster/access.ts';
 import { parseMonitors } from '../ceph/cluster/monitors.ts';
-import type { StringRecord } from '../sm/request.ts';
+import type { StringMap } from '../xapi/values.ts';
 import type { CephxLogin, PasswordSource, SshLogin, WizardConfig } from './wizard-config.ts';
 
 /**
@@ -11,7 +11,7 @@ import type { CephxLogin, PasswordSource, SshLogin, WizardConfig } from './wizar
  * `preferred-image-formats`); an empty value counts as absent. Throws 'target-missing', 'config-missing' or 'config-invalid' that names the wizard's field; a
  * password never shows.
  */
-export function translate(deviceConfig: StringRecord): WizardConfig {
+export function translate(deviceConfig: StringMap): WizardConfig {
   const get: Get = (key) => (deviceConfig[key] === '' ? undefined : deviceConfig[key]);
   const target = get('target') ?? missingTarget();
   const pool = get('targetIQN');

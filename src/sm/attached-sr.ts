@@ -15,11 +15,12 @@ import type { VgReport } from '../lvm/report.ts';
 import { openBlockIo } from '../system/io/block-device.ts';
 import { setSrTotals, srVirtualAllocation } from '../xapi/sr.ts';
 import { type AttachedRecord, readAttachedRecord } from './attached-record.ts';
-import type { SmCall } from './handler.ts';
+import { srOf } from './subject.ts';
+import type { SrWork } from './work.ts';
 import { krbdOf } from './krbd-of-host.ts';
 import { mapForCall } from './map-for-call.ts';
 import { serialiser } from './lvm-lock.ts';
-import { imageSpecOf } from './sr-type.ts';
+import { imageSpecOf, type SrConfig } from './sr-type.ts';
 
 /** An SR whose image is mapped on this host, and what its commands need. */
 export interface AttachedSr {
@@ -37,29 +38,28 @@ export interface AttachedSr {
  * The SR of the call as sr_attach left it: no network, no xapi, no program. 'sr-unavailable' when it is not attached on this host or its
  * image is no longer mapped.
  */
-export async function openAttachedSr(call: SmCall): Promise<AttachedSr> {
-  const uuid = srOf(call);
-  const record = readAttachedRecord(call.profile.paths, uuid);
+export async function openAttachedSr(work: SrWork): Promise<AttachedSr> {
+  const uuid = srOf(work);
+  const record = readAttachedRecord(work.profile.paths, uuid);
   if (record === undefined) throw unavailable(uuid, 'is not attached on this host', 'Plug its PBD: xe pbd-plug.');
-  const mapping = krbdOf(call).find(record.spec, record.fsid);
+  const mapping = krbdOf(work).find(record.spec, record.fsid);
   if (mapping === undefined) {
     throw unavailable(uuid, `has lost its image: ${formatSpec(record.spec)} is not mapped`, 'Unplug and plug its PBD.');
   }
-  return attachedSr(call, uuid, mapping, record);
+  return attachedSr(work, uuid, mapping, record);
 }
 
 /** For vdi_attach_from_config: maps the image, or adopts the mapping that is there. */
-export async function attachForConfig(call: SmCall): Promise<AttachedSr> {
-  const uuid = srOf(call);
-  const config = call.srType.config(call.request.deviceConfig);
+export async function attachForConfig(work: SrWork, config: SrConfig): Promise<AttachedSr> {
+  const uuid = srOf(work);
   const spec = imageSpecOf(config);
-  const access = await config.access(call);
-  const { mapping } = await mapForCall(call, access, config, spec);
-  return attachedSr(call, uuid, mapping, { spec, allocation: config.allocation });
+  const access = await config.access(work);
+  const { mapping } = await mapForCall(work, access, config, spec);
+  return attachedSr(work, uuid, mapping, { spec, allocation: config.allocation });
 }
 
 export function attachedSr(
-  call: SmCall,
+  work: SrWork,
   uuid: SrUuid,
   mapping: Mapping,
   record: Pick<AttachedRecord, 'spec' | 'allocation'>,
@@ -71,23 +71,23 @@ export function attachedSr(
     spec: record.spec,
     mapping,
     allocation: record.allocation,
-    lvm: lvmOf(call, mapping, vg),
+    lvm: lvmOf(work, mapping, vg),
     openPv: (mode) => openBlockIo(mapping.device, mode),
   };
 }
 
 /** Writable only where the request proves that this host is the SR's master. */
-export function lvmOf(call: SmCall, mapping: Mapping, vg: string): Lvm {
-  const { request, profile } = call;
-  const writable = request.srMaster && request.srRef !== undefined;
+export function lvmOf(work: SrWork, mapping: Mapping, vg: string): Lvm {
+  const { subject, profile } = work;
+  const writable = subject.srMaster && subject.srRef !== undefined;
   const { masterSystemDir } = profile.lvm;
   return new Lvm({
     device: mapping.device,
     vg,
     writable,
-    serialise: serialiser(call, mapping.device),
+    serialise: serialiser(work, mapping.device),
     ...(writable && masterSystemDir !== undefined ? { systemDir: profile.paths.root + masterSystemDir } : {}),
-    deadline: call.deadline,
+    deadline: work.deadline,
   });
 }
 
@@ -153,26 +153,26 @@ export async function withMetadata<T>(
  * "failed" would be wrong.
  */
 export async function noteSrTotals(
-  call: SmCall,
+  work: SrWork,
   report: () => VgReport | Promise<VgReport>,
   virtualAllocation?: { readonly delta: number },
 ): Promise<void> {
   try {
-    await updateSrTotals(call, await report(), virtualAllocation);
+    await updateSrTotals(work, await report(), virtualAllocation);
   } catch (error) {
-    call.log.warn(`the totals of SR ${srOf(call)} are old until its next scan: ${messageOf(error)}`);
+    work.log.warn(`the totals of SR ${srOf(work)} are old until its next scan: ${messageOf(error)}`);
   }
 }
 
 /** Physical totals from LVM; the virtual allocation only changes by what the command added or took. Bytes. */
 export async function updateSrTotals(
-  call: SmCall,
+  work: SrWork,
   report: VgReport,
   virtualAllocation?: { readonly delta: number } | { readonly total: number },
 ): Promise<void> {
-  const { srRef } = call.request;
+  const { srRef } = work.subject;
   if (srRef === undefined) return;
-  const xapi = await call.xapi();
+  const xapi = await work.xapi();
   const virtual =
     virtualAllocation === undefined
       ? {}
@@ -193,8 +193,8 @@ export async function updateSrTotals(
  * On the SR master, before a command that changes metadata: undoes what was interrupted, as `report` shows it. True where there was something,
  * so that the report is old. The caller holds the SR lock. 'journal' for what this release cannot undo.
  */
-export async function recoverIfMaster(call: SmCall, sr: AttachedSr, report: VgReport): Promise<boolean> {
-  if (!call.request.srMaster || call.request.srRef === undefined) return false;
+export async function recoverIfMaster(work: SrWork, sr: AttachedSr, report: VgReport): Promise<boolean> {
+  if (!work.subject.srMaster || work.subject.srRef === undefined) return false;
   const done = await recoverJournals(
     {
       lvm: sr.lvm,
@@ -202,7 +202,7 @@ export async function recoverIfMaster(call: SmCall, sr: AttachedSr, report: VgRe
       openLv: openByExtents(sr.lvm, sr.openPv),
       refreshElsewhere: async (lvNames) => {
         const { refreshElsewhere } = await import('./master-plugin.ts');
-        await refreshElsewhere(call, sr.uuid, lvNames);
+        await refreshElsewhere(work, sr.uuid, lvNames);
       },
     },
     report,
@@ -212,15 +212,9 @@ export async function recoverIfMaster(call: SmCall, sr: AttachedSr, report: VgRe
       failure === undefined
         ? `undid the interrupted growing of VDI ${vdi}`
         : `the interrupted growing of VDI ${vdi} is not undone, and it cannot be used: ${failure.message}`;
-    call.log.warn(`SR ${sr.uuid}: ${what}`);
+    work.log.warn(`SR ${sr.uuid}: ${what}`);
   }
   return done.some(({ failure }) => failure === undefined);
-}
-
-export function srOf(call: SmCall): SrUuid {
-  const { srUuid } = call.request;
-  if (srUuid === undefined) throw new RbdsrError('bad-request', { what: 'the request has no sr_uuid' });
-  return srUuid;
 }
 
 function unavailable(uuid: SrUuid, what: string, todo: string): RbdsrError {

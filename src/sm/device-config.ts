@@ -7,7 +7,7 @@ import { type MapOption, parseMapOptions } from '../ceph/krbd/map-options.ts';
 import { type MonitorAddress, parseMonitors } from '../ceph/cluster/monitors.ts';
 import { parseSize } from '../ceph/image/size-text.ts';
 import { DEVICE_CONFIG_KEYS } from './driver-config-keys.ts';
-import type { StringRecord } from './request.ts';
+import type { StringMap } from '../xapi/values.ts';
 
 /** device-config of SR type `rbd`, checked. */
 export interface DeviceConfig {
@@ -41,7 +41,7 @@ const IGNORED: readonly string[] = ['multipathing', 'multipathhandle'];
  * Throws 'config-missing' or 'config-invalid' that names the key; a secret's value never shows. An unknown key is refused: it is a
  * mistyped one, and ignoring it would do something else than was asked for.
  */
-export function parseDeviceConfig(record: StringRecord): DeviceConfig {
+export function parseDeviceConfig(record: StringMap): DeviceConfig {
   for (const key of Object.keys(record)) {
     if (!Object.hasOwn(DEVICE_CONFIG_KEYS, key) && !IGNORED.includes(key)) throw unknownKey(key);
   }

@@ -5,7 +5,7 @@ import { unfinishedDeletions } from '../lvhd/ops/vdi-delete.ts';
 import type { VgReport } from '../lvm/report.ts';
 import type { VdiRecord } from '../xapi/vdi.ts';
 import type { AttachedSr } from './attached-sr.ts';
-import type { SmCall } from './handler.ts';
+import type { SrWork } from './work.ts';
 import { activeHosts } from './host-keys.ts';
 
 /**
@@ -15,7 +15,7 @@ import { activeHosts } from './host-keys.ts';
  * Answers the report without them.
  */
 export async function finishDeletions(
-  call: SmCall,
+  work: SrWork,
   sr: AttachedSr,
   report: VgReport,
   tree: VdiTree,
@@ -27,15 +27,15 @@ export async function finishDeletions(
   for (const { uuid, lvName, lvSizeBytes } of unfinishedDeletions(report, tree, managed)) {
     // The scan has said so.
     if (held.has(uuid)) continue;
-    call.waiting(`LVM to remove ${lvName}`);
+    work.waiting(`LVM to remove ${lvName}`);
     try {
       await sr.lvm.removeLv(lvName);
     } catch (error) {
       if (!hasCode(error, 'device-busy', 'lvm-delete')) throw error;
-      call.log.warn(`SR ${sr.uuid}: ${lvName} stays, hidden: ${messageOf(error)}`);
+      work.log.warn(`SR ${sr.uuid}: ${lvName} stays, hidden: ${messageOf(error)}`);
       continue;
     }
-    call.log.info(`SR ${sr.uuid}: removed the volume of VDI ${uuid}, whose deletion was cut short`);
+    work.log.info(`SR ${sr.uuid}: removed the volume of VDI ${uuid}, whose deletion was cut short`);
     freeBytes += lvSizeBytes;
   }
   return { ...report, freeBytes };

@@ -5,10 +5,10 @@ import { faultPoint } from '../system/fault-point.ts';
 import { addMapKey, removeMapKey, setMapKey } from '../xapi/map-keys.ts';
 import { vdiSmConfig } from '../xapi/vdi.ts';
 import type { StringMap } from '../xapi/values.ts';
-import { undoCall } from './call-until.ts';
-import type { SmCall } from './handler.ts';
+import { undoWork } from './work-until.ts';
+import type { SrWork } from './work.ts';
 import { markedInEarnest } from './marked-hosts.ts';
-import { hostRefOf, vdiOf, vdiRefOf } from './vdi-request.ts';
+import { hostRefOf, vdiOf, vdiRefOf } from './subject.ts';
 
 const PREFIX = 'host_';
 const MAP = 'VDI.sm_config';
@@ -55,18 +55,18 @@ export function isAbandoned(smConfig: StringMap, seenForMs: number): boolean {
  * host's claim.
  */
 export async function tryClaim(
-  call: SmCall,
+  work: SrWork,
   writable: boolean,
   waitedMs: number,
 ): Promise<{ readonly isNew: boolean } | undefined> {
-  const xapi = await call.xapi();
-  const ref = vdiRefOf(call);
-  const host = hostRefOf(call);
+  const xapi = await work.xapi();
+  const ref = vdiRefOf(work);
+  const host = hostRefOf(work);
   const key = PREFIX + host;
   const value = writable ? 'RW' : 'RO';
-  const { activatingKey } = call.profile;
+  const { activatingKey } = work.profile;
   const before = await vdiSmConfig(xapi, ref);
-  await refuseConflicts(call, before, writable);
+  await refuseConflicts(work, before, writable);
   if (heldBackBy(before, activatingKey) !== undefined) return undefined;
   // Our own key beside it is left by a call of ours that died: nobody else activates under this host's lock of the VDI.
   const own = Object.hasOwn(before, key);
@@ -77,57 +77,57 @@ export async function tryClaim(
     if (own && before[key] !== value) await setMapKey(xapi, MAP, ref, key, value);
     if (!own) await addMapKey(xapi, MAP, ref, key, value);
     const after = await vdiSmConfig(xapi, ref);
-    if (heldBackBy(after, activatingKey) === undefined && conflictsOf(call, after, writable).length === 0) {
+    if (heldBackBy(after, activatingKey) === undefined && conflictsOf(work, after, writable).length === 0) {
       return { isNew: !own };
     }
   } catch (error) {
-    await undoClaim(call, !own);
+    await undoClaim(work, !own);
     throw error;
   }
-  if (!own) await releaseClaim(call);
-  await finishClaim(call);
+  if (!own) await releaseClaim(work);
+  await finishClaim(work);
   return undefined;
 }
 
 /** With time of its own, also where nobody knows whether xapi has taken the tag. Never hides what went wrong. */
-export async function undoClaim(call: SmCall, release: boolean): Promise<void> {
-  const undoing = undoCall(call);
+export async function undoClaim(work: SrWork, release: boolean): Promise<void> {
+  const undoing = undoWork(work);
   try {
     await finishClaim(undoing);
     if (release) await releaseClaim(undoing);
   } catch (error) {
-    call.log.warn(`VDI ${vdiOf(call)}: its mark in xapi is left: ${messageOf(error)}`);
+    work.log.warn(`VDI ${vdiOf(work)}: its mark in xapi is left: ${messageOf(error)}`);
   }
 }
 
 /** `activating` goes when the disk can be used, or when it is not going to be. */
-export async function finishClaim(call: SmCall): Promise<void> {
-  if (call.profile.activatingKey) await removeMapKey(await call.xapi(), MAP, vdiRefOf(call), 'activating');
+export async function finishClaim(work: SrWork): Promise<void> {
+  if (work.profile.activatingKey) await removeMapKey(await work.xapi(), MAP, vdiRefOf(work), 'activating');
 }
 
 /** After a crash `activating` may be left beside our tag. It is another host's where such a one has tagged the VDI, too. */
-export async function releaseAbandonedClaim(call: SmCall, smConfig: StringMap): Promise<void> {
-  const isOurs = otherHosts(smConfig, hostRefOf(call)).length === 0;
-  if (Object.hasOwn(smConfig, 'activating') && isOurs) await finishClaim(call);
-  await releaseClaim(call);
+export async function releaseAbandonedClaim(work: SrWork, smConfig: StringMap): Promise<void> {
+  const isOurs = otherHosts(smConfig, hostRefOf(work)).length === 0;
+  if (Object.hasOwn(smConfig, 'activating') && isOurs) await finishClaim(work);
+  await releaseClaim(work);
 }
 
-export async function releaseClaim(call: SmCall): Promise<void> {
-  await removeMapKey(await call.xapi(), MAP, vdiRefOf(call), PREFIX + hostRefOf(call));
+export async function releaseClaim(work: SrWork): Promise<void> {
+  await removeMapKey(await work.xapi(), MAP, vdiRefOf(work), PREFIX + hostRefOf(work));
 }
 
 /** Before the next attempt; 'deadline' where there is no time for one. */
-export async function waitForRelease(call: SmCall, why: string, startedAt: number): Promise<void> {
-  call.waiting(why);
-  if (call.deadline.leftMs <= RETRY_MS) throw call.deadline.exceeded(why, startedAt);
+export async function waitForRelease(work: SrWork, why: string, startedAt: number): Promise<void> {
+  work.waiting(why);
+  if (work.deadline.leftMs <= RETRY_MS) throw work.deadline.exceeded(why, startedAt);
   await sleep(RETRY_MS);
 }
 
-async function refuseConflicts(call: SmCall, smConfig: StringMap, writable: boolean): Promise<void> {
-  const kept = await markedInEarnest(call, conflictsOf(call, smConfig, writable));
+async function refuseConflicts(work: SrWork, smConfig: StringMap, writable: boolean): Promise<void> {
+  const kept = await markedInEarnest(work, conflictsOf(work, smConfig, writable));
   if (kept === undefined) return;
   throw new RbdsrError('vdi-unavailable', {
-    what: `VDI ${vdiOf(call)} not detached cleanly`,
+    what: `VDI ${vdiOf(work)} not detached cleanly`,
     expected: 'no other host that has it active',
     found: `its mark says ${smConfig[PREFIX + kept.ref] ?? ''}, and ${kept.found}`,
     todo: kept.todo,
@@ -136,7 +136,7 @@ async function refuseConflicts(call: SmCall, smConfig: StringMap, writable: bool
 }
 
 /** None where the administrator has said that he knows what he does (sm `blktap2`, NO_MULTIPLE_ATTACH). */
-function conflictsOf(call: SmCall, smConfig: StringMap, writable: boolean): readonly string[] {
-  if (existsSync(`${call.profile.paths.root}/etc/xensource/allow_multiple_vdi_attach`)) return [];
-  return conflictingHosts(smConfig, hostRefOf(call), writable);
+function conflictsOf(work: SrWork, smConfig: StringMap, writable: boolean): readonly string[] {
+  if (existsSync(`${work.profile.paths.root}/etc/xensource/allow_multiple_vdi_attach`)) return [];
+  return conflictingHosts(smConfig, hostRefOf(work), writable);
 }

@@ -2,14 +2,14 @@ import { hasCode, RbdsrError } from '../base/error.ts';
 import { formatSpec, type ImageSpec } from '../ceph/image/image-spec.ts';
 import { parseMonitors } from '../ceph/cluster/monitors.ts';
 import { allPbds } from '../xapi/pbd.ts';
-import type { SmCall } from './handler.ts';
-import type { StringRecord } from './request.ts';
+import type { SrWork } from './work.ts';
+import type { StringMap } from '../xapi/values.ts';
 
 /** 'sr-in-use' where a PBD of another SR, of either type, names the same image by a host of the same cluster. */
-export async function refuseImageOfAnotherSr(call: SmCall, spec: ImageSpec): Promise<void> {
-  const { srRef, deviceConfig } = call.request;
+export async function refuseImageOfAnotherSr(work: SrWork, spec: ImageSpec, deviceConfig: StringMap): Promise<void> {
+  const { srRef } = work.subject;
   const ours = claimOf(deviceConfig);
-  for (const pbd of await allPbds(await call.xapi())) {
+  for (const pbd of await allPbds(await work.xapi())) {
     const theirs = claimOf(pbd.deviceConfig);
     if (pbd.sr === srRef || theirs.pool !== spec.pool || theirs.image !== spec.image) continue;
     if ((theirs.namespace ?? '') !== (spec.namespace ?? '')) continue;
@@ -30,7 +30,7 @@ interface Claim {
 }
 
 /** Which image a device_config means, under the names of type `rbd` or under those of an iSCSI SR with a monitor's port. */
-function claimOf(config: StringRecord): Claim {
+function claimOf(config: StringMap): Claim {
   if (config['port'] === '6789') {
     return { pool: config['targetIQN'], image: config['SCSIid'], hosts: monitorHosts(config['target']) };
   }

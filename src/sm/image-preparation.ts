@@ -4,7 +4,7 @@ import { checkImageFeatures } from '../ceph/image/features.ts';
 import { formatSpec, type ImageSpec, sameSpec } from '../ceph/image/image-spec.ts';
 import type { Mapping } from '../ceph/krbd/mapping.ts';
 import { allHosts } from '../xapi/host.ts';
-import type { SmCall } from './handler.ts';
+import type { SrWork } from './work.ts';
 import { krbdOf } from './krbd-of-host.ts';
 import type { SrConfig } from './sr-type.ts';
 
@@ -12,20 +12,20 @@ import type { SrConfig } from './sr-type.ts';
  * What only the control plane can do before an SR is made: make the image if device-config has a size, name all its features, see who else
  * has it open. Where the host has no ceph tools none of it is needed, unless the image has to be made: then undefined.
  */
-export async function prepareImage(call: SmCall, config: SrConfig, spec: ImageSpec): Promise<ImageInfo | undefined> {
-  const plane = await planeIfAny(call, config);
+export async function prepareImage(work: SrWork, config: SrConfig, spec: ImageSpec): Promise<ImageInfo | undefined> {
+  const plane = await planeIfAny(work, config);
   if (plane === undefined) return undefined;
-  call.waiting(`the cluster's answer about ${formatSpec(spec)}`);
-  const image = await imageOf(plane, config, spec, call);
-  await krbdOf(call).loadModule(call.deadline);
-  checkImageFeatures(spec, image.features, krbdOf(call).supportedFeatures());
-  await refuseForeignWatchers(call, plane, spec);
+  work.waiting(`the cluster's answer about ${formatSpec(spec)}`);
+  const image = await imageOf(plane, config, spec, work);
+  await krbdOf(work).loadModule(work.deadline);
+  checkImageFeatures(spec, image.features, krbdOf(work).supportedFeatures());
+  await refuseForeignWatchers(work, plane, spec);
   return image;
 }
 
-async function planeIfAny(call: SmCall, config: SrConfig): Promise<ControlPlane | undefined> {
+async function planeIfAny(work: SrWork, config: SrConfig): Promise<ControlPlane | undefined> {
   try {
-    return await config.controlPlane(call);
+    return await config.controlPlane(work);
   } catch (error) {
     if (!hasCode(error, 'control-plane-missing') || config.sizeBytes !== undefined) throw error;
     return undefined;
@@ -36,7 +36,7 @@ async function imageOf(
   plane: ControlPlane,
   { sizeBytes }: SrConfig,
   spec: ImageSpec,
-  { deadline }: SmCall,
+  { deadline }: SrWork,
 ): Promise<ImageInfo> {
   try {
     return await plane.imageInfo(spec, deadline);
@@ -46,11 +46,11 @@ async function imageOf(
   }
 }
 
-async function refuseForeignWatchers(call: SmCall, plane: ControlPlane, spec: ImageSpec): Promise<void> {
-  const watchers = await plane.watchers(spec, call.deadline);
+async function refuseForeignWatchers(work: SrWork, plane: ControlPlane, spec: ImageSpec): Promise<void> {
+  const watchers = await plane.watchers(spec, work.deadline);
   if (watchers.length === 0) return;
-  const hosts = new Set((await allHosts(await call.xapi())).map(({ address }) => address));
-  const own = krbdOf(call)
+  const hosts = new Set((await allHosts(await work.xapi())).map(({ address }) => address));
+  const own = krbdOf(work)
     .list()
     .filter((mapping) => sameSpec(mapping.spec, spec));
   const strangers = watchers.filter(

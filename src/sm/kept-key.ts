@@ -4,9 +4,9 @@ import { addMapKey, removeMapKey } from '../xapi/map-keys.ts';
 import { createSecret, destroySecret, secretByUuid, setSecretValue } from '../xapi/secret.ts';
 import { srSmConfig } from '../xapi/sr.ts';
 import type { Xapi } from '../xapi/client.ts';
-import { srOf } from './attached-sr.ts';
-import { undoCall } from './call-until.ts';
-import type { SmCall } from './handler.ts';
+import { undoWork } from './work-until.ts';
+import type { SrWork } from './work.ts';
+import { srOf } from './subject.ts';
 
 /**
  * In SR.sm_config: the uuid of a secret that is the SR's own and holds its cephx key. After SR.create all PBDs name one secret, which xapi
@@ -15,18 +15,18 @@ import type { SmCall } from './handler.ts';
 export const KEPT_SECRET = 'rbd_password_secret';
 
 /** Undefined where the SR keeps none. */
-export async function keptKey(call: SmCall): Promise<Secret | undefined> {
-  const { srRef } = call.request;
+export async function keptKey(work: SrWork): Promise<Secret | undefined> {
+  const { srRef } = work.subject;
   if (srRef === undefined) return undefined;
-  const xapi = await call.xapi();
+  const xapi = await work.xapi();
   return valueOf(xapi, (await srSmConfig(xapi, srRef))[KEPT_SECRET]);
 }
 
 /** Makes the SR keep this key. Nothing is written where it does already. */
-export async function keepKey(call: SmCall, key: Secret): Promise<void> {
-  const { srRef } = call.request;
+export async function keepKey(work: SrWork, key: Secret): Promise<void> {
+  const { srRef } = work.subject;
   if (srRef === undefined) return;
-  const xapi = await call.xapi();
+  const xapi = await work.xapi();
   const uuid = (await srSmConfig(xapi, srRef))[KEPT_SECRET];
   const kept = await valueOf(xapi, uuid);
   if (kept?.reveal() === key.reveal()) return;
@@ -35,22 +35,22 @@ export async function keepKey(call: SmCall, key: Secret): Promise<void> {
     return;
   }
   if (uuid !== undefined) await removeMapKey(xapi, 'SR.sm_config', srRef, KEPT_SECRET);
-  const secret = await createSecret(xapi, key, srOf(call));
+  const secret = await createSecret(xapi, key, srOf(work));
   try {
     if (await addMapKey(xapi, 'SR.sm_config', srRef, KEPT_SECRET, secret)) return;
   } catch (error) {
     // Clean-up must not hide what went wrong.
-    await destroySecret(await undoCall(call).xapi(), secret).catch(() => {});
+    await destroySecret(await undoWork(work).xapi(), secret).catch(() => {});
     throw error;
   }
   await destroySecret(xapi, secret);
 }
 
 /** After an sr_create that failed. */
-export async function forgetKey(call: SmCall): Promise<void> {
-  const { srRef } = call.request;
+export async function forgetKey(work: SrWork): Promise<void> {
+  const { srRef } = work.subject;
   if (srRef === undefined) return;
-  const xapi = await call.xapi();
+  const xapi = await work.xapi();
   const uuid = (await srSmConfig(xapi, srRef))[KEPT_SECRET];
   if (uuid === undefined) return;
   await removeMapKey(xapi, 'SR.sm_config', srRef, KEPT_SECRET);

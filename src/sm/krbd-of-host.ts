@@ -1,10 +1,10 @@
 import { Krbd } from '../ceph/krbd/krbd.ts';
-import type { SmCall } from './handler.ts';
+import type { SrWork } from './work.ts';
 import { hostPaths } from './host-profile.ts';
 
 /** The kernel's RBD client, its locks among our own run-time files. */
-export function krbdOf(call: Pick<SmCall, 'profile'>): Krbd {
-  return krbdAt(call.profile.paths.root);
+export function krbdOf(work: Pick<SrWork, 'profile'>): Krbd {
+  return krbdAt(work.profile.paths.root);
 }
 
 /** The same by the prefix of the host's paths. */

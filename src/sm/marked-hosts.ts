@@ -1,11 +1,10 @@
 import { hasCode, RbdsrError } from '../base/error.ts';
 import { allHosts, callPlugin, type HostRecord } from '../xapi/host.ts';
 import { removeMapKey } from '../xapi/map-keys.ts';
-import { srOf } from './attached-sr.ts';
-import { callUntil } from './call-until.ts';
-import type { SmCall } from './handler.ts';
+import { workUntil } from './work-until.ts';
+import type { SrWork } from './work.ts';
 import { PLUGIN } from './plugin-name.ts';
-import { vdiOf, vdiRefOf } from './vdi-request.ts';
+import { srOf, vdiOf, vdiRefOf } from './subject.ts';
 
 /** How long a host may take to say whether it has a disk open, ms: the plug-in has a little less (plugin-functions.ts). */
 const ASK_MS = 20_000;
@@ -27,22 +26,22 @@ export interface MarkedHost {
  * mark is left of those. `srLocked`: the call holds the SR's lock on the master.
  */
 export async function markedInEarnest(
-  call: SmCall,
+  work: SrWork,
   hosts: readonly string[],
   { srLocked = false } = {},
 ): Promise<MarkedHost | undefined> {
   if (hosts.length === 0) return undefined;
-  const xapi = await call.xapi();
+  const xapi = await work.xapi();
   const known = new Map((await allHosts(xapi)).map((host) => [host.ref, host]));
   for (const ref of hosts) {
     const host = known.get(ref);
     if (host === undefined) {
-      await removeMapKey(xapi, 'VDI.sm_config', vdiRefOf(call), `host_${ref}`);
+      await removeMapKey(xapi, 'VDI.sm_config', vdiRefOf(work), `host_${ref}`);
       continue;
     }
-    const kept = await ask(call, host, srLocked);
+    const kept = await ask(work, host, srLocked);
     if (kept !== undefined) return kept;
-    call.log.warn(`VDI ${vdiOf(call)}: the mark of host ${host.nameLabel} (${ref}) was left by a call that is over`);
+    work.log.warn(`VDI ${vdiOf(work)}: the mark of host ${host.nameLabel} (${ref}) was left by a call that is over`);
   }
   return undefined;
 }
@@ -52,12 +51,12 @@ export function whereHostIsSilent({ nameLabel, uuid }: Pick<HostRecord, 'nameLab
   return `If host ${nameLabel} is down and stays down: xe host-declare-dead uuid=${uuid}. If it runs, run xe-toolstack-restart on it.`;
 }
 
-async function ask(call: SmCall, host: HostRecord, srLocked: boolean): Promise<MarkedHost | undefined> {
+async function ask(work: SrWork, host: HostRecord, srLocked: boolean): Promise<MarkedHost | undefined> {
   const title = `${host.nameLabel} (${host.ref})`;
-  call.waiting(`host ${title} to say whether it has VDI ${vdiOf(call)} open`);
-  const args = { sr_uuid: srOf(call), vdi_uuid: vdiOf(call), ...(srLocked ? { sr_locked: 'True' } : {}) };
+  work.waiting(`host ${title} to say whether it has VDI ${vdiOf(work)} open`);
+  const args = { sr_uuid: srOf(work), vdi_uuid: vdiOf(work), ...(srLocked ? { sr_locked: 'True' } : {}) };
   try {
-    const xapi = await callUntil(call, call.deadline.within(ASK_MS)).xapi();
+    const xapi = await workUntil(work, work.deadline.within(ASK_MS)).xapi();
     if ((await callPlugin(xapi, host.ref, PLUGIN, 'is_open', args)) === 'False') return undefined;
   } catch (error) {
     if (!(error instanceof RbdsrError) || !hasCode(error, 'xapi-failure', 'deadline', 'xapi-unreachable')) throw error;

@@ -5,34 +5,34 @@ import { isGone, isXapiFailure } from '../xapi/failure.ts';
 import { allHosts, callPlugin, type HostRecord } from '../xapi/host.ts';
 import { poolMaster } from '../xapi/pool.ts';
 import { vdiByUuid, vdiSmConfig } from '../xapi/vdi.ts';
-import type { SmCall } from './handler.ts';
+import type { SrWork } from './work.ts';
 import { activeHosts } from './host-keys.ts';
 import { tellsOfLateWriter } from './late-writers.ts';
 import { whereHostIsSilent } from './marked-hosts.ts';
 import { PLUGIN } from './plugin-name.ts';
-import { hostRefOf } from './vdi-request.ts';
+import { hostRefOf } from './subject.ts';
 
 /** Has the pool master grow or shrink the volume of a disk, as it alone may change LVM metadata. Throws unless it says that it has. */
-export async function askMaster(call: SmCall, sr: SrUuid, vdi: VdiUuid, fn: 'inflate' | 'deflate'): Promise<void> {
-  await ask(call, await poolMaster(await call.xapi()), fn, sr, vdi);
+export async function askMaster(work: SrWork, sr: SrUuid, vdi: VdiUuid, fn: 'inflate' | 'deflate'): Promise<void> {
+  await ask(work, await poolMaster(await work.xapi()), fn, sr, vdi);
 }
 
 /** After the master has changed the size of volumes: hosts that have their disks active load it. */
-export async function refreshElsewhere(call: SmCall, sr: SrUuid, lvNames: readonly string[]): Promise<void> {
+export async function refreshElsewhere(work: SrWork, sr: SrUuid, lvNames: readonly string[]): Promise<void> {
   for (const lv of lvNames) {
     const vdi = vdiOfLv(lv)?.uuid;
     if (vdi === undefined) continue;
-    const others = (await hostsWith(call, vdi)).filter((host) => host !== hostRefOf(call));
+    const others = (await hostsWith(work, vdi)).filter((host) => host !== hostRefOf(work));
     if (others.length === 0) continue;
-    const known = (await allHosts(await call.xapi())).filter(({ ref }) => others.includes(ref));
-    for (const host of known) await refreshOn(call, host, sr, vdi);
+    const known = (await allHosts(await work.xapi())).filter(({ ref }) => others.includes(ref));
+    for (const host of known) await refreshOn(work, host, sr, vdi);
   }
 }
 
 /** A host that the pool still has may be running: what it has loaded has to be known before the volume is used any further. */
-async function refreshOn(call: SmCall, host: HostRecord, sr: SrUuid, vdi: VdiUuid): Promise<void> {
+async function refreshOn(work: SrWork, host: HostRecord, sr: SrUuid, vdi: VdiUuid): Promise<void> {
   try {
-    await ask(call, host.ref, 'refresh', sr, vdi);
+    await ask(work, host.ref, 'refresh', sr, vdi);
   } catch (error) {
     if (!(error instanceof RbdsrError) || error.code !== 'xapi-failure') throw error;
     throw new RbdsrError(error.code, { ...error.detail, todo: whereHostIsSilent(host) });
@@ -51,10 +51,10 @@ export function mayStillRun(error: unknown): boolean {
   return !/^[a-z]+(-[a-z]+)*$/.test(code) || code === 'deadline' || code === 'osd-unresponsive';
 }
 
-async function ask(call: SmCall, host: string, fn: string, sr: SrUuid, vdi: VdiUuid): Promise<void> {
-  call.waiting(`plug-in ${PLUGIN} of host ${host} to ${fn} VDI ${vdi}`);
-  const args = { sr_uuid: sr, vdi_uuid: vdi, host_ref: hostRefOf(call) };
-  const answer = await callPlugin(await call.xapi(), host, PLUGIN, fn, args);
+async function ask(work: SrWork, host: string, fn: string, sr: SrUuid, vdi: VdiUuid): Promise<void> {
+  work.waiting(`plug-in ${PLUGIN} of host ${host} to ${fn} VDI ${vdi}`);
+  const args = { sr_uuid: sr, vdi_uuid: vdi, host_ref: hostRefOf(work) };
+  const answer = await callPlugin(await work.xapi(), host, PLUGIN, fn, args);
   if (answer === 'True') return;
   throw new RbdsrError('xapi-failure', {
     what: `plug-in ${PLUGIN}, function ${fn}, failed on host ${host}`,
@@ -64,8 +64,8 @@ async function ask(call: SmCall, host: string, fn: string, sr: SrUuid, vdi: VdiU
 }
 
 /** A disk that xapi does not know is active nowhere. */
-async function hostsWith(call: SmCall, vdi: VdiUuid): Promise<readonly string[]> {
-  const xapi = await call.xapi();
+async function hostsWith(work: SrWork, vdi: VdiUuid): Promise<readonly string[]> {
+  const xapi = await work.xapi();
   try {
     return activeHosts(await vdiSmConfig(xapi, await vdiByUuid(xapi, vdi)));
   } catch (error) {

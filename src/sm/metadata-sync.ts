@@ -7,37 +7,37 @@ import { faultPoint } from '../system/fault-point.ts';
 import { srRecord } from '../xapi/sr.ts';
 import { type VdiRecord, vdisOfSr } from '../xapi/vdi.ts';
 import { type AttachedSr, recoverIfMaster, reportOf, withMetadata } from './attached-sr.ts';
-import type { SmCall } from './handler.ts';
+import type { SrWork } from './work.ts';
 
 /**
  * On the SR master at sr_attach: makes the metadata volume where it is missing, else brings it up to what xapi and the LVs say. A damaged
  * volume, or an operation that was interrupted and is not ours to finish, is a warning here: the disks can be used all the same.
  */
-export async function prepareMetadata(call: SmCall, sr: AttachedSr): Promise<void> {
-  const { srMaster, srRef } = call.request;
+export async function prepareMetadata(work: SrWork, sr: AttachedSr): Promise<void> {
+  const { srMaster, srRef } = work.subject;
   if (!srMaster || srRef === undefined) return;
   try {
     const found = await reportOf(sr);
-    const report = (await recoverIfMaster(call, sr, found)) ? await reportOf(sr) : found;
-    if (report.lvs.some(({ name }) => name === MGT_LV)) await synchronise(call, sr, srRef, report);
-    else await createMetadata(call, sr, srRef);
+    const report = (await recoverIfMaster(work, sr, found)) ? await reportOf(sr) : found;
+    if (report.lvs.some(({ name }) => name === MGT_LV)) await synchronise(work, sr, srRef, report);
+    else await createMetadata(work, sr, srRef);
   } catch (error) {
-    call.log.warn(`SR ${sr.uuid}: its metadata could not be brought up to date: ${messageOf(error)}`);
+    work.log.warn(`SR ${sr.uuid}: its metadata could not be brought up to date: ${messageOf(error)}`);
   }
   await sr.lvm.activateAfresh(MGT_LV).catch((error: unknown) => {
-    call.log.warn(`SR ${sr.uuid}: its metadata volume could not be activated: ${messageOf(error)}`);
+    work.log.warn(`SR ${sr.uuid}: its metadata volume could not be activated: ${messageOf(error)}`);
   });
 }
 
 /** An LV without content reads as "no metadata", so a crash between the two steps is mended by `synchronise` of the next attach. */
-async function createMetadata(call: SmCall, sr: AttachedSr, srRef: string): Promise<void> {
+async function createMetadata(work: SrWork, sr: AttachedSr, srRef: string): Promise<void> {
   await sr.lvm.createLv(MGT_LV, SMALL_LV_SIZE);
   faultPoint('sr-attach.after-mgt-lv');
-  await writeAll(call, sr, srRef, await reportOf(sr));
+  await writeAll(work, sr, srRef, await reportOf(sr));
 }
 
-async function writeAll(call: SmCall, sr: AttachedSr, srRef: string, report: VgReport): Promise<void> {
-  const xapi = await call.xapi();
+async function writeAll(work: SrWork, sr: AttachedSr, srRef: string, report: VgReport): Promise<void> {
+  const xapi = await work.xapi();
   const { nameLabel, nameDescription } = await srRecord(xapi, srRef);
   const vdis = (await vdisOfSr(xapi, srRef)).filter(({ uuid }) => diskOf(report, uuid) !== undefined);
   const names = new Map(vdis.map(({ ref, uuid }) => [ref, uuid]));
@@ -52,12 +52,12 @@ async function writeAll(call: SmCall, sr: AttachedSr, srRef: string, report: VgR
   );
 }
 
-async function synchronise(call: SmCall, sr: AttachedSr, srRef: string, report: VgReport): Promise<void> {
+async function synchronise(work: SrWork, sr: AttachedSr, srRef: string, report: VgReport): Promise<void> {
   if (await isEmptyVolume(sr, report)) {
-    await writeAll(call, sr, srRef, report);
+    await writeAll(work, sr, srRef, report);
     return;
   }
-  const xapi = await call.xapi();
+  const xapi = await work.xapi();
   const { nameLabel, nameDescription } = await srRecord(xapi, srRef);
   const records = new Map((await vdisOfSr(xapi, srRef)).map((vdi) => [vdi.uuid, vdi]));
   await withMetadata(

@@ -2,7 +2,7 @@ import type { ClusterAccess } from '../ceph/cluster/access.ts';
 import { refuseUnusableKey } from '../ceph/krbd/kernel-keys.ts';
 import { resolveAccess } from './cluster-access.ts';
 import { type DeviceConfig, parseDeviceConfig } from './device-config.ts';
-import type { SmCall } from './handler.ts';
+import type { SrWork } from './work.ts';
 import { forgetKey, keepKey, keptKey } from './kept-key.ts';
 import { krbdOf } from './krbd-of-host.ts';
 import type { SrConfig, SrType } from './sr-type.ts';
@@ -13,23 +13,22 @@ const KEY_SOURCES: readonly string[] = ['password', 'password_secret', 'keyring'
 /** SR type `rbd`: device_config has monitors, pool, image, user and key under these names (`driver-config-keys.ts`). */
 export const rbdType: SrType = {
   name: 'rbd',
-  handlers: {},
   config(deviceConfig): SrConfig {
     const config = parseDeviceConfig(deviceConfig);
     let asked: Promise<ClusterAccess> | undefined;
-    const access: SrConfig['access'] = (call) => {
-      asked ??= usableAccess(call, config);
+    const access: SrConfig['access'] = (work) => {
+      asked ??= usableAccess(work, config);
       return asked;
     };
     return {
       ...config,
       access,
-      controlPlane: async (call) => {
+      controlPlane: async (work) => {
         const { controlPlaneOf } = await import('../ceph/control/tools/ceph-tools.ts');
-        return controlPlaneOf(await access(call));
+        return controlPlaneOf(await access(work));
       },
-      mapped: async (call) => {
-        if (config.key.kind === 'secret') await keepKey(call, (await access(call)).key);
+      mapped: async (work) => {
+        if (config.key.kind === 'secret') await keepKey(work, (await access(work)).key);
       },
       abandon: forgetKey,
       frozen: (keyring) => ({
@@ -41,20 +40,20 @@ export const rbdType: SrType = {
 };
 
 /** Refused before an image is made, mapped or remembered with it. */
-async function usableAccess(call: SmCall, config: DeviceConfig): Promise<ClusterAccess> {
-  const access = await accessOf(call, config);
-  await refuseUnusableKey(access, krbdOf(call).keys, call.deadline);
+async function usableAccess(work: SrWork, config: DeviceConfig): Promise<ClusterAccess> {
+  const access = await accessOf(work, config);
+  await refuseUnusableKey(access, krbdOf(work).keys, work.deadline);
   return access;
 }
 
 /** What device_config says; where the secret it names is gone, with the key that the SR keeps. */
-function accessOf(call: SmCall, config: DeviceConfig): Promise<ClusterAccess> {
+function accessOf(work: SrWork, config: DeviceConfig): Promise<ClusterAccess> {
   return resolveAccess(
     config,
-    () => call.xapi(),
+    () => work.xapi(),
     async () => {
-      const key = await keptKey(call);
-      if (key !== undefined) call.log.info(`the secret of device-config is gone; the SR's own copy of the key serves`);
+      const key = await keptKey(work);
+      if (key !== undefined) work.log.info(`the secret of device-config is gone; the SR's own copy of the key serves`);
       return key;
     },
   );

@@ -6,23 +6,23 @@ import { vgName } from '../lvhd/names.ts';
 import type { LvReport, VgReport } from '../lvm/report.ts';
 import { describeOpeners, openersOf } from '../system/openers.ts';
 import type { AttachedSr } from './attached-sr.ts';
-import type { SmCall } from './handler.ts';
+import type { SrWork } from './work.ts';
 import { krbdOf } from './krbd-of-host.ts';
 
 /**
  * Deactivates what is active of the SR on this host and unmaps its image. 'device-busy' where a volume or the image is in use: then nothing has
  * changed.
  */
-export async function releaseImage(call: SmCall, sr: AttachedSr): Promise<void> {
-  const active = await refuseInUse(call, sr, await sr.lvm.report());
+export async function releaseImage(work: SrWork, sr: AttachedSr): Promise<void> {
+  const active = await refuseInUse(work, sr, await sr.lvm.report());
   for (const { name } of active) await sr.lvm.deactivate(name);
-  call.waiting(`the kernel to unmap ${formatSpec(sr.spec)}`);
-  await krbdOf(call).unmap(sr.mapping, call.deadline);
+  work.waiting(`the kernel to unmap ${formatSpec(sr.spec)}`);
+  await krbdOf(work).unmap(sr.mapping, work.deadline);
 }
 
 /** 'device-busy' where somebody on this host has a volume or the image open. Answers the volumes that are active only. Changes nothing. */
 export async function refuseInUse(
-  call: SmCall,
+  work: SrWork,
   sr: AttachedSr,
   report: VgReport | undefined,
 ): Promise<readonly LvReport[]> {
@@ -36,10 +36,10 @@ export async function refuseInUse(
       todo: 'Shut down the VMs that use these disks, or move them to another host.',
     });
   }
-  await krbdOf(call).refuseIfOpen(
+  await krbdOf(work).refuseIfOpen(
     sr.mapping,
     active.flatMap(({ name }) => deviceOf(sr, name)),
-    call.deadline,
+    work.deadline,
   );
   return active;
 }

@@ -1,6 +1,7 @@
 import { RbdsrError } from '../base/error.ts';
 import { type SrUuid, srUuid, type VdiUuid, vdiUuid } from '../base/ids.ts';
 import { decodeCall } from '../xmlrpc/decode.ts';
+import type { StringMap } from '../xapi/values.ts';
 import { isArray, isStruct, type XmlRpcStruct, type XmlRpcValue } from '../xmlrpc/value.ts';
 
 /**
@@ -12,28 +13,26 @@ export interface SmRequest {
   readonly command: string;
   readonly args: readonly string[];
   /** PBD.device_config of this host, `SRmaster` left out. Values may be secrets: never log them. */
-  readonly deviceConfig: StringRecord;
+  readonly deviceConfig: StringMap;
   /** device_config `SRmaster`. Proves nothing without `srRef`: it is "true" in every probe and in a frozen HA configuration. */
   readonly srMaster: boolean;
   readonly hostRef?: string;
   readonly session?: string;
-  readonly srSmConfig?: StringRecord;
+  readonly srSmConfig?: StringMap;
   readonly srRef?: string;
   readonly srUuid?: SrUuid;
   readonly vdiType?: string;
   readonly vdiRef?: string;
   readonly vdiLocation?: string;
   readonly vdiUuid?: VdiUuid;
-  readonly driverParams?: StringRecord;
-  readonly vdiSmConfig?: StringRecord;
+  readonly driverParams?: StringMap;
+  readonly vdiSmConfig?: StringMap;
   readonly newUuid?: VdiUuid;
   readonly subtaskOf?: string;
   readonly vdiOnBoot?: string;
   readonly vdiAllowCaching: boolean;
   readonly localCacheSr?: string;
 }
-
-export type StringRecord = Readonly<Record<string, string>>;
 
 /** Reads the one argument xapi passes. Throws 'bad-request' that names the member at fault. */
 export function decodeRequest(argv: readonly string[]): SmRequest {
@@ -104,7 +103,7 @@ function strings(struct: XmlRpcStruct, name: string): readonly string[] | undefi
   throw bad(name, 'an array of strings', describe(value));
 }
 
-function record(struct: XmlRpcStruct, name: string): StringRecord | undefined {
+function record(struct: XmlRpcStruct, name: string): StringMap | undefined {
   const value = struct[name];
   if (value === undefined) return undefined;
   if (!isStruct(value)) throw bad(name, 'a struct of strings', describe(value));

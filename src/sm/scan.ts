@@ -14,48 +14,48 @@ import { type VdiRecord, vdisOfSr } from '../xapi/vdi.ts';
 import { type AttachedSr, recoverIfMaster, updateSrTotals, withMetadata } from './attached-sr.ts';
 import { finishDeletions } from './finish-deletions.ts';
 import { growVolumeGroup } from './grow-volume-group.ts';
-import type { SmCall } from './handler.ts';
+import type { SrWork } from './work.ts';
 import { type KindKeys, kindKeys } from './vdi-kind.ts';
 import { readDisks } from './read-disks.ts';
-import type { StringRecord } from './request.ts';
+import type { StringMap } from '../xapi/values.ts';
 import { activeHosts } from './host-keys.ts';
 
 /**
  * Makes xapi's records say what is on the image: one LVM report, one batch of header reads, then only what differs. Changes no record where
  * a VHD cannot be read or an operation was interrupted that this release cannot finish. The caller is the SR master and holds the SR lock.
  */
-export async function scanSr(call: SmCall, sr: AttachedSr): Promise<void> {
-  const { srRef } = call.request;
+export async function scanSr(work: SrWork, sr: AttachedSr): Promise<void> {
+  const { srRef } = work.subject;
   if (srRef === undefined) throw new RbdsrError('bad-request', { what: 'a scan without sr_ref' });
-  const { report, tree } = await readWhole(call, sr);
+  const { report, tree } = await readWhole(work, sr);
   refuseUnreadable(tree);
-  nameForeign(call, sr, tree);
-  const content = await metadataOf(call, sr, report);
-  const xapi = await call.xapi();
+  nameForeign(work, sr, tree);
+  const content = await metadataOf(work, sr, report);
+  const xapi = await work.xapi();
   const records = await vdisOfSr(xapi, srRef);
-  const storage = storageVdis(tree, content?.vdis, call.profile);
-  const plan = planReconciliation(records, storage).filter((step) => !isHeld(call, step, tree, records));
-  call.waiting('xapi to take what the scan found');
+  const storage = storageVdis(tree, content?.vdis, work.profile);
+  const plan = planReconciliation(records, storage).filter((step) => !isHeld(work, step, tree, records));
+  work.waiting('xapi to take what the scan found');
   await forgetInMetadata(sr, report, plan, content);
   await reconcile(xapi, plan, {
     srRef,
-    arity: call.profile.dbIntroduceArity,
+    arity: work.profile.dbIntroduceArity,
     records,
     poolRef: (text) => metadataPool(xapi, text),
   });
-  const left = content === undefined ? report : await finishDeletions(call, sr, report, tree, records);
+  const left = content === undefined ? report : await finishDeletions(work, sr, report, tree, records);
   const visible = tree.nodes.filter(({ hidden }) => !hidden);
-  await updateSrTotals(call, left, { total: visible.reduce((sum, { lvSizeBytes }) => sum + lvSizeBytes, 0) });
+  await updateSrTotals(work, left, { total: visible.reduce((sum, { lvSizeBytes }) => sum + lvSizeBytes, 0) });
 }
 
 /** Nothing but the report and the headers, unless the image has grown or an operation was cut short. */
-async function readWhole(call: SmCall, sr: AttachedSr): Promise<{ readonly report: VgReport; readonly tree: VdiTree }> {
-  const first = await readDisks(call, sr);
-  const grown = await growVolumeGroup(call, sr, first.report);
-  const undone = await recoverIfMaster(call, sr, first.report);
+async function readWhole(work: SrWork, sr: AttachedSr): Promise<{ readonly report: VgReport; readonly tree: VdiTree }> {
+  const first = await readDisks(work, sr);
+  const grown = await growVolumeGroup(work, sr, first.report);
+  const undone = await recoverIfMaster(work, sr, first.report);
   const unfinished = unfinishedVolumes(first.report);
   await sr.lvm.removeLvs(unfinished.map(({ name }) => name));
-  return grown || undone || unfinished.length > 0 ? readDisks(call, sr) : first;
+  return grown || undone || unfinished.length > 0 ? readDisks(work, sr) : first;
 }
 
 function refuseUnreadable(tree: VdiTree): void {
@@ -70,22 +70,22 @@ function refuseUnreadable(tree: VdiTree): void {
   });
 }
 
-function nameForeign(call: SmCall, sr: AttachedSr, tree: VdiTree): void {
+function nameForeign(work: SrWork, sr: AttachedSr, tree: VdiTree): void {
   const names = tree.foreign().map(({ lvName }) => lvName);
   if (names.length === 0) return;
   const disks = `${names.length} disk${names.length === 1 ? '' : 's'}`;
-  call.log.warn(
+  work.log.warn(
     `SR ${sr.uuid}: ${disks} of a format that RBDSR does not drive are left as they are: ${names.join(', ')}`,
   );
 }
 
 /** What the metadata volume says; undefined, with a warning, where it is damaged: names then come from xapi alone. */
-async function metadataOf(call: SmCall, sr: AttachedSr, report: VgReport): Promise<MetadataContent | undefined> {
+async function metadataOf(work: SrWork, sr: AttachedSr, report: VgReport): Promise<MetadataContent | undefined> {
   try {
     return await withMetadata(sr, (mgt) => mgt.read(), report);
   } catch (error) {
     if (!hasCode(error, 'metadata-corrupt', 'lvm-missing')) throw error;
-    call.log.warn(`SR ${sr.uuid}: ${error.message}. Mend it with: rbdsr mgt rebuild ${sr.uuid}`);
+    work.log.warn(`SR ${sr.uuid}: ${error.message}. Mend it with: rbdsr mgt rebuild ${sr.uuid}`);
     return undefined;
   }
 }
@@ -115,7 +115,7 @@ function storageVdi(
   node: DrivenVdi,
   isParent: boolean,
   metadata: VdiMetadata | undefined,
-  kind: StringRecord,
+  kind: StringMap,
 ): StorageVdi {
   return {
     uuid: node.uuid,
@@ -145,7 +145,7 @@ function fromMetadata(metadata: VdiMetadata): Partial<StorageVdi> {
  * Forgetting a disk that only another driver drives, or a base copy on which one may hang; or a disk whose deletion was cut short while a
  * host has it active, as its mark says: then the record stays, for that host to unplug it by.
  */
-function isHeld(call: SmCall, step: ReconcileStep, tree: VdiTree, records: readonly VdiRecord[]): boolean {
+function isHeld(work: SrWork, step: ReconcileStep, tree: VdiTree, records: readonly VdiRecord[]): boolean {
   const node = step.kind === 'forget' ? tree.find(step.uuid as VdiUuid) : undefined;
   if (step.kind !== 'forget' || node === undefined) return false;
   if (node.kind === 'foreign') return true;
@@ -153,7 +153,7 @@ function isHeld(call: SmCall, step: ReconcileStep, tree: VdiTree, records: reado
   if (record?.managed === false && tree.foreign().length > 0) return true;
   const [host] = activeHosts(record?.smConfig ?? {});
   if (host === undefined) return false;
-  call.log.warn(`VDI ${step.uuid} is half deleted, but active on host ${host}: it stays until it is unplugged there`);
+  work.log.warn(`VDI ${step.uuid} is half deleted, but active on host ${host}: it stays until it is unplugged there`);
   return true;
 }
 

@@ -4,8 +4,8 @@ import { checkMappable, type ImageSpec } from '../ceph/image/image-spec.ts';
 import type { Mapping } from '../ceph/krbd/mapping.ts';
 import type { MapOption } from '../ceph/krbd/map-options.ts';
 import { RbdsrError } from '../base/error.ts';
-import type { Handler, SmCall } from './handler.ts';
-import type { StringRecord } from './request.ts';
+import type { SrWork } from './work.ts';
+import type { StringMap } from '../xapi/values.ts';
 
 /**
  * An SR type that RBDSR serves. All of them keep the same volumes on the same kind of image; what differs is how device_config names the
@@ -15,9 +15,7 @@ export interface SrType {
   /** SR.type. */
   readonly name: string;
   /** Checks device_config: 'config-missing' | 'config-invalid' that names the key. Reaches nothing. */
-  config(deviceConfig: StringRecord): SrConfig;
-  /** Commands this type carries out in its own way. */
-  readonly handlers: Readonly<Record<string, () => Promise<Handler>>>;
+  config(deviceConfig: StringMap): SrConfig;
 }
 
 /** device_config of one call, understood. */
@@ -27,17 +25,17 @@ export interface SrConfig extends ImageChoice {
   readonly options: readonly MapOption[];
   readonly allocation: 'thick' | 'thin';
   /** The monitors and the key to map the image with. What it reaches is reached once a call. */
-  access(call: SmCall): Promise<ClusterAccess>;
+  access(work: SrWork): Promise<ClusterAccess>;
   /** 'control-plane-missing' where there is no way to ask the cluster anything. */
-  controlPlane(call: SmCall): Promise<ControlPlane>;
+  controlPlane(work: SrWork): Promise<ControlPlane>;
   /** After sr_create or the master's sr_attach has mapped the image: keeps what the mapping taught about the cluster. */
-  mapped?(call: SmCall, mapping: Mapping): Promise<void>;
+  mapped?(work: SrWork, mapping: Mapping): Promise<void>;
   /** After an sr_create that failed: undoes what `access` has made for the new SR. */
-  abandon?(call: SmCall): Promise<void>;
+  abandon?(work: SrWork): Promise<void>;
   /** After sr_delete: takes away what `access` has made for the SR; what it cannot, it names in the log. */
-  retire?(call: SmCall): Promise<void>;
+  retire?(work: SrWork): Promise<void>;
   /** device_config that works at boot, with xapi down: it names a keyring file of this host instead of anything secret. */
-  frozen(keyring: string, access: ClusterAccess): StringRecord;
+  frozen(keyring: string, access: ClusterAccess): StringMap;
 }
 
 export interface ImageChoice {

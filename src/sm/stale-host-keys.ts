@@ -2,8 +2,8 @@ import { messageOf } from '../base/error.ts';
 import type { SrUuid, VdiUuid } from '../base/ids.ts';
 import { removeMapKey } from '../xapi/map-keys.ts';
 import { type VdiRecord, vdisOfSr } from '../xapi/vdi.ts';
-import { callUntil } from './call-until.ts';
-import type { SmCall } from './handler.ts';
+import { workUntil } from './work-until.ts';
+import type { SrWork } from './work.ts';
 import { activeHosts } from './host-keys.ts';
 import { whyUnsettled } from './settled-marks.ts';
 
@@ -11,20 +11,20 @@ import { whyUnsettled } from './settled-marks.ts';
  * A host that attaches an SR has none of its VDIs active, nor is it activating one; on the master no VDI can be paused either (sm `SRCommand`,
  * reset_sr). But the master may still be at what this host had asked for before it let go: then its marks stay, which keep other hosts away.
  */
-export async function clearStaleHostKeys(call: SmCall, sr: SrUuid): Promise<void> {
-  const { srRef, hostRef } = call.request;
+export async function clearStaleHostKeys(work: SrWork, sr: SrUuid): Promise<void> {
+  const { srRef, hostRef } = work.subject;
   if (srRef === undefined || hostRef === undefined) return;
-  const xapi = await call.xapi();
-  const stale = (await vdisOfSr(xapi, srRef)).map((vdi) => ({ vdi, keys: staleKeys(call, vdi, hostRef) }));
+  const xapi = await work.xapi();
+  const stale = (await vdisOfSr(xapi, srRef)).map((vdi) => ({ vdi, keys: staleKeys(work, vdi, hostRef) }));
   const marked = stale.filter(({ keys }) => keys.length > 0);
   const why = await whyUnsettled(
-    call,
+    work,
     sr,
     marked.map(({ vdi }) => vdi.uuid as VdiUuid),
   );
   if (why !== undefined) {
     const names = marked.map(({ vdi }) => vdi.uuid).join(', ');
-    call.log.warn(`SR ${sr}: the marks of this host stay on VDI ${names}: ${messageOf(why)}`);
+    work.log.warn(`SR ${sr}: the marks of this host stay on VDI ${names}: ${messageOf(why)}`);
     return;
   }
   for (const { vdi, keys } of marked) for (const key of keys) await removeMapKey(xapi, 'VDI.sm_config', vdi.ref, key);
@@ -34,21 +34,21 @@ export async function clearStaleHostKeys(call: SmCall, sr: SrUuid): Promise<void
  * The same where the SR has been attached all along, as when the toolstack is restarted: disks may be in use. Those that are not lose the mark of this host as when another
  * one had asked for it. Never fails: a mark that stays is in the way of its own disk only.
  */
-export async function clearIdleHostKeys(call: SmCall, sr: SrUuid): Promise<void> {
-  const { srRef, hostRef } = call.request;
+export async function clearIdleHostKeys(work: SrWork, sr: SrUuid): Promise<void> {
+  const { srRef, hostRef } = work.subject;
   if (srRef === undefined || hostRef === undefined) return;
-  const marked = (await vdisOfSr(await call.xapi(), srRef)).filter(({ smConfig }) =>
+  const marked = (await vdisOfSr(await work.xapi(), srRef)).filter(({ smConfig }) =>
     Object.hasOwn(smConfig, `host_${hostRef}`),
   );
   if (marked.length === 0) return;
   const { isOpen } = await import('./plugin/is-open.ts');
-  const asking = callUntil(call, call.deadline.within(IDLE_MS));
+  const asking = workUntil(work, work.deadline.within(IDLE_MS));
   for (const { uuid } of marked) {
     try {
       const answer = await isOpen({ ...asking, sr, vdi: uuid as VdiUuid, args: {} }, { isReleased: true });
-      if (answer === 'False') call.log.info(`VDI ${uuid}: nothing has it open here, the mark of this host is gone`);
+      if (answer === 'False') work.log.info(`VDI ${uuid}: nothing has it open here, the mark of this host is gone`);
     } catch (error) {
-      call.log.warn(`VDI ${uuid}: the mark of this host stays: ${messageOf(error)}`);
+      work.log.warn(`VDI ${uuid}: the mark of this host stays: ${messageOf(error)}`);
     }
   }
 }
@@ -56,8 +56,8 @@ export async function clearIdleHostKeys(call: SmCall, sr: SrUuid): Promise<void>
 /** For all disks together, ms. */
 const IDLE_MS = 20_000;
 
-function staleKeys(call: SmCall, { smConfig }: VdiRecord, hostRef: string): readonly string[] {
+function staleKeys(work: SrWork, { smConfig }: VdiRecord, hostRef: string): readonly string[] {
   const isOurs = activeHosts(smConfig).join() === hostRef;
-  const keys = [`host_${hostRef}`, ...(call.request.srMaster ? ['paused'] : []), ...(isOurs ? ['activating'] : [])];
+  const keys = [`host_${hostRef}`, ...(work.subject.srMaster ? ['paused'] : []), ...(isOurs ? ['activating'] : [])];
   return keys.filter((key) => Object.hasOwn(smConfig, key));
 }

@@ -1,7 +1,7 @@
 import type { SrUuid, VdiUuid } from '../base/ids.ts';
 import type { ClusterAccess } from '../ceph/cluster/access.ts';
 import { encodeCall } from '../xmlrpc/encode.ts';
-import type { StringRecord } from './request.ts';
+import type { StringMap } from '../xapi/values.ts';
 
 /**
  * The document `static-vdis` keeps and hands back at boot, with xapi down: a call of vdi_attach_from_config. It names the keyring file of
@@ -11,7 +11,7 @@ export function staticConfig(disk: {
   readonly sr: SrUuid;
   readonly vdi: VdiUuid;
   /** As SrConfig.frozen gives it: a readable file holds it. */
-  readonly deviceConfig: StringRecord;
+  readonly deviceConfig: StringMap;
 }): string {
   return encodeCall('vdi_attach_from_config', [
     {

@@ -9,7 +9,7 @@ import { deflatedLvSize, fullVhdLvSize, lvSize } from '../lvhd/sizes.ts';
 import type { VgReport } from '../lvm/report.ts';
 import { changeVdi, vdiByUuid } from '../xapi/vdi.ts';
 import { type AttachedSr, noteSrTotals, recoverIfMaster, type SrNodes } from './attached-sr.ts';
-import type { SmCall } from './handler.ts';
+import type { SrWork } from './work.ts';
 import { askMaster, mayStillRun } from './master-plugin.ts';
 import { readDisk } from './read-disks.ts';
 
@@ -17,18 +17,18 @@ import { readDisk } from './read-disks.ts';
 const SR_LOCK_MS = 20_000;
 
 /** A guest may write every block, so the volume of a writable VHD has to hold them all. 'vdi-provision'. */
-export async function provideRoom(call: SmCall, sr: AttachedSr, leaf: VdiNode, grow: boolean): Promise<void> {
+export async function provideRoom(work: SrWork, sr: AttachedSr, leaf: VdiNode, grow: boolean): Promise<void> {
   if (leaf.kind !== 'vhd' || leaf.lvSizeBytes >= fullVhdLvSize(leaf.virtualSizeBytes)) return;
   try {
     if (!grow)
       throw new RbdsrError('vdi-provision', { what: 'only the pool master grows it, and xapi is not asked here' });
-    if (call.request.srMaster) {
-      const lock = await call.lockSr(sr.uuid, { deadline: call.deadline.within(SR_LOCK_MS) });
-      await growVolume(call, sr, leaf.uuid);
+    if (work.subject.srMaster) {
+      const lock = await work.lockSr(sr.uuid, { deadline: work.deadline.within(SR_LOCK_MS) });
+      await growVolume(work, sr, leaf.uuid);
       await lock.release();
       return;
     }
-    await askMaster(call, sr.uuid, leaf.uuid, 'inflate');
+    await askMaster(work, sr.uuid, leaf.uuid, 'inflate');
     // Active already is what a call that was cut short left: with the table of the old size.
     if (leaf.active) await sr.lvm.refresh(leaf.lvName);
   } catch (error) {
@@ -51,37 +51,37 @@ export function isGivenBack({ allocation }: Pick<AttachedSr, 'allocation'>, isAS
  * failure costs only room, so it is a warning; but where LVM may still be at it, it is a failure, and the mark keeps other hosts away until
  * deactivating again has found it done: a guest of theirs would write where the volume is about to end.
  */
-export async function giveBackRoom(call: SmCall, sr: AttachedSr, leaf: VdiNode): Promise<void> {
+export async function giveBackRoom(work: SrWork, sr: AttachedSr, leaf: VdiNode): Promise<void> {
   if (leaf.kind !== 'vhd' || leaf.lvSizeBytes < fullVhdLvSize(leaf.virtualSizeBytes)) return;
   try {
-    if (call.request.srMaster) {
-      const lock = await call.lockSr(sr.uuid, { deadline: call.deadline.within(SR_LOCK_MS) });
-      await shrinkVolume(call, sr, leaf.uuid);
+    if (work.subject.srMaster) {
+      const lock = await work.lockSr(sr.uuid, { deadline: work.deadline.within(SR_LOCK_MS) });
+      await shrinkVolume(work, sr, leaf.uuid);
       await lock.release();
     } else {
-      await askMaster(call, sr.uuid, leaf.uuid, 'deflate');
+      await askMaster(work, sr.uuid, leaf.uuid, 'deflate');
     }
   } catch (error) {
     if (mayStillRun(error)) throw error;
-    call.log.warn(`SR ${sr.uuid}: VDI ${leaf.uuid} keeps its full size: ${messageOf(error)}`);
+    work.log.warn(`SR ${sr.uuid}: VDI ${leaf.uuid} keeps its full size: ${messageOf(error)}`);
   }
 }
 
 /** On the SR master, under the SR's lock: to the size that holds every block. Large enough already: nothing to do. */
-export async function growVolume(call: SmCall, sr: AttachedSr, vdi: VdiUuid): Promise<void> {
-  call.waiting(`LVM to grow the volume of VDI ${vdi}`);
-  const { report, tree } = await undisturbed(call, sr, vdi);
+export async function growVolume(work: SrWork, sr: AttachedSr, vdi: VdiUuid): Promise<void> {
+  work.waiting(`LVM to grow the volume of VDI ${vdi}`);
+  const { report, tree } = await undisturbed(work, sr, vdi);
   const node = tree.get(vdi);
   if (node.kind !== 'vhd') return;
   const world = { lvm: sr.lvm, openLv: openByExtents(sr.lvm, sr.openPv) };
   const bytes = fullVhdLvSize(node.virtualSizeBytes);
-  if (await inflate(world, report, vdi, bytes)) await tellXapi(call, report, node, lvSize(bytes));
+  if (await inflate(world, report, vdi, bytes)) await tellXapi(work, report, node, lvSize(bytes));
 }
 
 /** On the SR master, under the SR's lock, for a disk that is active nowhere: to the size of its data. 'vdi-in-use' where it is open here. */
-export async function shrinkVolume(call: SmCall, sr: AttachedSr, vdi: VdiUuid): Promise<void> {
-  call.waiting(`LVM to shrink the volume of VDI ${vdi}`);
-  const { report, tree } = await undisturbed(call, sr, vdi);
+export async function shrinkVolume(work: SrWork, sr: AttachedSr, vdi: VdiUuid): Promise<void> {
+  work.waiting(`LVM to shrink the volume of VDI ${vdi}`);
+  const { report, tree } = await undisturbed(work, sr, vdi);
   const node = tree.get(vdi);
   if (node.kind !== 'vhd') return;
   if (node.open) throw new RbdsrError('vdi-in-use', { what: `VDI ${vdi} is open on this host` });
@@ -98,25 +98,25 @@ export async function shrinkVolume(call: SmCall, sr: AttachedSr, vdi: VdiUuid): 
     await io.close();
   }
   const bytes = deflatedLvSize(physicalSize);
-  if (await deflate({ lvm: sr.lvm, openLv }, report, vdi, bytes)) await tellXapi(call, report, node, bytes);
+  if (await deflate({ lvm: sr.lvm, openLv }, report, vdi, bytes)) await tellXapi(work, report, node, bytes);
 }
 
 /** The volume has its size by now, so a failure is a warning: the next scan tells it. */
-async function tellXapi(call: SmCall, report: VgReport, node: VdiNode, bytes: number): Promise<void> {
-  call.waiting(`xapi to record the new size of the volume of VDI ${node.uuid}`);
+async function tellXapi(work: SrWork, report: VgReport, node: VdiNode, bytes: number): Promise<void> {
+  work.waiting(`xapi to record the new size of the volume of VDI ${node.uuid}`);
   try {
-    const xapi = await call.xapi();
+    const xapi = await work.xapi();
     await changeVdi(xapi, await vdiByUuid(xapi, node.uuid), { physicalUtilisation: bytes });
   } catch (error) {
-    call.log.warn(`what VDI ${node.uuid} takes is not told to xapi before the next scan: ${messageOf(error)}`);
+    work.log.warn(`what VDI ${node.uuid} takes is not told to xapi before the next scan: ${messageOf(error)}`);
   }
-  await noteSrTotals(call, () => ({ ...report, freeBytes: report.freeBytes - (bytes - node.lvSizeBytes) }));
+  await noteSrTotals(work, () => ({ ...report, freeBytes: report.freeBytes - (bytes - node.lvSizeBytes) }));
 }
 
 /** The disk as it is under the lock, an interrupted growing of it undone first. */
-async function undisturbed(call: SmCall, sr: AttachedSr, vdi: VdiUuid): Promise<SrNodes> {
-  const found = await readDisk(call, sr, vdi);
+async function undisturbed(work: SrWork, sr: AttachedSr, vdi: VdiUuid): Promise<SrNodes> {
+  const found = await readDisk(work, sr, vdi);
   if (journalsOf(found.report, vdi).length === 0) return found;
-  await recoverIfMaster(call, sr, found.report);
-  return readDisk(call, sr, vdi);
+  await recoverIfMaster(work, sr, found.report);
+  return readDisk(work, sr, vdi);
 }

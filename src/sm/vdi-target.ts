@@ -14,7 +14,7 @@ import type { VgReport } from '../lvm/report.ts';
 import { faultPoint } from '../system/fault-point.ts';
 import { thisNode } from '../system/this-node.ts';
 import type { AttachedSr } from './attached-sr.ts';
-import type { SmCall } from './handler.ts';
+import type { SrWork } from './work.ts';
 import { readDisk } from './read-disks.ts';
 import { provideRoom } from './vdi-room.ts';
 
@@ -28,27 +28,27 @@ export interface TargetState {
  * The caller holds the VDI's lock. 'vdi-unavailable' | 'vdi-provision' and what LVM and the data path throw. Answers the disk's node.
  */
 export async function attachTarget(
-  call: SmCall,
+  work: SrWork,
   sr: AttachedSr,
   vdi: VdiUuid,
   options: { readonly writable: boolean; readonly grow: boolean },
   state: TargetState = { held: false },
 ): Promise<VdiNode> {
-  const { report, tree } = await readDisk(call, sr, vdi);
+  const { report, tree } = await readDisk(work, sr, vdi);
   refuseJournalled(report, vdi);
   const chain = tree.chain(vdi);
   const [leaf, ...ancestors] = chain;
   if (leaf === undefined) throw new RbdsrError('vdi-missing', { what: `there is no VDI ${vdi} in SR ${sr.uuid}` });
   refuseHidden(leaf);
-  if (options.writable) await provideRoom(call, sr, leaf, options.grow);
-  const world = activationWorld(call, sr);
+  if (options.writable) await provideRoom(work, sr, leaf, options.grow);
+  const world = activationWorld(work, sr);
   const wasActive = world.counts.read(vdi).binary === 1;
   state.held = wasActive;
-  call.waiting(`LVM to activate ${leaf.lvName}`);
+  work.waiting(`LVM to activate ${leaf.lvName}`);
   await activateChain(world, chain);
   state.held = true;
   faultPoint('vdi-activate.after-chain');
-  call.waiting(`the data path of VDI ${vdi}`);
+  work.waiting(`the data path of VDI ${vdi}`);
   const disk: Disk = {
     sr: sr.uuid,
     vdi,
@@ -58,12 +58,12 @@ export async function attachTarget(
     parents: ancestors.map(({ kind, lvName }) => ({ kind, path: lvPath(sr.vg, lvName) })),
     memoryPool: { name: sr.uuid },
   };
-  const dataPath = dataPathOf(call);
+  const dataPath = dataPathOf(work);
   const started = performance.now();
   try {
-    await dataPath.activate(disk, call.deadline);
+    await dataPath.activate(disk, work.deadline);
     // What succeeds after xapi has been told that it failed would stay active for good.
-    if (call.deadline.expired) throw call.deadline.exceeded(`the data path of VDI ${vdi}`, started);
+    if (work.deadline.expired) throw work.deadline.exceeded(`the data path of VDI ${vdi}`, started);
   } catch (error) {
     // What an earlier call activated may be in use.
     if (!wasActive) await undoTarget();
@@ -75,11 +75,11 @@ export async function attachTarget(
   /** Never hides what went wrong; a volume that something still holds stays, and is counted. */
   async function undoTarget(): Promise<void> {
     try {
-      await dataPath.deactivate({ sr: disk.sr, vdi }, call.deadline.forCleanUp());
+      await dataPath.deactivate({ sr: disk.sr, vdi }, work.deadline.forCleanUp());
       await deactivateChain(forCleanUp(world), chain.map(asActive));
       state.held = false;
     } catch (failure) {
-      call.log.warn(`VDI ${vdi} could not be put back: ${messageOf(failure)}`);
+      work.log.warn(`VDI ${vdi} could not be put back: ${messageOf(failure)}`);
     }
   }
 }
@@ -89,35 +89,35 @@ export async function attachTarget(
  * Answers the chain, leaf first; empty where the VDI is gone, or not all of its chain is known.
  */
 export async function detachTarget(
-  call: SmCall,
+  work: SrWork,
   uuid: SrUuid,
   sr: AttachedSr | undefined,
   vdi: VdiUuid,
 ): Promise<readonly VdiNode[]> {
-  call.waiting(`the data path of VDI ${vdi} to end`);
-  await dataPathOf(call).deactivate({ sr: uuid, vdi }, call.deadline);
+  work.waiting(`the data path of VDI ${vdi} to end`);
+  await dataPathOf(work).deactivate({ sr: uuid, vdi }, work.deadline);
   faultPoint('vdi-deactivate.after-data-path');
   if (sr === undefined) return [];
-  const { tree } = await readDisk(call, sr, vdi);
+  const { tree } = await readDisk(work, sr, vdi);
   const chain = tree.knownChain(vdi);
   const [leaf] = chain;
   if (leaf === undefined) return [];
-  const whole = isWhole(call, tree, vdi, chain);
-  call.waiting(`LVM to deactivate ${leaf.lvName}`);
-  await deactivateChain(activationWorld(call, sr), chain);
+  const whole = isWhole(work, tree, vdi, chain);
+  work.waiting(`LVM to deactivate ${leaf.lvName}`);
+  await deactivateChain(activationWorld(work, sr), chain);
   faultPoint('vdi-deactivate.after-chain');
   return whole ? chain : [];
 }
 
 /** False for a disk that was damaged while it was in use: what is known of it is let go all the same, the rest when the SR is detached. */
-function isWhole(call: SmCall, tree: VdiTree, vdi: VdiUuid, known: readonly VdiNode[]): boolean {
+function isWhole(work: SrWork, tree: VdiTree, vdi: VdiUuid, known: readonly VdiNode[]): boolean {
   try {
     tree.chain(vdi);
     return true;
   } catch (error) {
     if (!(error instanceof RbdsrError)) throw error;
     const names = known.map(({ lvName }) => lvName).join(', ');
-    call.log.warn(`of the chain of VDI ${vdi} only ${names} is deactivated: ${error.message}`);
+    work.log.warn(`of the chain of VDI ${vdi} only ${names} is deactivated: ${error.message}`);
     return false;
   }
 }
@@ -144,15 +144,15 @@ function refuseJournalled(report: VgReport, vdi: VdiUuid): void {
   });
 }
 
-function activationWorld(call: SmCall, sr: AttachedSr): ActivationWorld {
-  const { smRunDir, lockDir } = call.profile.paths;
+function activationWorld(work: SrWork, sr: AttachedSr): ActivationWorld {
+  const { smRunDir, lockDir } = work.profile.paths;
   const places = { root: `${smRunDir}/refcount`, lockRoot: lockDir };
-  return { lvm: sr.lvm, counts: new RefCounts(sr.uuid, { deadline: call.deadline, places }) };
+  return { lvm: sr.lvm, counts: new RefCounts(sr.uuid, { deadline: work.deadline, places }) };
 }
 
 /** Our NBD server is the bundle beside this one. */
-export function dataPathOf(call: SmCall): DataPath {
-  return openDataPath(call.profile, diskOfPath, [...thisNode(), `${dirname(process.argv[1] ?? '')}/nbd.cjs`]);
+export function dataPathOf(work: SrWork): DataPath {
+  return openDataPath(work.profile, diskOfPath, [...thisNode(), `${dirname(process.argv[1] ?? '')}/nbd.cjs`]);
 }
 
 function asActive(node: VdiNode): VdiNode {

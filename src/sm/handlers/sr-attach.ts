@@ -7,10 +7,10 @@ import { createMessage } from '../../xapi/message.ts';
 import { addMapKey, setMapKey } from '../../xapi/map-keys.ts';
 import { srSmConfig } from '../../xapi/sr.ts';
 import { readAttachedRecord, writeAttachedRecord } from '../attached-record.ts';
-import { type AttachedSr, attachedSr, reportOf, srOf } from '../attached-sr.ts';
-import { callUntil, undoCall } from '../call-until.ts';
+import { type AttachedSr, attachedSr, reportOf } from '../attached-sr.ts';
+import { workUntil, undoWork } from '../work-until.ts';
 import { growVolumeGroup } from '../grow-volume-group.ts';
-import type { Handler, SmCall } from '../handler.ts';
+import { configOf, type Handler, type SmCall } from '../handler.ts';
 import { krbdOf } from '../krbd-of-host.ts';
 import { mapForCall } from '../map-for-call.ts';
 import { prepareMetadata } from '../metadata-sync.ts';
@@ -19,6 +19,7 @@ import { imageSpecOf } from '../sr-type.ts';
 import { scanSr } from '../scan.ts';
 import { releaseImage } from '../release-image.ts';
 import { clearIdleHostKeys, clearStaleHostKeys } from '../stale-host-keys.ts';
+import { srOf } from '../subject.ts';
 
 /** Of the time that is left when everything else is done. */
 const SHARE_OF_SCAN = 0.8;
@@ -26,7 +27,7 @@ const SHARE_OF_SCAN = 0.8;
 /** Maps the image and readies the SR on this host. Attached already: every step finds its work done. */
 export const handler: Handler = async (call) => {
   const uuid = srOf(call);
-  const config = call.srType.config(call.request.deviceConfig);
+  const config = configOf(call);
   const spec = imageSpecOf(config);
   const { paths } = call.profile;
   const before = readAttachedRecord(paths, uuid);
@@ -52,7 +53,7 @@ export const handler: Handler = async (call) => {
       ...(mapping.fsid === undefined ? {} : { fsid: mapping.fsid }),
     });
   } catch (error) {
-    const undo = undoCall(call);
+    const undo = undoWork(call);
     // Clean-up must not hide what went wrong. A mapping that was here before is somebody's: perhaps another SR's.
     if (isNew) await releaseImage(undo, attachedSr(undo, uuid, mapping, sr)).catch(() => {});
     throw error;
@@ -108,11 +109,11 @@ async function setScheduler(index: number): Promise<void> {
 /** A scan that fails, or that the time left is too short for, leaves the SR attached; the administrator hears of it (sm `SRCommand`). */
 async function firstScan(call: SmCall, sr: AttachedSr): Promise<void> {
   try {
-    const scan = callUntil(call, call.deadline.within(call.deadline.leftMs * SHARE_OF_SCAN));
+    const scan = workUntil(call, call.deadline.within(call.deadline.leftMs * SHARE_OF_SCAN));
     await scanSr(scan, attachedSr(scan, sr.uuid, sr.mapping, sr));
   } catch (error) {
     call.log.warn(`SR ${sr.uuid}: the scan after the attach failed: ${messageOf(error)}`);
-    await tellOfFailedScan(undoCall(call), sr, error).catch((failure: unknown) =>
+    await tellOfFailedScan(undoWork(call), sr, error).catch((failure: unknown) =>
       call.log.warn(`SR ${sr.uuid}: xapi was not told of it: ${messageOf(failure)}`),
     );
   }

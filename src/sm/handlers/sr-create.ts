@@ -6,15 +6,16 @@ import type { Mapping } from '../../ceph/krbd/mapping.ts';
 import { srOfVg, vgName } from '../../lvhd/names.ts';
 import { faultPoint } from '../../system/fault-point.ts';
 import { setMapKey } from '../../xapi/map-keys.ts';
-import { lvmOf, srOf } from '../attached-sr.ts';
-import type { Handler, SmCall } from '../handler.ts';
+import { lvmOf } from '../attached-sr.ts';
+import { configOf, type Handler, type SmCall } from '../handler.ts';
 import { prepareImage } from '../image-preparation.ts';
 import { refuseImageOfAnotherSr } from '../image-claims.ts';
 import { krbdOf } from '../krbd-of-host.ts';
 import { blankMapped, mapForCall, surveyMapped } from '../map-for-call.ts';
 import { unitReply } from '../reply.ts';
 import { imageSpecOf, type SrConfig } from '../sr-type.ts';
-import { undoCall } from '../call-until.ts';
+import { undoWork } from '../work-until.ts';
+import { srOf } from '../subject.ts';
 
 /** Room for LVM's own metadata, MGT, a journal and one small disk. Bytes. */
 const SMALLEST_IMAGE = 64 * MiB;
@@ -24,12 +25,12 @@ const SMALLEST_IMAGE = 64 * MiB;
  * to hold the beginning of this very SR. Crash states: docs/recovery.md, "sr_create".
  */
 export const handler: Handler = async (call) => {
-  const config = call.srType.config(call.request.deviceConfig);
+  const config = configOf(call);
   try {
     await createSr(call, config, imageSpecOf(config));
   } catch (error) {
     await config
-      .abandon?.(undoCall(call))
+      .abandon?.(undoWork(call))
       .catch((failure: unknown) => call.log.warn(`after a failed sr_create: ${messageOf(failure)}`));
     throw error;
   }
@@ -39,7 +40,7 @@ export const handler: Handler = async (call) => {
 async function createSr(call: SmCall, config: SrConfig, spec: ImageSpec): Promise<void> {
   const uuid = srOf(call);
   const access = await config.access(call);
-  await refuseImageOfAnotherSr(call, spec);
+  await refuseImageOfAnotherSr(call, spec, call.request.deviceConfig);
   if (config.sizeBytes !== undefined) {
     refuseSmallImage(`${formatSpec(spec)} of device-config size`, config.sizeBytes, 'Give a larger size.');
   }
@@ -57,7 +58,7 @@ async function createSr(call: SmCall, config: SrConfig, spec: ImageSpec): Promis
   } catch (error) {
     // Clean-up must not hide what went wrong. What was here before is somebody's.
     const warn = (failure: unknown): void => call.log.warn(`after a failed sr_create: ${messageOf(failure)}`);
-    if (isMade) await removeVolumeGroup(undoCall(call), mapping, vgName(uuid)).catch(warn);
+    if (isMade) await removeVolumeGroup(undoWork(call), mapping, vgName(uuid)).catch(warn);
     if (isNew) await krbd.unmap(mapping, call.deadline.forCleanUp()).catch(warn);
     throw error;
   }

@@ -6,7 +6,7 @@ import type { VgReport } from '../../lvm/report.ts';
 import { faultPoint } from '../../system/fault-point.ts';
 import { removeAttachedRecord } from '../attached-record.ts';
 import { type AttachedSr, openAttachedSr } from '../attached-sr.ts';
-import type { Handler } from '../handler.ts';
+import { configOf, type Handler } from '../handler.ts';
 import { krbdOf } from '../krbd-of-host.ts';
 import { blankMapped } from '../map-for-call.ts';
 import { readDisks } from '../read-disks.ts';
@@ -43,8 +43,7 @@ export const handler: Handler = async (call) => {
       call.log.warn(`SR ${sr.uuid} is deleted, but ${formatSpec(sr.spec)} stays mapped: ${messageOf(error)}`);
     });
   removeAttachedRecord(call.profile.paths, sr.uuid);
-  await call.srType
-    .config(call.request.deviceConfig)
+  await configOf(call)
     .retire?.(call)
     .catch((error: unknown) => call.log.warn(`SR ${sr.uuid} is deleted, but: ${messageOf(error)}`));
   return unitReply;

@@ -7,7 +7,7 @@ import { extentIo } from '../../lvm/extents.ts';
 import type { Survey } from '../../lvm/pv-label.ts';
 import { openBlockIo } from '../../system/io/block-device.ts';
 import { lvmOf } from '../attached-sr.ts';
-import type { Handler, SmCall } from '../handler.ts';
+import { configOf, type Handler, type SmCall } from '../handler.ts';
 import { krbdOf } from '../krbd-of-host.ts';
 import { mapForCall, surveyMapped } from '../map-for-call.ts';
 import { type Element, xmlDocument } from '../probe-xml.ts';
@@ -16,7 +16,7 @@ import { imageSpecOf, type SrConfig } from '../sr-type.ts';
 
 /** Without a pool: which there are. Without an image: which there are. With both: what is on the image. Writes nothing anywhere. */
 export const handler: Handler = async (call) => {
-  const config = call.srType.config(call.request.deviceConfig);
+  const config = configOf(call);
   if (config.pool === undefined) return textReply(await listPools(call, config));
   if (config.image === undefined) return textReply(await listImages(call, config, config.pool));
   return textReply(await whatIsOn(call, config));

@@ -6,7 +6,8 @@ import { finishClaim, tryClaim, undoClaim, waitForRelease } from '../host-keys.t
 import { unitReply } from '../reply.ts';
 import { refuseUnsettled } from '../settled-marks.ts';
 import { attachTarget } from '../vdi-target.ts';
-import { vdiOf, writableArgument } from '../vdi-request.ts';
+import { writableArgument } from '../arguments.ts';
+import { vdiOf } from '../subject.ts';
 
 /**
  * The mark in xapi, the volumes, the data path; active already, every step finds its work done. After a failure all of it is undone, the

@@ -12,9 +12,10 @@ import { checkXmlText } from '../illegal-xml.ts';
 import { orRebuild } from '../metadata-refusal.ts';
 import { recoveredReport } from '../recovered-sr.ts';
 import { vdiReply } from '../reply.ts';
-import type { StringRecord } from '../request.ts';
+import type { StringMap } from '../../xapi/values.ts';
 import { kindKeys } from '../vdi-kind.ts';
-import { sizeArgument, srRefOf } from '../vdi-request.ts';
+import { sizeArgument } from '../arguments.ts';
+import { srRefOf } from '../subject.ts';
 
 /**
  * Data before what points to it: the volume, the metadata record, xapi's record. After a failure none of them is left.
@@ -122,7 +123,7 @@ function newUuid(call: SmCall): VdiUuid {
 }
 
 /** sm_config `type`, or 8.3's `image-format`. */
-function kindOf(smConfig: StringRecord): VdiKind {
+function kindOf(smConfig: StringMap): VdiKind {
   const wanted = smConfig['type'] ?? smConfig['image-format'] ?? 'vhd';
   if (wanted === 'raw') return 'aio';
   if (wanted === 'vhd') return 'vhd';

@@ -12,7 +12,7 @@ import { orRebuild } from '../metadata-refusal.ts';
 import { readDisks } from '../read-disks.ts';
 import { recoveredNodes } from '../recovered-sr.ts';
 import { unitReply } from '../reply.ts';
-import { vdiOf, vdiRefOf } from '../vdi-request.ts';
+import { vdiOf, vdiRefOf } from '../subject.ts';
 
 /**
  * What points to the disk before its data, and first the mark that keeps it from coming back.

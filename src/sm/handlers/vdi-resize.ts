@@ -8,7 +8,8 @@ import { markedInEarnest } from '../marked-hosts.ts';
 import { readDisk } from '../read-disks.ts';
 import { recoveredNodes } from '../recovered-sr.ts';
 import { vdiReply } from '../reply.ts';
-import { sizeArgument, vdiOf, vdiRefOf } from '../vdi-request.ts';
+import { sizeArgument } from '../arguments.ts';
+import { vdiOf, vdiRefOf } from '../subject.ts';
 
 /** Grows a disk that no host has active. What a cut leaves: src/lvhd/ops/vdi-resize.ts. */
 export const handler: Handler = async (call) => {

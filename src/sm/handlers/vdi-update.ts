@@ -5,7 +5,7 @@ import type { Handler } from '../handler.ts';
 import { checkXmlText } from '../illegal-xml.ts';
 import { orRebuild } from '../metadata-refusal.ts';
 import { unitReply } from '../reply.ts';
-import { vdiOf, vdiRefOf } from '../vdi-request.ts';
+import { vdiOf, vdiRefOf } from '../subject.ts';
 
 /**
  * Copies the names xapi has of the disk to the metadata volume, from which another pool would read them. Only the SR master writes there,

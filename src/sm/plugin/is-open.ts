@@ -39,7 +39,7 @@ export async function isOpen(call: PluginCall, { isReleased = false } = {}): Pro
     const { smConfig, isASnapshot } = await vdiRecord(xapi, vdiRef);
     const isSettled = call.args['sr_locked'] === 'True' || sr === undefined || !isGivenBack(sr, isASnapshot);
     if (!isSettled && leaf !== undefined) await giveBackRoom(call, sr, leaf);
-    await releaseAbandonedClaim({ ...call, request: { ...call.request, vdiRef } }, smConfig);
+    await releaseAbandonedClaim({ ...call, subject: { ...call.subject, vdiRef } }, smConfig);
     return 'False';
   } finally {
     await lock.release();

@@ -5,7 +5,7 @@ import { expect, test, vi } from 'vitest';
 import { Deadline } from '../../../src/base/deadline.ts';
 import { RbdsrError } from '../../../src/base/error.ts';
 import { srUuid } from '../../../src/base/ids.ts';
-import { CallResources } from '../../../src/sm/call-resources.ts';
+import { WorkResources } from '../../../src/sm/work-resources.ts';
 import { hostProfile } from '../../../src/sm/host-profile.ts';
 import { lockHolder } from '../../../src/system/locks/record-lock.ts';
 import { decodeResponse } from '../../../src/xmlrpc/decode.ts';
@@ -62,16 +62,10 @@ test('a worker that is stuck on its device: once it is answered for, HA gets the
   expect(after.faultCode).not.toBe(37);
 }, 60_000);
 
-function resourcesOn(root: string, ms: number): CallResources {
-  return new CallResources({
-    request: {
-      command: 'sr_update',
-      args: [],
-      deviceConfig: {},
-      srMaster: true,
-      vdiAllowCaching: false,
-      srUuid: srUuid(SR),
-    },
+function resourcesOn(root: string, ms: number): WorkResources {
+  return new WorkResources({
+    subject: { srMaster: true, srUuid: srUuid(SR) },
+    title: 'sr_update',
     profile: hostProfile('8.3b', { commandDeadlineSeconds: {} }, root),
     deadline: Deadline.after(ms),
     log: { debug() {}, info() {}, warn() {}, error() {} },

@@ -1,38 +1,30 @@
 import type { Deadline } from '../base/deadline.ts';
 import { hasCode, messageOf, RbdsrError } from '../base/error.ts';
 import type { SrUuid } from '../base/ids.ts';
-import type { Log } from '../base/log.ts';
 import type { HeldLock } from '../system/locks/record-lock.ts';
 import type { Xapi } from '../xapi/client.ts';
 import type { GivenSession } from '../xapi/lasting-session.ts';
-import type { ReadingOptions } from './handler.ts';
-import type { HostProfile } from './host-profile.ts';
 import type { becomeLateWriter } from './late-writers.ts';
 import { STOCK_SR_LOCKS } from './stock-sr-locks.ts';
-import type { SmRequest } from './request.ts';
-
-export interface LockOptions {
-  /** True unless said otherwise. */
-  readonly wait?: boolean;
-  /** The call's own unless said otherwise. */
-  readonly deadline?: Deadline;
-}
+import type { LockOptions, ReadingOptions, SrWork } from './work.ts';
 
 export interface ConnectOptions {
   readonly patient?: boolean;
 }
 
-interface Call {
-  readonly request: SmRequest;
-  readonly profile: HostProfile;
-  readonly deadline: Deadline;
-  readonly log: Log;
-  waiting(what: string): void;
+/** What work is opened with. */
+export interface GivenWork extends Pick<SrWork, 'subject' | 'profile' | 'deadline' | 'log' | 'waiting'> {
+  /** Of xapi, where its caller gave one. */
+  readonly session?: string | undefined;
+  /** xapi's task that this work is a part of. */
+  readonly subtaskOf?: string | undefined;
+  /** For an error: `sr_scan`. */
+  readonly title: string;
 }
 
-/** The locks and the connection of one call. Their code is loaded by their first use: most commands lack one or the other. */
-export class CallResources {
-  readonly #call: Call;
+/** The locks and the connection of one piece of work. Their code is loaded by their first use: most commands lack one or the other. */
+export class WorkResources {
+  readonly #given: GivenWork;
   readonly #held = new Set<HeldLock>();
   /** Those of `#held` that stock's hook for a dead host waits for. */
   readonly #stock = new Set<HeldLock>();
@@ -48,9 +40,9 @@ export class CallResources {
   #xapi: Promise<Xapi> | undefined;
   readonly #atEnd: (() => Promise<void>)[] = [];
 
-  constructor(call: Call) {
-    this.#call = call;
-    const { session } = call.request;
+  constructor(given: GivenWork) {
+    this.#given = given;
+    const { session } = given;
     this.#session = session === undefined ? undefined : { ref: session, known: false };
   }
 
@@ -60,21 +52,21 @@ export class CallResources {
   }
 
   async lockSr(sr: SrUuid, options: LockOptions = {}): Promise<HeldLock> {
-    if (this.#ownSr !== undefined && sr === this.#call.request.srUuid) return borrowed(this.#ownSr.path);
+    if (this.#ownSr !== undefined && sr === this.#given.subject.srUuid) return borrowed(this.#ownSr.path);
     return this.#lockQuietSr(sr, options);
   }
 
   /** For what changes something of the SR without its lock: waits until no earlier command is late with it. */
   async awaitLateWriters(
     sr: SrUuid = this.#srOfRequest(),
-    { wait = true, deadline = this.#call.deadline }: LockOptions = {},
+    { wait = true, deadline = this.#given.deadline }: LockOptions = {},
   ): Promise<void> {
     const { awaitLateWriters, becomeLateWriter: become, lateWriter } = await import('./late-writers.ts');
-    const { paths } = this.#call.profile;
+    const { paths } = this.#given.profile;
     if (lateWriter(paths, sr) !== undefined) {
-      if (wait) this.#call.waiting('what an earlier command on this SR may still write');
+      if (wait) this.#given.waiting('what an earlier command on this SR may still write');
       await awaitLateWriters(paths, sr, { wait, deadline });
-      if (wait) this.#call.waiting('the storage');
+      if (wait) this.#given.waiting('the storage');
     }
     this.#touched.add(sr);
     this.#become = become;
@@ -86,7 +78,7 @@ export class CallResources {
    */
   async reading<T>(sr: SrUuid, work: () => Promise<T>, { whole = true }: ReadingOptions = {}): Promise<T> {
     const { becomeLateReader, refuseBesideLateReader } = await import('./late-writers.ts');
-    if (whole) refuseBesideLateReader(this.#call.profile.paths, sr);
+    if (whole) refuseBesideLateReader(this.#given.profile.paths, sr);
     const become = this.#become;
     this.#become = becomeLateReader;
     const result = await work().catch((error: unknown) => {
@@ -102,11 +94,11 @@ export class CallResources {
 
   async lock(namespace: string, name: string, options: LockOptions = {}): Promise<HeldLock> {
     const { takeRecordLock } = await import('../system/locks/record-lock.ts');
-    const path = `${this.#call.profile.paths.lockDir}/${namespace}/${name}`;
-    const { wait = true, deadline = this.#call.deadline } = options;
-    if (wait) this.#call.waiting(`the lock ${path}`);
+    const path = `${this.#given.profile.paths.lockDir}/${namespace}/${name}`;
+    const { wait = true, deadline = this.#given.deadline } = options;
+    if (wait) this.#given.waiting(`the lock ${path}`);
     const lock = await takeRecordLock(path, { wait, deadline });
-    if (wait) this.#call.waiting('the storage');
+    if (wait) this.#given.waiting('the storage');
     this.#held.add(lock);
     if (!STOCK_SR_LOCKS.includes(name)) return lock;
     this.#stock.add(lock);
@@ -137,19 +129,19 @@ export class CallResources {
     this.#isLate = true;
     try {
       for (const sr of this.#touched) {
-        this.#held.add(await become(this.#call.profile.paths, sr, this.#call.deadline));
+        this.#held.add(await become(this.#given.profile.paths, sr, this.#given.deadline));
       }
       this.#letStockGo();
     } catch (error) {
-      this.#call.log.error(`the locks of the SR stay with this process: ${messageOf(error)}`);
+      this.#given.log.error(`the locks of the SR stay with this process: ${messageOf(error)}`);
     }
   }
 
   async #becomeReader(): Promise<void> {
     for (const sr of this.#unread) {
       const { becomeLateReader } = await import('./late-writers.ts');
-      await becomeLateReader(this.#call.profile.paths, sr, this.#call.deadline).catch((error: unknown) =>
-        this.#call.log.warn(`SR ${sr}: a read that does not come back is not told to others: ${messageOf(error)}`),
+      await becomeLateReader(this.#given.profile.paths, sr, this.#given.deadline).catch((error: unknown) =>
+        this.#given.log.warn(`SR ${sr}: a read that does not come back is not told to others: ${messageOf(error)}`),
       );
     }
   }
@@ -159,8 +151,8 @@ export class CallResources {
    * becomeLateWriter the lock is taken; one that is held already stays.
    */
   readonly #endLate = (): void => {
-    const { paths } = this.#call.profile;
-    for (const sr of this.#touched) this.#become?.(paths, sr, this.#call.deadline).catch(() => undefined);
+    const { paths } = this.#given.profile;
+    for (const sr of this.#touched) this.#become?.(paths, sr, this.#given.deadline).catch(() => undefined);
     this.#letStockGo();
   };
 
@@ -175,13 +167,13 @@ export class CallResources {
     for (;;) {
       await this.awaitLateWriters(sr, options);
       const lock = await this.lock(sr, 'sr', options);
-      if (lateWriter(this.#call.profile.paths, sr) === undefined) return lock;
+      if (lateWriter(this.#given.profile.paths, sr) === undefined) return lock;
       await lock.release();
     }
   }
 
   #srOfRequest(): SrUuid {
-    const { srUuid } = this.#call.request;
+    const { srUuid } = this.#given.subject;
     if (srUuid === undefined)
       throw new RbdsrError('internal', { what: 'a command that changes an SR, without sr_uuid' });
     return srUuid;
@@ -193,20 +185,20 @@ export class CallResources {
   }
 
   xapi(): Promise<Xapi> {
-    this.#xapi ??= this.connect(this.#call.deadline);
+    this.#xapi ??= this.connect(this.#given.deadline);
     return this.#xapi;
   }
 
   /** A connection for as long as `deadline` lets it, also after the request's session has ended. `patient`: client.ts. */
   async connect(deadline: Deadline, { patient = false }: ConnectOptions = {}): Promise<Xapi> {
-    const { request, profile } = this.#call;
+    const { title, subtaskOf, profile } = this.#given;
     if (this.#session === undefined) {
       throw new RbdsrError('bad-request', {
-        what: `${request.command} needs xapi, and the request has no session_ref`,
+        what: `${title} needs xapi, and the request has no session_ref`,
       });
     }
     const { LastingSession } = await import('../xapi/lasting-session.ts');
-    const task = request.subtaskOf === undefined ? {} : { subtaskOf: request.subtaskOf };
+    const task = subtaskOf === undefined ? {} : { subtaskOf };
     const address = { socketPath: profile.paths.xapiSocket, ...task, deadline, patient };
     const xapi = new LastingSession(address, this.#session);
     this.atEnd(() => xapi.end());
@@ -220,7 +212,7 @@ export class CallResources {
   /** Never fails: the answer is known by then. */
   async close(): Promise<void> {
     for (const work of this.#atEnd.reverse()) {
-      await work().catch((error: unknown) => this.#call.log.warn(`after the answer: ${messageOf(error)}`));
+      await work().catch((error: unknown) => this.#given.log.warn(`after the answer: ${messageOf(error)}`));
     }
   }
 }
