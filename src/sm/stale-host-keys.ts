@@ -41,12 +41,12 @@ export async function clearIdleHostKeys(work: SrWork, sr: SrUuid): Promise<void>
     Object.hasOwn(smConfig, `host_${hostRef}`),
   );
   if (marked.length === 0) return;
-  const { isOpen } = await import('./plugin/is-open.ts');
+  const { giveUpMark } = await import('./give-up-mark.ts');
   const asking = workUntil(work, work.deadline.within(IDLE_MS));
   for (const { uuid } of marked) {
     try {
-      const answer = await isOpen({ ...asking, sr, vdi: uuid as VdiUuid, args: {} }, { isReleased: true });
-      if (answer === 'False') work.log.info(`VDI ${uuid}: nothing has it open here, the mark of this host is gone`);
+      const isGone = await giveUpMark(asking, { sr, vdi: uuid as VdiUuid }, { isReleased: true });
+      if (isGone) work.log.info(`VDI ${uuid}: nothing has it open here, the mark of this host is gone`);
     } catch (error) {
       work.log.warn(`VDI ${uuid}: the mark of this host stays: ${messageOf(error)}`);
     }
