@@ -30,7 +30,7 @@ const PRODUCTS: Readonly<Record<HostVersion, { readonly brand: string; readonly 
   '4.x': { brand: 'XenServer', version: '9.0.0' },
 };
 
-/** The versions that products have; the file's form is what src/sm/inventory.ts reads. */
+/** The versions that products have; the file's form is what src/dom0/inventory.ts reads. */
 function inventory(version: HostVersion): Files {
   const product = PRODUCTS[version];
   return {

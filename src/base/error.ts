@@ -1,5 +1,5 @@
 /**
- * Every way an operation of ours can fail. The list is closed: `src/sm/error-numbers.ts` maps each code to one
+ * Every way an operation of ours can fail. The list is closed: `src/sm/protocol/error-numbers.ts` maps each code to one
  * documented SM number and the compiler checks that none is missing.
  */
 export type ErrorCode =

@@ -1,6 +1,6 @@
 import type { Secret } from '../base/secret.ts';
 import { RbdsrError } from '../base/error.ts';
-import type { SshChoice } from '../host/monitor-login.ts';
+import type { SshChoice } from '../access/monitor-login.ts';
 import { readSecret } from '../system/secret-input.ts';
 import type { CliCall } from './cli-call.ts';
 

@@ -1,4 +1,4 @@
-import type { WorkResources } from './work-resources.ts';
+import type { WorkResources } from '../sr/work/work-resources.ts';
 
 /**
  * What `work` gives, its locks released. Where it fails, or has not ended after `seconds`, when the launcher answers for it, the call becomes

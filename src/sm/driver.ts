@@ -1,6 +1,6 @@
 import type { Handler } from './handler.ts';
-import { rbdType } from './rbd-type.ts';
-import type { SrType } from './sr-type.ts';
+import { rbdType } from '../access/rbd-type.ts';
+import type { SrType } from '../sr/config/sr-type.ts';
 
 /** What xapi has called: the driver of an SR type. */
 export interface Driver {

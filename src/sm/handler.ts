@@ -1,7 +1,7 @@
-import type { Reply } from './reply.ts';
-import type { SmRequest } from './request.ts';
-import type { SrConfig, SrType } from './sr-type.ts';
-import type { SrWork } from './work.ts';
+import type { Reply } from './protocol/reply.ts';
+import type { SmRequest } from './protocol/request.ts';
+import type { SrConfig, SrType } from '../sr/config/sr-type.ts';
+import type { SrWork } from '../sr/work/work.ts';
 
 /** One SM command. It answers with a reply or throws an RbdsrError, which the frame turns into a fault. */
 export type Handler = (call: SmCall) => Promise<Reply>;

@@ -8,17 +8,17 @@ import { answerInTime } from './answer-in-time.ts';
 import { checkRequest } from './check-request.ts';
 import type { Command } from './command-table.ts';
 import { findCommand } from './commands.ts';
-import { describeFailure, faultDocument, faultOf } from './fault.ts';
+import { describeFailure, faultDocument, faultOf } from './protocol/fault.ts';
 import type { Handler } from './handler.ts';
-import { detectProfile, type HostProfile, hostPaths } from './host-profile.ts';
-import { deadlineSeconds, readHostSettings } from './host-settings.ts';
-import { readInventory } from './inventory.ts';
+import { detectProfile, type HostProfile, hostPaths } from '../dom0/host-profile.ts';
+import { deadlineSeconds, readHostSettings } from '../dom0/host-settings.ts';
+import { readInventory } from '../dom0/inventory.ts';
 import { LateAnswer, ownDeadline } from './late-answer.ts';
 import { type Driver, rbdDriver } from './driver.ts';
-import { openWork } from './open-work.ts';
-import type { Reply } from './reply.ts';
-import { decodeRequest, type SmRequest } from './request.ts';
-import { summarise } from './request-summary.ts';
+import { openWork } from '../sr/work/open-work.ts';
+import type { Reply } from './protocol/reply.ts';
+import { decodeRequest, type SmRequest } from './protocol/request.ts';
+import { summarise } from './protocol/request-summary.ts';
 
 export interface Surroundings {
   /** Prefix of every path of the host; empty on a real one. */

@@ -1,5 +1,5 @@
-import { disable } from '../../host/disable.ts';
-import { openHost } from '../../host/host.ts';
+import { disable } from '../../installer/disable.ts';
+import { openHost } from '../../installer/host.ts';
 import type { CliCall } from '../cli-call.ts';
 
 /** `rbdsr disable`. 0 once it is disabled, also where something was left as it is because somebody else has changed it since. */

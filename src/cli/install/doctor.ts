@@ -1,7 +1,7 @@
 import { Deadline } from '../../base/deadline.ts';
-import type { ClusterKeys } from '../../host/cluster-keys.ts';
-import { findLeavings, type Leaving } from '../../host/leavings.ts';
-import { krbdAt } from '../../sm/krbd-of-host.ts';
+import type { ClusterKeys } from '../../access/cluster-keys.ts';
+import { findLeavings, type Leaving } from '../../installer/shutdown/leavings.ts';
+import { krbdAt } from '../../sr/image/krbd-of-host.ts';
 import type { SrRecord } from '../../xapi/sr.ts';
 import type { CliCall } from '../cli-call.ts';
 import { sshChoice, type SshOptions } from '../ssh-options.ts';
@@ -48,9 +48,9 @@ interface AskedCluster {
 async function askCluster(call: CliCall, o: DoctorOptions): Promise<AskedCluster | undefined> {
   if (o.monitor === undefined && o.sshUser === undefined) return undefined;
   const choice = await sshChoice(call, o);
-  const { monitorOf } = await import('../../host/monitor-login.ts');
-  const { leftUsers } = await import('../../host/left-users.ts');
-  const { clusterKeys } = await import('../../host/cluster-keys.ts');
+  const { monitorOf } = await import('../../access/monitor-login.ts');
+  const { leftUsers } = await import('../../access/change/left-users.ts');
+  const { clusterKeys } = await import('../../access/cluster-keys.ts');
   let keys: ClusterKeys | undefined;
   return {
     keys: () => keys,

@@ -1,5 +1,5 @@
-import { enable, type Enabled, repair } from '../../host/enable.ts';
-import { openHost } from '../../host/host.ts';
+import { enable, type Enabled, repair } from '../../installer/enable.ts';
+import { openHost } from '../../installer/host.ts';
 import type { CliCall } from '../cli-call.ts';
 
 /** `rbdsr enable`. */

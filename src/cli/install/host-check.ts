@@ -1,8 +1,8 @@
 import { messageOf } from '../../base/error.ts';
-import { checkHost, titleOf } from '../../host/check-host.ts';
-import { type Finding, isWell } from '../../host/finding.ts';
-import { type Host, openHost } from '../../host/host.ts';
-import { checkPool, type PoolMember } from '../../host/pool-check.ts';
+import { checkHost, titleOf } from '../../installer/check-host.ts';
+import { type Finding, isWell } from '../../installer/changing/finding.ts';
+import { type Host, openHost } from '../../installer/host.ts';
+import { checkPool, type PoolMember } from '../../installer/pool-check.ts';
 import type { CliCall } from '../cli-call.ts';
 import { renderFields, renderTable } from '../table.ts';
 

@@ -1,7 +1,7 @@
 import { Deadline } from '../../base/deadline.ts';
-import { openHost } from '../../host/host.ts';
-import { releaseImage } from '../../host/release-mapping.ts';
-import { releaseImages } from '../../host/release-images.ts';
+import { openHost } from '../../installer/host.ts';
+import { releaseImage } from '../../installer/shutdown/release-mapping.ts';
+import { releaseImages } from '../../installer/shutdown/release-images.ts';
 import { thisNode } from '../../system/this-node.ts';
 import type { CliCall } from '../cli-call.ts';
 

@@ -1,6 +1,6 @@
 import { messageOf } from '../../base/error.ts';
 import type { MappingClaim } from '../../ceph/krbd/stale-mappings.ts';
-import { claimOf, driverSrs, withLocalXapi } from '../../host/driver-srs.ts';
+import { claimOf, driverSrs, withLocalXapi } from '../../access/driver-srs.ts';
 
 /** The SRs that RBDSR drives, of type rbd or diverted, with a PBD on this host. */
 export interface Claims {

@@ -1,6 +1,6 @@
 import { formatBytes } from '../../base/units.ts';
 import { formatSpec } from '../../ceph/image/image-spec.ts';
-import { krbdAt } from '../../sm/krbd-of-host.ts';
+import { krbdAt } from '../../sr/image/krbd-of-host.ts';
 import type { Mapping } from '../../ceph/krbd/mapping.ts';
 import { type StaleMapping, staleMappings } from '../../ceph/krbd/stale-mappings.ts';
 import { describeOpeners, openersOf } from '../../system/openers.ts';

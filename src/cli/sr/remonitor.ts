@@ -1,9 +1,9 @@
 import { RbdsrError } from '../../base/error.ts';
 import type { MonitorHost } from '../../ceph/control/ssh/monitor-host.ts';
-import { monitorOfSr } from '../../host/monitor-login.ts';
-import { replaceHostKey } from '../../host/new-host-key.ts';
-import { findMonitors, setMonitors } from '../../host/new-monitors.ts';
-import { type PoolSr, withPoolSr } from '../../host/pool-sr.ts';
+import { monitorOfSr } from '../../access/monitor-login.ts';
+import { replaceHostKey } from '../../access/change/new-host-key.ts';
+import { findMonitors, setMonitors } from '../../access/change/new-monitors.ts';
+import { type PoolSr, withPoolSr } from '../../access/pool-sr.ts';
 import type { CliCall } from '../cli-call.ts';
 import { sshChoice, type SshOptions } from '../ssh-options.ts';
 

@@ -1,7 +1,7 @@
 import { Deadline } from '../../base/deadline.ts';
 import { RbdsrError } from '../../base/error.ts';
 import { formatSpec } from '../../ceph/image/image-spec.ts';
-import { krbdAt } from '../../sm/krbd-of-host.ts';
+import { krbdAt } from '../../sr/image/krbd-of-host.ts';
 import { staleMappings } from '../../ceph/krbd/stale-mappings.ts';
 import type { CliCall } from '../cli-call.ts';
 import { claimsOf } from './host-claims.ts';

@@ -6,16 +6,16 @@ import type { Mapping } from '../../ceph/krbd/mapping.ts';
 import { srOfVg, vgName } from '../../lvhd/names.ts';
 import { faultPoint } from '../../system/fault-point.ts';
 import { setMapKey } from '../../xapi/map-keys.ts';
-import { lvmOf } from '../attached-sr.ts';
+import { lvmOf } from '../../sr/attached-sr.ts';
 import { configOf, type Handler, type SmCall } from '../handler.ts';
-import { prepareImage } from '../image-preparation.ts';
-import { refuseImageOfAnotherSr } from '../image-claims.ts';
-import { krbdOf } from '../krbd-of-host.ts';
-import { blankMapped, mapForCall, surveyMapped } from '../map-for-call.ts';
-import { unitReply } from '../reply.ts';
-import { imageSpecOf, type SrConfig } from '../sr-type.ts';
-import { undoWork } from '../work-until.ts';
-import { srOf } from '../subject.ts';
+import { prepareImage } from '../../sr/image/image-preparation.ts';
+import { refuseImageOfAnotherSr } from '../../sr/image/image-claims.ts';
+import { krbdOf } from '../../sr/image/krbd-of-host.ts';
+import { blankMapped, mapForCall, surveyMapped } from '../../sr/image/map-sr-image.ts';
+import { unitReply } from '../protocol/reply.ts';
+import { imageSpecOf, type SrConfig } from '../../sr/config/sr-type.ts';
+import { undoWork } from '../../sr/work/work-until.ts';
+import { srOf } from '../../sr/work/subject.ts';
 
 /** Room for LVM's own metadata, MGT, a journal and one small disk. Bytes. */
 const SMALLEST_IMAGE = 64 * MiB;

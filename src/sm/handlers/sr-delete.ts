@@ -4,14 +4,14 @@ import { MGT_LV, vdiOfLv } from '../../lvhd/names.ts';
 import { unfinishedVolumes } from '../../lvhd/ops/vdi-create.ts';
 import type { VgReport } from '../../lvm/report.ts';
 import { faultPoint } from '../../system/fault-point.ts';
-import { removeAttachedRecord } from '../attached-record.ts';
-import { type AttachedSr, openAttachedSr } from '../attached-sr.ts';
+import { removeAttachedRecord } from '../../sr/attached-record.ts';
+import { type AttachedSr, openAttachedSr } from '../../sr/attached-sr.ts';
 import { configOf, type Handler } from '../handler.ts';
-import { krbdOf } from '../krbd-of-host.ts';
-import { blankMapped } from '../map-for-call.ts';
-import { readDisks } from '../read-disks.ts';
-import { refuseInUse } from '../release-image.ts';
-import { unitReply } from '../reply.ts';
+import { krbdOf } from '../../sr/image/krbd-of-host.ts';
+import { blankMapped } from '../../sr/image/map-sr-image.ts';
+import { readDisks } from '../../sr/read-disks.ts';
+import { refuseInUse } from '../../sr/image/release-image.ts';
+import { unitReply } from '../protocol/reply.ts';
 
 /**
  * Takes the volume group off the image, leaves it blank and unmaps it; the image itself stays, as it is not ours to delete. xapi attaches the SR before and

@@ -1,11 +1,11 @@
 import { IpcFlags } from '../../lvhd/ipc-flags.ts';
 import { RefCounts } from '../../lvhd/refcount.ts';
-import { removeAttachedRecord } from '../attached-record.ts';
-import { findAttachedSr } from '../find-attached-sr.ts';
+import { removeAttachedRecord } from '../../sr/attached-record.ts';
+import { findAttachedSr } from '../../sr/find-attached-sr.ts';
 import { configOf, type Handler } from '../handler.ts';
-import { releaseImage } from '../release-image.ts';
-import { unitReply } from '../reply.ts';
-import { srOf } from '../subject.ts';
+import { releaseImage } from '../../sr/image/release-image.ts';
+import { unitReply } from '../protocol/reply.ts';
+import { srOf } from '../../sr/work/subject.ts';
 
 /** Needs no access to the cluster: the record of the attach, or device_config where it is gone, and the kernel say everything. Detached already is done. */
 export const handler: Handler = async (call) => {

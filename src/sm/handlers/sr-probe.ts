@@ -6,13 +6,13 @@ import { MGT_LV, srOfVg } from '../../lvhd/names.ts';
 import { extentIo } from '../../lvm/extents.ts';
 import type { Survey } from '../../lvm/pv-label.ts';
 import { openBlockIo } from '../../system/io/block-device.ts';
-import { lvmOf } from '../attached-sr.ts';
+import { lvmOf } from '../../sr/attached-sr.ts';
 import { configOf, type Handler, type SmCall } from '../handler.ts';
-import { krbdOf } from '../krbd-of-host.ts';
-import { mapForCall, surveyMapped } from '../map-for-call.ts';
-import { type Element, xmlDocument } from '../probe-xml.ts';
-import { textReply } from '../reply.ts';
-import { imageSpecOf, type SrConfig } from '../sr-type.ts';
+import { krbdOf } from '../../sr/image/krbd-of-host.ts';
+import { mapForCall, surveyMapped } from '../../sr/image/map-sr-image.ts';
+import { type Element, xmlDocument } from '../protocol/probe-xml.ts';
+import { textReply } from '../protocol/reply.ts';
+import { imageSpecOf, type SrConfig } from '../../sr/config/sr-type.ts';
 
 /** Without a pool: which there are. Without an image: which there are. With both: what is on the image. Writes nothing anywhere. */
 export const handler: Handler = async (call) => {

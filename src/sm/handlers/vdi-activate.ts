@@ -1,13 +1,13 @@
 import { messageOf } from '../../base/error.ts';
 import { faultPoint } from '../../system/fault-point.ts';
-import { openAttachedSr } from '../attached-sr.ts';
+import { openAttachedSr } from '../../sr/attached-sr.ts';
 import type { Handler, SmCall } from '../handler.ts';
-import { finishClaim, tryClaim, undoClaim, waitForRelease } from '../host-keys.ts';
-import { unitReply } from '../reply.ts';
-import { refuseUnsettled } from '../settled-marks.ts';
-import { attachTarget } from '../vdi-target.ts';
+import { finishClaim, tryClaim, undoClaim, waitForRelease } from '../../sr/hosts/host-keys.ts';
+import { unitReply } from '../protocol/reply.ts';
+import { refuseUnsettled } from '../../sr/hosts/settled-marks.ts';
+import { attachTarget } from '../../sr/disk/vdi-target.ts';
 import { writableArgument } from '../arguments.ts';
-import { vdiOf } from '../subject.ts';
+import { vdiOf } from '../../sr/work/subject.ts';
 
 /**
  * The mark in xapi, the volumes, the data path; active already, every step finds its work done. After a failure all of it is undone, the

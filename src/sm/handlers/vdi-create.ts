@@ -6,16 +6,16 @@ import type { VdiKind } from '../../lvhd/names.ts';
 import type { VgReport } from '../../lvm/report.ts';
 import { faultPoint } from '../../system/fault-point.ts';
 import { introduceVdi } from '../../xapi/vdi.ts';
-import { type AttachedSr, openAttachedSr, reportOf, noteSrTotals, withMetadata } from '../attached-sr.ts';
+import { type AttachedSr, openAttachedSr, reportOf, noteSrTotals, withMetadata } from '../../sr/attached-sr.ts';
 import type { Handler, SmCall } from '../handler.ts';
-import { checkXmlText } from '../illegal-xml.ts';
-import { orRebuild } from '../metadata-refusal.ts';
-import { recoveredReport } from '../recovered-sr.ts';
-import { vdiReply } from '../reply.ts';
+import { checkXmlText } from '../protocol/illegal-xml.ts';
+import { orRebuild } from '../../sr/metadata-refusal.ts';
+import { recoveredReport } from '../../sr/recovered-sr.ts';
+import { vdiReply } from '../protocol/reply.ts';
 import type { StringMap } from '../../xapi/values.ts';
-import { kindKeys } from '../vdi-kind.ts';
+import { kindKeys } from '../../sr/disk/vdi-kind.ts';
 import { sizeArgument } from '../arguments.ts';
-import { srRefOf } from '../subject.ts';
+import { srRefOf } from '../../sr/work/subject.ts';
 
 /**
  * Data before what points to it: the volume, the metadata record, xapi's record. After a failure none of them is left.

@@ -1,12 +1,12 @@
 import { vdiRecord } from '../../xapi/vdi.ts';
-import { undoWork } from '../work-until.ts';
-import { findAttachedSr } from '../find-attached-sr.ts';
+import { undoWork } from '../../sr/work/work-until.ts';
+import { findAttachedSr } from '../../sr/find-attached-sr.ts';
 import { configOf, type Handler, type SmCall } from '../handler.ts';
-import { otherHosts, releaseAbandonedClaim, waitForRelease } from '../host-keys.ts';
-import { unitReply } from '../reply.ts';
-import { giveBackRoom, isGivenBack } from '../vdi-room.ts';
-import { detachTarget } from '../vdi-target.ts';
-import { hostRefOf, srOf, vdiOf, vdiRefOf } from '../subject.ts';
+import { otherHosts, releaseAbandonedClaim, waitForRelease } from '../../sr/hosts/host-keys.ts';
+import { unitReply } from '../protocol/reply.ts';
+import { giveBackRoom, isGivenBack } from '../../sr/disk/vdi-room.ts';
+import { detachTarget } from '../../sr/disk/vdi-target.ts';
+import { hostRefOf, srOf, vdiOf, vdiRefOf } from '../../sr/work/subject.ts';
 
 /**
  * The data path, the volumes, the mark in xapi: until the last one is gone, no other host may write. Inactive already, or the SR no longer

@@ -1,6 +1,6 @@
 import { RbdsrError } from '../../base/error.ts';
 import type { Handler } from '../handler.ts';
-import { unitReply } from '../reply.ts';
+import { unitReply } from '../protocol/reply.ts';
 
 /** xapi marks the start of a VM's life. Only a disk that forgets its changes would need work, and its empty child is a VHD chain. */
 export const handler: Handler = async ({ request }) => {

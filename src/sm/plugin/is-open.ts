@@ -1,4 +1,4 @@
-import { giveUpMark } from '../give-up-mark.ts';
+import { giveUpMark } from '../../sr/hosts/give-up-mark.ts';
 import type { PluginCall } from './plugin-call.ts';
 
 /** Another host has found this host's mark on a disk and asks whether anything is open here; where nothing is, the mark goes. */

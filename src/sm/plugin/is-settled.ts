@@ -1,5 +1,5 @@
 import { vdiUuid } from '../../base/ids.ts';
-import { lateWriter } from '../late-writers.ts';
+import { lateWriter } from '../../sr/work/late-writers.ts';
 import type { PluginCall } from './plugin-call.ts';
 import { argument } from './plugin-request.ts';
 import { isBeingShrunk } from './shrinking.ts';

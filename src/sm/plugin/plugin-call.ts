@@ -1,5 +1,5 @@
 import type { SrUuid, VdiUuid } from '../../base/ids.ts';
-import type { SrWork } from '../work.ts';
+import type { SrWork } from '../../sr/work/work.ts';
 import type { StringMap } from '../../xapi/values.ts';
 
 /** What a function gets: work on a disk on behalf of another host, and its arguments. */

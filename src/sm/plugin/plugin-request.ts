@@ -1,7 +1,7 @@
 import { RbdsrError } from '../../base/error.ts';
 import { decodeCall } from '../../xmlrpc/decode.ts';
 import { isStruct } from '../../xmlrpc/value.ts';
-import { onlyArgument } from '../request.ts';
+import { onlyArgument } from '../protocol/request.ts';
 import type { StringMap } from '../../xapi/values.ts';
 
 /** One call of the host plug-in, as xapi hands it over (xen-api `ocaml/xapi/xapi_plugins.ml`): a methodCall of the session and the arguments. */

@@ -1,5 +1,5 @@
 import { vdiOfLv } from '../../lvhd/names.ts';
-import { openAttachedSr, reportOf } from '../attached-sr.ts';
+import { openAttachedSr, reportOf } from '../../sr/attached-sr.ts';
 import type { PluginCall } from './plugin-call.ts';
 
 /**

@@ -1,8 +1,8 @@
 import { RbdsrError } from '../../base/error.ts';
 import { vdiByUuid, vdiSmConfig } from '../../xapi/vdi.ts';
-import { openAttachedSr } from '../attached-sr.ts';
-import { activeHosts } from '../host-keys.ts';
-import { growVolume, shrinkVolume } from '../vdi-room.ts';
+import { openAttachedSr } from '../../sr/attached-sr.ts';
+import { activeHosts } from '../../sr/hosts/host-keys.ts';
+import { growVolume, shrinkVolume } from '../../sr/disk/vdi-room.ts';
 import type { PluginCall } from './plugin-call.ts';
 import { argument } from './plugin-request.ts';
 import { lockShrinking } from './shrinking.ts';

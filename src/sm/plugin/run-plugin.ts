@@ -7,12 +7,12 @@ import { hostByUuid } from '../../xapi/host.ts';
 import { poolMaster } from '../../xapi/pool.ts';
 import { srByUuid } from '../../xapi/sr.ts';
 import { answerInTime } from '../answer-in-time.ts';
-import { describeFailure } from '../fault.ts';
-import { detectProfile, hostPaths } from '../host-profile.ts';
-import { deadlineSeconds, readHostSettings } from '../host-settings.ts';
-import { readInventory } from '../inventory.ts';
+import { describeFailure } from '../protocol/fault.ts';
+import { detectProfile, hostPaths } from '../../dom0/host-profile.ts';
+import { deadlineSeconds, readHostSettings } from '../../dom0/host-settings.ts';
+import { readInventory } from '../../dom0/inventory.ts';
 import { LateAnswer, ownDeadline } from '../late-answer.ts';
-import { openWork } from '../open-work.ts';
+import { openWork } from '../../sr/work/open-work.ts';
 import type { Outcome, Surroundings } from '../run-command.ts';
 import { failureDocument, successDocument } from './plugin-answer.ts';
 import { PLUGIN_FUNCTIONS } from './plugin-functions.ts';
@@ -71,7 +71,7 @@ async function carryOut(
     const xapi = await work.xapi();
     // Also what proves the session: xapi answers nothing to one that it does not know.
     const master = await poolMaster(xapi);
-    if (fn === 'cephx_users') return JSON.stringify((await import('./cephx-users.ts')).cephxUsersOf(root));
+    if (fn === 'cephx_users') return JSON.stringify((await import('../../access/cephx-users.ts')).cephxUsersOf(root));
     if (known === undefined) return version;
     const hostRef = await hostByUuid(xapi, inventory.hostUuid);
     if (known.masterOnly && hostRef !== master) throw notMaster(fn);

@@ -1,7 +1,7 @@
 import { hasCode, RbdsrError } from '../../base/error.ts';
 import type { VdiUuid } from '../../base/ids.ts';
 import { type HeldLock, lockHolder } from '../../system/locks/record-lock.ts';
-import type { HostPaths } from '../host-profile.ts';
+import type { HostPaths } from '../../dom0/host-profile.ts';
 import type { PluginCall } from './plugin-call.ts';
 
 /**

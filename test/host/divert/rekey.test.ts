@@ -13,7 +13,7 @@ import { mapOf, type Row, stringOf } from '../../../lab/xapi-double/database.ts'
 import type { XapiDouble } from '../../../lab/xapi-double/double.ts';
 import { startXapiDouble } from '../../../lab/xapi-double/start.ts';
 import { Deadline } from '../../../src/base/deadline.ts';
-import { keptBySr } from '../../../src/divert/kept-access.ts';
+import { keptBySr } from '../../../src/access/kept-access.ts';
 import { loginXapi } from '../../../src/xapi/client.ts';
 import { sudoersOfDocument } from '../ssh/sudoers-document.ts';
 import { sampleKey } from '../../../src/ceph/cluster/cephx-key.ts';

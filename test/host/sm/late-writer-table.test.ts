@@ -10,7 +10,7 @@ import { requestDocument } from '../../../lab/xapi-double/request-document.ts';
 import { vdiCreate, vdiGenerateConfig } from '../../../lab/xapi-double/vdi-operations.ts';
 import { MiB } from '../../../src/base/units.ts';
 import { COMMAND_NAMES, findCommand } from '../../../src/sm/commands.ts';
-import { tellsOfLateWriter } from '../../../src/sm/late-writers.ts';
+import { tellsOfLateWriter } from '../../../src/sr/work/late-writers.ts';
 import { PLUGIN_FUNCTIONS } from '../../../src/sm/plugin/plugin-functions.ts';
 import { decodeResponse } from '../../../src/xmlrpc/decode.ts';
 import { type LoopPool, loopPool } from '../../support/loop-pool.ts';

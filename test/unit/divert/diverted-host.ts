@@ -74,7 +74,7 @@ export class DivertedHost implements Disposable {
     writeFileSync(divert, readFileSync(DIVERT, 'utf8').replace('#!/bin/sh', `#!${shell}`));
     writeFileSync(this.launcher, `#!/bin/sh\nprintf '%s\\n' "launched $RBDSR_DRIVER" "$#" "$1"\nexit 3\n`);
     for (const program of [divert, this.launcher]) chmodSync(program, 0o755);
-    // What src/host/changes/divert.ts makes: a link leads where it led; a program of its own stays in its folder.
+    // What src/installer/changes/divert.ts makes: a link leads where it led; a program of its own stays in its folder.
     if (this.tree.stockFile === this.tree.entry) {
       renameSync(this.tree.entry, join(this.tree.smDir, 'rbdsr-stock-program'));
       symlinkSync('../rbdsr-stock-program', this.stock);

@@ -2,8 +2,8 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { isOurs } from '../../../src/divert/decide.ts';
-import { decodeRequest } from '../../../src/sm/request.ts';
+import { isOurs } from '../../../src/sr/config/decide.ts';
+import { decodeRequest } from '../../../src/sm/protocol/request.ts';
 
 export type Verdict = 'ours' | 'stock';
 

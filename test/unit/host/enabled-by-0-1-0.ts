@@ -1,8 +1,8 @@
 import { mkdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { enable } from '../../../src/host/enable.ts';
-import { fingerprint, readState } from '../../../src/host/path-state.ts';
-import type { JournalContent } from '../../../src/host/journal.ts';
+import { enable } from '../../../src/installer/enable.ts';
+import { fingerprint, readState } from '../../../src/installer/changing/path-state.ts';
+import type { JournalContent } from '../../../src/installer/changing/journal.ts';
 import type { HostFixture } from './host-fixture.ts';
 
 const SM = '/opt/xensource/sm';

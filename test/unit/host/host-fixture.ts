@@ -15,7 +15,7 @@ import {
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach } from 'vitest';
-import { type Host, openHost } from '../../../src/host/host.ts';
+import { type Host, openHost } from '../../../src/installer/host.ts';
 import { encodeResponse } from '../../../src/xmlrpc/encode.ts';
 import { buildHostTree, type HostTreeOptions, type HostVersion } from '../../../lab/host-trees/host-trees.ts';
 

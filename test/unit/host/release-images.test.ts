@@ -3,8 +3,8 @@ import { onTestFinished, expect, test, vi } from 'vitest';
 import { Deadline } from '../../../src/base/deadline.ts';
 import { RbdsrError } from '../../../src/base/error.ts';
 import { Krbd } from '../../../src/ceph/krbd/krbd.ts';
-import { releaseImage, type Released } from '../../../src/host/release-mapping.ts';
-import { releaseImages } from '../../../src/host/release-images.ts';
+import { releaseImage, type Released } from '../../../src/installer/shutdown/release-mapping.ts';
+import { releaseImages } from '../../../src/installer/shutdown/release-images.ts';
 import { type HostFixture, useHosts } from './host-fixture.ts';
 import { linux44, writeTree } from '../ceph/recorded-sysfs.ts';
 

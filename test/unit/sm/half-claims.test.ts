@@ -2,9 +2,9 @@ import { expect, test } from 'vitest';
 import { mapOf, stringOf } from '../../../lab/xapi-double/database.ts';
 import { Deadline } from '../../../src/base/deadline.ts';
 import { RbdsrError } from '../../../src/base/error.ts';
-import { isAbandoned, tryClaim } from '../../../src/sm/host-keys.ts';
-import type { SrWork } from '../../../src/sm/work.ts';
-import { hostProfile } from '../../../src/sm/host-profile.ts';
+import { isAbandoned, tryClaim } from '../../../src/sr/hosts/host-keys.ts';
+import type { SrWork } from '../../../src/sr/work/work.ts';
+import { hostProfile } from '../../../src/dom0/host-profile.ts';
 import type { Xapi } from '../../../src/xapi/client.ts';
 import { openXapiSession } from '../../support/xapi-session.ts';
 

@@ -13,7 +13,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, expect, onTestFinished, vi } from 'vitest';
 import { placeBuiltProduct } from '../../support/built-product.ts';
-import type { ProfileId } from '../../../src/sm/host-profile.ts';
+import type { ProfileId } from '../../../src/dom0/host-profile.ts';
 
 export interface Ended {
   readonly code: number | null;
