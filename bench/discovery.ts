@@ -14,7 +14,10 @@ const IMAGES = 100;
 const ROUNDS = 7;
 const PASSWORD = 'bench';
 
-/** What one step of the wizard costs: a new SSH connection to a monitor, sudo with a password, and the listing. Real sshd and real Ceph. */
+/**
+ * What one step of the wizard costs: a new SSH connection to a monitor, sudo with a password, and the listing. Real
+ * sshd and real Ceph.
+ */
 export const discoveryBench: Bench = {
   name: 'discovery',
   title: `Discovery over SSH (one monitor, ${IMAGES} images)`,

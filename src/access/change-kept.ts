@@ -6,7 +6,10 @@ import { destroySecret } from '../xapi/secret.ts';
 import { srSmConfig } from '../xapi/sr.ts';
 import { FORMER_USER, KEPT, NEXT_USER, readKept } from './kept-keys.ts';
 
-/** The order of all these writes: docs/recovery.md, "Changing what an SR keeps". After each of them the SR can be plugged. */
+/**
+ * The order of all these writes: docs/recovery.md, "Changing what an SR keeps". After each of them the SR can be
+ * plugged.
+ */
 
 export interface SrIdentity {
   readonly ref: string;
@@ -14,8 +17,9 @@ export interface SrIdentity {
 }
 
 /**
- * From one moment to the next the SR uses this user, whose key is in this secret. The secret it used before is destroyed; a user of our own that it used
- * before is remembered as a former one. False where another change stands there half done, which is finished instead: `secret` is not used then.
+ * From one moment to the next the SR uses this user, whose key is in this secret. The secret it used before is
+ * destroyed; a user of our own that it used before is remembered as a former one. False where another change stands
+ * there half done, which is finished instead: `secret` is not used then.
  */
 export async function switchUser(xapi: Xapi, sr: SrIdentity, user: string, secret: string): Promise<boolean> {
   const map = await srSmConfig(xapi, sr.ref);
@@ -36,7 +40,10 @@ export async function switchUser(xapi: Xapi, sr: SrIdentity, user: string, secre
   return added;
 }
 
-/** Finishes what a killed `switchUser` has begun: the user that counts since, or undefined where there is nothing to finish. */
+/**
+ * Finishes what a killed `switchUser` has begun: the user that counts since, or undefined where there is nothing to
+ * finish.
+ */
 export async function finishSwitch(xapi: Xapi, sr: SrIdentity): Promise<string | undefined> {
   const map = await srSmConfig(xapi, sr.ref);
   const { [KEPT.nextSecret]: secret, [KEPT.secret]: replaced } = map;

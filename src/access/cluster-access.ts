@@ -6,8 +6,8 @@ import { secretByUuid } from '../xapi/secret.ts';
 import type { DeviceConfig } from '../sr/config/device-config.ts';
 
 /**
- * Fetches the key from where device-config says it is; xapi is asked only for a secret of its, and `kept` where that is gone. 'invalid-secret' |
- * 'config-invalid'.
+ * Fetches the key from where device-config says it is; xapi is asked only for a secret of its, and `kept` where that is
+ * gone. 'invalid-secret' | 'config-invalid'.
  */
 export async function resolveAccess(
   config: DeviceConfig,

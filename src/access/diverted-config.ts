@@ -12,7 +12,7 @@ import { krbdOf } from '../sr/image/krbd-of-host.ts';
 import type { StringMap } from '../xapi/values.ts';
 import { imageSpecOf, type SrConfig } from '../sr/config/sr-type.ts';
 import { keepMonitors } from './change-kept.ts';
-import { isOurs } from '../sr/config/decide.ts';
+import { isDiverted } from '../sr/config/diverted.ts';
 import { frozenAccess, frozenConfig } from '../sr/config/frozen-config.ts';
 import { forgetAccess, keepAccess, type Kept, keptAccess, keptHostKey } from './kept-access.ts';
 import { openMonitorHost, passwordOf } from './open-monitor-host.ts';
@@ -33,7 +33,7 @@ export class DivertedConfig implements SrConfig {
   #asked: string | undefined;
 
   constructor(deviceConfig: StringMap) {
-    if (!isOurs({ deviceConfig })) throw notOurs(deviceConfig);
+    if (!isDiverted(deviceConfig)) throw notOurs(deviceConfig);
     this.#deviceConfig = deviceConfig;
     this.wizard = translate(deviceConfig);
   }
@@ -85,7 +85,10 @@ export class DivertedConfig implements SrConfig {
     if (all.length > known.length) await keepMonitors(await work.xapi(), srRef, all.join(','));
   }
 
-  /** The whole monitor map, and a cephx user: the one that was typed beside the SSH user, else one for this SR and its pool only. */
+  /**
+   * The whole monitor map, and a cephx user: the one that was typed beside the SSH user, else one for this SR and its
+   * pool only.
+   */
   async #askMonitor(work: SrWork): Promise<ClusterAccess> {
     const host = await this.monitorHost(work);
     work.waiting('the monitor to name all monitors of its cluster');

@@ -1,7 +1,7 @@
 import { Deadline } from '../base/deadline.ts';
 import type { ImageSpec } from '../ceph/image/image-spec.ts';
 import type { MappingClaim } from '../ceph/krbd/stale-mappings.ts';
-import { isOurs as isDiverted } from '../sr/config/decide.ts';
+import { isDiverted } from '../sr/config/diverted.ts';
 import { detectProfile, hostPaths } from '../dom0/host-profile.ts';
 import { readHostSettings } from '../dom0/host-settings.ts';
 import { readInventory } from '../dom0/inventory.ts';
@@ -25,7 +25,7 @@ export async function driverSrs(xapi: Xapi, hostRef: string): Promise<readonly D
   const srs = new Map((await allSrs(xapi)).map((sr) => [sr.ref, sr]));
   return (await allPbds(xapi)).flatMap((pbd) => {
     const sr = srs.get(pbd.sr);
-    if (pbd.host !== hostRef || sr === undefined || !isOurs(sr, pbd)) return [];
+    if (pbd.host !== hostRef || sr === undefined || !isDriven(sr, pbd)) return [];
     const spec = specOf(sr, pbd);
     return [{ sr, pbd, ...(spec === undefined ? {} : { spec }) }];
   });
@@ -56,8 +56,8 @@ export async function withLocalXapi<T>(
 }
 
 /** Type rbd, or LVM over iSCSI with our port. */
-export function isOurs(sr: SrRecord, pbd: PbdRecord): boolean {
-  return sr.type === 'rbd' || (sr.type === 'lvmoiscsi' && isDiverted(pbd));
+export function isDriven(sr: SrRecord, pbd: PbdRecord): boolean {
+  return sr.type === 'rbd' || (sr.type === 'lvmoiscsi' && isDiverted(pbd.deviceConfig));
 }
 
 /** A diverted SR has the pool as its IQN and the image as its SCSI id. */

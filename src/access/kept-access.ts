@@ -22,7 +22,9 @@ export interface Kept extends KeptFacts {
   readonly formerUsers: readonly string[];
 }
 
-/** Undefined where the request names no SR, or the SR keeps nothing yet: an older release made it, or it was introduced. */
+/**
+ * Undefined where the request names no SR, or the SR keeps nothing yet: an older release made it, or it was introduced.
+ */
 export async function keptAccess(work: SrWork): Promise<Kept | undefined> {
   const { srRef } = work.subject;
   return srRef === undefined ? undefined : keptBySr(await work.xapi(), srRef);
@@ -55,8 +57,8 @@ async function withKey(xapi: Xapi, { monitors, secret, ...keys }: KeptKeys): Pro
 }
 
 /**
- * Keeps it, the secret last: who adds that key has done it for the SR. Every host of a pool plugs at once, so another may have been faster; then
- * our secret goes, and what the other kept is the answer.
+ * Keeps it, the secret last: who adds that key has done it for the SR. Every host of a pool plugs at once, so another
+ * may have been faster; then our secret goes, and what the other kept is the answer.
  */
 export async function keepAccess(work: SrWork, access: ClusterAccess, facts: KeptFacts): Promise<ClusterAccess> {
   const { srRef } = work.subject;

@@ -9,8 +9,9 @@ import type { SrWork } from '../sr/work/work.ts';
 import { srOf } from '../sr/work/subject.ts';
 
 /**
- * In SR.sm_config: the uuid of a secret that is the SR's own and holds its cephx key. After SR.create all PBDs name one secret, which xapi
- * destroys with the first of them (xen-api `xapi_pbd.ml`); this one it destroys with the SR, as every key of this ending.
+ * In SR.sm_config: the uuid of a secret that is the SR's own and holds its cephx key. After SR.create all PBDs name one
+ * secret, which xapi destroys with the first of them (xen-api `xapi_pbd.ml`); this one it destroys with the SR, as
+ * every key of this ending.
  */
 export const KEPT_SECRET = 'rbd_password_secret';
 

@@ -2,12 +2,13 @@ import { KEPT_SECRET } from './kept-key.ts';
 import type { StringMap } from '../xapi/values.ts';
 
 /**
- * What a diverted SR keeps in SR.sm_config so that a plug needs neither SSH, nor the password that was typed, nor the monitor that was typed.
- * device_config will not do: xapi overwrites every PBD's after sr_create, and the secrets it names die with the first PBD.
+ * What a diverted SR keeps in SR.sm_config so that a plug needs neither SSH, nor the password that was typed, nor the
+ * monitor that was typed. device_config will not do: xapi overwrites every PBD's after sr_create, and the secrets it
+ * names die with the first PBD.
  *
- * xapi changes a map key by key, and a key by removing and adding it. So what stands under a `next` key counts before the key itself: whoever changes one
- * writes the next one, then the key, then removes the next one (`change-kept.ts`). A user and its secret
- * change together: the next user stands under the name of its secret.
+ * xapi changes a map key by key, and a key by removing and adding it. So what stands under a `next` key counts before
+ * the key itself: whoever changes one writes the next one, then the key, then removes the next one (`change-kept.ts`).
+ * A user and its secret change together: the next user stands under the name of its secret.
  */
 export const KEPT = {
   /** Every monitor of the cluster, as the kernel takes them. */
@@ -26,7 +27,10 @@ export const KEPT = {
 /** Before the uuid of a next secret: the user whose key is in it. */
 export const NEXT_USER = 'rbd_next_user_';
 
-/** Before the name of a cephx user that RBDSR made, that the SR uses no more, and that hosts may still have the image mapped by. */
+/**
+ * Before the name of a cephx user that RBDSR made, that the SR uses no more, and that hosts may still have the image
+ * mapped by.
+ */
 export const FORMER_USER = 'rbd_former_user_';
 
 /** SR.sm_config, read at one moment. */

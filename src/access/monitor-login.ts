@@ -22,7 +22,10 @@ export interface SshChoice {
   readonly hostKey?: string;
 }
 
-/** An SSH connection to what the operator named; what is left out is what the SR's PBD has. A host key has to be known. connectMonitorHost's failures. */
+/**
+ * An SSH connection to what the operator named; what is left out is what the SR's PBD has. A host key has to be known.
+ * connectMonitorHost's failures.
+ */
 export async function monitorOfSr(
   root: string,
   xapi: Xapi,

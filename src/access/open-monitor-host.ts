@@ -13,8 +13,9 @@ import { requireLogin } from '../sr/config/translate.ts';
 import type { PasswordSource, WizardConfig } from '../sr/config/wizard-config.ts';
 
 /**
- * The one SSH connection of a call, to the first of the wizard's monitors that answers; closed when the call is answered. `pinned` is the host key
- * that the SR keeps: with it, a host that shows none of ours is refused; without it, it is somebody's first visit.
+ * The one SSH connection of a call, to the first of the wizard's monitors that answers; closed when the call is
+ * answered. `pinned` is the host key that the SR keeps: with it, a host that shows none of ours is refused; without it,
+ * it is somebody's first visit.
  */
 export async function openMonitorHost(
   work: SrWork,

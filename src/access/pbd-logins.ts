@@ -18,9 +18,9 @@ export interface PbdLogin {
 }
 
 /**
- * Gives every one of these PBDs the login: each in one call, so that a crash leaves some with the old login and some with the new. Where only the value changes
- * the secret stays and gets the value; else the PBD gets a secret of its own, and those that no PBD names any more are destroyed. Answers the PBDs that
- * were not so already.
+ * Gives every one of these PBDs the login: each in one call, so that a crash leaves some with the old login and some
+ * with the new. Where only the value changes the secret stays and gets the value; else the PBD gets a secret of its
+ * own, and those that no PBD names any more are destroyed. Answers the PBDs that were not so already.
  */
 export async function givePbdLogin(
   xapi: Xapi,

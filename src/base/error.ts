@@ -97,7 +97,9 @@ export interface ErrorDetail {
   readonly cause?: unknown;
 }
 
-/** The one error class of the product. Its message is made of the detail's sentences, in the order a reader needs them. */
+/**
+ * The one error class of the product. Its message is made of the detail's sentences, in the order a reader needs them.
+ */
 export class RbdsrError extends Error {
   readonly code: ErrorCode;
   readonly detail: ErrorDetail;

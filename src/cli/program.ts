@@ -8,8 +8,8 @@ import type { RekeyOptions } from './sr/rekey.ts';
 import type { RemonitorOptions } from './sr/remonitor.ts';
 
 /**
- * The operator's command; returns its exit code: 0 all is well, 1 it failed or found something wrong, 2 it was called wrongly. Each
- * command's code is loaded when it runs.
+ * The operator's command; returns its exit code: 0 all is well, 1 it failed or found something wrong, 2 it was called
+ * wrongly. Each command's code is loaded when it runs.
  */
 export async function runCli(argv: readonly string[], surroundings: CliSurroundings): Promise<number> {
   let code = 0;
@@ -123,7 +123,9 @@ function addAccess(program: Command, run: Run): void {
     );
 }
 
-/** Passwords are typed, or come on the standard input: never as an argument, which every process of the host can read. */
+/**
+ * Passwords are typed, or come on the standard input: never as an argument, which every process of the host can read.
+ */
 function withSsh(command: Command): Command {
   return command
     .option('--monitor <host>', 'a monitor to ask over SSH')

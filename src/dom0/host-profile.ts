@@ -1,13 +1,13 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { RbdsrError } from '../base/error.ts';
-import { MAX_VIRTUAL_SIZES } from '../lvhd/sizes.ts';
+import { MAX_VIRTUAL_SIZES } from './virtual-sizes.ts';
 import type { HostSettings } from './host-settings.ts';
 import type { Inventory } from './inventory.ts';
 
 /**
- * Everything that differs between host versions, one row each, so that nothing else asks which version it is. Sources: the sm and xapi
- * trees of each release (xapi-project/sm, xcp-ng/sm, xapi-project/xen-api).
+ * Everything that differs between host versions, one row each, so that nothing else asks which version it is. Sources:
+ * the sm and xapi trees of each release (xapi-project/sm, xcp-ng/sm, xapi-project/xen-api).
  */
 export interface HostProfile {
   readonly id: ProfileId;

@@ -28,7 +28,10 @@ export function readHostSettings(path: string): HostSettings {
   return parseHostSettings(text, path);
 }
 
-/** The launcher's deadline for a command, or a function of the plug-in: its own setting, that for all of them, or `usual`. */
+/**
+ * The launcher's deadline for a command, or a function of the plug-in: its own setting, that for all of them, or
+ * `usual`.
+ */
 export function deadlineSeconds(settings: HostSettings, name: string, usual: number): number {
   return settings.commandDeadlineSeconds[name] ?? settings.deadlineSeconds ?? usual;
 }

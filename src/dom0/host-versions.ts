@@ -1,12 +1,15 @@
 import type { ProfileId } from './host-profile.ts';
 
-/** What the installer has to do differently on one host version. Nothing in src/host asks which version it is: it asks this row. */
+/**
+ * What the installer has to do differently on one host version. Nothing in src/host asks which version it is: it asks
+ * this row.
+ */
 export interface HostVersion {
   /** Where the facts of the row come from. */
   readonly source: string;
   /**
-   * The SR types that xapi accepts when no configuration file names any (`sm-plugins` of xapi.conf). Undefined where xapi has no such list
-   * and takes every driver it finds.
+   * The SR types that xapi accepts when no configuration file names any (`sm-plugins` of xapi.conf). Undefined where
+   * xapi has no such list and takes every driver it finds.
    */
   readonly defaultSmPlugins?: readonly string[];
   /** What loads kernel modules at boot. */

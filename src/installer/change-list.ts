@@ -12,8 +12,8 @@ import { udevRule } from './changes/udev-rule.ts';
 import { versionShim } from './changes/version-shim.ts';
 
 /**
- * In the order in which they are made; they are undone in the reverse one. The older plug-in goes first; the divert, which every iSCSI SR
- * of the host passes, comes when all else has worked.
+ * In the order in which they are made; they are undone in the reverse one. The older plug-in goes first; the divert,
+ * which every iSCSI SR of the host passes, comes when all else has worked.
  */
 export const CHANGES: readonly Change[] = [
   olderPlugin,

@@ -46,8 +46,9 @@ function journalFinding(host: Host): readonly Finding[] {
 }
 
 /**
- * Whether this host's xapi has been restarted since: it looks for drivers, and reads its configuration, only when it starts. The SM records are the
- * whole pool's (xen-api, `xapi_sm.ml`): one of type rbd may be another host's doing, but without one no host knows it.
+ * Whether this host's xapi has been restarted since: it looks for drivers, and reads its configuration, only when it
+ * starts. The SM records are the whole pool's (xen-api, `xapi_sm.ml`): one of type rbd may be another host's doing, but
+ * without one no host knows it.
  */
 async function xapiFinding(host: Host): Promise<readonly Finding[]> {
   if (host.journal.content === undefined) return [];
@@ -78,7 +79,10 @@ async function xapiFinding(host: Host): Promise<readonly Finding[]> {
   }
 }
 
-/** By the number that xapi has written down, where that is still xapi; else the oldest, as the younger ones are its children. */
+/**
+ * By the number that xapi has written down, where that is still xapi; else the oldest, as the younger ones are its
+ * children.
+ */
 function runningXapi(host: Host): HostProcess | undefined {
   const pid = Number(readIfExists(host.at('/var/run/xapi.pid'))?.trim());
   return (Number.isInteger(pid) ? processCalled(host, 'xapi', pid) : undefined) ?? processesCalled(host, 'xapi')[0];

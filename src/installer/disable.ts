@@ -3,7 +3,7 @@ import type { Change } from './changing/change.ts';
 import { CHANGES } from './change-list.ts';
 import type { Host } from './host.ts';
 import { keepLost, lostEntries } from './changing/lost-entries.ts';
-import { pluggedSrs, type PluggedSr } from './shutdown/plugged-srs.ts';
+import { pluggedSrs, type PluggedSr } from './plugged-srs.ts';
 import { begin, lockHost, revertAll, settleAll } from './changing/run-changes.ts';
 import type { LeftAlone } from './changing/undo.ts';
 
@@ -17,8 +17,8 @@ export interface Disabled {
 }
 
 /**
- * Puts the host back to what it was; where the journal was lost with /opt/rbdsr, by what is recognised as RBDSR's own. 'sr-in-use' names the
- * plugged SRs that need the driver, unless `force`.
+ * Puts the host back to what it was; where the journal was lost with /opt/rbdsr, by what is recognised as RBDSR's own.
+ * 'sr-in-use' names the plugged SRs that need the driver, unless `force`.
  */
 export async function disable(host: Host, force: boolean): Promise<Disabled> {
   await using _lock = await lockHost(host);

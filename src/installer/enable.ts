@@ -6,7 +6,7 @@ import { checkEach } from './check-each.ts';
 import { type Finding, isWell } from './changing/finding.ts';
 import { DIVERTED_ENTRY, type Host, LAUNCHER } from './host.ts';
 import { isOrWasEnabled, type JournalContent } from './changing/journal.ts';
-import { isOurs } from './changing/own-content.ts';
+import { isOwnContent } from './changing/own-content.ts';
 import { restartReasons } from './restart.ts';
 import { begin, goBackTo, lockHost, revertAll, settleAll } from './changing/run-changes.ts';
 import { stockProblem } from './changes/stock-proof.ts';
@@ -28,8 +28,8 @@ export interface Enabled {
 }
 
 /**
- * Makes every change, or none: where one fails, those of this run are undone in reverse order, and so are those of an earlier run that was cut
- * short, unless the host was enabled before that. Whatever is as it should be stays untouched.
+ * Makes every change, or none: where one fails, those of this run are undone in reverse order, and so are those of an
+ * earlier run that was cut short, unless the host was enabled before that. Whatever is as it should be stays untouched.
  */
 export async function enable(host: Host): Promise<Enabled> {
   await using _lock = await lockHost(host);
@@ -37,7 +37,7 @@ export async function enable(host: Host): Promise<Enabled> {
   requireProduct(host);
   const before = host.journal.content;
   const findings = checkEach(host);
-  const answered = !isOurs(host, DIVERTED_ENTRY) && (await stockProblem(host)) === undefined;
+  const answered = !isOwnContent(host, DIVERTED_ENTRY) && (await stockProblem(host)) === undefined;
   begin(host, 'enabling');
   const { written, done } = applyAll(host, before);
   const unproven = await proveAll(host, CHANGES);
@@ -56,8 +56,8 @@ export async function enable(host: Host): Promise<Enabled> {
 }
 
 /**
- * What the boot unit runs. Does nothing where RBDSR is not enabled, or a first enable was cut short; one change that fails does not stop the
- * others.
+ * What the boot unit runs. Does nothing where RBDSR is not enabled, or a first enable was cut short; one change that
+ * fails does not stop the others.
  */
 export async function repair(host: Host): Promise<Enabled & { readonly failed: readonly string[] }> {
   await using _lock = await lockHost(host);

@@ -20,7 +20,8 @@ export function processesCalled(host: Host, name: string): readonly HostProcess[
 export function processCalled(host: Host, name: string, pid: number): HostProcess | undefined {
   const [, called, rest = ''] = /\((.*)\) (.*)/s.exec(read(host, `/proc/${pid}/stat`)) ?? [];
   if (called !== name) return undefined;
-  // proc(5): field 22 of stat is the start, in hundredths of a second since boot. /proc/uptime counts those too; btime only whole seconds.
+  // proc(5): field 22 of stat is the start, in hundredths of a second since boot. /proc/uptime counts those too; btime
+  // only whole seconds.
   const start = Number(rest.split(' ')[19]) * 10;
   const uptime = Number(/^\S+/.exec(read(host, '/proc/uptime'))?.[0]) * 1000;
   const startedAt = Date.now() - uptime + start;

@@ -16,7 +16,10 @@ export const SAVED_DIR = `${STATE_DIR}/saved`;
 export const SM_DIR = '/opt/xensource/sm';
 /** What xapi and the stock storage manager find as the driver of SR type lvmoiscsi. */
 export const DIVERTED_ENTRY = `${SM_DIR}/LVMoISCSISR`;
-/** What that leads to: a copy of the product's dispatcher, beside the stock driver, so that iSCSI works without anything in /opt/rbdsr. */
+/**
+ * What that leads to: a copy of the product's dispatcher, beside the stock driver, so that iSCSI works without anything
+ * in /opt/rbdsr.
+ */
 export const DIVERT = `${SM_DIR}/rbdsr-divert.py`;
 /** Where the stock entry is kept: not in the SM folder itself, where xapi takes whatever ends in "SR" for a driver. */
 export const STOCK_DIR = `${SM_DIR}/rbdsr-stock`;
@@ -55,7 +58,10 @@ export interface Step {
   readonly entryBefore?: JournalEntry;
 }
 
-/** 'config-missing' where this is no dom0, 'kernel-unsupported' where the version is not known. `versionLine` is the product's. */
+/**
+ * 'config-missing' where this is no dom0, 'kernel-unsupported' where the version is not known. `versionLine` is the
+ * product's.
+ */
 export function openHost(root: string, versionLine: string): Host {
   const paths = hostPaths(root, '');
   const inventory = readInventory(paths.inventory);

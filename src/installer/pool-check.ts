@@ -13,7 +13,10 @@ export interface PoolMember {
   readonly problem?: string;
 }
 
-/** Asks our host plug-in on every host of the pool; one that does not have it has no RBDSR: a host that has just joined, for instance. */
+/**
+ * Asks our host plug-in on every host of the pool; one that does not have it has no RBDSR: a host that has just joined,
+ * for instance.
+ */
 export async function checkPool(host: Host): Promise<readonly PoolMember[]> {
   return withLocalXapi(host.root, async (xapi) => {
     const members = (await allHosts(xapi)).sort((a, b) => a.nameLabel.localeCompare(b.nameLabel));

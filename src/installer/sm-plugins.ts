@@ -13,8 +13,9 @@ export interface SmPlugins {
 }
 
 /**
- * What xapi would accept without our file. It reads /etc/xapi.conf, then every file of /etc/xapi.conf.d by name, whatever its suffix, and
- * each definition replaces the one before (xen-api, `Xcp_service` and xapi's man page). Undefined where xapi has no such list.
+ * What xapi would accept without our file. It reads /etc/xapi.conf, then every file of /etc/xapi.conf.d by name,
+ * whatever its suffix, and each definition replaces the one before (xen-api, `Xcp_service` and xapi's man page).
+ * Undefined where xapi has no such list.
  */
 export function smPluginsWithoutOurs(host: Host): SmPlugins | undefined {
   const { defaultSmPlugins } = host.version;

@@ -7,8 +7,9 @@ import type { OpenLv } from './journal/journals.ts';
 import type { VdiTree } from './tree.ts';
 
 /**
- * The content of a VDI as a guest sees it: its own blocks over its ancestors'. Opens every LV of the chain, the leaf in `mode`, ancestors
- * for reading; closing it closes them all. Footers count as for the scan that made the tree. 'vdi-missing', 'vhd-corrupt'.
+ * The content of a VDI as a guest sees it: its own blocks over its ancestors'. Opens every LV of the chain, the leaf in
+ * `mode`, ancestors for reading; closing it closes them all. Footers count as for the scan that made the tree.
+ * 'vdi-missing', 'vhd-corrupt'.
  */
 export async function openVdi(
   tree: VdiTree,

@@ -19,8 +19,8 @@ export interface LvmCommandContext {
 const ATTEMPTS = 10;
 
 /**
- * Runs one `lvm <command>` under the host's LVM lock and returns how it ended, whatever that is. A torn read of the metadata header is
- * retried, one second apart. 'program-missing', 'deadline' where the program never gave an answer.
+ * Runs one `lvm <command>` under the host's LVM lock and returns how it ended, whatever that is. A torn read of the
+ * metadata header is retried, one second apart. 'program-missing', 'deadline' where the program never gave an answer.
  */
 export async function lvmCommand(
   context: LvmCommandContext,

@@ -8,7 +8,8 @@ import { setProcessTitle } from '../system/process-title.ts';
 import { createSmLog } from '../system/sm-log.ts';
 import { writeAttribute } from '../system/sysfs.ts';
 
-// `rbdsr nbd`: serves one attached disk where the host has no tapdisk. The storage driver starts it; SIGTERM ends it, cleanly.
+// `rbdsr nbd`: serves one attached disk where the host has no tapdisk. The storage driver starts it; SIGTERM ends it,
+// cleanly.
 
 const START_MS = 60_000;
 let log = silentLog;

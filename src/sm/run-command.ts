@@ -38,9 +38,10 @@ export interface Outcome {
 }
 
 /**
- * One SM command from its request to its answer; never throws. After a success every lock is released. After a failure, and when the
- * launcher answers, stock's locks of the SR are let go and the others stay with the process until it ends, which it does when nothing it has
- * started is left: what a cluster that does not answer still holds up may then land, but alone (answer-in-time.ts).
+ * One SM command from its request to its answer; never throws. After a success every lock is released. After a failure,
+ * and when the launcher answers, stock's locks of the SR are let go and the others stay with the process until it ends,
+ * which it does when nothing it has started is left: what a cluster that does not answer still holds up may then land,
+ * but alone (answer-in-time.ts).
  */
 export async function runCommand(argv: readonly string[], surroundings: Surroundings): Promise<Outcome> {
   const started = performance.now();

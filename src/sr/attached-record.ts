@@ -5,8 +5,9 @@ import { ensureDir, readIfExists, removeIfExists, writeFileAtomic } from '../sys
 import type { HostPaths } from '../dom0/host-profile.ts';
 
 /**
- * What sr_attach leaves for the commands after it, in `<runDir>/sr/<sr uuid>.json`: which image of which cluster. It lies in memory and goes with
- * the mapping at a reboot. It holds no secret, and it is only a hint: the kernel's own list of mappings decides.
+ * What sr_attach leaves for the commands after it, in `<runDir>/sr/<sr uuid>.json`: which image of which cluster. It
+ * lies in memory and goes with the mapping at a reboot. It holds no secret, and it is only a hint: the kernel's own
+ * list of mappings decides.
  */
 export interface AttachedRecord {
   readonly spec: ImageSpec;

@@ -35,8 +35,8 @@ export interface AttachedSr {
 }
 
 /**
- * The SR of the call as sr_attach left it: no network, no xapi, no program. 'sr-unavailable' when it is not attached on this host or its
- * image is no longer mapped.
+ * The SR of the call as sr_attach left it: no network, no xapi, no program. 'sr-unavailable' when it is not attached on
+ * this host or its image is no longer mapped.
  */
 export async function openAttachedSr(work: SrWork): Promise<AttachedSr> {
   const uuid = srOf(work);
@@ -97,12 +97,18 @@ export interface SrNodes {
   readonly tree: VdiTree;
 }
 
-/** One report and one batch of header reads; `silent`: lv-table.ts. 'sr-unavailable' where the image no longer holds the volume group. */
+/**
+ * One report and one batch of header reads; `silent`: lv-table.ts. 'sr-unavailable' where the image no longer holds the
+ * volume group.
+ */
 export function readNodes(sr: AttachedSr, silent?: Set<string>): Promise<SrNodes> {
   return readWith(sr, (report, pv) => readVdiNodes(report, pv, silent));
 }
 
-/** The same for one disk: the tree holds its chain and nothing else. Headers of other disks are not read, which may not answer. */
+/**
+ * The same for one disk: the tree holds its chain and nothing else. Headers of other disks are not read, which may not
+ * answer.
+ */
 export function readChain(sr: AttachedSr, vdi: VdiUuid): Promise<SrNodes> {
   return readWith(sr, (report, pv) => readChainNodes(report, pv, vdi));
 }
@@ -149,8 +155,8 @@ export async function withMetadata<T>(
 }
 
 /**
- * The same after a command has done what it was asked for: a failure is a warning then, for the next scan mends the totals, and an answer that says
- * "failed" would be wrong.
+ * The same after a command has done what it was asked for: a failure is a warning then, for the next scan mends the
+ * totals, and an answer that says "failed" would be wrong.
  */
 export async function noteSrTotals(
   work: SrWork,
@@ -190,8 +196,9 @@ export async function updateSrTotals(
 }
 
 /**
- * On the SR master, before a command that changes metadata: undoes what was interrupted, as `report` shows it. True where there was something,
- * so that the report is old. The caller holds the SR lock. 'journal' for what this release cannot undo.
+ * On the SR master, before a command that changes metadata: undoes what was interrupted, as `report` shows it. True
+ * where there was something, so that the report is old. The caller holds the SR lock. 'journal' for what this release
+ * cannot undo.
  */
 export async function recoverIfMaster(work: SrWork, sr: AttachedSr, report: VgReport): Promise<boolean> {
   if (!work.subject.srMaster || work.subject.srRef === undefined) return false;

@@ -5,7 +5,9 @@ import { namesIn } from '../system/files.ts';
 
 export type AttachedSr = AttachedRecord & { readonly uuid: SrUuid };
 
-/** What sr_attach has recorded on this host since it booted. A record is a hint: its image need not be mapped any more. */
+/**
+ * What sr_attach has recorded on this host since it booted. A record is a hint: its image need not be mapped any more.
+ */
 export function attachedSrs(root: string): readonly AttachedSr[] {
   const paths = hostPaths(root, '');
   return namesIn(`${paths.runDir}/sr`).flatMap((name) => {

@@ -9,8 +9,9 @@ import { imageSpecOf, type SrConfig } from './config/sr-type.ts';
 import { srOf } from './work/subject.ts';
 
 /**
- * The SR of the call for commands that take something down, also where the record of its attach is gone: then the kernel says whether the image
- * that device_config names (`configure`) is mapped, and LVM whether it holds this SR. Undefined where it is not: then no volume of it is active here.
+ * The SR of the call for commands that take something down, also where the record of its attach is gone: then the
+ * kernel says whether the image that device_config names (`configure`) is mapped, and LVM whether it holds this SR.
+ * Undefined where it is not: then no volume of it is active here.
  */
 export async function findAttachedSr(work: SrWork, configure: () => SrConfig): Promise<AttachedSr | undefined> {
   const uuid = srOf(work);

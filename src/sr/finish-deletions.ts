@@ -9,10 +9,10 @@ import type { SrWork } from './work/work.ts';
 import { activeHosts } from './hosts/host-keys.ts';
 
 /**
- * Removes what deletions that were cut short have left, once their records are gone; what a host has active, as its mark says, stays.
- * `records` are xapi's from before. The caller is the SR master, holds the SR lock, and has found every header readable but those of disks that are
- * marked as deleted, and no journal but of growings that cannot be undone.
- * Answers the report without them.
+ * Removes what deletions that were cut short have left, once their records are gone; what a host has active, as its
+ * mark says, stays. `records` are xapi's from before. The caller is the SR master, holds the SR lock, and has found
+ * every header readable but those of disks that are marked as deleted, and no journal but of growings that cannot be
+ * undone. Answers the report without them.
  */
 export async function finishDeletions(
   work: SrWork,

@@ -10,8 +10,9 @@ import { type AttachedSr, recoverIfMaster, reportOf, withMetadata } from './atta
 import type { SrWork } from './work/work.ts';
 
 /**
- * On the SR master at sr_attach: makes the metadata volume where it is missing, else brings it up to what xapi and the LVs say. A damaged
- * volume, or an operation that was interrupted and is not ours to finish, is a warning here: the disks can be used all the same.
+ * On the SR master at sr_attach: makes the metadata volume where it is missing, else brings it up to what xapi and the
+ * LVs say. A damaged volume, or an operation that was interrupted and is not ours to finish, is a warning here: the
+ * disks can be used all the same.
  */
 export async function prepareMetadata(work: SrWork, sr: AttachedSr): Promise<void> {
   const { srMaster, srRef } = work.subject;
@@ -29,7 +30,10 @@ export async function prepareMetadata(work: SrWork, sr: AttachedSr): Promise<voi
   });
 }
 
-/** An LV without content reads as "no metadata", so a crash between the two steps is mended by `synchronise` of the next attach. */
+/**
+ * An LV without content reads as "no metadata", so a crash between the two steps is mended by `synchronise` of the next
+ * attach.
+ */
 async function createMetadata(work: SrWork, sr: AttachedSr, srRef: string): Promise<void> {
   await sr.lvm.createLv(MGT_LV, SMALL_LV_SIZE);
   faultPoint('sr-attach.after-mgt-lv');

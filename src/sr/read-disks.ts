@@ -6,8 +6,9 @@ import type { SrWork } from './work/work.ts';
 const NAMED = 4;
 
 /**
- * The SR as a whole. A header that nobody serves ends it at the call's deadline with the name of its volume; others use their disks meanwhile
- * (work-resources.ts). 'deadline' | 'lock-busy' beside an earlier command that is stuck in the same.
+ * The SR as a whole. A header that nobody serves ends it at the call's deadline with the name of its volume; others use
+ * their disks meanwhile (work-resources.ts). 'deadline' | 'lock-busy' beside an earlier command that is stuck in the
+ * same.
  */
 export function readDisks(work: SrWork, sr: AttachedSr): Promise<SrNodes> {
   const silent = new Set<string>();

@@ -4,8 +4,8 @@ import { type AttachedSr, recoverIfMaster, reportOf, type SrNodes } from './atta
 import type { SrWork } from './work/work.ts';
 
 /**
- * The volume group before a command that changes it, interrupted operations undone first: one report where there was none. 'journal' for
- * one that this release cannot undo.
+ * The volume group before a command that changes it, interrupted operations undone first: one report where there was
+ * none. 'journal' for one that this release cannot undo.
  */
 export async function recoveredReport(work: SrWork, sr: AttachedSr): Promise<VgReport> {
   work.waiting(`LVM to read ${sr.vg}`);

@@ -21,8 +21,9 @@ import type { StringMap } from '../xapi/values.ts';
 import { activeHosts } from './hosts/host-keys.ts';
 
 /**
- * Makes xapi's records say what is on the image: one LVM report, one batch of header reads, then only what differs. Changes no record where
- * a VHD cannot be read or an operation was interrupted that this release cannot finish. The caller is the SR master and holds the SR lock.
+ * Makes xapi's records say what is on the image: one LVM report, one batch of header reads, then only what differs.
+ * Changes no record where a VHD cannot be read or an operation was interrupted that this release cannot finish. The
+ * caller is the SR master and holds the SR lock.
  */
 export async function scanSr(work: SrWork, sr: AttachedSr): Promise<void> {
   const { srRef } = work.subject;
@@ -90,12 +91,17 @@ async function metadataOf(work: SrWork, sr: AttachedSr, report: VgReport): Promi
   }
 }
 
-/** The metadata volume has a reference, as xapi gave it to vdi_update (sm `VDI.update`); of another pool it may be a uuid. */
+/**
+ * The metadata volume has a reference, as xapi gave it to vdi_update (sm `VDI.update`); of another pool it may be a
+ * uuid.
+ */
 async function metadataPool(xapi: Xapi, text: string): Promise<string | undefined> {
   return text.startsWith('OpaqueRef:') ? text : poolRefByUuid(xapi, text);
 }
 
-/** The storage's side of the comparison; without `metadata` whether a disk may be written stays as xapi has it. Pure. */
+/**
+ * The storage's side of the comparison; without `metadata` whether a disk may be written stays as xapi has it. Pure.
+ */
 export function storageVdis(
   tree: VdiTree,
   metadata: readonly VdiMetadata[] | undefined,
@@ -142,8 +148,8 @@ function fromMetadata(metadata: VdiMetadata): Partial<StorageVdi> {
 }
 
 /**
- * Forgetting a disk that only another driver drives, or a base copy on which one may hang; or a disk whose deletion was cut short while a
- * host has it active, as its mark says: then the record stays, for that host to unplug it by.
+ * Forgetting a disk that only another driver drives, or a base copy on which one may hang; or a disk whose deletion was
+ * cut short while a host has it active, as its mark says: then the record stays, for that host to unplug it by.
  */
 function isHeld(work: SrWork, step: ReconcileStep, tree: VdiTree, records: readonly VdiRecord[]): boolean {
   const node = step.kind === 'forget' ? tree.find(step.uuid as VdiUuid) : undefined;

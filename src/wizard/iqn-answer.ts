@@ -5,9 +5,10 @@ import { selectable } from './selectable.ts';
 import { besides, type WizardAnswer, wizardAnswer } from './wizard-answer.ts';
 
 /**
- * The pools, as targets of an iSCSI server: SM error 96 with the list that XenCenter (`XenModel/Actions/SR/`) and Xen Orchestra
- * (`xo-server/src/api/sr.mjs`) read. `target` is echoed as typed, and the port always named, or the next step would be for port 3260.
- * 'pool-missing' where there is none: clients show an error's text, but of an empty list only that it is empty.
+ * The pools, as targets of an iSCSI server: SM error 96 with the list that XenCenter (`XenModel/Actions/SR/`) and Xen
+ * Orchestra (`xo-server/src/api/sr.mjs`) read. `target` is echoed as typed, and the port always named, or the next step
+ * would be for port 3260. 'pool-missing' where there is none: clients show an error's text, but of an empty list only
+ * that it is empty.
  */
 export function iqnAnswer(target: string, pools: readonly { readonly name: string }[]): WizardAnswer {
   const { shown, leftOut } = selectable('pool', pools);

@@ -5,8 +5,9 @@ import { selectable } from './selectable.ts';
 import { besides, type WizardAnswer, wizardAnswer } from './wizard-answer.ts';
 
 /**
- * The images of a pool, as LUNs: SM error 107 with the list that XenCenter and Xen Orchestra read. Both show the serial, so it is the image's
- * name; SCSIid is what they send back. 'image-missing' where there is none, as in iqn-answer.ts.
+ * The images of a pool, as LUNs: SM error 107 with the list that XenCenter and Xen Orchestra read. Both show the
+ * serial, so it is the image's name; SCSIid is what they send back. 'image-missing' where there is none, as in
+ * iqn-answer.ts.
  */
 export function lunAnswer(
   pool: string,

@@ -10,8 +10,8 @@ export interface Selectable<T> {
 }
 
 /**
- * Which pools or images a person can choose in a wizard: those whose name comes back from it as it went in, and which the kernel can map. A name
- * is shown as it is or not at all, since the wizard sends back what it shows.
+ * Which pools or images a person can choose in a wizard: those whose name comes back from it as it went in, and which
+ * the kernel can map. A name is shown as it is or not at all, since the wizard sends back what it shows.
  */
 export function selectable<T extends { readonly name: string }>(
   kind: 'pool' | 'image',

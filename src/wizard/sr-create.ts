@@ -6,8 +6,8 @@ import { discover } from './discover.ts';
 import { DivertedConfig } from '../access/diverted-config.ts';
 
 /**
- * XenCenter discovers by creating: an sr_create without a pool or an image answers as the probe does and makes nothing. xapi then drops the
- * PBDs it had made for it, and would leave their secrets behind.
+ * XenCenter discovers by creating: an sr_create without a pool or an image answers as the probe does and makes nothing.
+ * xapi then drops the PBDs it had made for it, and would leave their secrets behind.
  */
 export const handler: Handler = async (call) => {
   const config = new DivertedConfig(call.request.deviceConfig);

@@ -11,8 +11,9 @@ import { discover } from './discover.ts';
 import { DivertedConfig } from '../access/diverted-config.ts';
 
 /**
- * The wizard's first three steps: pools, images, and whether the image holds an SR already. Over SSH the monitor reads the beginning of the image, so that
- * nothing is mapped, no user is made, and a probe leaves no trace; a cephx user that was typed in its place has to map.
+ * The wizard's first three steps: pools, images, and whether the image holds an SR already. Over SSH the monitor reads
+ * the beginning of the image, so that nothing is mapped, no user is made, and a probe leaves no trace; a cephx user
+ * that was typed in its place has to map.
  */
 export const handler: Handler = async (call) => {
   const config = new DivertedConfig(call.request.deviceConfig);
@@ -24,7 +25,10 @@ export const handler: Handler = async (call) => {
 
 /** The label of a physical volume and the head of its metadata area, and in a young volume group the metadata too. */
 const HEAD_BYTES = MiB;
-/** More than any metadata area of an SR: whatever points further is damaged, or no SR's. The monitor reads all that lies before. */
+/**
+ * More than any metadata area of an SR: whatever points further is damaged, or no SR's. The monitor reads all that lies
+ * before.
+ */
 const AREA_BYTES = 64 * MiB;
 
 async function srOnImage(call: SmCall, config: DivertedConfig): Promise<readonly Element[]> {

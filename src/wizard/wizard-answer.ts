@@ -2,8 +2,8 @@ import { faultString } from '../sm/protocol/error-numbers.ts';
 import type { XmlRpcFault } from '../xmlrpc/value.ts';
 
 /**
- * How a wizard gets a list: as an error whose number says which list, and whose text, all the driver may write to stderr, is the list. xapi
- * hands it on as the third parameter of SR_BACKEND_FAILURE_<number>.
+ * How a wizard gets a list: as an error whose number says which list, and whose text, all the driver may write to
+ * stderr, is the list. xapi hands it on as the third parameter of SR_BACKEND_FAILURE_<number>.
  */
 export interface WizardAnswer {
   readonly fault: XmlRpcFault;

@@ -28,8 +28,8 @@ export interface FormerUser {
 }
 
 /**
- * Removes the cephx users that the SR used before from its cluster, those that nobody uses: a host that has the image mapped by one would lose it when its ticket
- * ends.
+ * Removes the cephx users that the SR used before from its cluster, those that nobody uses: a host that has the image
+ * mapped by one would lose it when its ticket ends.
  */
 export async function removeFormerUsers(
   xapi: Xapi,
@@ -56,7 +56,10 @@ export async function removeFormerUsers(
   return answers;
 }
 
-/** Who uses the image by this user or might: every client that has it open has to be a mapping of a host of this pool, made by another user. */
+/**
+ * Who uses the image by this user or might: every client that has it open has to be a mapping of a host of this pool,
+ * made by another user.
+ */
 export function usesOf(
   user: string,
   { spec }: Pick<PoolSr, 'spec'>,

@@ -16,8 +16,9 @@ export interface HostKeyVerdict {
 }
 
 /**
- * Replaces the SSH host key that the SR keeps by the one that the monitor shows, once the operator has compared it: `openHost` lets it in by its fingerprint, or
- * refuses it without sending a password. The host has to be one of the SR's cluster.
+ * Replaces the SSH host key that the SR keeps by the one that the monitor shows, once the operator has compared it:
+ * `openHost` lets it in by its fingerprint, or refuses it without sending a password. The host has to be one of the
+ * SR's cluster.
  */
 export async function replaceHostKey(
   xapi: Xapi,

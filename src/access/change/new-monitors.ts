@@ -23,8 +23,9 @@ export interface NewMonitors {
 }
 
 /**
- * Addresses that were given, or that a monitor tells over SSH, as the kernel takes them: one at least is a Ceph monitor that answers, and they are of the SR's
- * cluster as far as it can be known. 'monitor-unreachable' | 'config-invalid' and what SSH fails with.
+ * Addresses that were given, or that a monitor tells over SSH, as the kernel takes them: one at least is a Ceph monitor
+ * that answers, and they are of the SR's cluster as far as it can be known. 'monitor-unreachable' | 'config-invalid'
+ * and what SSH fails with.
  */
 export async function findMonitors(
   root: string,
@@ -49,7 +50,10 @@ export async function findMonitors(
   return { monitors, cluster: (await askTools(root, xapi, sr, monitors, deadline)) ? 'ceph tools' : 'not' };
 }
 
-/** Writes them: those that every plug uses from now on, and where `target` is given also the hosts that are asked over SSH. */
+/**
+ * Writes them: those that every plug uses from now on, and where `target` is given also the hosts that are asked over
+ * SSH.
+ */
 export async function setMonitors(
   xapi: Xapi,
   { sr, pbds, kind }: PoolSr,

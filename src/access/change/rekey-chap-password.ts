@@ -5,7 +5,10 @@ import type { PbdRecord } from '../../xapi/pbd.ts';
 import { givePbdLogin } from '../pbd-logins.ts';
 import type { PoolSr } from '../pool-sr.ts';
 
-/** The password by which a diverted SR logs in to a monitor has changed: writes it into its PBDs' secrets, and answers those that had another. */
+/**
+ * The password by which a diverted SR logs in to a monitor has changed: writes it into its PBDs' secrets, and answers
+ * those that had another.
+ */
 export async function rekeyChapPassword(
   xapi: Xapi,
   { sr, pbds, kind }: PoolSr,

@@ -27,7 +27,10 @@ export interface Given {
   readonly tried: boolean;
 }
 
-/** Makes the SR use this cephx user and key. 'invalid-secret' for what is no key, 'kernel-unsupported' for one that this host cannot use, 'cluster-auth' where the cluster refuses it: then nothing is changed. */
+/**
+ * Makes the SR use this cephx user and key. 'invalid-secret' for what is no key, 'kernel-unsupported' for one that this
+ * host cannot use, 'cluster-auth' where the cluster refuses it: then nothing is changed.
+ */
 export async function rekeyGivenUser(
   root: string,
   xapi: Xapi,

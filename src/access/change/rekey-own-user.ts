@@ -21,8 +21,9 @@ export interface Rekeyed {
 }
 
 /**
- * Gives a diverted SR a new cephx user of its own. A new user and not a new key: Ceph would refuse to renew the tickets of the hosts that have the image mapped with
- * the old key, within the hour. The old user stays until `removeFormerUsers`.
+ * Gives a diverted SR a new cephx user of its own. A new user and not a new key: Ceph would refuse to renew the tickets
+ * of the hosts that have the image mapped with the old key, within the hour. The old user stays until
+ * `removeFormerUsers`.
  */
 export async function rekeyOwnUser(
   xapi: Xapi,

@@ -24,7 +24,10 @@ export interface AccessSettings {
   readonly keyring?: string;
 }
 
-/** Checks the settings and reads the keyring file where one is named. 'config-invalid' | 'config-missing' | 'invalid-secret'. */
+/**
+ * Checks the settings and reads the keyring file where one is named. 'config-invalid' | 'config-missing' |
+ * 'invalid-secret'.
+ */
 export function clusterAccess(settings: AccessSettings): ClusterAccess {
   const monitors = parseMonitors(settings.monitors);
   const user = parseUser(settings.user ?? 'admin');

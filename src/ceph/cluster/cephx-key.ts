@@ -1,19 +1,25 @@
 import { RbdsrError } from '../../base/error.ts';
 import { Secret } from '../../base/secret.ts';
 
-/** `aes256k` since Ceph 19.2.6, 20.2.4 and 21.2 (CVE-2025-30156); a kernel's client has it, or has not (kernel-traits.ts). */
+/**
+ * `aes256k` since Ceph 19.2.6, 20.2.4 and 21.2 (CVE-2025-30156); a kernel's client has it, or has not
+ * (kernel-traits.ts).
+ */
 export type KeyType = 'aes' | 'aes256k';
 
-/** Number and length of the secret, bytes (ceph `src/auth/Crypto.cc`; `doc/rados/configuration/auth-config-ref.rst`, cephx-upgrade). */
+/**
+ * Number and length of the secret, bytes (ceph `src/auth/Crypto.cc`; `doc/rados/configuration/auth-config-ref.rst`,
+ * cephx-upgrade).
+ */
 const TYPES: readonly { readonly name: KeyType; readonly number: number; readonly bytes: number }[] = [
   { name: 'aes', number: 1, bytes: 16 },
   { name: 'aes256k', number: 2, bytes: 32 },
 ];
 
 /**
- * The shape of a cephx key: base64 of type (u16), creation time (2 x u32), length (u16) and that many bytes, little-endian (ceph
- * `src/auth/Crypto.cc`, CryptoKey::encode). A secret longer than its type's is refused, too: half of it would count. Returns the key
- * without surrounding white space; the error never quotes it.
+ * The shape of a cephx key: base64 of type (u16), creation time (2 x u32), length (u16) and that many bytes,
+ * little-endian (ceph `src/auth/Crypto.cc`, CryptoKey::encode). A secret longer than its type's is refused, too: half
+ * of it would count. Returns the key without surrounding white space; the error never quotes it.
  */
 export function checkKey(key: Secret, what: string): Secret {
   const text = key.reveal().trim();

@@ -3,7 +3,10 @@ import { RbdsrError } from '../../base/error.ts';
 import { Secret } from '../../base/secret.ts';
 import { checkKey } from './cephx-key.ts';
 
-/** The key of `client.<user>` in a Ceph keyring file. 'config-invalid' when the file or the user is not there, 'invalid-secret' for a bad key. */
+/**
+ * The key of `client.<user>` in a Ceph keyring file. 'config-invalid' when the file or the user is not there,
+ * 'invalid-secret' for a bad key.
+ */
 export function keyOfUser(path: string, user: string): Secret {
   const key = parseKeyring(readKeyring(path)).get(`client.${user}`);
   if (key !== undefined) return checkKey(key, `the key of client.${user} in ${path}`);
@@ -14,7 +17,10 @@ export function keyOfUser(path: string, user: string): Secret {
   });
 }
 
-/** Entity to key: sections `[client.x]`, lines `key = ...`; other lines (caps) do not matter (ceph `src/auth/KeyRing.cc`). */
+/**
+ * Entity to key: sections `[client.x]`, lines `key = ...`; other lines (caps) do not matter (ceph
+ * `src/auth/KeyRing.cc`).
+ */
 export function parseKeyring(text: string): ReadonlyMap<string, Secret> {
   const keys = new Map<string, Secret>();
   let entity: string | undefined;

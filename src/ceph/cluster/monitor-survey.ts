@@ -8,16 +8,20 @@ import type { MonitorAddress } from './monitors.ts';
 /** What was heard at one monitor's address. */
 export interface MonitorAnswer {
   readonly monitor: MonitorAddress;
-  /** `silent`: it accepts connections but says nothing, as a frozen daemon does; `foreign`: something that is no Ceph daemon. */
+  /**
+   * `silent`: it accepts connections but says nothing, as a frozen daemon does; `foreign`: something that is no Ceph
+   * daemon.
+   */
   readonly state: 'msgr1' | 'msgr2' | 'silent' | 'foreign' | 'unreachable';
   /** An errno for `unreachable`, the first bytes for `foreign`. */
   readonly detail?: string;
 }
 
 /**
- * Listens for the banner each monitor sends to whoever connects, before any authentication: "ceph v027" for msgr v1 (ceph
- * `src/include/msgr.h`), "ceph v2\n" for msgr v2 (`src/msg/async/ProtocolV2.cc`). All at once. Once one has answered the others get only
- * a moment more, so that a dead monitor does not slow an attach. Only for commands that are about to map an image or look for one.
+ * Listens for the banner each monitor sends to whoever connects, before any authentication: "ceph v027" for msgr v1
+ * (ceph `src/include/msgr.h`), "ceph v2\n" for msgr v2 (`src/msg/async/ProtocolV2.cc`). All at once. Once one has
+ * answered the others get only a moment more, so that a dead monitor does not slow an attach. Only for commands that
+ * are about to map an image or look for one.
  */
 export async function surveyMonitors(
   monitors: readonly MonitorAddress[],

@@ -16,10 +16,11 @@ export const MONITOR_PORT = 6789;
 const MSGR2_PORT = 3300;
 
 /**
- * `10.0.0.1, [fd00::1]:6790 mon.example`: IPv4, IPv6 (with brackets when a port follows) or host names, separated by commas, semicolons or
- * white space; the port is 6789 unless given. Also as ceph.conf and `ceph mon dump` write them: with a protocol (`v1:10.0.0.1:6789`), with a nonce
- * (`10.0.0.1:6789/0`), and all addresses of one monitor in brackets, of which the one for msgr v1 counts where there is one (ceph `src/msg/msg_types.cc`,
- * entity_addrvec_t::parse). Doubles are dropped. 'config-invalid' names the entry that is wrong.
+ * `10.0.0.1, [fd00::1]:6790 mon.example`: IPv4, IPv6 (with brackets when a port follows) or host names, separated by
+ * commas, semicolons or white space; the port is 6789 unless given. Also as ceph.conf and `ceph mon dump` write them:
+ * with a protocol (`v1:10.0.0.1:6789`), with a nonce (`10.0.0.1:6789/0`), and all addresses of one monitor in brackets,
+ * of which the one for msgr v1 counts where there is one (ceph `src/msg/msg_types.cc`, entity_addrvec_t::parse).
+ * Doubles are dropped. 'config-invalid' names the entry that is wrong.
  */
 export function parseMonitors(text: string): readonly MonitorAddress[] {
   const found = new Map<string, MonitorAddress>();

@@ -5,9 +5,9 @@ import { formatMonitor } from './monitors.ts';
 import type { MonitorAddress } from './monitors.ts';
 
 /**
- * Addresses only: each host name becomes every address it has, since the kernel resolves nothing in dom0. Names that do not resolve are
- * left out as long as one entry remains; 'dns' names them when none does. Called where an image is about to be mapped, never in a
- * command on the data path.
+ * Addresses only: each host name becomes every address it has, since the kernel resolves nothing in dom0. Names that do
+ * not resolve are left out as long as one entry remains; 'dns' names them when none does. Called where an image is
+ * about to be mapped, never in a command on the data path.
  */
 export async function resolveMonitors(
   monitors: readonly MonitorAddress[],

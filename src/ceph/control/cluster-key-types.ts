@@ -12,14 +12,16 @@ export interface ClusterKeyTypes {
   /** What a new key is of where nobody says. */
   readonly preferred: string;
   /**
-   * What the monitors seal tickets with. It does not bind a client, whose session keys are of its own key's type at best (ceph `src/auth/cephx/CephxKeyServer.cc`).
+   * What the monitors seal tickets with. It does not bind a client, whose session keys are of its own key's type at
+   * best (ceph `src/auth/cephx/CephxKeyServer.cc`).
    */
   readonly service?: string;
 }
 
 /**
- * From the answer to `ceph mon dump` (ceph `src/mon/MonMap.cc`, MonMap::dump). Undefined before 19.2.6, 20.2.4 and 21.2, which have none of these members, one
- * type of keys, and no option --key-type; also where they have a shape that no release had yet: a map of monitors is not lost for it.
+ * From the answer to `ceph mon dump` (ceph `src/mon/MonMap.cc`, MonMap::dump). Undefined before 19.2.6, 20.2.4 and
+ * 21.2, which have none of these members, one type of keys, and no option --key-type; also where they have a shape that
+ * no release had yet: a map of monitors is not lost for it.
  */
 export function decodeKeyTypes(map: Readonly<Record<string, unknown>>): ClusterKeyTypes | undefined {
   const { auth_allowed_ciphers: allowed, auth_preferred_cipher: preferred, auth_service_cipher: service } = map;
@@ -36,8 +38,9 @@ function nameOf(cipher: unknown): string | undefined {
 }
 
 /**
- * The type that a user for a host with this kernel has to be made with: `aes` wherever it is allowed, since a pool may have hosts with other kernels. Undefined where
- * the cluster knows no types. 'cluster-incompatible' where it allows none that the kernel can use.
+ * The type that a user for a host with this kernel has to be made with: `aes` wherever it is allowed, since a pool may
+ * have hosts with other kernels. Undefined where the cluster knows no types. 'cluster-incompatible' where it allows
+ * none that the kernel can use.
  */
 export async function keyTypeFor(
   types: ClusterKeyTypes | undefined,
@@ -57,7 +60,10 @@ export async function keyTypeFor(
   });
 }
 
-/** 'cluster-incompatible' for a key that the cluster lets nobody log in with. A key that the kernel cannot use is another matter (kernel-keys.ts). */
+/**
+ * 'cluster-incompatible' for a key that the cluster lets nobody log in with. A key that the kernel cannot use is
+ * another matter (kernel-keys.ts).
+ */
 export function refuseForbiddenKey(
   { user, key }: Pick<ClusterAccess, 'user' | 'key'>,
   types: ClusterKeyTypes | undefined,

@@ -33,16 +33,19 @@ export interface Watcher {
 }
 
 /**
- * What can be asked of a cluster and changed in it besides reading and writing an image. Mapping, attaching, scanning and every VDI
- * command do without it. Each call may fail with 'control-plane-missing' | 'control-plane-failed' | 'cluster-auth' | 'monitor-unreachable' |
- * 'osd-unresponsive' | 'dns' | 'pool-missing' | 'image-missing' | 'deadline'.
+ * What can be asked of a cluster and changed in it besides reading and writing an image. Mapping, attaching, scanning
+ * and every VDI command do without it. Each call may fail with 'control-plane-missing' | 'control-plane-failed' |
+ * 'cluster-auth' | 'monitor-unreachable' | 'osd-unresponsive' | 'dns' | 'pool-missing' | 'image-missing' | 'deadline'.
  */
 export interface ControlPlane {
   /** Those that are marked for RBD images. */
   listPools(deadline: Deadline): Promise<readonly PoolEntry[]>;
   listImages(pool: string, namespace: string | undefined, deadline: Deadline): Promise<readonly ImageEntry[]>;
   imageInfo(spec: ImageSpec, deadline: Deadline): Promise<ImageInfo>;
-  /** With the layering feature only, rounded up to a MiB. An image that is there already is left as it is. Returns what is there now. */
+  /**
+   * With the layering feature only, rounded up to a MiB. An image that is there already is left as it is. Returns what
+   * is there now.
+   */
   createImage(spec: ImageSpec, sizeBytes: number, deadline: Deadline): Promise<ImageInfo>;
   /** Grows; done when the image has this size already, 'invalid-argument' when it is larger. */
   resizeImage(spec: ImageSpec, sizeBytes: number, deadline: Deadline): Promise<ImageInfo>;

@@ -17,8 +17,9 @@ export interface KeyUse {
 }
 
 /**
- * A cephx user of our own that may use these pools only, and its key. One that is there already is left as it is, its key included, whatever type is asked for.
- * What comes back is usable by the kernel and allowed by the cluster: else the user that was made is removed again, and one that was there is named.
+ * A cephx user of our own that may use these pools only, and its key. One that is there already is left as it is, its
+ * key included, whatever type is asked for. What comes back is usable by the kernel and allowed by the cluster: else
+ * the user that was made is removed again, and one that was there is named.
  */
 export async function ensureUser(
   tools: Pick<CephTools, 'ceph'>,
@@ -77,8 +78,9 @@ interface Created {
 }
 
 /**
- * EINVAL may mean that another host has made the user meanwhile, with other capabilities; or, with a type, that the monitors do not make it: for some seconds after
- * auth_allowed_ciphers was changed, or a leader was elected, they do not yet (ceph `src/mon/AuthMonitor.cc`, check_health).
+ * EINVAL may mean that another host has made the user meanwhile, with other capabilities; or, with a type, that the
+ * monitors do not make it: for some seconds after auth_allowed_ciphers was changed, or a leader was elected, they do
+ * not yet (ceph `src/mon/AuthMonitor.cc`, check_health).
  */
 async function create(
   tools: Pick<CephTools, 'ceph'>,

@@ -19,7 +19,10 @@ export interface MonitorEntry {
   readonly v2?: MonitorAddress;
 }
 
-/** `ceph mon dump --format json`: `public_addrs` since Nautilus (14), one `addr` of msgr v1 before it. A monitor without any address is left out. */
+/**
+ * `ceph mon dump --format json`: `public_addrs` since Nautilus (14), one `addr` of msgr v1 before it. A monitor without
+ * any address is left out.
+ */
 export function decodeMonitorMap(text: string): ClusterFacts {
   const map = object(parse(text, COMMAND), COMMAND);
   const monitors = list(map['mons'], COMMAND)
@@ -53,7 +56,10 @@ function monitorOf(monitor: Readonly<Record<string, unknown>>): MonitorEntry {
 
 const KNOWN: ReadonlySet<unknown> = new Set(['v1', 'v2', 'any', 'legacy']);
 
-/** A monitor that has never been up has none yet: `0.0.0.0:0/1` while a cluster is made, `:/0` or `-` (ceph `src/mon/MonMap.cc`, `src/msg/msg_types.cc`). */
+/**
+ * A monitor that has never been up has none yet: `0.0.0.0:0/1` while a cluster is made, `:/0` or `-` (ceph
+ * `src/mon/MonMap.cc`, `src/msg/msg_types.cc`).
+ */
 function isBlank(text: string): boolean {
   return /^(?:-|:|(?:0\.0\.0\.0|\[::\]|::):?[0-9]*|.*:0)(?:\/[0-9]+)?$/.test(text);
 }

@@ -26,7 +26,9 @@ export function ownEntity(name: string): string {
   });
 }
 
-/** The pools that mapping and using this image takes: its own, and the one its data are in. Asks for the image's facts. */
+/**
+ * The pools that mapping and using this image takes: its own, and the one its data are in. Asks for the image's facts.
+ */
 export async function poolsOfImage(
   plane: Pick<ControlPlane, 'imageInfo'>,
   spec: ImageSpec,
@@ -37,8 +39,9 @@ export async function poolsOfImage(
 }
 
 /**
- * What mapping and using images of these pools takes, and no more: alternating kind and capability, as `ceph auth` takes them. In a capability
- * a value stands bare only if it is of letters, digits and `_.-/`, and quoted only if it is ASCII (ceph `src/osd/OSDCap.cc`, OSDCapParser).
+ * What mapping and using images of these pools takes, and no more: alternating kind and capability, as `ceph auth`
+ * takes them. In a capability a value stands bare only if it is of letters, digits and `_.-/`, and quoted only if it is
+ * ASCII (ceph `src/osd/OSDCap.cc`, OSDCapParser).
  */
 export function poolCapabilities(pools: readonly string[]): readonly string[] {
   return ['mon', 'profile rbd', 'osd', pools.map((pool) => `profile rbd pool=${quoted(pool)}`).join(', ')];

@@ -21,12 +21,16 @@ export const FEATURES = {
 export type FeatureName = keyof typeof FEATURES;
 
 /**
- * Features that are refused although newer kernels map them, in the order `rbd feature disable` accepts them. exclusive-lock would bounce
- * between hosts on every write, the next three need it, and deep-flatten shuts out hosts with a kernel before 5.1.
+ * Features that are refused although newer kernels map them, in the order `rbd feature disable` accepts them.
+ * exclusive-lock would bounce between hosts on every write, the next three need it, and deep-flatten shuts out hosts
+ * with a kernel before 5.1.
  */
 const UNWANTED: readonly FeatureName[] = ['journaling', 'fast-diff', 'object-map', 'exclusive-lock', 'deep-flatten'];
 
-/** Features an image has from birth or by its state; nothing takes them away, and they do no harm where the kernel has them. */
+/**
+ * Features an image has from birth or by its state; nothing takes them away, and they do no harm where the kernel has
+ * them.
+ */
 const TOLERATED: readonly FeatureName[] = ['layering', 'striping', 'data-pool', 'operations'];
 
 /** Names of the bits; a bit without one is shown as `bit 12`. */
@@ -51,8 +55,8 @@ export function parseFeatures(text: string): number {
 }
 
 /**
- * 'image-features' unless the image has nothing but what RBDSR accepts and this kernel maps. `supported` are the kernel's own bits
- * (krbd-sysfs.ts, supportedFeatures).
+ * 'image-features' unless the image has nothing but what RBDSR accepts and this kernel maps. `supported` are the
+ * kernel's own bits (krbd-sysfs.ts, supportedFeatures).
  */
 export function checkImageFeatures(spec: ImageSpec, features: number, supported: number): void {
   const names = featureNames(features);
@@ -67,7 +71,10 @@ export function checkImageFeatures(spec: ImageSpec, features: number, supported:
   );
 }
 
-/** The same error from what the kernel refused. It names only the bits it lacks, and on old kernels none, so others may have to go too. */
+/**
+ * The same error from what the kernel refused. It names only the bits it lacks, and on old kernels none, so others may
+ * have to go too.
+ */
 export function unsupportedFeatures(spec: ImageSpec, bits: number): RbdsrError {
   const names = featureNames(bits);
   const unwanted = UNWANTED.filter((name) => names.includes(name));

@@ -36,8 +36,8 @@ export function sameSpec(a: ImageSpec, b: ImageSpec): boolean {
 }
 
 /**
- * Refuses, with 'image-unmappable', what the kernel cannot be told: it splits the line written to `/sys/bus/rbd/add` at white space
- * (drivers/block/rbd.c, next_token), options at commas, and takes a snapshot called "-" for none.
+ * Refuses, with 'image-unmappable', what the kernel cannot be told: it splits the line written to `/sys/bus/rbd/add` at
+ * white space (drivers/block/rbd.c, next_token), options at commas, and takes a snapshot called "-" for none.
  */
 export function checkMappable(spec: ImageSpec): void {
   checkPart(spec, 'pool', spec.pool, WHITE_SPACE);

@@ -3,8 +3,8 @@ import { RbdsrError } from '../../base/error.ts';
 const POWERS: Readonly<Record<string, number>> = { '': 0, K: 1, M: 2, G: 3, T: 4, P: 5 };
 
 /**
- * "2TiB", "500G", "1.5 T", "10737418240": bytes. Units are powers of 1024, with or without "iB" or "B", as `rbd create --size` reads them;
- * no unit means bytes. 'config-invalid' otherwise, below 1 byte, or from 2^53 on.
+ * "2TiB", "500G", "1.5 T", "10737418240": bytes. Units are powers of 1024, with or without "iB" or "B", as `rbd create
+ * --size` reads them; no unit means bytes. 'config-invalid' otherwise, below 1 byte, or from 2^53 on.
  */
 export function parseSize(text: string): number {
   const [, number, unit] = /^\s*([0-9]+(?:\.[0-9]+)?)\s*(?:([KMGTP])(?:i?B)?|B)?\s*$/i.exec(text) ?? [];

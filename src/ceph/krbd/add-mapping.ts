@@ -36,8 +36,8 @@ export interface AddRequest {
 }
 
 /**
- * Asks the monitors whether they are there, then tells the kernel to map. The key travels through the kernel keyring, because the kernel
- * keeps the whole line readable in `config_info`; only where that fails is it part of the line.
+ * Asks the monitors whether they are there, then tells the kernel to map. The key travels through the kernel keyring,
+ * because the kernel keeps the whole line readable in `config_info`; only where that fails is it part of the line.
  */
 export async function addMapping(host: KrbdHost, add: AddRequest, deadline: Deadline): Promise<Mapping> {
   await refuseUnusableKey(add.access, kernelKeys(host.kernel), deadline);
@@ -110,7 +110,10 @@ async function attempt(
   }
 }
 
-/** The call has been answered by then: what the kernel maps now is nobody's. The caller keeps the image's lock until this has ended. */
+/**
+ * The call has been answered by then: what the kernel maps now is nobody's. The caller keeps the image's lock until
+ * this has ended.
+ */
 async function undoLateMapping(host: KrbdHost, add: AddRequest, write: Promise<void>): Promise<void> {
   const pending: Promise<unknown>[] = [];
   try {

@@ -25,8 +25,8 @@ export async function chooseMonitors(
 }
 
 /**
- * One protocol for all, since a kernel client speaks one: msgr v1 wherever a monitor offers it, else msgr v2 where the kernel can. An
- * ms_mode chosen by the administrator decides instead.
+ * One protocol for all, since a kernel client speaks one: msgr v1 wherever a monitor offers it, else msgr v2 where the
+ * kernel can. An ms_mode chosen by the administrator decides instead.
  */
 export function decideMonitors(
   answers: readonly MonitorAnswer[],

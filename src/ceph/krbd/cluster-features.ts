@@ -10,7 +10,10 @@ export interface ClusterFeature {
   readonly command: string;
 }
 
-/** Tunables say of what type new buckets are; those that are there have to be edited, and data move (ceph `doc/rados/operations/crush-map-edits.rst`). */
+/**
+ * Tunables say of what type new buckets are; those that are there have to be edited, and data move (ceph
+ * `doc/rados/operations/crush-map-edits.rst`).
+ */
 const STRAW =
   "ceph osd getcrushmap -o map && crushtool -d map -o text && sed -i 's/alg straw2/alg straw/' text && crushtool -c text -o map && ceph osd setcrushmap -i map";
 

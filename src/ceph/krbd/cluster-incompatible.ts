@@ -2,7 +2,10 @@ import { RbdsrError } from '../../base/error.ts';
 import { clusterFeatures, featuresLackedBy, MIN_COMPAT_CLIENT } from './cluster-features.ts';
 import type { KernelTraits } from './kernel-traits.ts';
 
-/** Monitors that speak only msgr v2 to a kernel that speaks only msgr v1. Also found before mapping, by monitor-survey.ts. */
+/**
+ * Monitors that speak only msgr v2 to a kernel that speaks only msgr v1. Also found before mapping, by
+ * monitor-survey.ts.
+ */
 export function msgr2Only(monitors: string, kernel: KernelTraits): RbdsrError {
   return new RbdsrError('cluster-incompatible', {
     what: `the monitors at ${monitors} speak only msgr v2`,

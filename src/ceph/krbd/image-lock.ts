@@ -5,11 +5,11 @@ import { takeRecordLock } from '../../system/locks/record-lock.ts';
 import type { ImageSpec } from '../image/image-spec.ts';
 
 /**
- * Runs `work` under the lock of the image. It hands over, as `pending`, what is still stuck in the kernel when it ends: such a write may
- * land late, so the lock stays until it has.
+ * Runs `work` under the lock of the image. It hands over, as `pending`, what is still stuck in the kernel when it ends:
+ * such a write may land late, so the lock stays until it has.
  *
- * One lock per image, around "is it mapped" and "map it", so that two commands make one mapping. Not one lock for the host: a write to
- * `add` may hang on a dead cluster, and the images of other clusters must not wait for it.
+ * One lock per image, around "is it mapped" and "map it", so that two commands make one mapping. Not one lock for the
+ * host: a write to `add` may hang on a dead cluster, and the images of other clusters must not wait for it.
  */
 export async function withImageLock<T>(
   lockDir: string,

@@ -13,8 +13,9 @@ export interface KernelKeys {
 }
 
 /**
- * Every kernel uses `aes`. Of `aes256k` the version tells from Linux 7.0 on; distributions have it backported to older ones, so `takes` asks the kernel
- * itself where its answer means something. Nothing is asked, and no module loaded, unless somebody wants to know.
+ * Every kernel uses `aes`. Of `aes256k` the version tells from Linux 7.0 on; distributions have it backported to older
+ * ones, so `takes` asks the kernel itself where its answer means something. Nothing is asked, and no module loaded,
+ * unless somebody wants to know.
  */
 export function kernelKeys(
   kernel: KernelTraits,
@@ -41,7 +42,10 @@ export async function kernelTakes(type: KeyType, add: typeof addKernelKey = addK
   }
 }
 
-/** As libceph refuses a key of another type (linux `net/ceph/crypto.c`, set_secret), or where there are no keys of Ceph's at all. A full keyring says nothing of types. */
+/**
+ * As libceph refuses a key of another type (linux `net/ceph/crypto.c`, set_secret), or where there are no keys of
+ * Ceph's at all. A full keyring says nothing of types.
+ */
 function saysUnknown({ code, detail }: RbdsrError): boolean {
   return code === 'kernel-unsupported' || REFUSALS.has(detail.facts?.['errno']);
 }

@@ -1,6 +1,9 @@
 import { closeSync, constants, openSync, readSync } from 'node:fs';
 
-/** What the kernel's log says about why a mapping failed. The log is host-wide: it only explains a failure that already happened. */
+/**
+ * What the kernel's log says about why a mapping failed. The log is host-wide: it only explains a failure that already
+ * happened.
+ */
 export interface KernelLog {
   /** Messages of rbd and libceph that came after the log was opened, oldest first. */
   lines(): readonly string[];
@@ -8,8 +11,8 @@ export interface KernelLog {
 }
 
 /**
- * Opens `/dev/kmsg` and skips what is there already. A read returns one record, "6,1234,5678901,-;message", and EAGAIN at the end
- * (Documentation/ABI/testing/dev-kmsg). Where it cannot be read (a container) there are no lines.
+ * Opens `/dev/kmsg` and skips what is there already. A read returns one record, "6,1234,5678901,-;message", and EAGAIN
+ * at the end (Documentation/ABI/testing/dev-kmsg). Where it cannot be read (a container) there are no lines.
  */
 export function openKernelLog(path = '/dev/kmsg'): KernelLog {
   let fd: number | undefined;

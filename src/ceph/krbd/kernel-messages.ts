@@ -21,7 +21,8 @@ export type KernelFinding =
 type Pattern = readonly [pattern: RegExp, meaning: (...groups: string[]) => KernelFinding];
 
 /**
- * The kernel says these things nowhere else. One row per message, from the format strings of drivers/block/rbd.c and net/ceph/ of Linux
+ * The kernel says these things nowhere else. One row per message, from the format strings of drivers/block/rbd.c and
+ * net/ceph/ of Linux
  * 3.10 to 6.1; the first row that fits a line counts. Samples of each are in test/unit/ceph/kernel-messages.test.ts.
  */
 const PATTERNS: readonly Pattern[] = [
@@ -63,7 +64,8 @@ const PATTERNS: readonly Pattern[] = [
     /^libceph: ([a-z]+[0-9]+) (?:\([0-9]+\))?(\S+) wrong peer at address/,
     (peer, address) => ({ kind: 'wrong-peer', peer: peer ?? '', address: address ?? '' }),
   ],
-  // To 5.10: refused, or closed before a word was said. Later kernels have other states, which come and go in good health.
+  // To 5.10: refused, or closed before a word was said. Later kernels have other states, which come and go in good
+  // health.
   [
     /^libceph: ([a-z]+[0-9]+) (?:\([0-9]+\))?(\S+) socket closed \(con state CONNECTING\)/,
     (peer, address) => ({ kind: 'closed', peer: peer ?? '', address: address ?? '' }),

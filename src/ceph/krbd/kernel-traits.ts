@@ -2,8 +2,9 @@ import { kernelRelease } from '../../system/kernel.ts';
 import { FEATURES } from '../image/features.ts';
 
 /**
- * What the kernel's RBD client can do, by version. Sources: `man rbd` ("since" of each option), Documentation/ABI/testing/sysfs-bus-rbd,
- * RBD_FEATURES_SUPPORTED in drivers/block/rbd.c and include/linux/ceph/ceph_features.h of each release. XenServer 6.5 and 7.0 run 3.10,
+ * What the kernel's RBD client can do, by version. Sources: `man rbd` ("since" of each option),
+ * Documentation/ABI/testing/sysfs-bus-rbd, RBD_FEATURES_SUPPORTED in drivers/block/rbd.c and
+ * include/linux/ceph/ceph_features.h of each release. XenServer 6.5 and 7.0 run 3.10,
  * 7.1 to 7.6 run 4.4, 8.x runs 4.19.
  */
 export interface KernelTraits {

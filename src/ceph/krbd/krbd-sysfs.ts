@@ -13,7 +13,10 @@ export interface KrbdRoots {
 
 export const HOST_ROOTS: KrbdRoots = { sysRoot: '/sys', devRoot: '/dev' };
 
-/** Every mapping of this host, by index. Touches no device and no network; a mapping that goes away meanwhile is left out. */
+/**
+ * Every mapping of this host, by index. Touches no device and no network; a mapping that goes away meanwhile is left
+ * out.
+ */
 export function listMappings(roots: KrbdRoots): readonly Mapping[] {
   const folder = join(roots.sysRoot, 'bus/rbd/devices');
   return namesIn(folder)
@@ -69,7 +72,10 @@ export function isReadOnly(roots: KrbdRoots, { index }: Pick<Mapping, 'index'>):
   return readAttribute(join(roots.sysRoot, `block/rbd${index}/ro`)) === '1';
 }
 
-/** The files to write to. Where `add_single_major` exists the plain ones answer EINVAL. Undefined when the module is not loaded. */
+/**
+ * The files to write to. Where `add_single_major` exists the plain ones answer EINVAL. Undefined when the module is not
+ * loaded.
+ */
 export function controlFiles(roots: KrbdRoots): { readonly add: string; readonly remove: string } | undefined {
   const names = namesIn(join(roots.sysRoot, 'bus/rbd'));
   const file = (name: string): string => join(roots.sysRoot, 'bus/rbd', name);
@@ -85,8 +91,8 @@ export function supportedFeatures(roots: KrbdRoots, traits: KernelTraits): numbe
 }
 
 /**
- * The client's folder in debugfs is called `<fsid>.client<id>`: the only word on the cluster before 4.9. Two clusters may give one id to
- * two clients; then it tells nothing.
+ * The client's folder in debugfs is called `<fsid>.client<id>`: the only word on the cluster before 4.9. Two clusters
+ * may give one id to two clients; then it tells nothing.
  */
 function debugClient(
   sysRoot: string,

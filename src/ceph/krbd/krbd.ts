@@ -26,7 +26,10 @@ export interface KrbdOptions {
   readonly release?: string;
 }
 
-/** RBD images as block devices of this host, by the kernel's own client and its sysfs interface: no ceph program is needed. */
+/**
+ * RBD images as block devices of this host, by the kernel's own client and its sysfs interface: no ceph program is
+ * needed.
+ */
 export class Krbd {
   readonly host: KrbdHost;
   /** Which cephx keys the kernel can use; loads its client where that has to be asked. */
@@ -55,7 +58,10 @@ export class Krbd {
     return listMappings(this.host.roots);
   }
 
-  /** The mapping of exactly this image. 'device-ambiguous'. Without `fsid` the cluster is not checked: for messages only. */
+  /**
+   * The mapping of exactly this image. 'device-ambiguous'. Without `fsid` the cluster is not checked: for messages
+   * only.
+   */
   find(spec: ImageSpec, fsid?: string): Mapping | undefined {
     return selectMapping(this.list(), spec, fsid === undefined ? {} : { fsid });
   }
@@ -66,9 +72,10 @@ export class Krbd {
   }
 
   /**
-   * Maps the image, or adopts the mapping that is there, and proves that it works: the node exists, its size is the image's, one direct
-   * read answers. Steps and what a crash after each leaves: map-image.ts. After a failure nothing new stays mapped: what the
-   * kernel maps after the deadline is unmapped then. Where the OSDs do not answer the last read, the mapping is left for the next attempt to adopt.
+   * Maps the image, or adopts the mapping that is there, and proves that it works: the node exists, its size is the
+   * image's, one direct read answers. Steps and what a crash after each leaves: map-image.ts. After a failure nothing
+   * new stays mapped: what the kernel maps after the deadline is unmapped then. Where the OSDs do not answer the last
+   * read, the mapping is left for the next attempt to adopt.
    */
   async map(access: ClusterAccess, spec: ImageSpec, request: MapRequest, deadline: Deadline): Promise<MapResult> {
     await this.loadModule(deadline);
@@ -85,8 +92,8 @@ export class Krbd {
   }
 
   /**
-   * Unmaps; done when it is not mapped any more. 'device-busy' names who has it open and changes nothing. `force` fails the requests of
-   * whoever has it open: only on an explicit order.
+   * Unmaps; done when it is not mapped any more. 'device-busy' names who has it open and changes nothing. `force` fails
+   * the requests of whoever has it open: only on an explicit order.
    */
   async unmap(mapping: Mapping, deadline: Deadline, options: { readonly force?: boolean } = {}): Promise<void> {
     await unmapImage(this.host, mapping, options, deadline);

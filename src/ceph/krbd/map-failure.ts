@@ -24,8 +24,8 @@ export interface MapFailure {
 }
 
 /**
- * The named error for a refused mapping. A finding in the kernel's log decides where there is one that goes with the errno, else the errno
- * alone: a log line may belong to another mapping of this host.
+ * The named error for a refused mapping. A finding in the kernel's log decides where there is one that goes with the
+ * errno, else the errno alone: a log line may belong to another mapping of this host.
  */
 export function mapFailure(failure: MapFailure): RbdsrError {
   return byLog(failure) ?? byErrno(failure);
@@ -154,7 +154,9 @@ function notAuthorised({ user, spec, monitors, errno }: MapFailure): RbdsrError 
   });
 }
 
-/** Before a monitor is asked. A key that passed every check of ours may still be one that this kernel was built without. */
+/**
+ * Before a monitor is asked. A key that passed every check of ours may still be one that this kernel was built without.
+ */
 function keyRefused({ user, keyType, kernel }: MapFailure): RbdsrError {
   return keyUnusable(user, keyType === 'aes' ? undefined : keyType, kernel);
 }
@@ -169,7 +171,10 @@ function keyMissing({ user, monitors, errno }: MapFailure): RbdsrError {
   });
 }
 
-/** An image that had exclusive-lock, or that somebody has locked by `rbd lock`: the kernel fences whoever holds it, as this user. */
+/**
+ * An image that had exclusive-lock, or that somebody has locked by `rbd lock`: the kernel fences whoever holds it, as
+ * this user.
+ */
 function fenceRefused({ user, spec, errno }: MapFailure, client: string): RbdsrError {
   return new RbdsrError('cluster-auth', {
     what: `client.${user} may not blocklist ${client}, which has the image ${formatSpec(spec)} locked`,

@@ -25,9 +25,12 @@ export interface MapResult {
 
 /**
  * The protocol of mapping, under the image's lock:
- *   1. look: a mapping of this image in this cluster is adopted; one that a probe left, read-only, is unmapped where more is wanted;
- *   2. add: one write to sysfs (add-mapping.ts). A crash after it leaves a mapping that the next attempt adopts at step 1;
- *   3. identify: what came to be must be the cluster that was meant and carry no feature RBDSR refuses, else it is unmapped again.
+ *   1. look: a mapping of this image in this cluster is adopted; one that a probe left, read-only, is unmapped where
+ *      more is wanted;
+ *   2. add: one write to sysfs (add-mapping.ts). A crash after it leaves a mapping that the next attempt adopts at step
+ *      1;
+ *   3. identify: what came to be must be the cluster that was meant and carry no feature RBDSR refuses, else it is
+ *      unmapped again.
  * Nothing is read from the device here, so the lock is never held across an unproven read.
  */
 export async function mapImage(

@@ -19,9 +19,9 @@ export interface MapLine {
 }
 
 /**
- * `MONITORS OPTIONS POOL IMAGE SNAPSHOT`, what `/sys/bus/rbd/add` takes (Documentation/ABI/testing/sysfs-bus-rbd). The parts must have
- * passed checkMappable. mount_timeout bounds how long the kernel hunts for a monitor, and later an unmap; a client of its own (noshare)
- * so that fencing one SR's client cannot fence another's.
+ * `MONITORS OPTIONS POOL IMAGE SNAPSHOT`, what `/sys/bus/rbd/add` takes (Documentation/ABI/testing/sysfs-bus-rbd). The
+ * parts must have passed checkMappable. mount_timeout bounds how long the kernel hunts for a monitor, and later an
+ * unmap; a client of its own (noshare) so that fencing one SR's client cannot fence another's.
  */
 export function mapLine(line: MapLine): string {
   const { spec } = line;

@@ -58,7 +58,10 @@ const REFUSED: Readonly<Record<string, string>> = {
   noudev: 'it is an option of the rbd tool, not of the kernel',
 };
 
-/** `queue_depth=256,notrim`. 'config-invalid' for what is unknown, given twice, out of range, or not the administrator's to choose. */
+/**
+ * `queue_depth=256,notrim`. 'config-invalid' for what is unknown, given twice, out of range, or not the administrator's
+ * to choose.
+ */
 export function parseMapOptions(text: string): readonly MapOption[] {
   const options = new Map<string, MapOption>();
   for (const word of text.split(',').map((part) => part.trim())) {

@@ -41,8 +41,9 @@ export interface Candidates {
 }
 
 /**
- * The one mapping of exactly this image, or undefined. 'device-ambiguous' when there are several, or when the only candidates cannot be
- * told apart from an image of the same name in another cluster: acting on a guess could format somebody else's disk.
+ * The one mapping of exactly this image, or undefined. 'device-ambiguous' when there are several, or when the only
+ * candidates cannot be told apart from an image of the same name in another cluster: acting on a guess could format
+ * somebody else's disk.
  */
 export function selectMapping(
   mappings: readonly Mapping[],

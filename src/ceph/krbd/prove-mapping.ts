@@ -11,9 +11,9 @@ import { readMapping } from './krbd-sysfs.ts';
 import type { Mapping } from './mapping.ts';
 
 /**
- * A mapping may be used when its node is there with the right numbers, the node is as large as the image (and as expected, where that is
- * known), and one direct read of 4 KiB has answered. Returns the mapping with its size as it is now. 'device-missing' | 'image-foreign' |
- * 'osd-unresponsive'.
+ * A mapping may be used when its node is there with the right numbers, the node is as large as the image (and as
+ * expected, where that is known), and one direct read of 4 KiB has answered. Returns the mapping with its size as it is
+ * now. 'device-missing' | 'image-foreign' | 'osd-unresponsive'.
  */
 export async function proveMapping(
   host: KrbdHost,
@@ -98,8 +98,8 @@ async function readOnce(mapping: Mapping, deadline: Deadline): Promise<number> {
 const PROBE_BYTES = 4096;
 
 /**
- * What `work` gives, or 'osd-unresponsive' once a part of the deadline has passed: the caller must still have time to answer. The work goes
- * on in a thread of the pool until the kernel lets it go.
+ * What `work` gives, or 'osd-unresponsive' once a part of the deadline has passed: the caller must still have time to
+ * answer. The work goes on in a thread of the pool until the kernel lets it go.
  */
 async function answered(work: Promise<void>, mapping: Mapping, deadline: Deadline): Promise<void> {
   try {
@@ -121,7 +121,10 @@ async function answered(work: Promise<void>, mapping: Mapping, deadline: Deadlin
   }
 }
 
-/** The kernel makes EIO of whatever an OSD answers, a refusal by the cephx capabilities among it (linux `drivers/block/rbd.c`). */
+/**
+ * The kernel makes EIO of whatever an OSD answers, a refusal by the cephx capabilities among it (linux
+ * `drivers/block/rbd.c`).
+ */
 function refused(mapping: Mapping, cause: RbdsrError): RbdsrError {
   return new RbdsrError('io', {
     what: `${formatSpec(mapping.spec)} is mapped as ${mapping.device}, but cannot be read`,

@@ -20,8 +20,9 @@ export interface StaleMapping {
 }
 
 /**
- * Those mappings that no attached SR of this host accounts for. They come from a crash between mapping and the next step, from a detach
- * that found the image busy, or from somebody else's hand; nothing removes them by itself. `inUse` says who has a device open.
+ * Those mappings that no attached SR of this host accounts for. They come from a crash between mapping and the next
+ * step, from a detach that found the image busy, or from somebody else's hand; nothing removes them by itself. `inUse`
+ * says who has a device open.
  */
 export function staleMappings(
   mappings: readonly Mapping[],

@@ -28,8 +28,8 @@ export async function unmapImage(
 }
 
 /**
- * For a caller that holds the lock. Looks first whether the index still is this very mapping: another may have taken its number. One
- * write, then waits until the kernel has taken the device away.
+ * For a caller that holds the lock. Looks first whether the index still is this very mapping: another may have taken
+ * its number. One write, then waits until the kernel has taken the device away.
  */
 export async function unmapLocked(
   host: KrbdHost,
@@ -59,7 +59,10 @@ export async function unmapLocked(
   await deadline.until(() => (isStillThere(host, mapping) ? undefined : true), `${mapping.device} to go away`, 20);
 }
 
-/** 'device-busy' when somebody has the device open, `ours` left out: names of devices on it that the caller will take away itself. */
+/**
+ * 'device-busy' when somebody has the device open, `ours` left out: names of devices on it that the caller will take
+ * away itself.
+ */
 export async function refuseIfOpen(mapping: Mapping, ours: readonly string[], deadline: Deadline): Promise<void> {
   const who = describeOpeners(await openersOnceUdevIsDone(() => openersBut(ours, mapping), deadline));
   if (who !== undefined) throw busy(mapping, who);
@@ -76,7 +79,10 @@ function isStillThere(host: KrbdHost, mapping: Mapping): boolean {
   return now !== undefined && sameSpec(now.spec, mapping.spec) && now.clientId === mapping.clientId;
 }
 
-/** One write; again for a moment where the kernel says EBUSY and nobody can be seen: udev comes and goes between two looks. */
+/**
+ * One write; again for a moment where the kernel says EBUSY and nobody can be seen: udev comes and goes between two
+ * looks.
+ */
 async function removeOnceFree(mapping: Mapping, file: string, text: string, deadline: Deadline): Promise<void> {
   const until = deadline.within(UDEV_MS);
   for (;;) {

@@ -12,8 +12,9 @@ import { FOOTER_BYTES } from '../../vhd/format/footer.ts';
 import type { OpenParent, ParentReference } from '../../vhd/chain/open-parents.ts';
 
 /**
- * A disk and all its parents, for reading. The nth of `parents` is where the nth ancestor is; for the others the names in the child count,
- * relative to the child's folder. 'device-missing' | 'vhd-corrupt' | 'invalid-argument' before anything is read of the content.
+ * A disk and all its parents, for reading. The nth of `parents` is where the nth ancestor is; for the others the names
+ * in the child count, relative to the child's folder. 'device-missing' | 'vhd-corrupt' | 'invalid-argument' before
+ * anything is read of the content.
  */
 export async function openDisk(path: string, parents: readonly string[] = []): Promise<VhdChain> {
   const given = parents.values();
@@ -38,7 +39,9 @@ async function isBlockDevice(path: string): Promise<boolean> {
   return (await stat(path)).isBlockDevice();
 }
 
-/** Says so in one sentence where there is no trace of a VHD; what is wrong with a damaged one is for its decoder to say. */
+/**
+ * Says so in one sentence where there is no trace of a VHD; what is wrong with a damaged one is for its decoder to say.
+ */
 async function refuseStranger(io: BlockIo): Promise<void> {
   const places = [io.size - FOOTER_BYTES, io.size - FOOTER_BYTES + 1, 0].filter((at) => at >= 0 && at + 8 <= io.size);
   const starts = await settled(places.map(async (at) => (await io.read(at, 8)).toString('latin1')));
@@ -79,7 +82,10 @@ function statIfThere(path: string): Promise<Stats | undefined> {
   return stat(path).catch(() => undefined);
 }
 
-/** Where the parent of a child may be. An LV's child names it by its device-mapper name, whatever folder the child was opened in. */
+/**
+ * Where the parent of a child may be. An LV's child names it by its device-mapper name, whatever folder the child was
+ * opened in.
+ */
 function parentCandidates({ child, paths, lvName }: ParentReference): string[] {
   const folder = dirname(child);
   const vg = splitDmName(basename(child))?.vg;

@@ -2,7 +2,10 @@ import { disable } from '../../installer/disable.ts';
 import { openHost } from '../../installer/host.ts';
 import type { CliCall } from '../cli-call.ts';
 
-/** `rbdsr disable`. 0 once it is disabled, also where something was left as it is because somebody else has changed it since. */
+/**
+ * `rbdsr disable`. 0 once it is disabled, also where something was left as it is because somebody else has changed it
+ * since.
+ */
 export async function disableHost(call: CliCall, force: boolean): Promise<number> {
   const done = await disable(openHost(call.root, call.versionLine), force);
   if (!done.wasEnabled) {

@@ -1,6 +1,6 @@
 import { Deadline } from '../../base/deadline.ts';
 import type { ClusterKeys } from '../../access/cluster-keys.ts';
-import { findLeavings, type Leaving } from '../../installer/shutdown/leavings.ts';
+import { findLeavings, type Leaving } from '../../installer/leavings/leavings.ts';
 import { krbdAt } from '../../sr/image/krbd-of-host.ts';
 import type { SrRecord } from '../../xapi/sr.ts';
 import type { CliCall } from '../cli-call.ts';
@@ -14,8 +14,9 @@ export interface DoctorOptions extends SshOptions {
 const SSH_MS = 60_000;
 
 /**
- * `rbdsr doctor`: what forgotten SRs have left behind, and with a monitor to ask also in its cluster, and whether that allows keys that this host can use.
- * Changes nothing. 1 when there is something, or xapi or the monitor cannot be asked.
+ * `rbdsr doctor`: what forgotten SRs have left behind, and with a monitor to ask also in its cluster, and whether that
+ * allows keys that this host can use. Changes nothing. 1 when there is something, or xapi or the monitor cannot be
+ * asked.
  */
 export async function showLeavings(call: CliCall, o: DoctorOptions): Promise<number> {
   const cluster = await askCluster(call, o);
@@ -49,7 +50,7 @@ async function askCluster(call: CliCall, o: DoctorOptions): Promise<AskedCluster
   if (o.monitor === undefined && o.sshUser === undefined) return undefined;
   const choice = await sshChoice(call, o);
   const { monitorOf } = await import('../../access/monitor-login.ts');
-  const { leftUsers } = await import('../../access/change/left-users.ts');
+  const { leftUsers } = await import('../../installer/leavings/left-users.ts');
   const { clusterKeys } = await import('../../access/cluster-keys.ts');
   let keys: ClusterKeys | undefined;
   return {

@@ -18,9 +18,9 @@ import { withSrLock } from './sr-lock.ts';
 const COMMAND_MS = 300_000;
 
 /**
- * The metadata volume of an SR that is attached on this host, its disks and xapi's names, under the SR's lock. 'sr-unavailable' where it is
- * not attached; 'lock-busy' at once where a command holds the lock; 'not-master' where another host may write it. The volume is reached
- * through its extents, so it needs not be active.
+ * The metadata volume of an SR that is attached on this host, its disks and xapi's names, under the SR's lock.
+ * 'sr-unavailable' where it is not attached; 'lock-busy' at once where a command holds the lock; 'not-master' where
+ * another host may write it. The volume is reached through its extents, so it needs not be active.
  */
 export async function withAttachedVolume(
   call: CliCall,

@@ -12,8 +12,8 @@ import { srByUuid, srRecord } from '../../xapi/sr.ts';
 import { type VdiRecord, vdisOfSr } from '../../xapi/vdi.ts';
 
 /**
- * xapi's word on an SR and its disks. 'not-master' on a host that may not write the metadata of a shared SR; an xapi that does not answer
- * is an error too, for without it nobody knows which host may.
+ * xapi's word on an SR and its disks. 'not-master' on a host that may not write the metadata of a shared SR; an xapi
+ * that does not answer is an error too, for without it nobody knows which host may.
  */
 export async function namesFromXapi(
   root: string,

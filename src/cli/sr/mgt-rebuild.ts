@@ -20,8 +20,9 @@ export interface RebuildOptions {
 }
 
 /**
- * `rbdsr mgt rebuild`: writes a metadata volume anew from xapi's records, what can still be read of it, and the logical volumes. Nothing is
- * written where it is sound and has a record for every disk. Safe to interrupt: it runs again (docs/recovery.md).
+ * `rbdsr mgt rebuild`: writes a metadata volume anew from xapi's records, what can still be read of it, and the logical
+ * volumes. Nothing is written where it is sound and has a record for every disk. Safe to interrupt: it runs again
+ * (docs/recovery.md).
  */
 export async function rebuildMetadata(call: CliCall, sr: string, o: RebuildOptions): Promise<number> {
   const uuid = srUuid(sr);
@@ -65,8 +66,8 @@ function needed(plan: RebuildPlan, salvaged: Salvage): boolean {
 }
 
 /**
- * A copy in a file, or the LV: the disks beside it, by their LVs' names, are disks of the SR too. Beside an LV those are the active ones, whose
- * headers say which are base copies.
+ * A copy in a file, or the LV: the disks beside it, by their LVs' names, are disks of the SR too. Beside an LV those
+ * are the active ones, whose headers say which are base copies.
  */
 async function withFile(
   path: string,

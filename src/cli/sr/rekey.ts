@@ -22,8 +22,8 @@ export interface RekeyOptions extends SshOptions {
 const COMMAND_MS = 120_000;
 
 /**
- * `rbdsr rekey`: another cephx user and key for an SR, or another SSH password, with its PBDs as they are and plugged or not. Runs on any host of the pool, and
- * again after whatever ended it (docs/recovery.md).
+ * `rbdsr rekey`: another cephx user and key for an SR, or another SSH password, with its PBDs as they are and plugged
+ * or not. Runs on any host of the pool, and again after whatever ended it (docs/recovery.md).
  */
 export async function rekey(call: CliCall, uuid: string, o: RekeyOptions): Promise<number> {
   onlyOne({

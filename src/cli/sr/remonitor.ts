@@ -14,7 +14,10 @@ export interface RemonitorOptions extends SshOptions {
 
 const COMMAND_MS = 120_000;
 
-/** `rbdsr remonitor`: the monitors by which every later plug finds the cluster, or the SSH host key. Runs on any host of the pool, and again (docs/recovery.md). */
+/**
+ * `rbdsr remonitor`: the monitors by which every later plug finds the cluster, or the SSH host key. Runs on any host of
+ * the pool, and again (docs/recovery.md).
+ */
 export async function remonitor(
   call: CliCall,
   uuid: string,

@@ -5,9 +5,9 @@ import { awaitLateWriters, becomeLateWriter } from '../../sr/work/late-writers.t
 import { takeRecordLock } from '../../system/locks/record-lock.ts';
 
 /**
- * Works under the SR's lock, as a command of xapi's does. HA waits for that lock: it goes at the deadline, and when the operator ends the command,
- * although what that has started may be on its way yet; then this process is a late writer until it ends. 'lock-busy' at once where another
- * has the lock, or is late.
+ * Works under the SR's lock, as a command of xapi's does. HA waits for that lock: it goes at the deadline, and when the
+ * operator ends the command, although what that has started may be on its way yet; then this process is a late writer
+ * until it ends. 'lock-busy' at once where another has the lock, or is late.
  */
 export async function withSrLock<T>(
   paths: Pick<HostPaths, 'lockDir' | 'runDir'>,

@@ -8,7 +8,10 @@ import { claimsOf } from './host-claims.ts';
 
 const UNMAP_MS = 60_000;
 
-/** `rbdsr unmap`: takes away a mapping that no plugged SR uses. 'sr-in-use', 'device-busy' or 'device-missing' change nothing. */
+/**
+ * `rbdsr unmap`: takes away a mapping that no plugged SR uses. 'sr-in-use', 'device-busy' or 'device-missing' change
+ * nothing.
+ */
 export async function unmapDevice(call: CliCall, device: string): Promise<number> {
   const krbd = krbdAt(call.root);
   const mappings = krbd.list();

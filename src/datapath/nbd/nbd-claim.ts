@@ -27,9 +27,10 @@ export interface NbdClaim {
 }
 
 /**
- * The first of `names` that takes `socket`, or undefined where others have them all. The kernel gives a device to the first client that sets its
- * socket and refuses the next one (Linux `drivers/block/nbd.c`, `nbd_add_socket`: EBUSY; `nbd_ioctl`: EINVAL for one that netlink controls),
- * but lets anybody who has it open change its size or clear that socket. So nothing comes before the socket, and nothing after a refusal.
+ * The first of `names` that takes `socket`, or undefined where others have them all. The kernel gives a device to the
+ * first client that sets its socket and refuses the next one (Linux `drivers/block/nbd.c`, `nbd_add_socket`: EBUSY;
+ * `nbd_ioctl`: EINVAL for one that netlink controls), but lets anybody who has it open change its size or clear that
+ * socket. So nothing comes before the socket, and nothing after a refusal.
  */
 export function claimNbd(kernel: NbdKernel, names: readonly string[], socket: number): NbdClaim | undefined {
   const ordered = names.toSorted((a, b) => Number(a.slice(3)) - Number(b.slice(3)));

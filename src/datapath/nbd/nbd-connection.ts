@@ -19,8 +19,9 @@ export interface ServedExport {
 }
 
 /**
- * One client: handshake, then any number of requests at a time, answered in the order in which they finish. What a client has in flight,
- * from the request's arrival until the kernel has taken the reply, is bounded; past that its socket is not read.
+ * One client: handshake, then any number of requests at a time, answered in the order in which they finish. What a
+ * client has in flight, from the request's arrival until the kernel has taken the reply, is bounded; past that its
+ * socket is not read.
  */
 export class NbdConnection {
   readonly #socket: Socket;
@@ -56,8 +57,8 @@ export class NbdConnection {
   }
 
   /**
-   * Takes nothing more, and resolves when the disk has answered what it works on. Requests that it was not given yet stay unanswered: they wait for
-   * the client to take earlier replies, and it may never do that.
+   * Takes nothing more, and resolves when the disk has answered what it works on. Requests that it was not given yet
+   * stay unanswered: they wait for the client to take earlier replies, and it may never do that.
    */
   async quiesce(): Promise<void> {
     this.#stopping = true;

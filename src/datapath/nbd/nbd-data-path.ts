@@ -15,8 +15,8 @@ import { adopted, checkSame, settledState, stopServer } from './nbd-running.ts';
 import { startNbdProcess } from './nbd-start.ts';
 
 /**
- * Where there is no tapdisk: one NBD server of ours per disk, which the kernel's NBD client makes a block device of. The names are tapdisk's
- * own, so that whatever uses a disk finds it in the same place.
+ * Where there is no tapdisk: one NBD server of ours per disk, which the kernel's NBD client makes a block device of.
+ * The names are tapdisk's own, so that whatever uses a disk finds it in the same place.
  */
 export class NbdDataPath implements DataPath {
   readonly #host: DataPathHost;

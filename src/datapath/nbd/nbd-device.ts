@@ -22,9 +22,10 @@ export interface KernelNbdDevice {
 }
 
 /**
- * Makes a kernel block device of an export served by this very process. The old interface by ioctl needs no program, works on every kernel, and
- * ties the device to the server's life: once the server is gone, however it went, so is the connection. There is no time limit on a request:
- * a cluster that does not answer makes a guest wait, as the kernel's own RBD client does.
+ * Makes a kernel block device of an export served by this very process. The old interface by ioctl needs no program,
+ * works on every kernel, and ties the device to the server's life: once the server is gone, however it went, so is the
+ * connection. There is no time limit on a request: a cluster that does not answer makes a guest wait, as the kernel's
+ * own RBD client does.
  */
 export async function connectKernelDevice(
   server: { readonly socketPath: string; readonly exportName: string; readonly devicesLock: string },
@@ -92,8 +93,8 @@ const kernelNbd: NbdKernel = {
 };
 
 /**
- * For a device that is claimed. The kernel takes its own reference to the socket; ours is closed before it starts to read, so that none of its
- * replies can reach us.
+ * For a device that is claimed. The kernel takes its own reference to the socket; ours is closed before it starts to
+ * read, so that none of its replies can reach us.
  */
 async function serve(fd: number, socket: Socket, size: number, flags: number): Promise<void> {
   try {

@@ -6,9 +6,9 @@ import type { OpenParent, ParentReference } from '../../vhd/chain/open-parents.t
 import type { Disk } from '../datapath.ts';
 
 /**
- * The disk as a guest sees it. O_DIRECT throughout, files included, for another host may write to the same device tomorrow; a writable
- * logical volume is opened exclusively, so that no second server of ours can ever write to it. Where the footers of a VHD differ, the one
- * counts that the scan of the SR has seen.
+ * The disk as a guest sees it. O_DIRECT throughout, files included, for another host may write to the same device
+ * tomorrow; a writable logical volume is opened exclusively, so that no second server of ours can ever write to it.
+ * Where the footers of a VHD differ, the one counts that the scan of the SR has seen.
  */
 export async function openDisk(disk: Pick<Disk, 'kind' | 'target' | 'writable' | 'parents'>): Promise<BlockIo> {
   const mode = disk.writable ? 'write' : 'read';

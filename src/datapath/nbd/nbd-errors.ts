@@ -17,13 +17,19 @@ export function refusalOf(
   return type === COMMAND.read && length > MAX_PAYLOAD ? NBD_ERROR.invalid : 0;
 }
 
-/** Those of COMMAND_FLAG that were offered: a flag that is not understood may ask for something that must not be left out. */
+/**
+ * Those of COMMAND_FLAG that were offered: a flag that is not understood may ask for something that must not be left
+ * out.
+ */
 function flagsOf(type: number, readOnly: boolean): number {
   const always = readOnly ? 0 : COMMAND_FLAG.fua;
   return type === COMMAND.writeZeroes ? always | COMMAND_FLAG.noHole : always;
 }
 
-/** What a client is told of a failure of ours: its errno where the protocol has that, else an I/O error. A VHD without room is a full disk. */
+/**
+ * What a client is told of a failure of ours: its errno where the protocol has that, else an I/O error. A VHD without
+ * room is a full disk.
+ */
 export function errorNumber(error: unknown): number {
   if (hasCode(error, 'sr-full')) return NBD_ERROR.noSpace;
   const errno = error instanceof RbdsrError ? error.detail.facts?.['errno'] : undefined;

@@ -26,7 +26,10 @@ export interface HandshakeStep {
   readonly rest: Buffer;
 }
 
-/** The server's side of the fixed newstyle handshake (doc/proto.md, "Newstyle negotiation"), without any input or output of its own. */
+/**
+ * The server's side of the fixed newstyle handshake (doc/proto.md, "Newstyle negotiation"), without any input or output
+ * of its own.
+ */
 export class Handshake {
   readonly #facts: ExportFacts;
   #pending: Buffer = Buffer.alloc(0);

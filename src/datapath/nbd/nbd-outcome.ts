@@ -3,9 +3,9 @@ import type { BlockIo } from '../../base/block-io.ts';
 import { readIfExists, removeIfExists, writeFileAtomic } from '../../system/files.ts';
 
 /**
- * What a server leaves about the writes that it has answered, for whoever finds it gone: `flushed`, `holding` while there are writes that no
- * flush has confirmed, or why it could not write them. The file is there from the server's start, so that a full file system cannot keep the
- * truth from it; a mark is one write of a few bytes.
+ * What a server leaves about the writes that it has answered, for whoever finds it gone: `flushed`, `holding` while
+ * there are writes that no flush has confirmed, or why it could not write them. The file is there from the server's
+ * start, so that a full file system cannot keep the truth from it; a mark is one write of a few bytes.
  */
 export class NbdOutcome {
   readonly #path: string;
@@ -47,7 +47,10 @@ const FLUSHED = 'flushed\n';
 const HOLDING = 'holding\n';
 const FAILED = 'failed: ';
 
-/** Why answered writes may be missing from the disk; undefined where all are there, or where that was told. Afterwards there is no outcome any more. */
+/**
+ * Why answered writes may be missing from the disk; undefined where all are there, or where that was told. Afterwards
+ * there is no outcome any more.
+ */
 export function takeOutcome(path: string): string | undefined {
   const why = lossIn(path);
   removeIfExists(path);

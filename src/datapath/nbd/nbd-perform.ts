@@ -3,7 +3,10 @@ import { RbdsrError } from '../../base/error.ts';
 import { COMMAND, COMMAND_FLAG } from './nbd-protocol.ts';
 import type { NbdRequest } from './nbd-request-parser.ts';
 
-/** Does to the disk what an admitted request asks; answers what was read. `abandoned` tells when nobody waits for it any more. */
+/**
+ * Does to the disk what an admitted request asks; answers what was read. `abandoned` tells when nobody waits for it any
+ * more.
+ */
 export function performRequest(
   { io, readOnly }: { readonly io: BlockIo; readonly readOnly: boolean },
   { type, flags, offset, length, payload }: Readonly<NbdRequest>,
@@ -23,8 +26,8 @@ export function performRequest(
 }
 
 /**
- * Zeroes where there are none yet: what is sparse stays so, unless the client wants the room. A request may be for gigabytes, so it ends with its
- * client.
+ * Zeroes where there are none yet: what is sparse stays so, unless the client wants the room. A request may be for
+ * gigabytes, so it ends with its client.
  */
 async function writeZeroes(
   io: BlockIo,

@@ -25,9 +25,9 @@ export interface ServedDisk {
   /** Settles when the kernel's client has gone by itself; never where there is none. */
   readonly abandoned: Promise<void>;
   /**
-   * The state file first, so that nobody takes this server for a running one; then the kernel's client, what was asked for, and the disk's
-   * footer: after it the disk is as a clean shutdown leaves it. What fails keeps nothing else from being tried; the first failure is the outcome,
-   * and thrown.
+   * The state file first, so that nobody takes this server for a running one; then the kernel's client, what was asked
+   * for, and the disk's footer: after it the disk is as a clean shutdown leaves it. What fails keeps nothing else from
+   * being tried; the first failure is the outcome, and thrown.
    */
   stop(): Promise<void>;
 }
@@ -71,8 +71,8 @@ async function runAll(steps: readonly Step[]): Promise<void> {
 }
 
 /**
- * Puts what takes each step back in front of `undo`: that is also how a disk stops being served. Its last step alone waits for a client, after the
- * disk is closed, and not for long.
+ * Puts what takes each step back in front of `undo`: that is also how a disk stops being served. Its last step alone
+ * waits for a client, after the disk is closed, and not for long.
  */
 async function served(
   order: NbdServerOrder,

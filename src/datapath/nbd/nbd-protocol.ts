@@ -1,6 +1,6 @@
 /**
- * Numbers of the NBD protocol: NetworkBlockDevice/nbd `doc/proto.md`. All integers on the wire are big-endian. Only simple replies are
- * spoken: the kernel's client knows no others.
+ * Numbers of the NBD protocol: NetworkBlockDevice/nbd `doc/proto.md`. All integers on the wire are big-endian. Only
+ * simple replies are spoken: the kernel's client knows no others.
  */
 
 /** "NBDMAGIC". */

@@ -16,8 +16,8 @@ export interface NbdRequest {
 }
 
 /**
- * Takes the requests out of what a socket delivers (doc/proto.md, "Request message"). A header is read where it lies in the chunk; a write's
- * payload is copied once, into the memory from which the device takes it.
+ * Takes the requests out of what a socket delivers (doc/proto.md, "Request message"). A header is read where it lies in
+ * the chunk; a write's payload is copied once, into the memory from which the device takes it.
  */
 export class RequestParser {
   readonly #take: (request: NbdRequest) => void;

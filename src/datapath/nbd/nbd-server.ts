@@ -15,13 +15,19 @@ export interface NbdExport {
 
 export interface NbdServer {
   readonly socketPath: string;
-  /** Takes no more connections and requests, and resolves when nothing touches the export any more. That waits for the disk, for no client. */
+  /**
+   * Takes no more connections and requests, and resolves when nothing touches the export any more. That waits for the
+   * disk, for no client.
+   */
   quiesce(): Promise<void>;
   /** After it: lets clients take what is answered, for a moment, and closes every connection. The export stays open. */
   hangUp(): Promise<void>;
 }
 
-/** Serves one export on a UNIX socket that only root can reach. A socket file that is there already is what a dead server left. */
+/**
+ * Serves one export on a UNIX socket that only root can reach. A socket file that is there already is what a dead
+ * server left.
+ */
 export async function startNbdServer(socketPath: string, exported: NbdExport, log: Log): Promise<NbdServer> {
   const facts = { name: exported.name, size: exported.io.size, flags: flagsOf(exported) };
   const served = { facts, io: exported.io, readOnly: exported.readOnly, log };

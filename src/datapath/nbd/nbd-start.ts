@@ -11,8 +11,8 @@ export type NbdStartReport =
   | { readonly ok: false; readonly code: ErrorCode; readonly what: string };
 
 /**
- * Starts our NBD server in a session of its own, with no descriptor of ours but the one it reports on, and waits for its report. The server
- * lives on when this process ends.
+ * Starts our NBD server in a session of its own, with no descriptor of ours but the one it reports on, and waits for
+ * its report. The server lives on when this process ends.
  */
 export async function startNbdProcess(
   server: readonly string[],
@@ -48,7 +48,10 @@ export async function startNbdProcess(
   }
 }
 
-/** Threads for the requests in flight, and two for the calls that last as long as the device; few arenas, or each thread keeps memory of its own. */
+/**
+ * Threads for the requests in flight, and two for the calls that last as long as the device; few arenas, or each thread
+ * keeps memory of its own.
+ */
 const SERVER_ENVIRONMENT = {
   PATH: '/usr/sbin:/usr/bin:/sbin:/bin',
   LC_ALL: 'C',

@@ -1,8 +1,8 @@
 import { alignedBuffer } from '../../system/io/aligned-buffer.ts';
 
 /**
- * Page-aligned buffers for the payloads of writes. Fresh memory of a mebibyte costs 256 page faults, so buffers that came back are used
- * again; what is kept is bounded.
+ * Page-aligned buffers for the payloads of writes. Fresh memory of a mebibyte costs 256 page faults, so buffers that
+ * came back are used again; what is kept is bounded.
  */
 export class PayloadPool {
   readonly #free = new Map<number, Buffer[]>();

@@ -4,7 +4,10 @@ import { runFailure, runProgram } from '../../system/run.ts';
 import { parseServing, parseTapdisks } from './tapdisk-list.ts';
 import type { Tapdisk } from './tapdisk-list.ts';
 
-/** blktap's `tap-ctl`, one method per subcommand (blktap `control/tap-ctl.c`). A failure is 'tapdisk-failed' with the exit code in its facts. */
+/**
+ * blktap's `tap-ctl`, one method per subcommand (blktap `control/tap-ctl.c`). A failure is 'tapdisk-failed' with the
+ * exit code in its facts.
+ */
 export class TapCtl {
   readonly #program: string;
   readonly #closeTimeoutSeconds: number | undefined;
@@ -30,7 +33,10 @@ export class TapCtl {
     return parseServing(await this.#run(['list']), wanted);
   }
 
-  /** The path of the new device: `/dev/xen/blktap-2/tapdev<minor>`, or `/run/blktap-control/tapdisk/tapdisk-<minor>` without nodes. */
+  /**
+   * The path of the new device: `/dev/xen/blktap-2/tapdev<minor>`, or `/run/blktap-control/tapdisk/tapdisk-<minor>`
+   * without nodes.
+   */
   async allocate(): Promise<{ readonly device: string; readonly minor: number }> {
     const device = (await this.#run(['allocate'])).trim();
     const minor = /([0-9]+)$/.exec(device)?.[1];

@@ -15,9 +15,9 @@ import type { Tapdisk } from './tapdisk-list.ts';
 import { TapdiskNote } from './tapdisk-note.ts';
 
 /**
- * XenServer's and XCP-ng's own way: one tapdisk per disk, told what to do by tap-ctl. A tapdisk is given the volume's own path: blktap knows the
- * device-mapper name behind that, and beside it those of the parents, but follows any other link to a node that has no name (blktap
- * `canonpath`).
+ * XenServer's and XCP-ng's own way: one tapdisk per disk, told what to do by tap-ctl. A tapdisk is given the volume's
+ * own path: blktap knows the device-mapper name behind that, and beside it those of the parents, but follows any other
+ * link to a node that has no name (blktap `canonpath`).
  */
 export class TapdiskDataPath implements DataPath {
   readonly #host: DataPathHost;
@@ -53,7 +53,10 @@ export class TapdiskDataPath implements DataPath {
     }
   }
 
-  /** Finishes a deactivation that was cut short too: then the tapdisk has no image any more and only the node tells its minor. */
+  /**
+   * Finishes a deactivation that was cut short too: then the tapdisk has no image any more and only the node tells its
+   * minor.
+   */
   async deactivate(disk: DiskId, deadline: Deadline): Promise<void> {
     const links = linksOf(this.#host, disk);
     const tapCtl = this.#tapCtl(deadline);
@@ -122,7 +125,10 @@ export class TapdiskDataPath implements DataPath {
     return this.#diskOfPath(after(root, path));
   }
 
-  /** What a crash left: links whose tapdisk is gone or without an image. A node that leads to another disk's tapdisk stays and is refused. */
+  /**
+   * What a crash left: links whose tapdisk is gone or without an image. A node that leads to another disk's tapdisk
+   * stays and is refused.
+   */
   async #removeStale(tapCtl: TapCtl, links: DiskLinks): Promise<void> {
     const minor = minorOf(links);
     if (minor === undefined) return;
@@ -131,8 +137,9 @@ export class TapdiskDataPath implements DataPath {
   }
 
   /**
-   * Detaches and frees the minor unless it serves an image: then it is another disk's, whatever our node says. The links go before the
-   * minor does, so that none of them can ever lead to the next disk that gets it; a crash between the two costs a minor.
+   * Detaches and frees the minor unless it serves an image: then it is another disk's, whatever our node says. The
+   * links go before the minor does, so that none of them can ever lead to the next disk that gets it; a crash between
+   * the two costs a minor.
    */
   async #release(tapCtl: TapCtl, minor: number | undefined, links: DiskLinks): Promise<void> {
     const present = minor === undefined ? undefined : (await tapCtl.list(minor))[0];

@@ -26,8 +26,8 @@ export interface Launched {
 }
 
 /**
- * Starts a tapdisk on an image: allocate, spawn, attach, open (sm `blktap2.py`, Tapdisk.launch_on_tap). A failure undoes the steps taken, last
- * first, and is the error reported whatever the undoing meets.
+ * Starts a tapdisk on an image: allocate, spawn, attach, open (sm `blktap2.py`, Tapdisk.launch_on_tap). A failure
+ * undoes the steps taken, last first, and is the error reported whatever the undoing meets.
  */
 export async function launchTapdisk(tapCtl: TapCtl, request: LaunchRequest, deadline: Deadline): Promise<Launched> {
   const undo: (() => Promise<void> | void)[] = [];

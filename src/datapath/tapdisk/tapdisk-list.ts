@@ -17,8 +17,8 @@ export function isPaused(tapdisk: Tapdisk): boolean {
 }
 
 /**
- * Lines of `pid=<n> minor=<m> state=<hex> args=<type>:<path>`, where any value may be `-` or missing; fields are one space apart and that of
- * `args`, the last, may hold spaces itself.
+ * Lines of `pid=<n> minor=<m> state=<hex> args=<type>:<path>`, where any value may be `-` or missing; fields are one
+ * space apart and that of `args`, the last, may hold spaces itself.
  */
 export function parseTapdisks(text: string): readonly Tapdisk[] {
   return text
@@ -28,8 +28,8 @@ export function parseTapdisks(text: string): readonly Tapdisk[] {
 }
 
 /**
- * Those with an image at a path that `wanted` picks. The lines of other drivers' tapdisks are not looked at further: an image in a file may
- * have any name, one with a line break in it too.
+ * Those with an image at a path that `wanted` picks. The lines of other drivers' tapdisks are not looked at further: an
+ * image in a file may have any name, one with a line break in it too.
  */
 export function parseServing(text: string, wanted: (path: string) => boolean): readonly Tapdisk[] {
   const lines = text.split('\n').filter((line) => wanted(/ ?args=[^:]*:(.*)$/.exec(line)?.[1] ?? ''));

@@ -4,8 +4,9 @@ import { processFacts } from '../../system/processes.ts';
 import type { TapCtl } from './tap-ctl.ts';
 
 /**
- * What a launch has made so far, on a file of the disk's own until the tapdisk serves its image: only then does `tap-ctl list` tell whose it is. A
- * crash between tap-ctl's answer and the note, a moment, costs a minor or an idle tapdisk.
+ * What a launch has made so far, on a file of the disk's own until the tapdisk serves its image: only then does
+ * `tap-ctl list` tell whose it is. A crash between tap-ctl's answer and the note, a moment, costs a minor or an idle
+ * tapdisk.
  */
 export class TapdiskNote {
   readonly #path: string;
@@ -28,8 +29,8 @@ export class TapdiskNote {
   }
 
   /**
-   * Takes away what the note names, and nothing else: not a process that has the number by now, nor a minor that somebody serves. The note goes
-   * before the minor does, so that it never names one that is another's.
+   * Takes away what the note names, and nothing else: not a process that has the number by now, nor a minor that
+   * somebody serves. The note goes before the minor does, so that it never names one that is another's.
    */
   async takeAway(tapCtl: TapCtl): Promise<void> {
     const made = this.#read();

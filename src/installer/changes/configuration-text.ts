@@ -2,8 +2,8 @@ import { readFileSync } from 'node:fs';
 import type { Host } from '../host.ts';
 
 /**
- * The text of somebody's configuration file; nothing where the path is a folder, or a link that leads nowhere or in a circle: the program that
- * reads the folder passes over those, too.
+ * The text of somebody's configuration file; nothing where the path is a folder, or a link that leads nowhere or in a
+ * circle: the program that reads the folder passes over those, too.
  */
 export function configurationText(host: Host, path: string): string {
   try {

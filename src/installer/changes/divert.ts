@@ -3,15 +3,16 @@ import { join } from 'node:path';
 import { RbdsrError } from '../../base/error.ts';
 import { filesChange } from '../changing/change.ts';
 import { DIVERT, DIVERTED_ENTRY, type Host, PRODUCT, SM_DIR, STOCK_DIR } from '../host.ts';
-import { isOurs } from '../changing/own-content.ts';
+import { isOwnContent } from '../changing/own-content.ts';
 import { readState } from '../changing/path-state.ts';
 import type { Original, Placement, Plan } from '../changing/placement.ts';
 import { stockEntry } from './stock-entry.ts';
 import { proveStock } from './stock-proof.ts';
 
 /**
- * Calls for SR type `lvmoiscsi` go through our dispatcher, which hands all but those with port 6789 to the stock driver. Dispatcher and stock entry
- * lie in the SM folder, and need nothing of /opt/rbdsr. Both are there before the entry is replaced, and go after it is put back (undo-order.ts).
+ * Calls for SR type `lvmoiscsi` go through our dispatcher, which hands all but those with port 6789 to the stock
+ * driver. Dispatcher and stock entry lie in the SM folder, and need nothing of /opt/rbdsr. Both are there before the
+ * entry is replaced, and go after it is put back (undo-order.ts).
  */
 export const divert = filesChange({
   name: 'divert',
@@ -21,7 +22,10 @@ export const divert = filesChange({
 });
 
 export const STOCK_ENTRY = `${STOCK_DIR}/LVMoISCSISR`;
-/** A stock entry that is a program of its own. It lies where it lay but for its name, as Python looks for its modules beside it. */
+/**
+ * A stock entry that is a program of its own. It lies where it lay but for its name, as Python looks for its modules
+ * beside it.
+ */
 export const STOCK_PROGRAM = `${SM_DIR}/rbdsr-stock-program`;
 /** What DIVERT is a copy of. */
 export const DISPATCHER = `${PRODUCT}/divert.py`;
@@ -38,7 +42,7 @@ function plan(host: Host): Plan {
       ],
     };
   }
-  if (isOurs(host, DIVERTED_ENTRY, current)) throw lostStock();
+  if (isOwnContent(host, DIVERTED_ENTRY, current)) throw lostStock();
   return { placements: [], notNeeded: `this host has no ${DIVERTED_ENTRY}: only SR type rbd can be used` };
 }
 

@@ -2,8 +2,8 @@ import { filesChange } from '../changing/change.ts';
 import { LAUNCHER, SM_DIR } from '../host.ts';
 
 /**
- * xapi takes every entry of that folder whose name ends in "SR" for a driver (xen-api, `Storage_smapiv1`): SR type `rbd`. It runs it, or with tracing
- * on has Python run it, so the launcher is both.
+ * xapi takes every entry of that folder whose name ends in "SR" for a driver (xen-api, `Storage_smapiv1`): SR type
+ * `rbd`. It runs it, or with tracing on has Python run it, so the launcher is both.
  */
 export const driverEntry = filesChange({
   name: 'driver',

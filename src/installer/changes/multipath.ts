@@ -9,7 +9,10 @@ import { BLACKLIST_HEAD, keepsAwayFromRbd } from './multipath-rules.ts';
 import { readState } from '../changing/path-state.ts';
 import type { Plan } from '../changing/placement.ts';
 
-/** multipathd never takes an RBD image for a path: in a file of our own where the host has a folder for those, else in its one file. */
+/**
+ * multipathd never takes an RBD image for a path: in a file of our own where the host has a folder for those, else in
+ * its one file.
+ */
 export const multipath = filesChange({
   name: 'multipath',
   describe: 'keeps multipathd away from RBD images',

@@ -5,9 +5,10 @@ import { readState } from '../changing/path-state.ts';
 import type { Placement, Plan, Remark } from '../changing/placement.ts';
 
 /**
- * The RBDSR of 2015 to 2017, in Python (mstarikov/rbdsr and its forks): RBDSR.py in the SM folder, and an installer that patches stock
- * files, each kept as NAME-orig or NAME-oring. A file is put back where that
- * copy has no trace of the plug-in, the file has, and they differ in few lines: then no host update has come between, for it would have replaced the file. Everything else is named.
+ * The RBDSR of 2015 to 2017, in Python (mstarikov/rbdsr and its forks): RBDSR.py in the SM folder, and an installer
+ * that patches stock files, each kept as NAME-orig or NAME-oring. A file is put back where that copy has no trace of
+ * the plug-in, the file has, and they differ in few lines: then no host update has come between, for it would have
+ * replaced the file. Everything else is named.
  */
 export function oldPluginPlan(host: Host): Plan {
   const pairs = patchedFiles(host);

@@ -4,8 +4,8 @@ import { INIT_LINKS, INIT_SCRIPT, INIT_SCRIPT_PATH } from './sysv-script.ts';
 import type { Placement } from '../changing/placement.ts';
 
 /**
- * At boot, before xapi: puts back what a host update replaced. The same after a package update, where systemd watches the folders. At
- * shutdown, before the network stops: unmaps.
+ * At boot, before xapi: puts back what a host update replaced. The same after a package update, where systemd watches
+ * the folders. At shutdown, before the network stops: unmaps.
  */
 export const services = filesChange({
   name: 'services',

@@ -3,7 +3,10 @@ import type { Host } from '../host.ts';
 import type { Plan } from '../changing/placement.ts';
 import { accepts, SM_PLUGINS_FILE, smPluginsFileInForce, smPluginsWithoutOurs } from '../sm-plugins.ts';
 
-/** xapi (from 7.0) runs only drivers whose type is in `sm-plugins`. A definition replaces the one before it, so ours repeats that. */
+/**
+ * xapi (from 7.0) runs only drivers whose type is in `sm-plugins`. A definition replaces the one before it, so ours
+ * repeats that.
+ */
 export const smPlugins = filesChange({ name: 'sm-plugins', describe: 'the SR types xapi accepts', plan });
 
 function plan(host: Host): Plan {

@@ -1,18 +1,19 @@
 import { existsSync } from 'node:fs';
 import { dirname, relative, resolve } from 'node:path';
 import { DIVERTED_ENTRY, type Host, OLD_STOCK_DIR, SM_DIR, STOCK_DIR } from '../host.ts';
-import { isOurs } from '../changing/own-content.ts';
+import { isOwnContent } from '../changing/own-content.ts';
 import { type PathState, readState } from '../changing/path-state.ts';
 import type { Original } from '../changing/placement.ts';
 import { savedFile } from '../changing/saved-file.ts';
 
 /**
- * The host's own entry for SR type lvmoiscsi: what is there, or, where RBDSR's or nothing is, what was there before. That the journal knows; where
- * it was lost, what RBDSR keeps of it tells; and where that was lost too, the module that package sm would lead the entry to. Undefined where there is none.
+ * The host's own entry for SR type lvmoiscsi: what is there, or, where RBDSR's or nothing is, what was there before.
+ * That the journal knows; where it was lost, what RBDSR keeps of it tells; and where that was lost too, the module that
+ * package sm would lead the entry to. Undefined where there is none.
  */
 export function stockEntry(host: Host): Original | undefined {
   const current = readState(host.at(DIVERTED_ENTRY));
-  const ours = isOurs(host, DIVERTED_ENTRY, current);
+  const ours = isOwnContent(host, DIVERTED_ENTRY, current);
   if (!ours && current.kind !== 'absent') return asOriginal(current, host.at(DIVERTED_ENTRY));
   const known = [recorded(host), keptIn(host, STOCK_DIR), keptIn(host, OLD_STOCK_DIR)];
   const candidates = ours ? [...known, ...MODULES.map((target) => link(target))] : known;
@@ -45,7 +46,7 @@ function isUsable(host: Host, { state, contentAt }: Original): boolean {
   if (state.kind === 'file') return contentAt !== undefined && existsSync(contentAt);
   if (state.kind !== 'link') return false;
   const target = resolve(SM_DIR, state.target);
-  return host.has(target) && !isOurs(host, target);
+  return host.has(target) && !isOwnContent(host, target);
 }
 
 function asOriginal(state: PathState, contentAt: string): Original | undefined {

@@ -6,11 +6,11 @@ import { encodeCall } from '../../xmlrpc/encode.ts';
 import { isStruct } from '../../xmlrpc/value.ts';
 import type { Finding } from '../changing/finding.ts';
 import { DIVERTED_ENTRY, type Host, PRODUCT, SM_DIR } from '../host.ts';
-import { isOurs } from '../changing/own-content.ts';
+import { isOwnContent } from '../changing/own-content.ts';
 
 /** Whether the stock iSCSI driver answers through an entry of ours. */
 export async function proveStock(host: Host): Promise<readonly Finding[]> {
-  if (!isOurs(host, DIVERTED_ENTRY)) return [];
+  if (!isOwnContent(host, DIVERTED_ENTRY)) return [];
   const part = 'divert';
   const problem = await stockProblem(host);
   if (problem === undefined)
@@ -26,7 +26,10 @@ export async function proveStock(host: Host): Promise<readonly Finding[]> {
   ];
 }
 
-/** Asks the entry what xapi asks every driver at its start, which changes nothing. Why it does not answer; undefined where it does. */
+/**
+ * Asks the entry what xapi asks every driver at its start, which changes nothing. Why it does not answer; undefined
+ * where it does.
+ */
 export async function stockProblem(host: Host): Promise<string | undefined> {
   const places = host.root === '' ? {} : { RBDSR_HOME: host.at(PRODUCT), RBDSR_SM: host.at(SM_DIR) };
   const env = { PYTHONDONTWRITEBYTECODE: '1', ...places };

@@ -7,7 +7,10 @@ interface Unit {
   readonly text: string;
 }
 
-/** systemd 219 reads these; newer ones too. Orders refer to units of xen-api's `scripts` folder; a unit that is not there does not matter. */
+/**
+ * systemd 219 reads these; newer ones too. Orders refer to units of xen-api's `scripts` folder; a unit that is not
+ * there does not matter.
+ */
 export const UNITS: readonly Unit[] = [
   {
     name: 'rbdsr-repair.service',
@@ -46,8 +49,8 @@ WantedBy=multi-user.target
   },
   {
     name: 'rbdsr-release.service',
-    // Started after the network and before xapi, so stopped after xapi and before the network. What then still waits in the kernel for a
-    // cluster cannot be killed, and is not waited for (KillMode).
+    // Started after the network and before xapi, so stopped after xapi and before the network. What then still waits in
+    // the kernel for a cluster cannot be killed, and is not waited for (KillMode).
     text: `[Unit]
 Description=RBDSR: unmap RBD images before the network stops
 After=network.target xcp-networkd.service openvswitch.service

@@ -3,8 +3,8 @@ import { LAUNCHER } from '../host.ts';
 export const INIT_SCRIPT_PATH = '/etc/rc.d/init.d/rbdsr';
 
 /**
- * CentOS 5: the network has S10 and K90 (initscripts), xapi S23 and K77 (xen-api, scripts/init.d-xapi). So we start between them, and stop
- * between them. `rc` stops only what has a file in /var/lock/subsys.
+ * CentOS 5: the network has S10 and K90 (initscripts), xapi S23 and K77 (xen-api, scripts/init.d-xapi). So we start
+ * between them, and stop between them. `rc` stops only what has a file in /var/lock/subsys.
  */
 const START = 'S11rbdsr';
 const STOP = 'K78rbdsr';

@@ -1,8 +1,8 @@
 import { filesChange } from '../changing/change.ts';
 
 /**
- * udev looks into every block device that appears or was open for writing, for names below /dev/disk; LVM, multipath and an unmap of ours
- * meet it there. Stock rules keep it from xvd, td and nbd devices (58-xapi.rules), not from rbd.
+ * udev looks into every block device that appears or was open for writing, for names below /dev/disk; LVM, multipath
+ * and an unmap of ours meet it there. Stock rules keep it from xvd, td and nbd devices (58-xapi.rules), not from rbd.
  */
 export const udevRule = filesChange({
   name: 'udev',

@@ -11,7 +11,8 @@ const SHIM = `${PRODUCT}/shims/RBDSR.py`;
 
 function plan(host: Host): Plan {
   if (!host.has(SHIM)) return { placements: [], notNeeded: `this build has no ${SHIM}` };
-  // A patched stock driver that could not be put back would load ours in place of the old one, and take every iSCSI SR down with it.
+  // A patched stock driver that could not be put back would load ours in place of the old one, and take every iSCSI SR
+  // down with it.
   if (importsOldPlugin(host)) {
     return { placements: [], notNeeded: "the stock driver is still patched to load the older plug-in's RBDSR.py" };
   }

@@ -11,7 +11,10 @@ import { put } from './put.ts';
 import { inUndoOrder } from './undo-order.ts';
 import { type LeftAlone, undo, withdraw } from './undo.ts';
 
-/** One thing that enable changes on a host. Enabling, disabling and checking are folds over a list of these (change-list.ts). */
+/**
+ * One thing that enable changes on a host. Enabling, disabling and checking are folds over a list of these
+ * (change-list.ts).
+ */
 export interface Change {
   readonly name: string;
   /** What it is for, for the administrator. */

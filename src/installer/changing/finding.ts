@@ -13,8 +13,8 @@ export interface Finding {
   readonly part: string;
   readonly path?: string;
   /**
-   * 'missing': RBDSR is not enabled here, or somebody took it away. 'changed': not as RBDSR wrote it. 'attention': only a person can
-   * put it right.
+   * 'missing': RBDSR is not enabled here, or somebody took it away. 'changed': not as RBDSR wrote it. 'attention': only
+   * a person can put it right.
    */
   readonly state: 'ok' | 'not-needed' | 'missing' | 'changed' | 'attention';
   readonly what: string;

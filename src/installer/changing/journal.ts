@@ -36,7 +36,10 @@ export function isOrWasEnabled(content: JournalContent | undefined): content is 
   return content?.state === 'enabled' || content?.wasEnabled === true;
 }
 
-/** What enable did to this host: one document, replaced before every step, so that whoever comes after a crash knows all of it. */
+/**
+ * What enable did to this host: one document, replaced before every step, so that whoever comes after a crash knows all
+ * of it.
+ */
 export class Journal {
   readonly #file: string;
   #content: JournalContent | undefined;
@@ -47,7 +50,10 @@ export class Journal {
     this.reload();
   }
 
-  /** Another process may have written it since; nobody writes it without the host's lock (run-changes.ts). 'metadata-corrupt' */
+  /**
+   * Another process may have written it since; nobody writes it without the host's lock (run-changes.ts).
+   * 'metadata-corrupt'
+   */
   reload(): void {
     const text = readIfExists(this.#file);
     this.#content = text === undefined ? undefined : parse(text, this.#file);

@@ -2,8 +2,8 @@ const BEGIN = '# >>> rbdsr: these lines belong to RBDSR; "rbdsr disable" takes t
 const END = '# <<< rbdsr';
 
 /**
- * Lines of ours in somebody else's file, between two marks: behind the first line that `after` matches, else at the end. Where they stand
- * already, and are whole, nothing changes; `indent` goes before each.
+ * Lines of ours in somebody else's file, between two marks: behind the first line that `after` matches, else at the
+ * end. Where they stand already, and are whole, nothing changes; `indent` goes before each.
  */
 export function withBlock(before: string, lines: readonly string[], after?: RegExp, indent = ''): string {
   const block = [BEGIN, ...lines, END].map((line) => `${indent}${line}\n`).join('');

@@ -14,14 +14,14 @@ export interface Before {
 }
 
 /**
- * What was at a path before RBDSR, where its own content is there now and the journal knows nothing of it: /opt/rbdsr was lost, and installed
- * again. Undefined where what is there is the host's.
+ * What was at a path before RBDSR, where its own content is there now and the journal knows nothing of it: /opt/rbdsr
+ * was lost, and installed again. Undefined where what is there is the host's.
  */
 export function beforeOurs(host: Host, placement: Placement, current: PathState): Before | undefined {
   const { path, before } = placement;
   if (placement.block === true) return withoutOurLines(host, path, current);
   const ours =
-    isOurs(host, path, current) ||
+    isOwnContent(host, path, current) ||
     (placement.owner === 'ours' &&
       (fingerprint(current) === fingerprintOf(placement.want) || namesUs(host, path, current)));
   if (!ours) return undefined;
@@ -32,8 +32,11 @@ export function beforeOurs(host: Host, placement: Placement, current: PathState)
   };
 }
 
-/** A link into /opt/rbdsr or to the dispatcher, by however many links; the dispatcher itself, of any version, or a copy of it. */
-export function isOurs(host: Host, path: string, state: PathState = readState(host.at(path))): boolean {
+/**
+ * A link into /opt/rbdsr or to the dispatcher, by however many links; the dispatcher itself, of any version, or a copy
+ * of it.
+ */
+export function isOwnContent(host: Host, path: string, state: PathState = readState(host.at(path))): boolean {
   let at = path;
   for (let now = state, steps = 0; now.kind === 'link' && steps < 16; steps += 1) {
     at = resolve(dirname(at), readlinkSync(host.at(at)));

@@ -35,7 +35,9 @@ export function readState(path: string): PathState {
   }
 }
 
-/** Equal for two states that an administrator would call the same: content, mode and link target; not owner and time. */
+/**
+ * Equal for two states that an administrator would call the same: content, mode and link target; not owner and time.
+ */
 export function fingerprint(state: PathState): string {
   if (state.kind === 'link') return `link ${state.target}`;
   if (state.kind === 'file') return `file ${state.mode.toString(8)} ${state.sha256}`;

@@ -13,13 +13,16 @@ export interface Placement {
   readonly path: string;
   readonly want: Want;
   /**
-   * 'theirs': the host or its administrator may put something new there, and that is then what disable puts back. 'ours': nobody else has
-   * anything of that name.
+   * 'theirs': the host or its administrator may put something new there, and that is then what disable puts back.
+   * 'ours': nobody else has anything of that name.
    */
   readonly owner: 'ours' | 'theirs';
   /** The file is theirs but for a marked block (marked-block.ts). */
   readonly block?: true;
-  /** What was there before RBDSR, where RBDSR's own content is there now and no journal knows; nothing was, if not given. */
+  /**
+   * What was there before RBDSR, where RBDSR's own content is there now and no journal knows; nothing was, if not
+   * given.
+   */
   readonly before?: Original;
 }
 

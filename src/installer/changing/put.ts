@@ -16,8 +16,9 @@ import { fingerprintOf } from './want-fingerprint.ts';
 const OWN_FOLDERS = /^\/opt\/rbdsr(\/state(\/.*)?)?$/;
 
 /**
- * Puts one path into the wanted state: saves what is there, records it, then replaces it in one step. True when something was written. A
- * process that dies after any step leaves what the next enable finishes and the next disable undoes. Steps: docs/installing.md.
+ * Puts one path into the wanted state: saves what is there, records it, then replaces it in one step. True when
+ * something was written. A process that dies after any step leaves what the next enable finishes and the next disable
+ * undoes. Steps: docs/installing.md.
  */
 export function put(host: Host, change: string, placement: Placement): boolean {
   putFolders(host, change, dirname(placement.path));
@@ -74,7 +75,10 @@ function foundAt(host: Host, placement: Placement, current: PathState, before: J
   return own === undefined && isNewOfTheirs(placement, current, before) ? current : before.found;
 }
 
-/** A host update, or an administrator, has put something of their own there since: from now on that is what was there before us. */
+/**
+ * A host update, or an administrator, has put something of their own there since: from now on that is what was there
+ * before us.
+ */
 function isNewOfTheirs(placement: Placement, current: PathState, before: JournalEntry): boolean {
   return placement.owner === 'theirs' && current.kind !== 'absent' && !before.wrote.includes(fingerprint(current));
 }

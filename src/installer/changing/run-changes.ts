@@ -13,7 +13,10 @@ import { type LeftAlone, undo } from './undo.ts';
 const LOCK_MS = 60_000;
 const SETTLE_MS = 60_000;
 
-/** One enable, disable or repair at a time. What the one before has done is in the journal from here on. 'lock-busy' names who has it. */
+/**
+ * One enable, disable or repair at a time. What the one before has done is in the journal from here on. 'lock-busy'
+ * names who has it.
+ */
 export async function lockHost(host: Host): Promise<HeldLock> {
   const path = `${host.profile.paths.runDir}/host.lock`;
   const lock = await takeRecordLock(path, { wait: true, deadline: Deadline.after(LOCK_MS) });
@@ -53,7 +56,9 @@ function beginWith(host: Host, head: JournalHead, lost: readonly JournalEntry[] 
   faultPoint('host.begun');
 }
 
-/** Undoes all that the journal has, the last entry first, and then the journal: also what another version of RBDSR did. */
+/**
+ * Undoes all that the journal has, the last entry first, and then the journal: also what another version of RBDSR did.
+ */
 export function revertAll(host: Host): readonly LeftAlone[] {
   begin(host, 'disabling');
   const left = inUndoOrder(host.journal.entries).flatMap((entry) => undo(host, entry) ?? []);

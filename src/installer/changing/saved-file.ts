@@ -9,7 +9,10 @@ export function savedFile(host: Host, { sha256 }: FileState): string {
   return host.at(`${SAVED_DIR}/${sha256}`);
 }
 
-/** Keeps it, for disable; and what is about to be lost because somebody has changed a file of ours: enable says where it is. */
+/**
+ * Keeps it, for disable; and what is about to be lost because somebody has changed a file of ours: enable says where it
+ * is.
+ */
 export function saveFile(host: Host, state: FileState, content: () => Uint8Array): void {
   const target = savedFile(host, state);
   if (existsSync(target)) return;

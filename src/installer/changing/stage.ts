@@ -6,9 +6,10 @@ import { ensureDir, namesIn, writeFileAtomic } from '../../system/files.ts';
 import { type Host, STATE_DIR } from '../host.ts';
 
 /**
- * Replaces a file in one step, so that there is no moment without one. The new file is made in a folder of ours and not beside the old one:
- * xapi reads whatever lies in /etc/xapi.conf.d, and takes whatever ends in "SR" in /opt/xensource/sm for a driver. Where /opt is another file
- * system it is made beside it after all: its name ends in a digit or a letter from a to f, and sorts before whatever counts.
+ * Replaces a file in one step, so that there is no moment without one. The new file is made in a folder of ours and not
+ * beside the old one: xapi reads whatever lies in /etc/xapi.conf.d, and takes whatever ends in "SR" in
+ * /opt/xensource/sm for a driver. Where /opt is another file system it is made beside it after all: its name ends in a
+ * digit or a letter from a to f, and sorts before whatever counts.
  */
 export function stageFile(
   host: Host,

@@ -2,8 +2,9 @@ import { dirname, resolve } from 'node:path';
 import type { JournalEntry } from './journal.ts';
 
 /**
- * The last first; but a link before all that it may lead to, so that it never leads nowhere: xapi (from 25.20) takes a driver whose entry does so
- * from the whole pool. An entry that an upgrade has changed stands before what came with the upgrade.
+ * The last first; but a link before all that it may lead to, so that it never leads nowhere: xapi (from 25.20) takes a
+ * driver whose entry does so from the whole pool. An entry that an upgrade has changed stands before what came with the
+ * upgrade.
  */
 export function inUndoOrder(entries: readonly JournalEntry[]): readonly JournalEntry[] {
   const paths = new Set(entries.map(({ path }) => path));

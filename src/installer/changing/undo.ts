@@ -16,8 +16,8 @@ export interface LeftAlone {
 }
 
 /**
- * Puts back what was there before, unless somebody else has changed the path since; then it stays as it is. Either way RBDSR is done with
- * it afterwards, and its entry is gone from the journal.
+ * Puts back what was there before, unless somebody else has changed the path since; then it stays as it is. Either way
+ * RBDSR is done with it afterwards, and its entry is gone from the journal.
  */
 export function undo(host: Host, entry: JournalEntry): LeftAlone | undefined {
   const file = host.at(entry.path);
@@ -51,7 +51,10 @@ export function withdraw(host: Host, entry: JournalEntry): void {
   undo(host, entry);
 }
 
-/** Takes back the steps of this process, the last one first: each path and each entry of the journal is as it was before it. */
+/**
+ * Takes back the steps of this process, the last one first: each path and each entry of the journal is as it was before
+ * it.
+ */
 export function takeBack(host: Host): readonly LeftAlone[] {
   return host.steps
     .splice(0)

@@ -14,9 +14,10 @@ const TOTAL_MS = 60_000;
 const ANSWER_MS = 5000;
 
 /**
- * What the release unit runs when it is stopped. Undefined where the host is not shutting down: then somebody stopped the unit, and SRs are
- * in use. Each image is unmapped by a process of its own, `releaser` with the number of the mapping (release-mapping.ts), for one that waits in
- * the kernel for the cluster cannot end, and this one has to: the network is stopped after it.
+ * What the release unit runs when it is stopped. Undefined where the host is not shutting down: then somebody stopped
+ * the unit, and SRs are in use. Each image is unmapped by a process of its own, `releaser` with the number of the
+ * mapping (release-mapping.ts), for one that waits in the kernel for the cluster cannot end, and this one has to: the
+ * network is stopped after it.
  */
 export async function releaseImages(
   host: Host,

@@ -18,9 +18,10 @@ export interface Released {
 }
 
 /**
- * Unmaps one image of a host that shuts down. By now no VM runs, but volumes may still be active, and the cluster may not answer: a mapping that
- * stays until the network is gone could hang the host. So it is unmapped, or, where somebody has it open, by force. An image that no SR
- * of ours stands on is only asked. The kernel ends neither before every request it has sent is answered or has failed.
+ * Unmaps one image of a host that shuts down. By now no VM runs, but volumes may still be active, and the cluster may
+ * not answer: a mapping that stays until the network is gone could hang the host. So it is unmapped, or, where somebody
+ * has it open, by force. An image that no SR of ours stands on is only asked. The kernel ends neither before every
+ * request it has sent is answered or has failed.
  */
 export async function releaseImage(host: Host, index: number, deadline: Deadline): Promise<Omit<Released, 'label'>> {
   const krbd = krbdOf(host);

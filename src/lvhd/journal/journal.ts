@@ -7,7 +7,10 @@ import { escapeDm } from '../../lvm/dm-name.ts';
 import type { LvReport, VgReport } from '../../lvm/report.ts';
 import { JOURNAL_TAG, RESIZE_JOURNAL_TAG } from '../names.ts';
 
-/** An operation that a crash cut short, as the stock driver notes it down: a small LV whose name says it (sm `journaler.py`). */
+/**
+ * An operation that a crash cut short, as the stock driver notes it down: a small LV whose name says it (sm
+ * `journaler.py`).
+ */
 export interface JournalEntry {
   readonly type: string;
   /** The VDI it is about. */
@@ -86,8 +89,8 @@ export function decodeJournalValue(sector: Buffer, lvName: string): string {
 }
 
 /**
- * Throws 'journal' when an operation was interrupted that this release cannot finish: before that is done, no command may change the
- * metadata of the SR. `handled` are the types the caller recovers itself.
+ * Throws 'journal' when an operation was interrupted that this release cannot finish: before that is done, no command
+ * may change the metadata of the SR. `handled` are the types the caller recovers itself.
  */
 export function refuseUnfinished(report: VgReport, handled: readonly string[] = ['inflate']): void {
   const open = listJournals(report).filter((entry) => !handled.includes(entry.type));

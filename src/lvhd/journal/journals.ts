@@ -10,14 +10,16 @@ import { JOURNAL_TAG } from '../names.ts';
 import { SMALL_LV_SIZE } from '../sizes.ts';
 
 /**
- * Opens a logical volume by name for one use; the caller closes it. In production the active LV's node; through the physical extents where
- * nothing can be activated. An `open` after a resize sees the new size; `known` is what LVM has just told of the LV, which then is not asked again.
+ * Opens a logical volume by name for one use; the caller closes it. In production the active LV's node; through the
+ * physical extents where nothing can be activated. An `open` after a resize sees the new size; `known` is what LVM has
+ * just told of the LV, which then is not asked again.
  */
 export type OpenLv = (lvName: string, mode: 'read' | 'write', known?: LvReport) => Promise<BlockIo>;
 
 /**
- * Notes down an operation before its first write. 'journal' where the VDI has one of this type already. A value that does not fit the
- * name is written before the LV gets its tag: an untagged journal LV is no journal, so a cut never leaves one without a value.
+ * Notes down an operation before its first write. 'journal' where the VDI has one of this type already. A value that
+ * does not fit the name is written before the LV gets its tag: an untagged journal LV is no journal, so a cut never
+ * leaves one without a value.
  */
 export async function createJournal(
   lvm: Lvm,

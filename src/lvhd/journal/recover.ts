@@ -9,7 +9,10 @@ import { removeJournal } from './journals.ts';
 import { lvName } from '../names.ts';
 
 export interface RecoveryWorld extends InflateWorld {
-  /** Called for each LV whose size changed, before its journal goes: other hosts of the pool must reload it if it is active there. */
+  /**
+   * Called for each LV whose size changed, before its journal goes: other hosts of the pool must reload it if it is
+   * active there.
+   */
   readonly refreshElsewhere: (lvNames: readonly string[]) => Promise<void>;
 }
 
@@ -23,8 +26,9 @@ export interface Recovered {
 }
 
 /**
- * Undoes the interrupted operations this release can undo, then throws 'journal' if others are left: on the SR master, under the SR lock,
- * before a command that changes metadata. Answers what was done; nothing where there was no journal, and then without any command.
+ * Undoes the interrupted operations this release can undo, then throws 'journal' if others are left: on the SR master,
+ * under the SR lock, before a command that changes metadata. Answers what was done; nothing where there was no journal,
+ * and then without any command.
  */
 export async function recoverJournals(world: RecoveryWorld, report: VgReport): Promise<readonly Recovered[]> {
   const done: Recovered[] = [];
@@ -35,7 +39,10 @@ export async function recoverJournals(world: RecoveryWorld, report: VgReport): P
   return done;
 }
 
-/** A disk that cannot be read keeps its journal, and no other disk from being changed: the journal is about its volume only. */
+/**
+ * A disk that cannot be read keeps its journal, and no other disk from being changed: the journal is about its volume
+ * only.
+ */
 async function undoOrLeave(world: RecoveryWorld, report: VgReport, entry: JournalEntry): Promise<Recovered> {
   const vdi = entry.id;
   try {

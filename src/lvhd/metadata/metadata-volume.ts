@@ -26,8 +26,8 @@ export interface MetadataContent {
 }
 
 /**
- * The metadata volume on a device of whole sectors. There is no checksum and no second copy; each verb reads all, then writes in an
- * order in which a cut leaves a readable volume. The caller holds the SR lock.
+ * The metadata volume on a device of whole sectors. There is no checksum and no second copy; each verb reads all, then
+ * writes in an order in which a cut leaves a readable volume. The caller holds the SR lock.
  *
  * | verb | writes, flushed one after the other | a cut in between leaves |
  * |---|---|---|
@@ -59,7 +59,10 @@ export class MetadataVolume {
     await this.#write(0, encodeHeader(length));
   }
 
-  /** Strict: any damage is 'metadata-corrupt'. Tolerant: damaged records are left out and listed; header and SR sectors must be whole. */
+  /**
+   * Strict: any damage is 'metadata-corrupt'. Tolerant: damaged records are left out and listed; header and SR sectors
+   * must be whole.
+   */
   async read(options: { readonly tolerant?: boolean } = {}): Promise<MetadataContent> {
     const area = await this.#area();
     const problems: RbdsrError[] = [];
@@ -76,7 +79,10 @@ export class MetadataVolume {
     return { sr: decodeSr(area.subarray(SR_OFFSET, RECORDS_OFFSET)), vdis, problems };
   }
 
-  /** 'sr-full' where one more VDI would not fit: call before the first write of an operation that will add one. Writes nothing. */
+  /**
+   * 'sr-full' where one more VDI would not fit: call before the first write of an operation that will add one. Writes
+   * nothing.
+   */
   async checkSpace(): Promise<void> {
     const area = await this.#area();
     if (allRecords(area).some((record) => record.deleted)) return;

@@ -16,8 +16,9 @@ export interface RebuildPlan {
   /** Records that can be read and are left out, for no LV belongs to them. */
   readonly dropped: readonly VdiMetadata[];
   /**
-   * Disks of which nobody has a record, nor can tell whether they are a user's disk or the base copy of others. They get none: every scan
-   * decides by the volume itself, whereas a wrong record would make a base copy a disk that people can write to and delete.
+   * Disks of which nobody has a record, nor can tell whether they are a user's disk or the base copy of others. They
+   * get none: every scan decides by the volume itself, whereas a wrong record would make a base copy a disk that people
+   * can write to and delete.
    */
   readonly undecided: readonly RebuildNode[];
 }
@@ -36,7 +37,10 @@ export interface RebuildInput {
   readonly allNodes: boolean;
 }
 
-/** What a metadata volume written anew holds: one record for every disk that is known, in the order they had, new ones last. Pure. */
+/**
+ * What a metadata volume written anew holds: one record for every disk that is known, in the order they had, new ones
+ * last. Pure.
+ */
 export function planRebuild(input: RebuildInput): RebuildPlan {
   const { salvaged, xapi } = input;
   const nodes = new Map(input.nodes.filter(({ old }) => !old).map((node) => [String(node.uuid), node]));

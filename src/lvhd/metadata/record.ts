@@ -34,8 +34,8 @@ const NAMES_ROOM = 445;
 const NAME_ROOM_WHEN_LONG = 222;
 
 /**
- * The two sectors of a record. `offset` adds the element that stock writes when it rewrites a record it has read; a record appended for
- * the first time has none. Order of elements as Python 3 writes them.
+ * The two sectors of a record. `offset` adds the element that stock writes when it rewrites a record it has read; a
+ * record appended for the first time has none. Order of elements as Python 3 writes them.
  */
 export function encodeRecord(
   vdi: VdiMetadata,

@@ -18,8 +18,9 @@ export interface Salvage {
 }
 
 /**
- * Reads every part on its own. Without a header the length is not known: then every place that holds a whole record counts, up to the end
- * of the volume; what was there and deleted says so itself. A volume too small for a header has nothing.
+ * Reads every part on its own. Without a header the length is not known: then every place that holds a whole record
+ * counts, up to the end of the volume; what was there and deleted says so itself. A volume too small for a header has
+ * nothing.
  */
 export async function salvage(io: BlockIo): Promise<Salvage> {
   const problems: RbdsrError[] = [];

@@ -1,6 +1,9 @@
 /** The text of one metadata element: escaping, the cuts stock makes, and a reader for the flat XML of a record. */
 
-/** What stands between the tags. Characters XML cannot hold are dropped: one of them would make the whole volume unreadable for stock. */
+/**
+ * What stands between the tags. Characters XML cannot hold are dropped: one of them would make the whole volume
+ * unreadable for stock.
+ */
 export function escapeText(text: string): string {
   // eslint-disable-next-line no-control-regex -- XML 1.0 "Char": these are the ones outside it
   const legal = text.replaceAll(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/g, '');
@@ -8,8 +11,8 @@ export function escapeText(text: string): string {
 }
 
 /**
- * Escaped text cut to at most `maxBytes` of UTF-8, between two characters. Unlike stock, never inside an entity: `&am` would
- * make every record unreadable.
+ * Escaped text cut to at most `maxBytes` of UTF-8, between two characters. Unlike stock, never inside an entity: `&am`
+ * would make every record unreadable.
  */
 export function truncateEscaped(escaped: string, maxBytes: number): string {
   const bytes = Buffer.from(escaped);
@@ -32,8 +35,8 @@ export function padded(text: string, length: number): Buffer | undefined {
 }
 
 /**
- * The elements of a flat run of XML, in order: `<a>text</a><b/>`, white space between them, text stripped as stock's reader does, NUL
- * bytes dropped. undefined for anything else.
+ * The elements of a flat run of XML, in order: `<a>text</a><b/>`, white space between them, text stripped as stock's
+ * reader does, NUL bytes dropped. undefined for anything else.
  */
 export function parseElements(xml: string): Map<string, string> | undefined {
   const found = new Map<string, string>();

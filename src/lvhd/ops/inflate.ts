@@ -17,14 +17,15 @@ export interface InflateWorld {
 }
 
 /**
- * Grows the LV of a VHD to hold `bytes` (rounded up to 4 MiB); nothing to do where it is as large. True when it grew. 'sr-full' before
- * anything is written. The caller holds the SR lock and has made the LV writable. Steps, each on disk before the next
- * (sm `lvhdutil.inflate`, docs/recovery.md):
+ * Grows the LV of a VHD to hold `bytes` (rounded up to 4 MiB); nothing to do where it is as large. True when it grew.
+ * 'sr-full' before anything is written. The caller holds the SR lock and has made the LV writable. Steps, each on disk
+ * before the next (sm `lvhdutil.inflate`, docs/recovery.md):
  *
  * | step | a cut after it leaves |
  * |---|---|
  * | `inflate.journal-created`: journal `inflate_<vdi>_<old size>` | the journal; nothing else changed |
- * | `inflate.resized`: the LV has its new size | the end footer is in the middle; at the end stale data, even a valid footer: the copy counts |
+ * | `inflate.resized`: the LV has its new size | the end footer is in the middle; at the end stale data, even a valid
+ * footer: the copy counts |
  * | `inflate.zeroed`: the last sector is zero | no footer at the end: readers take the copy at offset 0 |
  * | `inflate.footer-written`: footer at the new end | a valid, grown VHD; the journal still asks to undo it |
  * | the journal is removed | done |
@@ -50,8 +51,9 @@ export async function inflate(world: InflateWorld, report: VgReport, vdi: VdiUui
 }
 
 /**
- * Shrinks the LV of a VHD to `bytes` (rounded up to 4 MiB); nothing to do where it is no larger. True when it shrank. No journal: after
- * `deflate.footer-written` the VHD is valid at both sizes. 'vhd-corrupt' where its data does not fit, before anything is written.
+ * Shrinks the LV of a VHD to `bytes` (rounded up to 4 MiB); nothing to do where it is no larger. True when it shrank.
+ * No journal: after `deflate.footer-written` the VHD is valid at both sizes. 'vhd-corrupt' where its data does not fit,
+ * before anything is written.
  */
 export async function deflate(world: InflateWorld, report: VgReport, vdi: VdiUuid, bytes: number): Promise<boolean> {
   const lv = vhdLv(report, vdi);
@@ -62,8 +64,8 @@ export async function deflate(world: InflateWorld, report: VgReport, vdi: VdiUui
 }
 
 /**
- * Undoes the inflate of `vdi` from a size of `journalledBytes`, whichever step it reached; safe to be cut short and run again. The caller
- * refreshes the LV on other hosts and then removes the journal. True when the LV changed its size.
+ * Undoes the inflate of `vdi` from a size of `journalledBytes`, whichever step it reached; safe to be cut short and run
+ * again. The caller refreshes the LV on other hosts and then removes the journal. True when the LV changed its size.
  */
 export async function undoInflate(
   world: InflateWorld,
@@ -103,7 +105,10 @@ async function zeroLastSector(openLv: OpenLv, lv: LvReport): Promise<void> {
   }
 }
 
-/** `vhd-util modify -s`: the footer in the last sector of a device of `deviceSize` bytes, which must lie behind all data. */
+/**
+ * `vhd-util modify -s`: the footer in the last sector of a device of `deviceSize` bytes, which must lie behind all
+ * data.
+ */
 async function moveFooter(openLv: OpenLv, lv: LvReport, deviceSize: number): Promise<void> {
   const io = await openLv(lv.name, 'write', lv);
   try {

@@ -65,14 +65,16 @@ export interface CreateWorld {
 }
 
 /**
- * Makes the volume of a new disk, inactive on every host. After a failure it is gone again. A volume that has its final name holds a
- * whole disk: an empty VHD that could not be read would keep the SR from being scanned.
+ * Makes the volume of a new disk, inactive on every host. After a failure it is gone again. A volume that has its final
+ * name holds a whole disk: an empty VHD that could not be read would keep the SR from being scanned.
  *
  * | step | a cut after it leaves |
  * |---|---|
- * | `vdi-create.after-lv`: lvcreate `new_<vdi>` (a raw disk: `LV-<vdi>`, and no more steps) | a volume no scan looks at; the next vdi_create removes it |
+ * | `vdi-create.after-lv`: lvcreate `new_<vdi>` (a raw disk: `LV-<vdi>`, and no more steps) | a volume no scan looks
+ * at; the next vdi_create removes it |
  * | `vdi-create.after-vhd`: the VHD, written through the extents | the same |
- * | `vdi-create.after-volume`: lvrename to `VHD-<vdi>` | a whole, empty disk without records: the next sr_scan introduces it |
+ * | `vdi-create.after-volume`: lvrename to `VHD-<vdi>` | a whole, empty disk without records: the next sr_scan
+ * introduces it |
  *
  * The command goes on with the metadata record and xapi's record (src/sm/handlers/vdi-create.ts).
  */

@@ -9,8 +9,9 @@ import { openVhd } from '../open-vhd.ts';
 import type { VdiTree } from '../tree.ts';
 
 /**
- * 'vdi-delete' for a disk others are built on, or may be, 'vdi-in-use' for one that is open here, 'vdi-type' for a foreign one. Whether an unreadable one is
- * a base copy its header would say: unless it is a disk of a user's, as xapi has it, it may be. Pure.
+ * 'vdi-delete' for a disk others are built on, or may be, 'vdi-in-use' for one that is open here, 'vdi-type' for a
+ * foreign one. Whether an unreadable one is a base copy its header would say: unless it is a disk of a user's, as xapi
+ * has it, it may be. Pure.
  */
 export function checkDeletable(node: VdiNode, tree: VdiTree, { isUsers = false } = {}): void {
   if (node.kind === 'foreign' && node.scanError !== undefined) throw node.scanError;
@@ -34,7 +35,10 @@ export function checkDeletable(node: VdiNode, tree: VdiTree, { isUsers = false }
   if (node.open) throw new RbdsrError('vdi-in-use', { what: `VDI ${node.uuid} is open on this host` });
 }
 
-/** From now on no scan shows the disk, whatever happens to the command: in the footers of a VHD, as a tag of a raw volume. */
+/**
+ * From now on no scan shows the disk, whatever happens to the command: in the footers of a VHD, as a tag of a raw
+ * volume.
+ */
 export async function hideVdi(
   world: { readonly lvm: Lvm; readonly openPv: OpenPv },
   report: VgReport,
@@ -57,17 +61,18 @@ export async function hideVdi(
 }
 
 /**
- * After the disk is hidden, or in place of that (lv-table.ts): says that it was a user's disk. A base copy whose last child is gone is hidden too, but may be active on other hosts,
- * which only a collector looks at.
+ * After the disk is hidden, or in place of that (lv-table.ts): says that it was a user's disk. A base copy whose last
+ * child is gone is hidden too, but may be active on other hosts, which only a collector looks at.
  */
 export async function markDeleted(world: { readonly lvm: Lvm }, report: VgReport, node: VdiNode): Promise<void> {
   if (!isMarked(report, node)) await world.lvm.addTag(node.lvName, DELETED_TAG);
 }
 
 /**
- * Volumes of deletions that were cut short. Certain are those that are hidden, that nothing hangs on, that are not in use here, and that were
- * a user's disk: by their mark, or because xapi still has them as one (`managed`), for nothing but a deletion hides such a disk. The caller
- * has seen every header of a disk that stays, and no journal of stock's, so that no child is overlooked. Pure.
+ * Volumes of deletions that were cut short. Certain are those that are hidden, that nothing hangs on, that are not in
+ * use here, and that were a user's disk: by their mark, or because xapi still has them as one (`managed`), for nothing
+ * but a deletion hides such a disk. The caller has seen every header of a disk that stays, and no journal of stock's,
+ * so that no child is overlooked. Pure.
  */
 export function unfinishedDeletions(
   report: VgReport,

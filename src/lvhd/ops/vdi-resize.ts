@@ -44,7 +44,8 @@ export function planResize(
  * | step | a cut after it leaves |
  * |---|---|
  * | the steps of `inflate` (inflate.ts) | its journal: the next command that writes metadata undoes them |
- * | `vdi-resize.after-lv`: the volume has its new size | a VHD as large as before in a larger volume; resizing again goes on. A raw disk is resized |
+ * | `vdi-resize.after-lv`: the volume has its new size | a VHD as large as before in a larger volume; resizing again
+ * goes on. A raw disk is resized |
  * | `vdi-resize.after-vhd`: footers and batmap say the new size | a resized disk; the next sr_scan tells xapi |
  */
 export async function resizeVolume(

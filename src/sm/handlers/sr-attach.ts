@@ -74,7 +74,10 @@ function allocationOf(smConfig: Readonly<Record<string, string>>, configured: 't
   return recorded === 'thin' || recorded === 'thick' ? recorded : configured;
 }
 
-/** What an earlier life of this host left: counts of active LVs, flags, keys that say a VDI is active here (sm `reset_sr`). */
+/**
+ * What an earlier life of this host left: counts of active LVs, flags, keys that say a VDI is active here (sm
+ * `reset_sr`).
+ */
 async function forgetLastAttach(call: SmCall, sr: AttachedSr): Promise<void> {
   const { lockDir, smRunDir } = call.profile.paths;
   new RefCounts(sr.uuid, {
@@ -106,7 +109,10 @@ async function setScheduler(index: number): Promise<void> {
   await writeAttribute(`/sys/block/rbd${index}/queue/scheduler`, 'none').catch(() => {});
 }
 
-/** A scan that fails, or that the time left is too short for, leaves the SR attached; the administrator hears of it (sm `SRCommand`). */
+/**
+ * A scan that fails, or that the time left is too short for, leaves the SR attached; the administrator hears of it (sm
+ * `SRCommand`).
+ */
 async function firstScan(call: SmCall, sr: AttachedSr): Promise<void> {
   try {
     const scan = workUntil(call, call.deadline.within(call.deadline.leftMs * SHARE_OF_SCAN));

@@ -21,8 +21,8 @@ import { srOf } from '../../sr/work/subject.ts';
 const SMALLEST_IMAGE = 64 * MiB;
 
 /**
- * Makes an empty volume group on the image and leaves nothing mapped. Nothing is written before the image has been shown to be blank, or
- * to hold the beginning of this very SR. Crash states: docs/recovery.md, "sr_create".
+ * Makes an empty volume group on the image and leaves nothing mapped. Nothing is written before the image has been
+ * shown to be blank, or to hold the beginning of this very SR. Crash states: docs/recovery.md, "sr_create".
  */
 export const handler: Handler = async (call) => {
   const config = configOf(call);

@@ -14,8 +14,9 @@ import { refuseInUse } from '../../sr/image/release-image.ts';
 import { unitReply } from '../protocol/reply.ts';
 
 /**
- * Takes the volume group off the image, leaves it blank and unmaps it; the image itself stays, as it is not ours to delete. xapi attaches the SR before and
- * sends no sr_detach after it. Hidden leaves are disks that were deleted already and wait to be collected: they go.
+ * Takes the volume group off the image, leaves it blank and unmaps it; the image itself stays, as it is not ours to
+ * delete. xapi attaches the SR before and sends no sr_detach after it. Hidden leaves are disks that were deleted
+ * already and wait to be collected: they go.
  */
 export const handler: Handler = async (call) => {
   const sr = await openAttachedSr(call);

@@ -7,7 +7,10 @@ import { releaseImage } from '../../sr/image/release-image.ts';
 import { unitReply } from '../protocol/reply.ts';
 import { srOf } from '../../sr/work/subject.ts';
 
-/** Needs no access to the cluster: the record of the attach, or device_config where it is gone, and the kernel say everything. Detached already is done. */
+/**
+ * Needs no access to the cluster: the record of the attach, or device_config where it is gone, and the kernel say
+ * everything. Detached already is done.
+ */
 export const handler: Handler = async (call) => {
   const uuid = srOf(call);
   const { paths } = call.profile;

@@ -14,7 +14,10 @@ import { type Element, xmlDocument } from '../protocol/probe-xml.ts';
 import { textReply } from '../protocol/reply.ts';
 import { imageSpecOf, type SrConfig } from '../../sr/config/sr-type.ts';
 
-/** Without a pool: which there are. Without an image: which there are. With both: what is on the image. Writes nothing anywhere. */
+/**
+ * Without a pool: which there are. Without an image: which there are. With both: what is on the image. Writes nothing
+ * anywhere.
+ */
 export const handler: Handler = async (call) => {
   const config = configOf(call);
   if (config.pool === undefined) return textReply(await listPools(call, config));

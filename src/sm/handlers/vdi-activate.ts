@@ -10,8 +10,8 @@ import { writableArgument } from '../arguments.ts';
 import { vdiOf } from '../../sr/work/subject.ts';
 
 /**
- * The mark in xapi, the volumes, the data path; active already, every step finds its work done. After a failure all of it is undone, the
- * mark last. A crash leaves what activating or deactivating again finishes.
+ * The mark in xapi, the volumes, the data path; active already, every step finds its work done. After a failure all of
+ * it is undone, the mark last. A crash leaves what activating or deactivating again finishes.
  */
 export const handler: Handler = async (call) => {
   const started = performance.now();

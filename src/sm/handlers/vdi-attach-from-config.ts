@@ -5,7 +5,10 @@ import { structReply } from '../protocol/reply.ts';
 import { attachTarget } from '../../sr/disk/vdi-target.ts';
 import { vdiOf } from '../../sr/work/subject.ts';
 
-/** At boot, with xapi down: maps the image and makes the disk usable at once. Done already: every step finds its work done. */
+/**
+ * At boot, with xapi down: maps the image and makes the disk usable at once. Done already: every step finds its work
+ * done.
+ */
 export const handler: Handler = async (call) => {
   const vdi = vdiOf(call);
   const sr = await attachForConfig(call, configOf(call));

@@ -9,8 +9,8 @@ import { detachTarget } from '../../sr/disk/vdi-target.ts';
 import { hostRefOf, srOf, vdiOf, vdiRefOf } from '../../sr/work/subject.ts';
 
 /**
- * The data path, the volumes, the mark in xapi: until the last one is gone, no other host may write. Inactive already, or the SR no longer
- * attached: what is left of them.
+ * The data path, the volumes, the mark in xapi: until the last one is gone, no other host may write. Inactive already,
+ * or the SR no longer attached: what is left of them.
  */
 export const handler: Handler = async (call) => {
   const started = performance.now();

@@ -8,7 +8,10 @@ import { imageSpecOf } from '../../sr/config/sr-type.ts';
 import { detachTarget } from '../../sr/disk/vdi-target.ts';
 import { srOf, vdiOf } from '../../sr/work/subject.ts';
 
-/** The reverse of vdi_attach_from_config. The image stays mapped while the SR is plugged or another of its disks is in use. */
+/**
+ * The reverse of vdi_attach_from_config. The image stays mapped while the SR is plugged or another of its disks is in
+ * use.
+ */
 export const handler: Handler = async (call) => {
   const vdi = vdiOf(call);
   const config = configOf(call);

@@ -5,7 +5,10 @@ import { imageSpecOf } from '../../sr/config/sr-type.ts';
 import { keyringFolder, keyringText, staticConfig } from '../../sr/config/static-config.ts';
 import { srOf, vdiOf } from '../../sr/work/subject.ts';
 
-/** What this host needs to attach the disk at boot, with xapi down. The key stays on this host, in a file only root reads. */
+/**
+ * What this host needs to attach the disk at boot, with xapi down. The key stays on this host, in a file only root
+ * reads.
+ */
 export const handler: Handler = async (call) => {
   const sr = srOf(call);
   const config = configOf(call);

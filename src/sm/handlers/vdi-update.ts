@@ -8,8 +8,8 @@ import { unitReply } from '../protocol/reply.ts';
 import { vdiOf, vdiRefOf } from '../../sr/work/subject.ts';
 
 /**
- * Copies the names xapi has of the disk to the metadata volume, from which another pool would read them. Only the SR master writes there,
- * under its lock: elsewhere nothing is done, and the master's next sr_attach brings the names.
+ * Copies the names xapi has of the disk to the metadata volume, from which another pool would read them. Only the SR
+ * master writes there, under its lock: elsewhere nothing is done, and the master's next sr_attach brings the names.
  */
 export const handler: Handler = async (call) => {
   const vdi = vdiOf(call);

@@ -5,8 +5,9 @@ import { argument } from './plugin-request.ts';
 import { isBeingShrunk } from './shrinking.ts';
 
 /**
- * On the pool master: a host that has left marks on these disks (`vdi_uuids`, joined by commas) asks whether anything that it had the master do to them, or
- * another late write, may still land. Waits for nothing: whoever asks has a lock that others want.
+ * On the pool master: a host that has left marks on these disks (`vdi_uuids`, joined by commas) asks whether anything
+ * that it had the master do to them, or another late write, may still land. Waits for nothing: whoever asks has a lock
+ * that others want.
  */
 export async function isSettled(call: PluginCall): Promise<string> {
   const { paths } = call.profile;

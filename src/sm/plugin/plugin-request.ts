@@ -4,7 +4,10 @@ import { isStruct } from '../../xmlrpc/value.ts';
 import { onlyArgument } from '../protocol/request.ts';
 import type { StringMap } from '../../xapi/values.ts';
 
-/** One call of the host plug-in, as xapi hands it over (xen-api `ocaml/xapi/xapi_plugins.ml`): a methodCall of the session and the arguments. */
+/**
+ * One call of the host plug-in, as xapi hands it over (xen-api `ocaml/xapi/xapi_plugins.ml`): a methodCall of the
+ * session and the arguments.
+ */
 export interface PluginRequest {
   /** As it was sent; the table says whether it exists. */
   readonly fn: string;

@@ -1,10 +1,11 @@
 import type { ErrorCode } from '../../base/error.ts';
 
 /**
- * The SM number of each error, from the storage manager's XE_SR_ERRORCODES.xml. `command`: a failed program or xapi call, which has the
- * number of the command it happened in. `unforeseen`: 1200, or what the host version has instead.
+ * The SM number of each error, from the storage manager's XE_SR_ERRORCODES.xml. `command`: a failed program or xapi
+ * call, which has the number of the command it happened in. `unforeseen`: 1200, or what the host version has instead.
  *
- * xapi turns 16, 24, 38, 39 and 144 into errors of its own that lose our text; they stand only where the text adds little.
+ * xapi turns 16, 24, 38, 39 and 144 into errors of its own that lose our text; they stand only where the text adds
+ * little.
  */
 const NUMBERS: Readonly<Record<ErrorCode, number | 'command' | 'unforeseen'>> = {
   'bad-request': 143,
@@ -82,7 +83,10 @@ const NUMBERS: Readonly<Record<ErrorCode, number | 'command' | 'unforeseen'>> = 
   'fault-point': 203,
 };
 
-/** What each number stands for; a reader sees it before the detail. Every number of NUMBERS and of the command table is here. */
+/**
+ * What each number stands for; a reader sees it before the detail. Every number of NUMBERS and of the command table is
+ * here.
+ */
 const DESCRIPTIONS: Readonly<Record<number, string>> = {
   1: 'An argument of the request is invalid',
   2: 'The device configuration contains a character that cannot be used',
@@ -149,7 +153,10 @@ export function smNumber(code: ErrorCode, of: { readonly command: number; readon
   return typeof number === 'number' ? number : of[number];
 }
 
-/** The description of a number; the stock storage manager adds details as ` [opterr=...]`, which user interfaces take apart. */
+/**
+ * The description of a number; the stock storage manager adds details as ` [opterr=...]`, which user interfaces take
+ * apart.
+ */
 export function faultString(number: number, detail: string): string {
   const description = DESCRIPTIONS[number] ?? `Storage error ${number}`;
   return detail === '' ? description : `${description} [opterr=${detail}]`;

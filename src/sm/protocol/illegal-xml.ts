@@ -1,7 +1,10 @@
 import { RbdsrError } from '../../base/error.ts';
 import { isXmlText } from '../../xmlrpc/xml-text.ts';
 
-/** Refuses, with 'illegal-xml-char', a label or description that the SR's metadata volume, which is XML, could not carry. */
+/**
+ * Refuses, with 'illegal-xml-char', a label or description that the SR's metadata volume, which is XML, could not
+ * carry.
+ */
 export function checkXmlText(name: string, text: string): void {
   if (isXmlText(text)) return;
   const { index, code } = firstIllegal(text);

@@ -3,9 +3,15 @@ import type { XmlRpcFault, XmlRpcStruct, XmlRpcValue } from '../../xmlrpc/value.
 /** What a command answers when it succeeds: the one value of the response document. */
 export interface Reply {
   readonly value: XmlRpcValue;
-  /** xapi hands this on as the third parameter of a fault, where user interfaces look for it; nothing else may be on stderr then. */
+  /**
+   * xapi hands this on as the third parameter of a fault, where user interfaces look for it; nothing else may be on
+   * stderr then.
+   */
   readonly stderr?: string;
-  /** The answer is this fault all the same: "a parameter is missing, and stderr lists what it can be" is how SM lists things. */
+  /**
+   * The answer is this fault all the same: "a parameter is missing, and stderr lists what it can be" is how SM lists
+   * things.
+   */
   readonly fault?: XmlRpcFault;
 }
 
@@ -17,7 +23,10 @@ export function textReply(text: string): Reply {
   return { value: text };
 }
 
-/** vdi_create, vdi_introduce, vdi_snapshot, vdi_clone and vdi_resize answer which VDI it is; in LVHD its location is its uuid. */
+/**
+ * vdi_create, vdi_introduce, vdi_snapshot, vdi_clone and vdi_resize answer which VDI it is; in LVHD its location is its
+ * uuid.
+ */
 export function vdiReply(uuid: string): Reply {
   return { value: { location: uuid, uuid } };
 }

@@ -5,8 +5,8 @@ import type { StringMap } from '../../xapi/values.ts';
 import { isArray, isStruct, type XmlRpcStruct, type XmlRpcValue } from '../../xmlrpc/value.ts';
 
 /**
- * One request as xapi hands it over (xen-api `ocaml/xapi/sm_exec.ml`): every leaf is a string, and a member that does not apply is absent.
- * Records have no prototype.
+ * One request as xapi hands it over (xen-api `ocaml/xapi/sm_exec.ml`): every leaf is a string, and a member that does
+ * not apply is absent. Records have no prototype.
  */
 export interface SmRequest {
   /** The command as it was sent; the command table says whether it exists. */
@@ -14,7 +14,10 @@ export interface SmRequest {
   readonly args: readonly string[];
   /** PBD.device_config of this host, `SRmaster` left out. Values may be secrets: never log them. */
   readonly deviceConfig: StringMap;
-  /** device_config `SRmaster`. Proves nothing without `srRef`: it is "true" in every probe and in a frozen HA configuration. */
+  /**
+   * device_config `SRmaster`. Proves nothing without `srRef`: it is "true" in every probe and in a frozen HA
+   * configuration.
+   */
   readonly srMaster: boolean;
   readonly hostRef?: string;
   readonly session?: string;

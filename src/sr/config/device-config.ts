@@ -37,9 +37,10 @@ type Key = keyof typeof DEVICE_CONFIG_KEYS;
 const IGNORED: readonly string[] = ['multipathing', 'multipathhandle'];
 
 /**
- * Checks everything that is there; what a command needs beyond monitors and a key is asked of `imageSpecOf` (`sr-type.ts`). An empty value counts as absent.
- * Throws 'config-missing' or 'config-invalid' that names the key; a secret's value never shows. An unknown key is refused: it is a
- * mistyped one, and ignoring it would do something else than was asked for.
+ * Checks everything that is there; what a command needs beyond monitors and a key is asked of `imageSpecOf`
+ * (`sr-type.ts`). An empty value counts as absent. Throws 'config-missing' or 'config-invalid' that names the key; a
+ * secret's value never shows. An unknown key is refused: it is a mistyped one, and ignoring it would do something else
+ * than was asked for.
  */
 export function parseDeviceConfig(record: StringMap): DeviceConfig {
   for (const key of Object.keys(record)) {

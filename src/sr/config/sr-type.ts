@@ -8,8 +8,8 @@ import type { SrWork } from '../work/work.ts';
 import type { StringMap } from '../../xapi/values.ts';
 
 /**
- * An SR type that RBDSR serves. All of them keep the same volumes on the same kind of image; what differs is how device_config names the
- * image and where the access to its cluster comes from.
+ * An SR type that RBDSR serves. All of them keep the same volumes on the same kind of image; what differs is how
+ * device_config names the image and where the access to its cluster comes from.
  */
 export interface SrType {
   /** SR.type. */
@@ -28,13 +28,17 @@ export interface SrConfig extends ImageChoice {
   access(work: SrWork): Promise<ClusterAccess>;
   /** 'control-plane-missing' where there is no way to ask the cluster anything. */
   controlPlane(work: SrWork): Promise<ControlPlane>;
-  /** After sr_create or the master's sr_attach has mapped the image: keeps what the mapping taught about the cluster. */
+  /**
+   * After sr_create or the master's sr_attach has mapped the image: keeps what the mapping taught about the cluster.
+   */
   mapped?(work: SrWork, mapping: Mapping): Promise<void>;
   /** After an sr_create that failed: undoes what `access` has made for the new SR. */
   abandon?(work: SrWork): Promise<void>;
   /** After sr_delete: takes away what `access` has made for the SR; what it cannot, it names in the log. */
   retire?(work: SrWork): Promise<void>;
-  /** device_config that works at boot, with xapi down: it names a keyring file of this host instead of anything secret. */
+  /**
+   * device_config that works at boot, with xapi down: it names a keyring file of this host instead of anything secret.
+   */
   frozen(keyring: string, access: ClusterAccess): StringMap;
 }
 

@@ -4,8 +4,8 @@ import { encodeCall } from '../../xmlrpc/encode.ts';
 import type { StringMap } from '../../xapi/values.ts';
 
 /**
- * The document `static-vdis` keeps and hands back at boot, with xapi down: a call of vdi_attach_from_config. It names the keyring file of
- * this host instead of holding a key. Pure.
+ * The document `static-vdis` keeps and hands back at boot, with xapi down: a call of vdi_attach_from_config. It names
+ * the keyring file of this host instead of holding a key. Pure.
  */
 export function staticConfig(disk: {
   readonly sr: SrUuid;

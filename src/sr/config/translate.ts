@@ -7,9 +7,9 @@ import type { StringMap } from '../../xapi/values.ts';
 import type { CephxLogin, PasswordSource, SshLogin, WizardConfig } from './wizard-config.ts';
 
 /**
- * device_config of an iSCSI SR whose port is 6789. Keys that mean nothing here are ignored, as clients add their own (Xen Orchestra
- * `preferred-image-formats`); an empty value counts as absent. Throws 'target-missing', 'config-missing' or 'config-invalid' that names the wizard's field; a
- * password never shows.
+ * device_config of an iSCSI SR whose port is 6789. Keys that mean nothing here are ignored, as clients add their own
+ * (Xen Orchestra `preferred-image-formats`); an empty value counts as absent. Throws 'target-missing', 'config-missing'
+ * or 'config-invalid' that names the wizard's field; a password never shows.
  */
 export function translate(deviceConfig: StringMap): WizardConfig {
   const get: Get = (key) => (deviceConfig[key] === '' ? undefined : deviceConfig[key]);
@@ -40,7 +40,10 @@ export function requireLogin(config: WizardConfig): void {
 
 type Get = (key: string) => string | undefined;
 
-/** `client.NAME` in the CHAP fields is a Ceph user; so is whoever stands in the fields for mutual CHAP, beside an SSH user. */
+/**
+ * `client.NAME` in the CHAP fields is a Ceph user; so is whoever stands in the fields for mutual CHAP, beside an SSH
+ * user.
+ */
 function logins(get: Get): { readonly ssh?: SshLogin; readonly cephx?: CephxLogin } {
   const user = get('chapuser');
   const password = passwordOf(get, 'chappassword');

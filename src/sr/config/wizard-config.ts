@@ -30,5 +30,7 @@ export interface CephxLogin {
   readonly key: PasswordSource;
 }
 
-/** From 8.2 on xapi has made a secret of every password a client sends; before, and in an HA configuration, it is clear. */
+/**
+ * From 8.2 on xapi has made a secret of every password a client sends; before, and in an HA configuration, it is clear.
+ */
 export type PasswordSource = Exclude<KeySource, { kind: 'keyring' }>;

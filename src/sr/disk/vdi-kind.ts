@@ -4,7 +4,10 @@ import type { StringMap } from '../../xapi/values.ts';
 
 export type KindKeys = Pick<HostProfile, 'imageFormatKey'>;
 
-/** What VDI.sm_config says of the kind of a disk (sm `VDI.py`, `LVHDSR.py`; `image-format` since sm 3.2.12-17 of XCP-ng). */
+/**
+ * What VDI.sm_config says of the kind of a disk (sm `VDI.py`, `LVHDSR.py`; `image-format` since sm 3.2.12-17 of
+ * XCP-ng).
+ */
 export function kindKeys(kind: VdiKind, { imageFormatKey }: KindKeys): StringMap {
   return { vdi_type: kind, ...(imageFormatKey ? { 'image-format': kind === 'aio' ? 'raw' : 'vhd' } : {}) };
 }

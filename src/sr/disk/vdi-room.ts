@@ -13,7 +13,10 @@ import type { SrWork } from '../work/work.ts';
 import { askMaster, mayStillRun } from '../hosts/master-plugin.ts';
 import { readDisk } from '../read-disks.ts';
 
-/** How long stock tries for the SR's lock while it holds a VDI's: the other order would wait for us (sm `lvhdutil.attachThin`). */
+/**
+ * How long stock tries for the SR's lock while it holds a VDI's: the other order would wait for us (sm
+ * `lvhdutil.attachThin`).
+ */
 const SR_LOCK_MS = 20_000;
 
 /** A guest may write every block, so the volume of a writable VHD has to hold them all. 'vdi-provision'. */
@@ -47,9 +50,10 @@ export function isGivenBack({ allocation }: Pick<AttachedSr, 'allocation'>, isAS
 }
 
 /**
- * For a disk that is active nowhere and that still bears this host's mark: gives back what a thin disk, or a snapshot, does not use. A
- * failure costs only room, so it is a warning; but where LVM may still be at it, it is a failure, and the mark keeps other hosts away until
- * deactivating again has found it done: a guest of theirs would write where the volume is about to end.
+ * For a disk that is active nowhere and that still bears this host's mark: gives back what a thin disk, or a snapshot,
+ * does not use. A failure costs only room, so it is a warning; but where LVM may still be at it, it is a failure, and
+ * the mark keeps other hosts away until deactivating again has found it done: a guest of theirs would write where the
+ * volume is about to end.
  */
 export async function giveBackRoom(work: SrWork, sr: AttachedSr, leaf: VdiNode): Promise<void> {
   if (leaf.kind !== 'vhd' || leaf.lvSizeBytes < fullVhdLvSize(leaf.virtualSizeBytes)) return;
@@ -78,7 +82,10 @@ export async function growVolume(work: SrWork, sr: AttachedSr, vdi: VdiUuid): Pr
   if (await inflate(world, report, vdi, bytes)) await tellXapi(work, report, node, lvSize(bytes));
 }
 
-/** On the SR master, under the SR's lock, for a disk that is active nowhere: to the size of its data. 'vdi-in-use' where it is open here. */
+/**
+ * On the SR master, under the SR's lock, for a disk that is active nowhere: to the size of its data. 'vdi-in-use' where
+ * it is open here.
+ */
 export async function shrinkVolume(work: SrWork, sr: AttachedSr, vdi: VdiUuid): Promise<void> {
   work.waiting(`LVM to shrink the volume of VDI ${vdi}`);
   const { report, tree } = await undisturbed(work, sr, vdi);

@@ -18,14 +18,18 @@ import type { SrWork } from '../work/work.ts';
 import { readDisk } from '../read-disks.ts';
 import { provideRoom } from './vdi-room.ts';
 
-/** Whether something of the disk may be active on this host after a failure: then no other host may be told that it is free. */
+/**
+ * Whether something of the disk may be active on this host after a failure: then no other host may be told that it is
+ * free.
+ */
 export interface TargetState {
   held: boolean;
 }
 
 /**
- * Makes the disk usable on this host: its volumes, then its data path. After a failure what this call did is undone, the last step first.
- * The caller holds the VDI's lock. 'vdi-unavailable' | 'vdi-provision' and what LVM and the data path throw. Answers the disk's node.
+ * Makes the disk usable on this host: its volumes, then its data path. After a failure what this call did is undone,
+ * the last step first. The caller holds the VDI's lock. 'vdi-unavailable' | 'vdi-provision' and what LVM and the data
+ * path throw. Answers the disk's node.
  */
 export async function attachTarget(
   work: SrWork,
@@ -85,8 +89,8 @@ export async function attachTarget(
 }
 
 /**
- * The reverse; where nothing is active, nothing happens. Without `sr` its image is not mapped, so that there is no more than a data path.
- * Answers the chain, leaf first; empty where the VDI is gone, or not all of its chain is known.
+ * The reverse; where nothing is active, nothing happens. Without `sr` its image is not mapped, so that there is no more
+ * than a data path. Answers the chain, leaf first; empty where the VDI is gone, or not all of its chain is known.
  */
 export async function detachTarget(
   work: SrWork,
@@ -109,7 +113,10 @@ export async function detachTarget(
   return whole ? chain : [];
 }
 
-/** False for a disk that was damaged while it was in use: what is known of it is let go all the same, the rest when the SR is detached. */
+/**
+ * False for a disk that was damaged while it was in use: what is known of it is let go all the same, the rest when the
+ * SR is detached.
+ */
 function isWhole(work: SrWork, tree: VdiTree, vdi: VdiUuid, known: readonly VdiNode[]): boolean {
   try {
     tree.chain(vdi);

@@ -22,19 +22,22 @@ export interface MarkedDisk {
 }
 
 export interface GiveUpOptions {
-  /** Whoever asks holds the SR's lock on the master: beside that nothing shrinks there, and asking would wait for itself. */
+  /**
+   * Whoever asks holds the SR's lock on the master: beside that nothing shrinks there, and asking would wait for
+   * itself.
+   */
   readonly srLocked?: boolean;
   /** It is this host that gives the disk up, so that a loss of writes which was told once keeps it no longer. */
   readonly isReleased?: boolean;
 }
 
 /**
- * True where nothing has the disk open on this host: then what a call that was cut short has left is taken down, and the mark goes. All of it under
- * this host's lock of the disk, which an activation holds from before it marks the disk: its mark is never taken for an old one. What cannot be told
- * counts as open.
+ * True where nothing has the disk open on this host: then what a call that was cut short has left is taken down, and
+ * the mark goes. All of it under this host's lock of the disk, which an activation holds from before it marks the disk:
+ * its mark is never taken for an old one. What cannot be told counts as open.
  *
- * The mark may have been kept because the master had not said whether it still shrinks the volume: then the master is asked first, as deactivating again
- * would ask it.
+ * The mark may have been kept because the master had not said whether it still shrinks the volume: then the master is
+ * asked first, as deactivating again would ask it.
  */
 export async function giveUpMark(
   work: SrWork,

@@ -41,18 +41,18 @@ export function heldBackBy(smConfig: StringMap, activatingKey: boolean): string 
 }
 
 /**
- * `activating` that no host bears: of an activate that died before it had tagged the VDI. One that lives does so within a call to xapi, so that
- * it is believed for a while. Pure.
+ * `activating` that no host bears: of an activate that died before it had tagged the VDI. One that lives does so within
+ * a call to xapi, so that it is believed for a while. Pure.
  */
 export function isAbandoned(smConfig: StringMap, seenForMs: number): boolean {
   return seenForMs > BELIEVED_MS && activeHosts(smConfig).length === 0;
 }
 
 /**
- * Tags the VDI as active on this host, so that a snapshot or a coalesce on the master knows whom to tell (sm `blktap2.VDI._add_tag`).
- * Single keys only: every host of the pool writes to this map. Undefined: held back, to be tried again without the VDI's
- * lock, which has been so for `waitedMs`. `isNew` tells whether the tag is ours to take away after a failure. 'vdi-unavailable' for another
- * host's claim.
+ * Tags the VDI as active on this host, so that a snapshot or a coalesce on the master knows whom to tell (sm
+ * `blktap2.VDI._add_tag`). Single keys only: every host of the pool writes to this map. Undefined: held back, to be
+ * tried again without the VDI's lock, which has been so for `waitedMs`. `isNew` tells whether the tag is ours to take
+ * away after a failure. 'vdi-unavailable' for another host's claim.
  */
 export async function tryClaim(
   work: SrWork,
@@ -105,7 +105,9 @@ export async function finishClaim(work: SrWork): Promise<void> {
   if (work.profile.activatingKey) await removeMapKey(await work.xapi(), MAP, vdiRefOf(work), 'activating');
 }
 
-/** After a crash `activating` may be left beside our tag. It is another host's where such a one has tagged the VDI, too. */
+/**
+ * After a crash `activating` may be left beside our tag. It is another host's where such a one has tagged the VDI, too.
+ */
 export async function releaseAbandonedClaim(work: SrWork, smConfig: StringMap): Promise<void> {
   const isOurs = otherHosts(smConfig, hostRefOf(work)).length === 0;
   if (Object.hasOwn(smConfig, 'activating') && isOurs) await finishClaim(work);

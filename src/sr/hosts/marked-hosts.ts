@@ -6,7 +6,9 @@ import type { SrWork } from '../work/work.ts';
 import { PLUGIN } from './plugin-name.ts';
 import { srOf, vdiOf, vdiRefOf } from '../work/subject.ts';
 
-/** How long a host may take to say whether it has a disk open, ms: the plug-in has a little less (plugin-functions.ts). */
+/**
+ * How long a host may take to say whether it has a disk open, ms: the plug-in has a little less (plugin-functions.ts).
+ */
 const ASK_MS = 20_000;
 
 /** A host that has a disk of the pool open, or of which nobody can tell. */
@@ -16,14 +18,18 @@ export interface MarkedHost {
   readonly title: string;
   readonly found: string;
   readonly todo: string;
-  /** For commands that refuse a disk in use: xapi keeps no text of 'vdi-in-use', and one that cannot be told needs the advice. */
+  /**
+   * For commands that refuse a disk in use: xapi keeps no text of 'vdi-in-use', and one that cannot be told needs the
+   * advice.
+   */
   readonly code: 'vdi-in-use' | 'vdi-unavailable';
 }
 
 /**
- * The first of these hosts whose mark on the call's VDI stands for something. A mark that outlived its call is taken away by the host itself, under its lock of
- * the disk, when it is asked (plugin/is-open.ts; sm `resetvdis.py`, reset_vdi, asks so too); that of a host which the pool no longer has goes at once. Undefined where no
- * mark is left of those. `srLocked`: the call holds the SR's lock on the master.
+ * The first of these hosts whose mark on the call's VDI stands for something. A mark that outlived its call is taken
+ * away by the host itself, under its lock of the disk, when it is asked (plugin/is-open.ts; sm `resetvdis.py`,
+ * reset_vdi, asks so too); that of a host which the pool no longer has goes at once. Undefined where no mark is left of
+ * those. `srLocked`: the call holds the SR's lock on the master.
  */
 export async function markedInEarnest(
   work: SrWork,

@@ -12,7 +12,10 @@ import { whereHostIsSilent } from './marked-hosts.ts';
 import { PLUGIN } from './plugin-name.ts';
 import { hostRefOf } from '../work/subject.ts';
 
-/** Has the pool master grow or shrink the volume of a disk, as it alone may change LVM metadata. Throws unless it says that it has. */
+/**
+ * Has the pool master grow or shrink the volume of a disk, as it alone may change LVM metadata. Throws unless it says
+ * that it has.
+ */
 export async function askMaster(work: SrWork, sr: SrUuid, vdi: VdiUuid, fn: 'inflate' | 'deflate'): Promise<void> {
   await ask(work, await poolMaster(await work.xapi()), fn, sr, vdi);
 }
@@ -29,7 +32,10 @@ export async function refreshElsewhere(work: SrWork, sr: SrUuid, lvNames: readon
   }
 }
 
-/** A host that the pool still has may be running: what it has loaded has to be known before the volume is used any further. */
+/**
+ * A host that the pool still has may be running: what it has loaded has to be known before the volume is used any
+ * further.
+ */
 async function refreshOn(work: SrWork, host: HostRecord, sr: SrUuid, vdi: VdiUuid): Promise<void> {
   try {
     await ask(work, host.ref, 'refresh', sr, vdi);
@@ -40,8 +46,9 @@ async function refreshOn(work: SrWork, host: HostRecord, sr: SrUuid, vdi: VdiUui
 }
 
 /**
- * Whether what failed may still come to be: no answer is no word that nothing happens any more. A plug-in that is not there, or that says what
- * is wrong, has ended; unless that is an earlier call there, which may be the very one that had no answer.
+ * Whether what failed may still come to be: no answer is no word that nothing happens any more. A plug-in that is not
+ * there, or that says what is wrong, has ended; unless that is an earlier call there, which may be the very one that
+ * had no answer.
  */
 export function mayStillRun(error: unknown): boolean {
   if (hasCode(error, 'deadline', 'osd-unresponsive', 'xapi-unreachable')) return true;

@@ -12,8 +12,9 @@ import { PLUGIN } from './plugin-name.ts';
 const ASK_MS = 20_000;
 
 /**
- * What this host had the master do to disks that bear its mark may outlive the call that asked for it: a shrinking, for which the mark is kept. Undefined
- * where all that is over, or why that cannot be said. On the master the lock of the SR has said so.
+ * What this host had the master do to disks that bear its mark may outlive the call that asked for it: a shrinking, for
+ * which the mark is kept. Undefined where all that is over, or why that cannot be said. On the master the lock of the
+ * SR has said so.
  */
 export async function whyUnsettled(work: SrWork, sr: SrUuid, vdis: readonly VdiUuid[]): Promise<unknown> {
   const [first] = vdis;
@@ -31,8 +32,9 @@ export async function whyUnsettled(work: SrWork, sr: SrUuid, vdis: readonly VdiU
 }
 
 /**
- * Before a disk is used whose mark of this host was there already: 'vdi-unavailable' where the master may be about to shrink it. One that is active here
- * is not shrunk; a master of which it is known that it does nothing, since it has not the function, is believed.
+ * Before a disk is used whose mark of this host was there already: 'vdi-unavailable' where the master may be about to
+ * shrink it. One that is active here is not shrunk; a master of which it is known that it does nothing, since it has
+ * not the function, is believed.
  */
 export async function refuseUnsettled(work: SrWork, sr: SrUuid, vdi: VdiUuid): Promise<void> {
   const { smRunDir, lockDir } = work.profile.paths;

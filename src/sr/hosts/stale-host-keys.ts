@@ -8,8 +8,9 @@ import { activeHosts } from './host-keys.ts';
 import { whyUnsettled } from './settled-marks.ts';
 
 /**
- * A host that attaches an SR has none of its VDIs active, nor is it activating one; on the master no VDI can be paused either (sm `SRCommand`,
- * reset_sr). But the master may still be at what this host had asked for before it let go: then its marks stay, which keep other hosts away.
+ * A host that attaches an SR has none of its VDIs active, nor is it activating one; on the master no VDI can be paused
+ * either (sm `SRCommand`, reset_sr). But the master may still be at what this host had asked for before it let go: then
+ * its marks stay, which keep other hosts away.
  */
 export async function clearStaleHostKeys(work: SrWork, sr: SrUuid): Promise<void> {
   const { srRef, hostRef } = work.subject;
@@ -31,8 +32,9 @@ export async function clearStaleHostKeys(work: SrWork, sr: SrUuid): Promise<void
 }
 
 /**
- * The same where the SR has been attached all along, as when the toolstack is restarted: disks may be in use. Those that are not lose the mark of this host as when another
- * one had asked for it. Never fails: a mark that stays is in the way of its own disk only.
+ * The same where the SR has been attached all along, as when the toolstack is restarted: disks may be in use. Those
+ * that are not lose the mark of this host as when another one had asked for it. Never fails: a mark that stays is in
+ * the way of its own disk only.
  */
 export async function clearIdleHostKeys(work: SrWork, sr: SrUuid): Promise<void> {
   const { srRef, hostRef } = work.subject;

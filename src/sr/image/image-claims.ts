@@ -29,7 +29,9 @@ interface Claim {
   readonly hosts: readonly string[];
 }
 
-/** Which image a device_config means, under the names of type `rbd` or under those of an iSCSI SR with a monitor's port. */
+/**
+ * Which image a device_config means, under the names of type `rbd` or under those of an iSCSI SR with a monitor's port.
+ */
 function claimOf(config: StringMap): Claim {
   if (config['port'] === '6789') {
     return { pool: config['targetIQN'], image: config['SCSIid'], hosts: monitorHosts(config['target']) };
@@ -38,7 +40,10 @@ function claimOf(config: StringMap): Claim {
   return { pool, namespace, image, hosts: monitorHosts(config['monitors']) };
 }
 
-/** Without ports: one host is one cluster's. However the list is written (monitors.ts); what is none names nobody's image. Pure. */
+/**
+ * Without ports: one host is one cluster's. However the list is written (monitors.ts); what is none names nobody's
+ * image. Pure.
+ */
 export function monitorHosts(text = ''): readonly string[] {
   try {
     return parseMonitors(text).map(({ host }) => host);

@@ -9,8 +9,9 @@ import { krbdOf } from './krbd-of-host.ts';
 import type { SrConfig } from '../config/sr-type.ts';
 
 /**
- * What only the control plane can do before an SR is made: make the image if device-config has a size, name all its features, see who else
- * has it open. Where the host has no ceph tools none of it is needed, unless the image has to be made: then undefined.
+ * What only the control plane can do before an SR is made: make the image if device-config has a size, name all its
+ * features, see who else has it open. Where the host has no ceph tools none of it is needed, unless the image has to be
+ * made: then undefined.
  */
 export async function prepareImage(work: SrWork, config: SrConfig, spec: ImageSpec): Promise<ImageInfo | undefined> {
   const plane = await planeIfAny(work, config);

@@ -10,8 +10,8 @@ import type { SrWork } from '../work/work.ts';
 import { krbdOf } from './krbd-of-host.ts';
 
 /**
- * Deactivates what is active of the SR on this host and unmaps its image. 'device-busy' where a volume or the image is in use: then nothing has
- * changed.
+ * Deactivates what is active of the SR on this host and unmaps its image. 'device-busy' where a volume or the image is
+ * in use: then nothing has changed.
  */
 export async function releaseImage(work: SrWork, sr: AttachedSr): Promise<void> {
   const active = await refuseInUse(work, sr, await sr.lvm.report());
@@ -20,7 +20,10 @@ export async function releaseImage(work: SrWork, sr: AttachedSr): Promise<void> 
   await krbdOf(work).unmap(sr.mapping, work.deadline);
 }
 
-/** 'device-busy' where somebody on this host has a volume or the image open. Answers the volumes that are active only. Changes nothing. */
+/**
+ * 'device-busy' where somebody on this host has a volume or the image open. Answers the volumes that are active only.
+ * Changes nothing.
+ */
 export async function refuseInUse(
   work: SrWork,
   sr: AttachedSr,

@@ -6,26 +6,31 @@ import { type HeldLock, type LockHolder, lockHolder, takeRecordLock } from '../.
 import type { HostPaths } from '../../dom0/host-profile.ts';
 
 /**
- * A late writer is a command whose answer has been given although something it started is still on its way to the SR: a thread or a program
- * that the kernel has not let go. It holds this lock, shared, since there may be several, until its process ends. Whoever changes
- * anything of an SR on this host asks for late writers first, and the collector is no exception.
+ * A late writer is a command whose answer has been given although something it started is still on its way to the SR: a
+ * thread or a program that the kernel has not let go. It holds this lock, shared, since there may be several, until its
+ * process ends. Whoever changes anything of an SR on this host asks for late writers first, and the collector is no
+ * exception.
  *
- * It is a lock of our own, outside the folders that stock cleans up, since stock's locks of an SR (stock-sr-locks.ts) have to be free when a command
- * has been answered: docs/decisions/0017-late-writers.md.
+ * It is a lock of our own, outside the folders that stock cleans up, since stock's locks of an SR (stock-sr-locks.ts)
+ * have to be free when a command has been answered: docs/decisions/0017-late-writers.md.
  */
 export async function becomeLateWriter(paths: Paths, sr: SrUuid, deadline: Deadline): Promise<HeldLock> {
   return takeRecordLock(lateLock(paths, sr), { wait: false, shared: true, deadline });
 }
 
 /**
- * The same for a command of which nothing but reads is on its way, and which goes no further than these: of one block that nobody serves, such as a
- * header in an inactive placement group, only those are told that would read all of them again. Nobody else waits for it.
+ * The same for a command of which nothing but reads is on its way, and which goes no further than these: of one block
+ * that nobody serves, such as a header in an inactive placement group, only those are told that would read all of them
+ * again. Nobody else waits for it.
  */
 export async function becomeLateReader(paths: Paths, sr: SrUuid, deadline: Deadline): Promise<HeldLock> {
   return takeRecordLock(lateReaderLock(paths, sr), { wait: false, shared: true, deadline });
 }
 
-/** 'lock-busy' at once, where an earlier command has not come back from reading all of the SR: another would only be stuck beside it. */
+/**
+ * 'lock-busy' at once, where an earlier command has not come back from reading all of the SR: another would only be
+ * stuck beside it.
+ */
 export function refuseBesideLateReader(paths: Paths, sr: SrUuid): void {
   const path = lateReaderLock(paths, sr);
   const holder = lockHolder(path);
@@ -44,7 +49,10 @@ export function lateWriter(paths: Paths, sr: SrUuid): LockHolder | undefined {
   return lockHolder(lateLock(paths, sr));
 }
 
-/** 'lock-busy' names the late writer, at once or, with `wait`, at the deadline. The caller holds none of stock's locks of the SR meanwhile. */
+/**
+ * 'lock-busy' names the late writer, at once or, with `wait`, at the deadline. The caller holds none of stock's locks
+ * of the SR meanwhile.
+ */
 export async function awaitLateWriters(
   paths: Paths,
   sr: SrUuid,

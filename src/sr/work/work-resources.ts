@@ -22,7 +22,10 @@ export interface GivenWork extends Pick<SrWork, 'subject' | 'profile' | 'deadlin
   readonly title: string;
 }
 
-/** The locks and the connection of one piece of work. Their code is loaded by their first use: most commands lack one or the other. */
+/**
+ * The locks and the connection of one piece of work. Their code is loaded by their first use: most commands lack one or
+ * the other.
+ */
 export class WorkResources {
   readonly #given: GivenWork;
   readonly #held = new Set<HeldLock>();
@@ -73,8 +76,9 @@ export class WorkResources {
   }
 
   /**
-   * `work` reads of the SR, and what the call wrote before has landed. Where it is answered for meanwhile, or `work` fails, others need not wait
-   * for it: it goes no further. So one block that nobody serves does not keep a whole SR. Who reads one disk is not kept by those who are stuck.
+   * `work` reads of the SR, and what the call wrote before has landed. Where it is answered for meanwhile, or `work`
+   * fails, others need not wait for it: it goes no further. So one block that nobody serves does not keep a whole SR.
+   * Who reads one disk is not kept by those who are stuck.
    */
   async reading<T>(sr: SrUuid, work: () => Promise<T>, { whole = true }: ReadingOptions = {}): Promise<T> {
     const { becomeLateReader, refuseBesideLateReader } = await import('./late-writers.ts');
@@ -108,8 +112,8 @@ export class WorkResources {
   }
 
   /**
-   * What a handler has released already is released twice, which does nothing. Where a read has not come back, and yet the call was well, its process
-   * is a late reader until it ends.
+   * What a handler has released already is released twice, which does nothing. Where a read has not come back, and yet
+   * the call was well, its process is a late reader until it ends.
    */
   async releaseLocks(): Promise<void> {
     if (!this.#isLate) await this.#becomeReader();
@@ -120,8 +124,9 @@ export class WorkResources {
   }
 
   /**
-   * The answer is given, and something may still be on its way: from here on a lock of our own says so to our own commands, and stock's locks of the
-   * SR are free. Called again, it does nothing. Never fails: where our own lock cannot be had, stock's stay.
+   * The answer is given, and something may still be on its way: from here on a lock of our own says so to our own
+   * commands, and stock's locks of the SR are free. Called again, it does nothing. Never fails: where our own lock
+   * cannot be had, stock's stay.
    */
   async becomeLate(): Promise<void> {
     const become = this.#become;
@@ -147,8 +152,8 @@ export class WorkResources {
   }
 
   /**
-   * This process ends by an error, and the kernel closes its files only when the last thread has come back. Before the first wait of
-   * becomeLateWriter the lock is taken; one that is held already stays.
+   * This process ends by an error, and the kernel closes its files only when the last thread has come back. Before the
+   * first wait of becomeLateWriter the lock is taken; one that is held already stays.
    */
   readonly #endLate = (): void => {
     const { paths } = this.#given.profile;
@@ -161,7 +166,9 @@ export class WorkResources {
     this.#stock.clear();
   };
 
-  /** A late writer may come between the two: then its write is waited for without the lock, which HA may want meanwhile. */
+  /**
+   * A late writer may come between the two: then its write is waited for without the lock, which HA may want meanwhile.
+   */
   async #lockQuietSr(sr: SrUuid, options: LockOptions): Promise<HeldLock> {
     const { lateWriter } = await import('./late-writers.ts');
     for (;;) {
@@ -189,7 +196,9 @@ export class WorkResources {
     return this.#xapi;
   }
 
-  /** A connection for as long as `deadline` lets it, also after the request's session has ended. `patient`: client.ts. */
+  /**
+   * A connection for as long as `deadline` lets it, also after the request's session has ended. `patient`: client.ts.
+   */
   async connect(deadline: Deadline, { patient = false }: ConnectOptions = {}): Promise<Xapi> {
     const { title, subtaskOf, profile } = this.#given;
     if (this.#session === undefined) {

@@ -13,7 +13,10 @@ export function workUntil<T extends SrWork>(
   return { ...work, deadline, xapi };
 }
 
-/** The same work for undoing what it did, often because its time is over (Deadline.forCleanUp), also while xapi is being restarted. */
+/**
+ * The same work for undoing what it did, often because its time is over (Deadline.forCleanUp), also while xapi is being
+ * restarted.
+ */
 export function undoWork<T extends SrWork>(work: T): T {
   return workUntil(work, work.deadline.forCleanUp(), { patient: true });
 }

@@ -20,9 +20,10 @@ export interface BlockOpenOptions {
 }
 
 /**
- * Opens a block device or a regular file; a file keeps the size it has. Calls may overlap in time: reads and whole-sector writes run side
- * by side, a write of partial sectors has its range to itself. The buffer of an aligned read is handed out uncopied, and a write of a
- * buffer of `alignedBuffer` reaches the device uncopied. 'device-missing' | 'device-busy' | 'io'.
+ * Opens a block device or a regular file; a file keeps the size it has. Calls may overlap in time: reads and
+ * whole-sector writes run side by side, a write of partial sectors has its range to itself. The buffer of an aligned
+ * read is handed out uncopied, and a write of a buffer of `alignedBuffer` reaches the device uncopied. 'device-missing'
+ * | 'device-busy' | 'io'.
  */
 export async function openBlockIo(
   path: string,
@@ -80,7 +81,9 @@ function sizeOfDevice(path: string, rdev: number): number {
   return Number(sectors) * SECTOR;
 }
 
-/** What O_DIRECT requests have to be multiples of. A partition has no queue of its own; its disk, one folder up, has. */
+/**
+ * What O_DIRECT requests have to be multiples of. A partition has no queue of its own; its disk, one folder up, has.
+ */
 async function sectorSize(stats: Stats): Promise<number> {
   const folder = sysFolder(stats.isBlockDevice() ? stats.rdev : stats.dev);
   const size =

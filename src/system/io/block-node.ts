@@ -1,7 +1,9 @@
 import { lstatSync, unlinkSync } from 'node:fs';
 import { mknodBlock } from '../libc.ts';
 
-/** Makes the node of a block device; one with the same numbers may be there already, and one with others is replaced. */
+/**
+ * Makes the node of a block device; one with the same numbers may be there already, and one with others is replaced.
+ */
 export function makeBlockNode(path: string, major: number, minor: number, mode = 0o600): void {
   const present = lstatSync(path, { throwIfNoEntry: false });
   if (present?.isBlockDevice() === true && sameNumbers(present.rdev, major, minor)) return;

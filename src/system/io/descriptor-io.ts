@@ -4,8 +4,8 @@ import { RbdsrError } from '../../base/error.ts';
 import { errnoName } from '../errno-name.ts';
 
 /**
- * Reads and writes at offsets of an open descriptor, which it owns. Uses the callback forms of node:fs: they cost less than those of
- * node:fs/promises, and this is the data path of guests.
+ * Reads and writes at offsets of an open descriptor, which it owns. Uses the callback forms of node:fs: they cost less
+ * than those of node:fs/promises, and this is the data path of guests.
  */
 export class DescriptorIo implements BlockIo {
   readonly name: string;

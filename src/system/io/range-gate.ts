@@ -1,6 +1,6 @@
 /**
- * Keeps a read-modify-write of partial sectors apart from every other write to the same range. Whole-sector writes pass each other
- * freely: their order is the caller's affair.
+ * Keeps a read-modify-write of partial sectors apart from every other write to the same range. Whole-sector writes pass
+ * each other freely: their order is the caller's affair.
  */
 export class RangeGate {
   readonly #inside = new Set<Entry>();

@@ -7,9 +7,10 @@ import type { HeldLock } from './record-lock.ts';
 import { runProgram } from '../run.ts';
 
 /**
- * Takes the lock of XCP-ng's fairlock service, which serves waiters in the order they came (sm `fairlock.py`, `fairlock.c`): connect, wait for
- * `LOCK\0`, say who we are, close to release. A service that is not running is started. 'lock-busy' at the deadline; 'internal' when
- * this process holds or awaits the lock already, for that would wait for itself.
+ * Takes the lock of XCP-ng's fairlock service, which serves waiters in the order they came (sm `fairlock.py`,
+ * `fairlock.c`): connect, wait for `LOCK\0`, say who we are, close to release. A service that is not running is
+ * started. 'lock-busy' at the deadline; 'internal' when this process holds or awaits the lock already, for that would
+ * wait for itself.
  */
 export async function takeFairlock(socketPath: string, deadline: Deadline): Promise<HeldLock> {
   if (taken.has(socketPath)) {
@@ -42,7 +43,10 @@ async function lockedSocket(socketPath: string, deadline: Deadline): Promise<Soc
 
 const RETRY_MS = 50;
 
-/** The socket once it holds the lock, or the reason there is none: an errno, `closed` by a service that restarts, or `late`. */
+/**
+ * The socket once it holds the lock, or the reason there is none: an errno, `closed` by a service that restarts, or
+ * `late`.
+ */
 function askForLock(socketPath: string, deadline: Deadline): Promise<Socket | string> {
   return new Promise((resolve) => {
     const socket = createConnection(socketPath);

@@ -28,10 +28,10 @@ export interface LockHolder {
 }
 
 /**
- * Takes the POSIX record lock of the whole file, which is what the stock driver takes (sm `flock.py`, `lock.py`); the file and its folder
- * are made when missing. Such a lock belongs to the process and is dropped when *any* descriptor of the file is closed in it: never open
- * a lock file otherwise, and take no lock twice in one process ('internal'). 'lock-busy' names the holder, at once or, with
- * `wait`, at the deadline. A waiting process asks every 50 ms.
+ * Takes the POSIX record lock of the whole file, which is what the stock driver takes (sm `flock.py`, `lock.py`); the
+ * file and its folder are made when missing. Such a lock belongs to the process and is dropped when *any* descriptor of
+ * the file is closed in it: never open a lock file otherwise, and take no lock twice in one process ('internal').
+ * 'lock-busy' names the holder, at once or, with `wait`, at the deadline. A waiting process asks every 50 ms.
  */
 export async function takeRecordLock(path: string, options: RecordLockOptions): Promise<HeldLock> {
   ensureDir(dirname(path), 0o755);
@@ -107,7 +107,10 @@ function openLockFile(path: string): number {
   return openSync(path, constants.O_RDWR | constants.O_CREAT, 0o644);
 }
 
-/** False when the file was removed (stock clean-up does that) between open and lock: whoever comes next makes a new file. */
+/**
+ * False when the file was removed (stock clean-up does that) between open and lock: whoever comes next makes a new
+ * file.
+ */
 function isCurrent(fd: number, path: string): boolean {
   const held = fstatSync(fd);
   const named = statSync(path, { throwIfNoEntry: false });
@@ -140,7 +143,10 @@ const F_RDLCK = 0;
 const F_WRLCK = 1;
 const F_UNLCK = 2;
 
-/** `struct flock` of x86-64: short type, short whence, 4 bytes of padding, 64-bit start and length, 32-bit pid, 4 bytes of padding. */
+/**
+ * `struct flock` of x86-64: short type, short whence, 4 bytes of padding, 64-bit start and length, 32-bit pid, 4 bytes
+ * of padding.
+ */
 function wholeFile(type: number): Buffer {
   const flock = Buffer.alloc(32);
   flock.writeInt16LE(type, 0);

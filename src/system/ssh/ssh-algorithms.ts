@@ -1,9 +1,10 @@
 import type { Algorithms } from 'ssh2';
 
 /**
- * What is offered to a server, best first: enough for OpenSSH 5.0 of 2008 (group exchange with SHA-256, aes-ctr, hmac-sha1, ssh-rsa) up to
- * today's. Nothing with a known break: no group1 or other SHA-1 key exchange but group14's, no CBC, no RC4, no MD5, no DSA, and no compression.
- * `types` are the key types known of this server; they are asked for first, or a server with several keys may show one that is not known.
+ * What is offered to a server, best first: enough for OpenSSH 5.0 of 2008 (group exchange with SHA-256, aes-ctr,
+ * hmac-sha1, ssh-rsa) up to today's. Nothing with a known break: no group1 or other SHA-1 key exchange but group14's,
+ * no CBC, no RC4, no MD5, no DSA, and no compression. `types` are the key types known of this server; they are asked
+ * for first, or a server with several keys may show one that is not known.
  */
 export function offeredAlgorithms(types: readonly string[]): Algorithms {
   const expected = HOST_KEYS.filter((name) => types.includes(TYPE_OF[name] ?? name));

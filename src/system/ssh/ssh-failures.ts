@@ -4,7 +4,10 @@ import { formatTarget } from './ssh-known-hosts.ts';
 import type { SshTarget } from './ssh-known-hosts.ts';
 import type { LoginOutcome } from './ssh-login.ts';
 
-/** What went wrong before the host key was judged. The texts are ssh2's own, by `level` and by message where it has no level. */
+/**
+ * What went wrong before the host key was judged. The texts are ssh2's own, by `level` and by message where it has no
+ * level.
+ */
 export function connectionFailed(target: SshTarget, error: Error & { level?: string }): RbdsrError {
   const text = error.message;
   const common = /no matching (.*) algorithm|no matching .*/i.test(text);

@@ -12,9 +12,15 @@ export interface HostKeyPolicy {
   readonly knownHostsPath: string;
   /** Lines of SeenHostKey.line that were kept at an earlier visit. */
   readonly pinned?: string;
-  /** "SHA256:...": a key that a person has compared by hand. It counts where the administrator's file does not list the host. */
+  /**
+   * "SHA256:...": a key that a person has compared by hand. It counts where the administrator's file does not list the
+   * host.
+   */
   readonly compared?: string;
-  /** A host that neither of them lists: accepted (and reported) while somebody is looking for a cluster, refused otherwise. */
+  /**
+   * A host that neither of them lists: accepted (and reported) while somebody is looking for a cluster, refused
+   * otherwise.
+   */
   readonly unlisted: 'accept' | 'refuse';
 }
 
@@ -31,8 +37,8 @@ export interface SeenHostKey {
 }
 
 /**
- * The verdict on a key. The administrator's file decides where it lists the host, else what was pinned, else `unlisted`. A key that differs from
- * the ones that are listed, or is revoked, is 'ssh-host-key' and never accepted.
+ * The verdict on a key. The administrator's file decides where it lists the host, else what was pinned, else
+ * `unlisted`. A key that differs from the ones that are listed, or is revoked, is 'ssh-host-key' and never accepted.
  */
 export function judgeHostKey(policy: HostKeyPolicy, target: SshTarget, key: HostKey): SeenHostKey {
   const { entries, trust } = governing(policy, target);

@@ -19,8 +19,9 @@ export interface KnownKey {
 }
 
 /**
- * The keys that a known_hosts text has for `target` (sshd(8), SSH_KNOWN_HOSTS FILE FORMAT): names with wildcards and negation, hashed names,
- * `[host]:port`, several types, @revoked. Lines of certificate authorities do not count, and neither does what cannot be read.
+ * The keys that a known_hosts text has for `target` (sshd(8), SSH_KNOWN_HOSTS FILE FORMAT): names with wildcards and
+ * negation, hashed names, `[host]:port`, several types, @revoked. Lines of certificate authorities do not count, and
+ * neither does what cannot be read.
  */
 export function knownKeysOf(text: string, target: SshTarget): readonly KnownKey[] {
   const name = knownHostName(target);

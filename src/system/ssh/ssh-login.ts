@@ -37,9 +37,9 @@ export function readLoginKeys(
 }
 
 /**
- * Chooses what to try next, as ssh2 asks for it: the keys, then the password once. By the method `password` where the server has it, else by
- * `keyboard-interactive`, so that a wrong password counts as one failure on a server that locks accounts. After a partial success
- * (sshd's AuthenticationMethods) the password may be needed a second time.
+ * Chooses what to try next, as ssh2 asks for it: the keys, then the password once. By the method `password` where the
+ * server has it, else by `keyboard-interactive`, so that a wrong password counts as one failure on a server that locks
+ * accounts. After a partial success (sshd's AuthenticationMethods) the password may be needed a second time.
  */
 export class LoginSequence {
   /** What was tried, in words, for the message of a refusal. */
@@ -61,7 +61,8 @@ export class LoginSequence {
   /** `left` is null before the first answer of the server. */
   next(left: readonly AuthenticationType[] | null, partial: boolean): AnyAuthMethod | false {
     const username = this.#user;
-    // Asking for nothing tells which methods there are, at the price of one round trip, and is not counted as a failure by sshd.
+    // Asking for nothing tells which methods there are, at the price of one round trip, and is not counted as a failure
+    // by sshd.
     if (left === null) return { type: 'none', username };
     this.offered = left;
     if (partial) this.passwordSent = false;

@@ -27,8 +27,9 @@ export interface SessionOptions {
 }
 
 /**
- * Key exchange, the verdict on the host key, and the login. 'ssh-protocol' for what is no SSH server or has no algorithm in common, 'ssh-host-key',
- * 'deadline'. `share` bounds the time until the host key has been judged: a frozen sshd accepts connections and says nothing.
+ * Key exchange, the verdict on the host key, and the login. 'ssh-protocol' for what is no SSH server or has no
+ * algorithm in common, 'ssh-host-key', 'deadline'. `share` bounds the time until the host key has been judged: a frozen
+ * sshd accepts connections and says nothing.
  */
 export async function openSession(
   socket: Socket,

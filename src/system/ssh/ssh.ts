@@ -21,7 +21,10 @@ export interface SshOptions {
   readonly targets: readonly SshTarget[];
   readonly user: string;
   readonly password?: Secret;
-  /** Private keys without passphrase; those that are there are tried before the password. Default: the host's own in /etc/rbdsr. */
+  /**
+   * Private keys without passphrase; those that are there are tried before the password. Default: the host's own in
+   * /etc/rbdsr.
+   */
   readonly privateKeys?: readonly string[];
   readonly hostKeys: HostKeyPolicy;
   readonly deadline: Deadline;
@@ -34,17 +37,17 @@ export interface SshConnection extends AsyncDisposable {
   readonly hostKey: SeenHostKey;
   readonly login: 'publickey' | 'password' | 'keyboard-interactive' | 'none';
   /**
-   * Runs one program without a terminal. Never throws for how it ends; 'ssh-protocol' when the connection does. At the deadline the outcome
-   * is 'timeout' and the program is left to itself.
+   * Runs one program without a terminal. Never throws for how it ends; 'ssh-protocol' when the connection does. At the
+   * deadline the outcome is 'timeout' and the program is left to itself.
    */
   exec(argv: readonly string[], options: SshExecOptions): Promise<RunOutcome>;
   close(): Promise<void>;
 }
 
 /**
- * A connection on which programs can be run. 'dns' | 'monitor-unreachable' | 'ssh-protocol' | 'ssh-host-key' | 'ssh-login' | 'deadline'.
- * The password goes only to a server whose host key was accepted, and the second connection that a server may ask for after its limit of
- * login failures only to the very same key.
+ * A connection on which programs can be run. 'dns' | 'monitor-unreachable' | 'ssh-protocol' | 'ssh-host-key' |
+ * 'ssh-login' | 'deadline'. The password goes only to a server whose host key was accepted, and the second connection
+ * that a server may ask for after its limit of login failures only to the very same key.
  */
 export async function connectSsh(o: SshOptions): Promise<SshConnection> {
   const failures: RbdsrError[] = [];

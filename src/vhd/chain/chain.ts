@@ -7,9 +7,10 @@ import { settled } from '../../base/settle.ts';
 import { UnalignedWriter } from './unaligned.ts';
 
 /**
- * Opens an image and all its ancestors. `openParent` is asked for one after another, nearest first. 'vhd-corrupt' where a parent is not
- * the one its child names, where the chain runs in a circle or is deeper than 30. After a failure the ancestors are closed and `leafIo`
- * is not; later, closing the chain closes them all. `copyFirst` is for the whole chain (`VhdImage.open`).
+ * Opens an image and all its ancestors. `openParent` is asked for one after another, nearest first. 'vhd-corrupt' where
+ * a parent is not the one its child names, where the chain runs in a circle or is deeper than 30. After a failure the
+ * ancestors are closed and `leafIo` is not; later, closing the chain closes them all. `copyFirst` is for the whole
+ * chain (`VhdImage.open`).
  */
 export async function openChain(
   leafIo: BlockIo,

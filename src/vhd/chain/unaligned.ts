@@ -6,8 +6,8 @@ interface Sectors {
 }
 
 /**
- * Writes of any alignment over one of whole sectors. Only those that need the rest of a sector are done one after another; guests, whose
- * writes are whole sectors, do not come here twice.
+ * Writes of any alignment over one of whole sectors. Only those that need the rest of a sector are done one after
+ * another; guests, whose writes are whole sectors, do not come here twice.
  */
 export class UnalignedWriter {
   readonly #sectors: Sectors;

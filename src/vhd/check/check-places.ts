@@ -14,7 +14,10 @@ interface Region {
   readonly end: number;
 }
 
-/** Whether the structures that are no blocks lie apart from each other and within the image; the byte behind the last of them. */
+/**
+ * Whether the structures that are no blocks lie apart from each other and within the image; the byte behind the last of
+ * them.
+ */
 export async function checkPlaces(
   io: BlockIo,
   footer: Footer,

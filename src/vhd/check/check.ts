@@ -15,8 +15,8 @@ export interface CheckOptions {
 }
 
 /**
- * What is wrong with an image, its parents left aside; empty where all is well. It is sound when no finding is an error, which agrees with
- * blktap's `vhd-util check`. Only reads; throws where `io` cannot be read.
+ * What is wrong with an image, its parents left aside; empty where all is well. It is sound when no finding is an
+ * error, which agrees with blktap's `vhd-util check`. Only reads; throws where `io` cannot be read.
  */
 export async function checkVhd(io: BlockIo, o: CheckOptions = {}): Promise<Finding[]> {
   const findings = new Findings();

@@ -6,8 +6,8 @@ export const UNALLOCATED = 0xffffffff;
 export const BAT_ENTRY = 4;
 
 /**
- * The block allocation table: for each block the sector of its bitmap, 32 bits big-endian. Source: Virtual Hard Disk Image Format
- * Specification, Microsoft 2006, "Block Allocation Table and Data Blocks".
+ * The block allocation table: for each block the sector of its bitmap, 32 bits big-endian. Source: Virtual Hard Disk
+ * Image Format Specification, Microsoft 2006, "Block Allocation Table and Data Blocks".
  */
 export function decodeBat(bytes: Uint8Array): Uint32Array {
   const entries = new Uint32Array(Math.floor(bytes.length / BAT_ENTRY));

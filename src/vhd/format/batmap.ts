@@ -10,8 +10,8 @@ const VERSION_1_2 = 0x00010002;
 const BLOCKS_PER_SECTOR = SECTOR * 8;
 
 /**
- * The header of blktap's batmap, which follows the BAT: one bit per block, set when all its sectors are present. Source: blktap vhd.h,
- * `struct dd_batmap_hdr`.
+ * The header of blktap's batmap, which follows the BAT: one bit per block, set when all its sectors are present.
+ * Source: blktap vhd.h, `struct dd_batmap_hdr`.
  */
 const layout = defineLayout('batmap', BATMAP_HEADER_BYTES, {
   cookie: latin(8),
@@ -68,7 +68,10 @@ function checkedMapBytes(currentSize: number): number {
   return roundUp(SECTOR, Math.floor(currentSize / 2 ** 24));
 }
 
-/** Bytes of the map that hold the bits of the current virtual size, in whole sectors: a few more than are checked, at times. */
+/**
+ * Bytes of the map that hold the bits of the current virtual size, in whole sectors: a few more than are checked, at
+ * times.
+ */
 export function usedMapBytes(currentSize: number): number {
   return roundUp(SECTOR, Math.ceil(currentSize / 2 ** 24));
 }

@@ -1,4 +1,6 @@
-/** Bits as VHD counts them: bit 0 is the highest of byte 0. Used for the sector bitmaps of blocks and for the batmap. */
+/**
+ * Bits as VHD counts them: bit 0 is the highest of byte 0. Used for the sector bitmaps of blocks and for the batmap.
+ */
 export function testBit(bits: Uint8Array, index: number): boolean {
   return ((bits[index >> 3] ?? 0) & (0x80 >> (index & 7))) !== 0;
 }

@@ -1,6 +1,7 @@
 /**
  * One's complement of the sum of all bytes, as 32 bits; the four bytes at `skipAt` (the checksum itself) count as zero.
- * Source: Virtual Hard Disk Image Format Specification, Microsoft 2006, appendix "Computing the checksum"; blktap libvhd.
+ * Source: Virtual Hard Disk Image Format Specification, Microsoft 2006, appendix "Computing the checksum"; blktap
+ * libvhd.
  */
 export function byteSumChecksum(bytes: Uint8Array, skipAt?: number): number {
   let sum = 0;

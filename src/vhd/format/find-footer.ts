@@ -2,7 +2,9 @@ import type { BlockIo } from '../../base/block-io.ts';
 import { hasCode, RbdsrError } from '../../base/error.ts';
 import { decodeFooter, encodeFooter, type Footer, FOOTER_BYTES } from './footer.ts';
 
-/** Where a footer was found: at the end, 511 bytes long at the end (images older than 2004), or the copy at offset 0. */
+/**
+ * Where a footer was found: at the end, 511 bytes long at the end (images older than 2004), or the copy at offset 0.
+ */
 export type FooterPlace = 'end' | 'legacy-end' | 'copy';
 
 export interface FoundFooter {
@@ -12,10 +14,11 @@ export interface FoundFooter {
 }
 
 /**
- * The footer of an image. Where only one of its two places has a valid one, that one counts: a tapdisk overwrites the end until the disk is
- * closed. Where both have and they are of different images, the copy counts: a volume that has just grown ends in whatever lay there
- * before, the footer of another VHD at times, and nothing but this image is written at offset 0. Where they differ otherwise, the end counts, as
- * for blktap; with `copyFirst` the copy, as for a scan. Throws the 'vhd-corrupt' of the place that comes first.
+ * The footer of an image. Where only one of its two places has a valid one, that one counts: a tapdisk overwrites the
+ * end until the disk is closed. Where both have and they are of different images, the copy counts: a volume that has
+ * just grown ends in whatever lay there before, the footer of another VHD at times, and nothing but this image is
+ * written at offset 0. Where they differ otherwise, the end counts, as for blktap; with `copyFirst` the copy, as for a
+ * scan. Throws the 'vhd-corrupt' of the place that comes first.
  */
 export async function findFooter(io: BlockIo, o: { readonly copyFirst?: boolean } = {}): Promise<FoundFooter> {
   const end = await orCorrupt(endFooter(io));

@@ -11,8 +11,8 @@ const VERSION = 0x00010000;
 const UNUSED = 0xffff_ffff_ffff_ffffn;
 
 /**
- * The footer, also kept as a copy at offset 0. Source: Virtual Hard Disk Image Format Specification, Microsoft 2006, "Hard
- * Disk Footer Format"; blktap vhd.h for `hidden`, which lies in the specification's reserved bytes.
+ * The footer, also kept as a copy at offset 0. Source: Virtual Hard Disk Image Format Specification, Microsoft 2006,
+ * "Hard Disk Footer Format"; blktap vhd.h for `hidden`, which lies in the specification's reserved bytes.
  */
 const layout = defineLayout('footer', FOOTER_BYTES, {
   cookie: latin(8),

@@ -1,7 +1,9 @@
 import { RbdsrError } from '../../base/error.ts';
 import { corrupt, hex } from './corrupt.ts';
 
-/** One field of an on-disk structure, at byte `at` of `bytes`. An error calls it `where`, at byte `diskAt` of the disk. */
+/**
+ * One field of an on-disk structure, at byte `at` of `bytes`. An error calls it `where`, at byte `diskAt` of the disk.
+ */
 export interface Field<T> {
   readonly size: number;
   read(bytes: Buffer, at: number, where: string, diskAt: number): T;

@@ -10,8 +10,8 @@ export const W2RU = 0x57327275;
 export const LOCATOR_BYTES = 512;
 
 /**
- * One of the eight places where a differencing disk names its parent. Source: Virtual Hard Disk Image Format Specification, Microsoft
- * 2006, "Parent Locator"; blktap libvhd for `space` in bytes and for the codes it reads.
+ * One of the eight places where a differencing disk names its parent. Source: Virtual Hard Disk Image Format
+ * Specification, Microsoft 2006, "Parent Locator"; blktap libvhd for `space` in bytes and for the codes it reads.
  */
 export const locatorLayout = defineLayout('locator', 24, {
   code: u32,

@@ -6,7 +6,10 @@ import { decodeLocatorText, LOCATOR_BYTES, MACX } from './locator.ts';
 export interface ParentNames {
   /** The parent-name field: in an SR the device-mapper name. */
   readonly name: string;
-  /** Paths in the locators that can be read, in order of their slots; "./name" is relative to the directory of the child. */
+  /**
+   * Paths in the locators that can be read, in order of their slots; "./name" is relative to the directory of the
+   * child.
+   */
   readonly locators: readonly { readonly slot: number; readonly code: number; readonly path: string }[];
 }
 
@@ -27,8 +30,9 @@ export function fileParentNames(names: ParentNames): string[] {
 }
 
 /**
- * The LV a name stands for, as `vhd-util scan` finds it: of a device-mapper name (`-` doubled, parts joined by a single one) the last
- * part; the parent-name field first, then a locator, MACX before the others. Undefined where there is no name at all.
+ * The LV a name stands for, as `vhd-util scan` finds it: of a device-mapper name (`-` doubled, parts joined by a single
+ * one) the last part; the parent-name field first, then a locator, MACX before the others. Undefined where there is no
+ * name at all.
  */
 export function parentLvName(names: ParentNames): string | undefined {
   const macx = names.locators.find(({ code }) => code === MACX) ?? names.locators[0];

@@ -15,8 +15,9 @@ import { settled } from '../../base/settle.ts';
 const MOST_DIRTY = 512;
 
 /**
- * Where the sectors of an image lie, and writing them. Full blocks, the common case, cost a look into two tables; others also one into
- * their bitmap. Any number of calls may run at a time: a block gets its place in one turn of the event loop.
+ * Where the sectors of an image lie, and writing them. Full blocks, the common case, cost a look into two tables;
+ * others also one into their bitmap. Any number of calls may run at a time: a block gets its place in one turn of the
+ * event loop.
  */
 export class BlockStore {
   readonly #io: BlockIo;

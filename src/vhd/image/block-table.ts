@@ -74,7 +74,10 @@ export class BlockTable {
     this.#end = metadataEndsAt;
   }
 
-  /** What has to be written, in whole sectors, neighbours together; entries that must not be seen yet read as unallocated. */
+  /**
+   * What has to be written, in whole sectors, neighbours together; entries that must not be seen yet read as
+   * unallocated.
+   */
   unwrittenPieces(): BatPiece[] {
     const touched = [...new Set([...this.unwritten].map((block) => Math.floor(block / ENTRIES_PER_SECTOR)))];
     const pieces: BatPiece[] = [];

@@ -12,8 +12,9 @@ import { settled } from '../../base/settle.ts';
  * 3. the BAT entries of the new blocks, and the bitmaps of blocks that were reachable before;
  * 4. flush.
  *
- * Cut at any moment, the disk shows each sector as it was before or as it was written. A write is answered before its pointers are on the
- * disk, so a storm of small writes costs one pair of flushes per flush of the guest, not one per write.
+ * Cut at any moment, the disk shows each sector as it was before or as it was written. A write is answered before its
+ * pointers are on the disk, so a storm of small writes costs one pair of flushes per flush of the guest, not one per
+ * write.
  */
 export class Commit {
   readonly #io: BlockIo;

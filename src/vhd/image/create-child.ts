@@ -20,8 +20,9 @@ export interface NewParent {
 }
 
 /**
- * Writes an empty differencing disk over all of `io`, as `vhd-util snapshot` does: the parent's name in the header and in three locators.
- * The virtual size is the parent's. 'invalid-argument' where the name is too long for a locator; 'vdi-size' as for `createVhd`.
+ * Writes an empty differencing disk over all of `io`, as `vhd-util snapshot` does: the parent's name in the header and
+ * in three locators. The virtual size is the parent's. 'invalid-argument' where the name is too long for a locator;
+ * 'vdi-size' as for `createVhd`.
  */
 export async function createChild(io: BlockIo, child: NewVhd, parent: NewParent): Promise<void> {
   const entries = maxBatEntries(child);

@@ -19,8 +19,8 @@ export interface NewVhd {
 }
 
 /**
- * Writes an empty dynamic disk over all of `io`, as `vhd-util create -s -S` does: the second footer goes to the last sector. 'vdi-size'
- * where `io` is smaller than `emptyVhdBytes`. Durable on return.
+ * Writes an empty dynamic disk over all of `io`, as `vhd-util create -s -S` does: the second footer goes to the last
+ * sector. 'vdi-size' where `io` is smaller than `emptyVhdBytes`. Durable on return.
  */
 export async function createVhd(io: BlockIo, vhd: NewVhd): Promise<void> {
   await writeNewImage(io, vhd, DYNAMIC, newHeader(maxBatEntries(vhd)), []);

@@ -23,7 +23,9 @@ export class FooterStore {
     return this.#footer;
   }
 
-  /** Durable on return. The end goes first: whatever moment it is cut at, a reader sees one valid footer or the other. */
+  /**
+   * Durable on return. The end goes first: whatever moment it is cut at, a reader sees one valid footer or the other.
+   */
   async change(footer: Footer): Promise<void> {
     const bytes = encodeFooter(footer);
     await this.#io.write(this.#io.size - FOOTER_BYTES, bytes);

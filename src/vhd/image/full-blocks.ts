@@ -13,8 +13,8 @@ import type { Header } from '../format/header.ts';
 import { batmapHeaderOffset } from '../format/places.ts';
 
 /**
- * Which blocks have all their sectors, so that nobody has to look at their bitmaps. The batmap on the disk is written on close only, as
- * a tapdisk does it: a block never loses a sector, so an old map is a true one that saves less.
+ * Which blocks have all their sectors, so that nobody has to look at their bitmaps. The batmap on the disk is written
+ * on close only, as a tapdisk does it: a block never loses a sector, so an old map is a true one that saves less.
  */
 export class FullBlocks {
   /** 1 for a full block. */
@@ -61,8 +61,8 @@ export class FullBlocks {
   }
 
   /**
-   * Brings the batmap on the disk up to date. Header and map lie side by side and go out in one write, because the header's checksum
-   * covers the map.
+   * Brings the batmap on the disk up to date. Header and map lie side by side and go out in one write, because the
+   * header's checksum covers the map.
    */
   async save(io: BlockIo, footer: Footer, header: Header): Promise<void> {
     if (!this.#stale || this.#batmap === undefined) return;

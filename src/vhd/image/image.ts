@@ -16,8 +16,8 @@ import { metadataEnd, physicalSize } from '../format/places.ts';
 import { readExtents } from './read-extents.ts';
 
 /**
- * One VHD, without its parents. Opening never writes. Whoever opened `io` may close it instead of the image once `flush` has returned:
- * the image is sound then, only its batmap is older than it could be.
+ * One VHD, without its parents. Opening never writes. Whoever opened `io` may close it instead of the image once
+ * `flush` has returned: the image is sound then, only its batmap is older than it could be.
  */
 export class VhdImage {
   readonly io: BlockIo;
@@ -43,7 +43,10 @@ export class VhdImage {
     this.#store = new BlockStore(io, found.header.tableOffset, table, full);
   }
 
-  /** `copyFirst`: as a scan does, believe the footer at offset 0 where the one at the end differs (`findFooter`). Throws 'vhd-corrupt'. */
+  /**
+   * `copyFirst`: as a scan does, believe the footer at offset 0 where the one at the end differs (`findFooter`). Throws
+   * 'vhd-corrupt'.
+   */
   static async open(io: BlockIo, mode: 'read' | 'write', o: { readonly copyFirst?: boolean } = {}): Promise<VhdImage> {
     const found = await readMetadata(io, o);
     const { table, full } = await readBlocks(io, found);
@@ -122,7 +125,10 @@ export class VhdImage {
     await this.#footers.change(Object.freeze({ ...this.footer, hidden: hidden ? 1 : 0 }));
   }
 
-  /** Grows the virtual size to a multiple of 2 MiB; 'vdi-size' where it would shrink or outgrow the BAT. Nothing else may be in flight. */
+  /**
+   * Grows the virtual size to a multiple of 2 MiB; 'vdi-size' where it would shrink or outgrow the BAT. Nothing else
+   * may be in flight.
+   */
   async resizeFast(virtualSizeBytes: number): Promise<void> {
     const fits = virtualSizeBytes >= this.virtualSizeBytes && virtualSizeBytes <= this.maxVirtualSizeBytes;
     if (!fits || virtualSizeBytes % BLOCK_BYTES !== 0) {
@@ -139,7 +145,9 @@ export class VhdImage {
     await this.#reload();
   }
 
-  /** A footer in the last sector of a device of `deviceBytes`, which must lie behind all data (`vhd-util modify -s`). */
+  /**
+   * A footer in the last sector of a device of `deviceBytes`, which must lie behind all data (`vhd-util modify -s`).
+   */
   async writeFooterAt(deviceBytes: number): Promise<void> {
     this.#mustWrite();
     await this.#footers.writeAt(deviceBytes, this.physicalSizeBytes);

@@ -17,7 +17,10 @@ export interface Metadata {
   readonly batmap: BatmapHeader | undefined;
 }
 
-/** Footer, header and batmap header. Throws 'vhd-corrupt'; a useless batmap is no reason, for it only saves reading bitmaps. */
+/**
+ * Footer, header and batmap header. Throws 'vhd-corrupt'; a useless batmap is no reason, for it only saves reading
+ * bitmaps.
+ */
 export async function readMetadata(io: BlockIo, o: { readonly copyFirst?: boolean }): Promise<Metadata> {
   const { footer, place } = await findFooter(io, o);
   const header = await readHeader(io, footer);
@@ -56,7 +59,8 @@ export function blockCount(footer: Pick<Footer, 'currentSize'>): number {
 }
 
 /**
- * The entries of the current virtual size, and the rest of their last sector: of 2 TiB of reserved BAT a small disk needs the first sector.
+ * The entries of the current virtual size, and the rest of their last sector: of 2 TiB of reserved BAT a small disk
+ * needs the first sector.
  */
 export async function readBat(io: BlockIo, footer: Footer, header: Header): Promise<Uint32Array> {
   const wanted = roundUp(SECTOR, blockCount(footer) * BAT_ENTRY);

@@ -71,7 +71,9 @@ export class SectorBitmaps {
     return bitmap.present === BLOCK_SECTORS;
   }
 
-  /** Starts writing: the dirty blocks, none of which is dirty any more. One `arrived` follows before the next `depart`. */
+  /**
+   * Starts writing: the dirty blocks, none of which is dirty any more. One `arrived` follows before the next `depart`.
+   */
   depart(): number[] {
     const blocks = [...this.dirty];
     this.dirty.clear();

@@ -13,7 +13,7 @@ import { clusterAccess } from '../../../src/ceph/cluster/access.ts';
 import { controlPlaneOf } from '../../../src/ceph/control/tools/ceph-tools.ts';
 import { surveyMonitors } from '../../../src/ceph/cluster/monitor-survey.ts';
 import { parseMonitors } from '../../../src/ceph/cluster/monitors.ts';
-import { failureOf } from '../../unit/ceph/expect-error.ts';
+import { failureOf } from '../../support/expect-error.ts';
 import { enterNetwork } from './inside-network.ts';
 
 const OTHER_KEY = 'AQD4T2FmAAAAABAAB0cl3lu9dHQZwSYx1MD9XA==';

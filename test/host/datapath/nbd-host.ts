@@ -12,7 +12,10 @@ export const SR = srUuid('11111111-2222-3333-4444-555555555555');
 export const VDI = vdiUuid('aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee');
 export const soon = (): Deadline => Deadline.after(20_000);
 
-/** A host without tapdisk, below a folder of its own on a file system that takes O_DIRECT; without kernel devices, which only a dom0 has. */
+/**
+ * A host without tapdisk, below a folder of its own on a file system that takes O_DIRECT; without kernel devices, which
+ * only a dom0 has.
+ */
 export class NbdHost {
   readonly root = mkdtempSync('/var/tmp/rbdsr-datapath-');
   readonly host: DataPathHost = {

@@ -15,7 +15,10 @@ import { type MapperStyle, nameVolume } from '../../unit/datapath/volume-nodes.t
 
 const ARCHIVES = STOCK_ARCHIVES.filter((archive) => imagesWithParents(archive).length > 0);
 
-/** Every disk with a parent that the stock driver left is opened with the parents it has, however the host names its volumes. */
+/**
+ * Every disk with a parent that the stock driver left is opened with the parents it has, however the host names its
+ * volumes.
+ */
 describe.each(ARCHIVES)('tapdisk on the stock SRs of %s', (archive) => {
   const path = useArchive(archive);
 

@@ -21,8 +21,9 @@ import { kernelTraits } from '../../../src/ceph/krbd/kernel-traits.ts';
 import { CephOfToday } from '../../support/ceph-of-today.ts';
 import { buildProduct, place, placeHost } from '../../support/folder-host.ts';
 
-// `rbdsr rekey`, `remonitor` and `doctor --monitor`: the built command on a host that is a folder, xapi's double, a real monitor behind a real SSH
-// server. Whether an SR can be plugged is asked of the cluster, with the user and the key that a host would read.
+// `rbdsr rekey`, `remonitor` and `doctor --monitor`: the built command on a host that is a folder, xapi's double, a
+// real monitor behind a real SSH server. Whether an SR can be plugged is asked of the cluster, with the user and the
+// key that a host would read.
 
 const PASSWORD = 'c0rrect horse';
 

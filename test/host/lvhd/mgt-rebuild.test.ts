@@ -19,7 +19,10 @@ function place(path: string, content: string): void {
   writeFileSync(path, content);
 }
 
-/** A host on which a whole SR of the stock driver is "mapped": the kernel's list is a folder, the device a node of the loop device. */
+/**
+ * A host on which a whole SR of the stock driver is "mapped": the kernel's list is a folder, the device a node of the
+ * loop device.
+ */
 async function hostWithSr() {
   const { sr, file, state } = vectorImages('plain')[IMAGE] ?? {};
   if (sr === undefined || file === undefined || state === undefined) throw new Error(`no vector ${IMAGE}`);

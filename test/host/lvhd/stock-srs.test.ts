@@ -15,8 +15,8 @@ import type { OpenSr, VectorImage, VectorNode } from '../../support/lvhd-vectors
 import { STOCK_ARCHIVES, useArchive } from '../../support/stock-archives.ts';
 
 /**
- * A manifest's node in our terms. Its `parent` is the uuid, or a sentence when there is none. Where the parent had been renamed away the query failed,
- * and what it printed of the rest is kept with what `vhd-util check` dumped.
+ * A manifest's node in our terms. Its `parent` is the uuid, or a sentence when there is none. Where the parent had been
+ * renamed away the query failed, and what it printed of the rest is kept with what `vhd-util check` dumped.
  */
 function expected(node: VectorNode) {
   const { query } = node;
@@ -40,8 +40,9 @@ function isVhd({ query }: VectorNode): boolean {
 }
 
 /**
- * In `coalesce-after-setSize` this LV has just grown, and its new last sector happens to be the end footer of a VHD that lay there before. `query`
- * takes that one for its own; the copy at offset 0, which `vhd-util scan` and we read, says that the node is hidden.
+ * In `coalesce-after-setSize` this LV has just grown, and its new last sector happens to be the end footer of a VHD
+ * that lay there before. `query` takes that one for its own; the copy at offset 0, which `vhd-util scan` and we read,
+ * says that the node is hidden.
  */
 const STALE_END_FOOTER = 'VHD-5f681e0b-204f-4689-a12f-4d49cb571831';
 

@@ -12,7 +12,10 @@ function marksOf(vdi: Row): string[] {
   return Object.keys(mapOf(vdi, 'sm_config')).filter((key) => /^host_|^activating$/.test(key));
 }
 
-/** A disk that the second host's vdi_activate gets 4 s for, and cannot activate: another process has the lock of its count. */
+/**
+ * A disk that the second host's vdi_activate gets 4 s for, and cannot activate: another process has the lock of its
+ * count.
+ */
 async function heldDisk(pool: LoopPool) {
   const { double, srRef } = pool;
   const vdi = await vdiCreate(double, { sr: srRef, virtualSize: 16 * MiB });

@@ -16,18 +16,25 @@ import { decodeResponse } from '../../../src/xmlrpc/decode.ts';
 import { type LoopPool, loopPool } from '../../support/loop-pool.ts';
 import { OtherHolder } from '../../support/stock-locks.ts';
 
-/** A request of a command that has code, as xapi sends it for the one disk of the SR, and what the command comes to once no writer is late. */
+/**
+ * A request of a command that has code, as xapi sends it for the one disk of the SR, and what the command comes to once
+ * no writer is late.
+ */
 interface Sample {
   readonly args?: readonly string[];
   /** As static-vdis sends it, with what vdi_generate_config gave and no session. */
   readonly frozen?: boolean;
-  /** The table does not say that it waits: either its handler does, where it comes to write, or it changes nothing of the SR. */
+  /**
+   * The table does not say that it waits: either its handler does, where it comes to write, or it changes nothing of
+   * the SR.
+   */
   readonly beside?: 'its handler waits' | 'changes nothing';
   /** True: it works. Otherwise a number that shows that it came further than the late writer. */
   readonly after: true | number;
 }
 
-// Activating needs device-mapper, and an SR that is made a cluster, which this machine has not: they fail there (52, 141), and nowhere before. The order is that of the second round.
+// Activating needs device-mapper, and an SR that is made a cluster, which this machine has not: they fail there (52,
+// 141), and nowhere before. The order is that of the second round.
 const SAMPLES: Readonly<Record<string, Sample>> = {
   sr_get_driver_info: { beside: 'changes nothing', after: true },
   sr_probe: { beside: 'changes nothing', after: true },
@@ -164,7 +171,10 @@ function asked({ double, srRef }: LoopPool, vdi: Row, fn: string): ReturnType<ty
   return callPlugin(double, double.master.ref, 'rbdsr', fn, args);
 }
 
-/** Everything that a command could change: the disk, xapi's records, and what the host keeps, but for locks, logs and keys. */
+/**
+ * Everything that a command could change: the disk, xapi's records, and what the host keeps, but for locks, logs and
+ * keys.
+ */
 function stateOf(pool: LoopPool): unknown {
   const { double, loop } = pool;
   const root = pool.root(0);

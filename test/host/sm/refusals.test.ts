@@ -16,7 +16,10 @@ beforeAll(async () => {
 });
 afterAll(() => pool[Symbol.asyncDispose]());
 
-/** Everything a refused command must leave as it was: xapi's records and the volumes. xapi itself leaves secrets behind that nobody names. */
+/**
+ * Everything a refused command must leave as it was: xapi's records and the volumes. xapi itself leaves secrets behind
+ * that nobody names.
+ */
 async function state(): Promise<unknown> {
   const { db } = pool.double;
   const records = (['SR', 'PBD', 'VDI'] as const).map((kind) => structuredClone(db.all(kind)));

@@ -17,7 +17,7 @@ import { connectMonitorHost } from '../../../src/ceph/control/ssh/monitor-host.t
 import type { MonitorHost, MonitorHostOptions } from '../../../src/ceph/control/ssh/monitor-host.ts';
 import { poolsOfImage } from '../../../src/ceph/control/own-user.ts';
 import { parseMonitors } from '../../../src/ceph/cluster/monitors.ts';
-import { failureOf } from '../../unit/ceph/expect-error.ts';
+import { failureOf } from '../../support/expect-error.ts';
 import { enterNetwork } from '../ceph/inside-network.ts';
 import { sudoersOfDocument } from './sudoers-document.ts';
 

@@ -4,12 +4,13 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { buildHostTree } from '../../../lab/host-trees/host-trees.ts';
 import { check } from '../../../lab/machine/program.ts';
-import { linux61, writeTree } from '../../unit/ceph/recorded-sysfs.ts';
+import { linux61, writeTree } from '../../support/recorded-sysfs.ts';
 import { buildProduct, place } from '../../support/folder-host.ts';
 
 /**
- * The units on a real systemd, which is process 1 of a container: the product is enabled, a package update replaces a stock file, the machine is
- * shut down, another update comes while it is off, and it boots again. Each program of the story says in one log that it was its turn.
+ * The units on a real systemd, which is process 1 of a container: the product is enabled, a package update replaces a
+ * stock file, the machine is shut down, another update comes while it is off, and it boots again. Each program of the
+ * story says in one log that it was its turn.
  */
 const UNITS = '/etc/systemd/system';
 const ENTRY = '/opt/xensource/sm/LVMoISCSISR';
@@ -64,7 +65,10 @@ ${LAUNCHER} check >/tmp/check 2>&1 || cat /tmp/check
   '/second': `${LAUNCHER} check >/tmp/check 2>&1 && echo "check: well" || cat /tmp/check`,
 };
 
-/** In a mount namespace: this machine's files below, the container's above, in memory. systemd-nspawn leaves its two cgroups behind. */
+/**
+ * In a mount namespace: this machine's files below, the container's above, in memory. systemd-nspawn leaves its two
+ * cgroups behind.
+ */
 const RUN = `
 mkdir $1/memory $1/root
 mount -t tmpfs tmpfs $1/memory

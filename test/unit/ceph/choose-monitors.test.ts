@@ -3,7 +3,7 @@ import { decideMonitors } from '../../../src/ceph/krbd/choose-monitors.ts';
 import { kernelTraits } from '../../../src/ceph/krbd/kernel-traits.ts';
 import type { MonitorAnswer } from '../../../src/ceph/cluster/monitor-survey.ts';
 import { formatMonitors, parseMonitors } from '../../../src/ceph/cluster/monitors.ts';
-import { failureOf } from './expect-error.ts';
+import { failureOf } from '../../support/expect-error.ts';
 
 const [a, b] = parseMonitors('10.0.0.1 10.0.0.2');
 const [v2] = parseMonitors('10.0.0.3:3300');

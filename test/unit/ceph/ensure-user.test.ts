@@ -12,7 +12,7 @@ import { kernelKeys } from '../../../src/ceph/krbd/kernel-keys.ts';
 import { kernelTraits } from '../../../src/ceph/krbd/kernel-traits.ts';
 import { decodeMonitorMap } from '../../../src/ceph/control/monitor-map.ts';
 import { type Answer, ProgramStandIn, type Transcript } from '../../support/ceph-stand-in.ts';
-import { failureOf } from './expect-error.ts';
+import { failureOf } from '../../support/expect-error.ts';
 
 const FIELD = join(import.meta.dirname, '../../fixtures/field/keys');
 const field = (file: string): string => readFileSync(join(FIELD, file), 'utf8');

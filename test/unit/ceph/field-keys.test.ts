@@ -10,7 +10,7 @@ import { describeKeyTypes, keyTypeFor } from '../../../src/ceph/control/cluster-
 import { type KernelKeys, kernelKeys, kernelTakes, refuseUnusableKey } from '../../../src/ceph/krbd/kernel-keys.ts';
 import { kernelTraits } from '../../../src/ceph/krbd/kernel-traits.ts';
 import { decodeMonitorMap } from '../../../src/ceph/control/monitor-map.ts';
-import { failureOf } from './expect-error.ts';
+import { failureOf } from '../../support/expect-error.ts';
 
 const FIELD = join(import.meta.dirname, '../../fixtures/field');
 const field = (file: string): string => readFileSync(join(FIELD, file), 'utf8');

@@ -11,8 +11,8 @@ import { kernelTraits } from '../../../src/ceph/krbd/kernel-traits.ts';
 import { mapImage } from '../../../src/ceph/krbd/map-image.ts';
 import { parseMonitors } from '../../../src/ceph/cluster/monitors.ts';
 import { takeRecordLock } from '../../../src/system/locks/record-lock.ts';
-import { failureOf } from './expect-error.ts';
-import { linux61, recorded, writeTree } from './recorded-sysfs.ts';
+import { failureOf } from '../../support/expect-error.ts';
+import { linux61, recorded, writeTree } from '../../support/recorded-sysfs.ts';
 
 const undo: (() => void)[] = [];
 afterEach(() => undo.splice(0).forEach((each) => each()));

@@ -9,9 +9,9 @@ import type { KrbdHost, MapRequest } from '../../../src/ceph/krbd/krbd-host.ts';
 import { mapImage } from '../../../src/ceph/krbd/map-image.ts';
 import { parseMapOptions } from '../../../src/ceph/krbd/map-options.ts';
 import { parseMonitors } from '../../../src/ceph/cluster/monitors.ts';
-import { failureOf } from './expect-error.ts';
-import { debugClient, FSID, linux44, linux61, OTHER_FSID, recorded } from './recorded-sysfs.ts';
-import type { Tree } from './recorded-sysfs.ts';
+import { failureOf } from '../../support/expect-error.ts';
+import { debugClient, FSID, linux44, linux61, OTHER_FSID, recorded } from '../../support/recorded-sysfs.ts';
+import type { Tree } from '../../support/recorded-sysfs.ts';
 
 const OFFERS: Tree = { 'bus/rbd/add': '', 'bus/rbd/remove': '', 'bus/rbd/supported_features': '0x1bf' };
 const made: (() => void)[] = [];

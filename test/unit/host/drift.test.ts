@@ -5,7 +5,7 @@ import { disable } from '../../../src/installer/disable.ts';
 import { enable, repair } from '../../../src/installer/enable.ts';
 import { isWell } from '../../../src/installer/changing/finding.ts';
 import type { Host } from '../../../src/installer/host.ts';
-import { HOST_VERSIONS } from '../../../lab/host-trees/host-trees.ts';
+import { HOST_VERSIONS } from '../../../lab/host-trees/host-versions.ts';
 import { answeringDriver, type HostFixture, useHosts } from './host-fixture.ts';
 
 const hosts = useHosts();

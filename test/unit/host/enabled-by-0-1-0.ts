@@ -9,8 +9,8 @@ const SM = '/opt/xensource/sm';
 const STOCK = '/opt/rbdsr/stock';
 
 /**
- * What `rbdsr enable` of version 0.1.0 leaves: the entry leads into /opt/rbdsr, where the stock entry is kept as well, every link absolute. The rest is
- * as it is today.
+ * What `rbdsr enable` of version 0.1.0 leaves: the entry leads into /opt/rbdsr, where the stock entry is kept as well,
+ * every link absolute. The rest is as it is today.
  */
 export async function enableAs010(host: HostFixture): Promise<void> {
   await enable(host.open('0.1.0'));

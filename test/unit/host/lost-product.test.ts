@@ -5,7 +5,7 @@ import { disable } from '../../../src/installer/disable.ts';
 import { enable, repair } from '../../../src/installer/enable.ts';
 import { isWell } from '../../../src/installer/changing/finding.ts';
 import { stockProblem } from '../../../src/installer/changes/stock-proof.ts';
-import { HOST_VERSIONS } from '../../../lab/host-trees/host-trees.ts';
+import { HOST_VERSIONS } from '../../../lab/host-trees/host-versions.ts';
 import { enableAs010 } from './enabled-by-0-1-0.ts';
 import { answeringDriver, type HostFixture, placeProduct, useHosts } from './host-fixture.ts';
 

@@ -6,7 +6,7 @@ import { usesOf } from '../../../src/access/change/former-users.ts';
 import { givePbdLogin, type PbdLogin } from '../../../src/access/pbd-logins.ts';
 import type { OwnXapi } from '../../../src/xapi/client.ts';
 import { allPbds } from '../../../src/xapi/pbd.ts';
-import { failureOf } from '../ceph/expect-error.ts';
+import { failureOf } from '../../support/expect-error.ts';
 import { openXapiSession, type XapiSession } from '../../support/xapi-session.ts';
 
 const SR = '0f0e0d0c-0b0a-4908-8706-050403020100';

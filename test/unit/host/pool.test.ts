@@ -7,11 +7,11 @@ import { XapiError } from '../../../lab/xapi-double/xapi-error.ts';
 import { checkHost } from '../../../src/installer/check-host.ts';
 import { disable } from '../../../src/installer/disable.ts';
 import { enable, repair } from '../../../src/installer/enable.ts';
-import { findLeavings } from '../../../src/installer/shutdown/leavings.ts';
+import { findLeavings } from '../../../src/installer/leavings/leavings.ts';
 import { checkPool } from '../../../src/installer/pool-check.ts';
 import { SM_PLUGINS_FILE } from '../../../src/installer/sm-plugins.ts';
 import { type HostFixture, startProcess, useHosts } from './host-fixture.ts';
-import { linux61, writeTree } from '../ceph/recorded-sysfs.ts';
+import { linux61, writeTree } from '../../support/recorded-sysfs.ts';
 
 const hosts = useHosts();
 /** INSTALLATION_UUID of the trees. */

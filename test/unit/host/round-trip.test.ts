@@ -5,7 +5,7 @@ import { checkHost } from '../../../src/installer/check-host.ts';
 import { disable } from '../../../src/installer/disable.ts';
 import { enable } from '../../../src/installer/enable.ts';
 import { isWell } from '../../../src/installer/changing/finding.ts';
-import { HOST_VERSIONS } from '../../../lab/host-trees/host-trees.ts';
+import { HOST_VERSIONS } from '../../../lab/host-trees/host-versions.ts';
 import { useHosts } from './host-fixture.ts';
 
 const hosts = useHosts();

@@ -5,7 +5,10 @@ import { checkXmlText } from '../../../src/sm/protocol/illegal-xml.ts';
 import { decodeRequest } from '../../../src/sm/protocol/request.ts';
 import { requestText } from './request-text.ts';
 
-/** What xapi and static-vdis can send (xen-api `sm_exec.ml`, `smint.ml`), with what its request carries beyond a session. */
+/**
+ * What xapi and static-vdis can send (xen-api `sm_exec.ml`, `smint.ml`), with what its request carries beyond a
+ * session.
+ */
 const SENT: Readonly<
   Record<string, { readonly args?: readonly string[]; readonly carries: 'nothing' | 'sr' | 'vdi' | 'config' }>
 > = {

@@ -42,7 +42,8 @@ test.each([1, 2, 3, 4, 5, 6].flatMap((n) => [true, false].map((carriedOut) => ({
     } as unknown as SrWork;
     const outcome = await tryClaim(call, true, 0).catch((error: unknown) => error);
     const marks = Object.keys(mapOf(vdi, 'sm_config')).filter((key) => /^host_|^activating$/.test(key));
-    // Nobody can tell whose `activating` it is where its answer was lost: another host may have it by then. It is nobody's after a while.
+    // Nobody can tell whose `activating` it is where its answer was lost: another host may have it by then. It is
+    // nobody's after a while.
     const unknown = n === 2 && carriedOut;
     expect(isAbandoned(mapOf(vdi, 'sm_config'), 60_000)).toBe(outcome instanceof Error);
     if (unknown) expect(marks).toEqual(['activating']);

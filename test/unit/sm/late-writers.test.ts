@@ -16,7 +16,10 @@ import { requestText, SR } from './request-text.ts';
 const plugin = usePlugin();
 const OTHER_SR = SR.replaceAll('1', '9');
 
-/** A host with the SR attached, whose image has a FIFO for its node: whoever opens it sits in a system call until somebody opens its other end. */
+/**
+ * A host with the SR attached, whose image has a FIFO for its node: whoever opens it sits in a system call until
+ * somebody opens its other end.
+ */
 function hostWithStuckImage(settings: string): { readonly root: string; readonly node: string } {
   const root = plugin.host('8.2', settings);
   const spec = { pool: 'xen', image: 'sr1' };

@@ -112,7 +112,10 @@ function lateAnswers(root: string): string[] {
     .map((path) => readFileSync(path, 'utf8'));
 }
 
-/** Waits until the one worker there says that it waits for this lock, then stops it: as good as one that the kernel does not let go. Its pid. */
+/**
+ * Waits until the one worker there says that it waits for this lock, then stops it: as good as one that the kernel does
+ * not let go. Its pid.
+ */
 export async function stopWorkerAt(root: string, lockPath: string): Promise<number> {
   const worker = await vi.waitFor(() => {
     const [late = ''] = lateAnswers(root);

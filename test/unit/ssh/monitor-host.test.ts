@@ -3,7 +3,7 @@ import { remoteFailure } from '../../../src/ceph/control/ssh/monitor-host-errors
 import { remoteArgv, scriptOutput } from '../../../src/ceph/control/ssh/monitor-host-script.ts';
 import { decodeMonitorMap } from '../../../src/ceph/control/monitor-map.ts';
 import { decodeUser, ownEntity, poolCapabilities } from '../../../src/ceph/control/own-user.ts';
-import { failureOf } from '../ceph/expect-error.ts';
+import { failureOf } from '../../support/expect-error.ts';
 
 const KEY = 'AQCkeQVrWn+lABAANPjYUVTIDztN1eIp84LwSg==';
 

@@ -53,7 +53,10 @@ interface SudoRefusal {
   readonly todo: string;
 }
 
-/** Captured: sudo 1.9.13 (Debian 12); 1.8 and 1.7 say "sorry, a password is required" and the rest alike. LC_ALL=C; first match counts. */
+/**
+ * Captured: sudo 1.9.13 (Debian 12); 1.8 and 1.7 say "sorry, a password is required" and the rest alike. LC_ALL=C;
+ * first match counts.
+ */
 const SUDO: readonly SudoRefusal[] = [
   {
     pattern: /you must have a tty to run sudo|a terminal is required to read the password/,

@@ -1,7 +1,8 @@
 /**
- * How `rbd` or `ceph` is run as root on a monitor's host: one remote command that finds the program, runs it directly for root, by `sudo -n`
- * where sudo asks for nothing, and else by `sudo -S`, which reads the password from stdin. Everything that varies is an argument. With
- * `part` stdout is only that range of it, in base64 (and ends early what writes more), and the program's code is the last line of stderr.
+ * How `rbd` or `ceph` is run as root on a monitor's host: one remote command that finds the program, runs it directly
+ * for root, by `sudo -n` where sudo asks for nothing, and else by `sudo -S`, which reads the password from stdin.
+ * Everything that varies is an argument. With `part` stdout is only that range of it, in base64 (and ends early what
+ * writes more), and the program's code is the last line of stderr.
  */
 export function remoteArgv(
   program: 'rbd' | 'ceph',
@@ -30,8 +31,9 @@ export interface ScriptOutput {
 }
 
 /**
- * Takes the output of a remote command apart. Before the script's first line stands whatever the account's login shell prints by itself.
- * Undefined where the script did not run at all: a forced command, a login shell that only says goodbye.
+ * Takes the output of a remote command apart. Before the script's first line stands whatever the account's login shell
+ * prints by itself. Undefined where the script did not run at all: a forced command, a login shell that only says
+ * goodbye.
  */
 export function scriptOutput(output: string): ScriptOutput | undefined {
   const found = /^rbdsr-begin (keyring|no-keyring)\n/m.exec(output);
@@ -53,8 +55,8 @@ export function withoutCode(stderr: string): string {
 const CODE_LINE = /(?<=^|\n)rbdsr-code ([0-9]+)\n$/;
 
 /**
- * cephadm keeps the tools in containers and leaves units behind that name the cluster. `said` is sudo's and the program's stderr; file
- * descriptor 3 carries stdout past the capture of it.
+ * cephadm keeps the tools in containers and leaves units behind that name the cluster. `said` is sudo's and the
+ * program's stderr; file descriptor 3 carries stdout past the capture of it.
  */
 const SCRIPT = `export LC_ALL=C
 PATH="$PATH:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"

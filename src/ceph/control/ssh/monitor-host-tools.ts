@@ -13,8 +13,8 @@ import type { RemoteAccount } from './monitor-host-errors.ts';
 import { codeOfRange, type OutputRange, remoteArgv, scriptOutput, withoutCode } from './monitor-host-script.ts';
 
 /**
- * Runs `rbd` and `ceph` on a monitor's host, as root and as client.admin: one remote command each. The options that limit their patience
- * are always the same and stand last, so that sudoers can list whole command lines.
+ * Runs `rbd` and `ceph` on a monitor's host, as root and as client.admin: one remote command each. The options that
+ * limit their patience are always the same and stand last, so that sudoers can list whole command lines.
  */
 export class MonitorHostTools implements CephTools {
   readonly #connection: SshConnection;

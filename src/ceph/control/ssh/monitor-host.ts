@@ -17,13 +17,16 @@ import { decodeOwnUsers, ownEntity } from '../own-user.ts';
 import type { ClusterUser } from '../own-user.ts';
 
 export interface MonitorHostOptions extends SshOptions {
-  /** Where the cluster's own port is; asked when SSH or its tools fail, to tell a wrong address from a wrong account. */
+  /**
+   * Where the cluster's own port is; asked when SSH or its tools fail, to tell a wrong address from a wrong account.
+   */
   readonly monitors?: readonly MonitorAddress[];
 }
 
 /**
- * A host of the cluster with an admin keyring, over one SSH connection. Every call is one remote command, a failed one may take a second look.
- * To ControlPlane's failures it adds 'sudo-refused' | 'admin-key-missing' | 'quorum-lost' | 'ssh-login' | 'ssh-protocol'.
+ * A host of the cluster with an admin keyring, over one SSH connection. Every call is one remote command, a failed one
+ * may take a second look. To ControlPlane's failures it adds 'sudo-refused' | 'admin-key-missing' | 'quorum-lost' |
+ * 'ssh-login' | 'ssh-protocol'.
  */
 export interface MonitorHost extends ControlPlane, AsyncDisposable {
   /** The host that answered and the key it showed. */
@@ -33,11 +36,14 @@ export interface MonitorHost extends ControlPlane, AsyncDisposable {
   /** ensure-user.ts; without `use` a user with a key that every kernel can use. */
   ensureUser(pools: readonly string[], name: string, deadline: Deadline, use?: KeyUse): Promise<ClusterUser>;
   /**
-   * Bytes of an image, fewer where it ends. Nothing is mapped and no lock is taken; what lies before them is read on the monitor, so they should be
-   * near the image's beginning.
+   * Bytes of an image, fewer where it ends. Nothing is mapped and no lock is taken; what lies before them is read on
+   * the monitor, so they should be near the image's beginning.
    */
   readRange(spec: ImageSpec, range: OutputRange, deadline: Deadline): Promise<Buffer>;
-  /** The names, without `client.`, of all users that some RBDSR has made. Ceph prints every key of the cluster for it; they are dropped unread. */
+  /**
+   * The names, without `client.`, of all users that some RBDSR has made. Ceph prints every key of the cluster for it;
+   * they are dropped unread.
+   */
   ownUsers(deadline: Deadline): Promise<readonly string[]>;
   /** Done when there is no such user. */
   removeUser(name: string, deadline: Deadline): Promise<void>;

@@ -60,7 +60,8 @@ export function toolNotAllowed({ outcome, command, user, cluster }: ToolFailure)
 }
 
 /**
- * The rbd tool takes `/` and `@` in a name apart and would act on another image; the kernel does not. Refused, naming the character.
+ * The rbd tool takes `/` and `@` in a name apart and would act on another image; the kernel does not. Refused, naming
+ * the character.
  */
 export function refuseUnspeakable(name: string, part: 'pool' | 'image'): void {
   const [character] = /[/@\0]/.exec(name) ?? [];
@@ -74,7 +75,10 @@ export function refuseUnspeakable(name: string, part: 'pool' | 'image'): void {
   });
 }
 
-/** The last lines of stderr without what librados and librbd log there: `2026-11-24T08:58:58.772+0000 7f3b624931c0 -1 ...`. */
+/**
+ * The last lines of stderr without what librados and librbd log there: `2026-11-24T08:58:58.772+0000 7f3b624931c0 -1
+ * ...`.
+ */
 export function withoutNoise(stderr: string): string {
   return stderr
     .split('\n')

@@ -4,7 +4,10 @@ import { featureBits } from '../../image/features.ts';
 import { printable } from '../../image/image-spec.ts';
 import { parseRepeatedKeys } from './repeated-keys.ts';
 
-/** What `rbd` and `ceph` print with `--format json`, Jewel to Reef. Members that are missing or of another type are 'control-plane-failed'. */
+/**
+ * What `rbd` and `ceph` print with `--format json`, Jewel to Reef. Members that are missing or of another type are
+ * 'control-plane-failed'.
+ */
 
 type Json = Readonly<Record<string, unknown>>;
 
@@ -44,8 +47,8 @@ export function decodeInfo(text: string): ImageInfo {
 }
 
 /**
- * `{"watchers":[...]}`; before Nautilus (14) `{"watchers":{"watcher":{...},"watcher":{...}}}`, an entry for each client that has the image open (ceph
- * `src/tools/rbd/action/Status.cc`, do_show_status; Infernalis and before: `src/rbd.cc`).
+ * `{"watchers":[...]}`; before Nautilus (14) `{"watchers":{"watcher":{...},"watcher":{...}}}`, an entry for each client
+ * that has the image open (ceph `src/tools/rbd/action/Status.cc`, do_show_status; Infernalis and before: `src/rbd.cc`).
  */
 export function decodeWatchers(text: string): readonly Watcher[] {
   const watchers = object(parse(text, 'rbd status'), 'rbd status')['watchers'] ?? [];

@@ -8,7 +8,9 @@ import type { ImageSpec } from '../../image/image-spec.ts';
 /** The pool, namespace and perhaps image a call is about. */
 export type ToolSubject = Partial<ImageSpec> & { readonly pool: string };
 
-/** ENOENT may be the pool, the namespace or the image: a second look at the pool, by `rbd` with these arguments, tells. */
+/**
+ * ENOENT may be the pool, the namespace or the image: a second look at the pool, by `rbd` with these arguments, tells.
+ */
 export async function whatIsMissing(
   subject: ToolSubject,
   failure: ToolFailure,

@@ -22,7 +22,10 @@ export interface CephToolOptions {
 
 const SEARCH_PATH = ['/usr/bin', '/bin', '/usr/local/bin', '/usr/sbin'];
 
-/** Where `rbd` and `ceph` run: on this host, or on a monitor's. Both answer what the program printed, or fail with what ControlPlane names. */
+/**
+ * Where `rbd` and `ceph` run: on this host, or on a monitor's. Both answer what the program printed, or fail with what
+ * ControlPlane names.
+ */
 export interface CephTools {
   rbd(args: readonly string[], subject: ToolSubject, deadline: Deadline): Promise<string>;
   ceph(args: readonly string[], deadline: Deadline): Promise<string>;

@@ -83,7 +83,10 @@ function checkedClient(address: string): string {
   });
 }
 
-/** As `--option=value`, so that no name can be taken for an option or a spec: the tools look for `--conf` even where a value is due. */
+/**
+ * As `--option=value`, so that no name can be taken for an option or a spec: the tools look for `--conf` even where a
+ * value is due.
+ */
 export function imageArgs(spec: ImageSpec): readonly string[] {
   refuseUnspeakable(spec.image, 'image');
   return [...placeArgs(spec), `--image=${spec.image}`];

@@ -4,8 +4,9 @@ import type { ClusterAccess } from '../../cluster/access.ts';
 import { formatMonitors } from '../../cluster/monitors.ts';
 
 /**
- * Runs `work` with the path of a ceph.conf made for it, beside a keyring of mode 0600, in a folder of mode 0700 that is removed afterwards.
- * What a killed process left behind goes with the next call. `seconds` bounds each connection and each operation.
+ * Runs `work` with the path of a ceph.conf made for it, beside a keyring of mode 0600, in a folder of mode 0700 that is
+ * removed afterwards. What a killed process left behind goes with the next call. `seconds` bounds each connection and
+ * each operation.
  */
 export async function withClientFiles<T>(
   runDir: string,

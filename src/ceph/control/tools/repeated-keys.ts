@@ -1,16 +1,22 @@
 /**
- * Reads JSON in which an object may have the same key several times: old ceph tools print every entry of a list under one name (`rbd status` before Nautilus:
- * `"watchers":{"watcher":{...},"watcher":{...}}`), and JSON.parse keeps the last alone. The first keeps its name, the others are `name#2`, `name#3`. Throws
- * SyntaxError as JSON.parse does.
+ * Reads JSON in which an object may have the same key several times: old ceph tools print every entry of a list under
+ * one name (`rbd status` before Nautilus: `"watchers":{"watcher":{...},"watcher":{...}}`), and JSON.parse keeps the
+ * last alone. The first keeps its name, the others are `name#2`, `name#3`. Throws SyntaxError as JSON.parse does.
  */
 export function parseRepeatedKeys(text: string): unknown {
   return JSON.parse(numberRepeatedKeys(text));
 }
 
-/** The names an object has, and the number that the next one of that name gets. Undefined for an array, whose strings are values. */
+/**
+ * The names an object has, and the number that the next one of that name gets. Undefined for an array, whose strings
+ * are values.
+ */
 type Names = Map<string, number> | undefined;
 
-/** A string is skipped as a whole, so that no name of an image, pool or client can be taken for structure. What is not JSON stays what it is not. */
+/**
+ * A string is skipped as a whole, so that no name of an image, pool or client can be taken for structure. What is not
+ * JSON stays what it is not.
+ */
 function numberRepeatedKeys(text: string): string {
   const open: Names[] = [];
   const parts: string[] = [];

@@ -1,6 +1,6 @@
 import { expect } from 'vitest';
-import { RbdsrError } from '../../../src/base/error.ts';
-import type { ErrorCode } from '../../../src/base/error.ts';
+import { RbdsrError } from '../../src/base/error.ts';
+import type { ErrorCode } from '../../src/base/error.ts';
 
 /** Runs `work`, which must fail with this code, and returns the error for a closer look. */
 export async function failureOf(code: ErrorCode, work: () => unknown): Promise<RbdsrError> {

@@ -1,27 +1,30 @@
-import { brokenSrs } from './broken-srs.ts';
-import { crashes } from './crashes.ts';
-import { deadCluster } from './dead-cluster.ts';
-import { disks } from './disks.ts';
-import { failedFlush } from './failed-flush.ts';
-import { faults } from './faults.ts';
-import { foreignClients } from './foreign-clients.ts';
-import { guests } from './guests.ts';
-import { highAvailability } from './ha.ts';
-import { hostBasics } from './host-basics.ts';
-import { mapping } from './mapping.ts';
-import { monitors } from './monitors.ts';
-import { plantedFaults } from './planted-faults.ts';
-import { quietAttach } from './quiet-attach.ts';
-import { shutdown } from './shutdown.ts';
-import { silentHeader } from './silent-header.ts';
-import { srRefusals } from './sr-refusals.ts';
-import { staleTable } from './stale-table.ts';
-import { waysIn } from './ways-in.ts';
-import { wizard } from './wizard.ts';
-import type { Need } from '../../../lab/hosts/needs.ts';
+import { brokenSrs } from './scenarios/broken-srs.ts';
+import { crashes } from './scenarios/crashes.ts';
+import { deadCluster } from './scenarios/dead-cluster.ts';
+import { disks } from './scenarios/disks.ts';
+import { failedFlush } from './scenarios/failed-flush.ts';
+import { faults } from './scenarios/faults.ts';
+import { foreignClients } from './scenarios/foreign-clients.ts';
+import { guests } from './scenarios/guests.ts';
+import { highAvailability } from './scenarios/ha.ts';
+import { hostBasics } from './scenarios/host-basics.ts';
+import { mapping } from './scenarios/mapping.ts';
+import { monitors } from './scenarios/monitors.ts';
+import { plantedFaults } from './scenarios/planted-faults.ts';
+import { quietAttach } from './scenarios/quiet-attach.ts';
+import { shutdown } from './scenarios/shutdown.ts';
+import { silentHeader } from './scenarios/silent-header.ts';
+import { srRefusals } from './scenarios/sr-refusals.ts';
+import { staleTable } from './scenarios/stale-table.ts';
+import { waysIn } from './scenarios/ways-in.ts';
+import { wizard } from './scenarios/wizard.ts';
+import type { Need } from '../../lab/hosts/needs.ts';
 import type { Lab } from './scenario.ts';
 
-/** What one file of this folder declares. It makes its own images and users and leaves nothing; it runs alone, and in any order with others. */
+/**
+ * What one file of this folder declares. It makes its own images and users and leaves nothing; it runs alone, and in
+ * any order with others.
+ */
 export interface Scenario {
   readonly title: string;
   readonly declare: (lab: Lab) => void;

@@ -1,9 +1,9 @@
-import { hasCode } from '../../base/error.ts';
-import { formatSpec, sameSpec } from '../../ceph/image/image-spec.ts';
-import { krbdOf } from '../../sr/image/krbd-of-host.ts';
-import { attachedSrs } from '../../sr/attached-srs.ts';
-import { driverSrs, withLocalXapi } from '../../access/driver-srs.ts';
-import type { Host } from '../host.ts';
+import { hasCode } from '../base/error.ts';
+import { formatSpec, sameSpec } from '../ceph/image/image-spec.ts';
+import { krbdOf } from '../sr/image/krbd-of-host.ts';
+import { attachedSrs } from '../sr/attached-srs.ts';
+import { driverSrs, withLocalXapi } from '../access/driver-srs.ts';
+import type { Host } from './host.ts';
 
 export interface PluggedSr {
   readonly uuid?: string;
@@ -12,8 +12,8 @@ export interface PluggedSr {
 }
 
 /**
- * The SRs that RBDSR drives and that are plugged on this host: xapi's word, or, where xapi cannot tell because it does not run or its pool
- * master does not answer, the mapped images, with the uuid of the SR that sr_attach recorded.
+ * The SRs that RBDSR drives and that are plugged on this host: xapi's word, or, where xapi cannot tell because it does
+ * not run or its pool master does not answer, the mapped images, with the uuid of the SR that sr_attach recorded.
  */
 export async function pluggedSrs(host: Host): Promise<readonly PluggedSr[]> {
   try {

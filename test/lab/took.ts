@@ -1,4 +1,4 @@
-import type { DriverRun } from '../../../lab/xapi-double/double.ts';
+import type { DriverRun } from '../../lab/xapi-double/double.ts';
 
 const seconds = (ms: number): string => `${(ms / 1000).toFixed(1)} s`;
 

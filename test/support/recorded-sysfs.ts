@@ -1,14 +1,17 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import type { KrbdRoots } from '../../../src/ceph/krbd/krbd-sysfs.ts';
+import type { KrbdRoots } from '../../src/ceph/krbd/krbd-sysfs.ts';
 
 export type Tree = Readonly<Record<string, string>>;
 
 export const FSID = '62c2d501-2b1a-4299-8cc4-e1af5c4b677c';
 export const OTHER_FSID = '0d4e6ffe-11f4-4ce3-b0f8-9de4c8b1cd32';
 
-/** Recorded on Linux 6.1.0-56-amd64 with Ceph 16.2.15: `echo "10.66.9.1:6789 name=xen,secret=...,noshare,mount_timeout=8 rbd t1 -"`. */
+/**
+ * Recorded on Linux 6.1.0-56-amd64 with Ceph 16.2.15: `echo "10.66.9.1:6789 name=xen,secret=...,noshare,mount_timeout=8
+ * rbd t1 -"`.
+ */
 export function linux61(index: number, changes: Tree = {}): Tree {
   return device(index, {
     client_addr: '10.66.9.1:0/3232529558',

@@ -2,9 +2,9 @@ import type { Deadline } from '../../base/deadline.ts';
 import { hasCode, RbdsrError } from '../../base/error.ts';
 import type { MonitorHost } from '../../ceph/control/ssh/monitor-host.ts';
 import { OWN_USER_PREFIX } from '../../ceph/control/own-user.ts';
-import { readKept } from '../kept-keys.ts';
+import { readKept } from '../../access/kept-keys.ts';
 import type { SrRecord } from '../../xapi/sr.ts';
-import type { Leaving } from '../../installer/shutdown/leavings.ts';
+import type { Leaving } from './leavings.ts';
 
 /** The cephx users of a cluster that some RBDSR made and that no SR of this pool uses. */
 export async function leftUsers(

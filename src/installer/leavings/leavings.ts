@@ -11,7 +11,7 @@ import type { Xapi } from '../../xapi/client.ts';
 import { allSrs, type SrRecord } from '../../xapi/sr.ts';
 import { attachedSrs } from '../../sr/attached-srs.ts';
 import { claimOf, driverSrs, withLocalXapi } from '../../access/driver-srs.ts';
-import { type UnnamedSecret, unnamedSecrets } from '../../access/change/unnamed-secrets.ts';
+import { type UnnamedSecret, unnamedSecrets } from './unnamed-secrets.ts';
 
 /** Something on this host, or in xapi, that no SR needs any more. */
 export interface Leaving {
@@ -28,8 +28,8 @@ export interface Leavings {
 }
 
 /**
- * What an SR leaves behind that was forgotten, or whose host was reset, while it was plugged; with `inCluster` also what that finds among all SRs of the pool.
- * Reads only.
+ * What an SR leaves behind that was forgotten, or whose host was reset, while it was plugged; with `inCluster` also
+ * what that finds among all SRs of the pool. Reads only.
  */
 export async function findLeavings(
   root: string,

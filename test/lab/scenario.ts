@@ -1,12 +1,10 @@
-import { messageOf } from '../../../src/base/error.ts';
-import { stringOf } from '../../../lab/xapi-double/database.ts';
-import type { Host } from '../../../lab/hosts/host.ts';
-import type { Pool } from '../../../lab/pool.ts';
-import type { Row } from '../../../lab/xapi-double/database.ts';
-import { srCreate } from '../../../lab/xapi-double/sr-operations.ts';
-import { vdiActivate, vdiAttach, vdiDeactivate, vdiDetach } from '../../../lab/xapi-double/vdi-operations.ts';
-import { XapiError } from '../../../lab/xapi-double/xapi-error.ts';
-import { DRIVER, settingsFile } from '../../../lab/hosts/install.ts';
+import { stringOf } from '../../lab/xapi-double/database.ts';
+import type { Host } from '../../lab/hosts/host.ts';
+import type { Pool } from '../../lab/pool.ts';
+import type { Row } from '../../lab/xapi-double/database.ts';
+import { srCreate } from '../../lab/xapi-double/sr-operations.ts';
+import { vdiActivate, vdiAttach, vdiDeactivate, vdiDetach } from '../../lab/xapi-double/vdi-operations.ts';
+import { DRIVER, settingsFile } from '../../lab/hosts/install.ts';
 
 /** The one pool of all scenarios; it is up when a test runs, not yet when tests are declared. */
 export type Lab = () => Pool;
@@ -40,16 +38,6 @@ export async function makeSr(
   return { ref: sr.ref, uuid: stringOf(sr, 'uuid') };
 }
 
-/** What the call fails with; an error if it does not fail, or not as xapi fails. */
-export async function failure(work: Promise<unknown>): Promise<XapiError> {
-  const error = await work.then(
-    () => undefined,
-    (reason: unknown) => reason,
-  );
-  if (error instanceof XapiError) return error;
-  throw new Error(`the call should have failed, and ${error === undefined ? 'succeeded' : messageOf(error)}`);
-}
-
 /** vdi_attach and vdi_activate; the block device a guest gets. */
 export async function attach(pool: Pool, host: number, vdi: Row, writable = true): Promise<string> {
   const hostRef = pool.hostRef(host);
@@ -65,7 +53,10 @@ export async function detach(pool: Pool, host: number, vdi: Row): Promise<void> 
   await vdiDetach(pool.double, hostRef, vdi.ref);
 }
 
-/** Runs a script in a guest, or what stands in for one, whose disk, /dev/xvda, is that device of the host; what it printed. */
+/**
+ * Runs a script in a guest, or what stands in for one, whose disk, /dev/xvda, is that device of the host; what it
+ * printed.
+ */
 export async function inGuest(
   pool: Pool,
   host: number,
@@ -91,8 +82,8 @@ export async function setSettings(pool: Pool, lines = ''): Promise<void> {
 }
 
 /**
- * Whatever a scenario that failed, or was interrupted, has left: faults, guests, servers, LVs, mappings, records, pools, users, and hosts that are off or
- * changed. A scenario that went well has left nothing.
+ * Whatever a scenario that failed, or was interrupted, has left: faults, guests, servers, LVs, mappings, records,
+ * pools, users, and hosts that are off or changed. A scenario that went well has left nothing.
  */
 export async function cleanUp(pool: Pool): Promise<void> {
   await pool.faults.endAll();
