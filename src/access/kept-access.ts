@@ -1,4 +1,5 @@
 import { hasCode } from '../base/error.ts';
+import { undo } from '../base/undo.ts';
 import { type ClusterAccess, clusterAccess } from '../ceph/cluster/access.ts';
 import { formatMonitors } from '../ceph/cluster/monitors.ts';
 import { undoWork } from '../sr/work/work-until.ts';
@@ -66,8 +67,7 @@ export async function keepAccess(work: SrWork, access: ClusterAccess, facts: Kep
   const xapi = await work.xapi();
   const secret = await createSecret(xapi, access.key, srOf(work));
   const claimed = await claim(xapi, srRef, secret, access, facts).catch(async (error: unknown) => {
-    await destroySecret(await undoWork(work).xapi(), secret).catch(() => {});
-    throw error;
+    return undo(error, { [`secret ${secret}`]: async () => destroySecret(await undoWork(work).xapi(), secret) });
   });
   if (claimed) return access;
   await destroySecret(xapi, secret);

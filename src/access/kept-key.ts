@@ -1,4 +1,5 @@
 import { hasCode } from '../base/error.ts';
+import { undo } from '../base/undo.ts';
 import type { Secret } from '../base/secret.ts';
 import { addMapKey, removeMapKey } from '../xapi/map-keys.ts';
 import { createSecret, destroySecret, secretByUuid, setSecretValue } from '../xapi/secret.ts';
@@ -40,9 +41,7 @@ export async function keepKey(work: SrWork, key: Secret): Promise<void> {
   try {
     if (await addMapKey(xapi, 'SR.sm_config', srRef, KEPT_SECRET, secret)) return;
   } catch (error) {
-    // Clean-up must not hide what went wrong.
-    await destroySecret(await undoWork(work).xapi(), secret).catch(() => {});
-    throw error;
+    return undo(error, { [`secret ${secret}`]: async () => destroySecret(await undoWork(work).xapi(), secret) });
   }
   await destroySecret(xapi, secret);
 }

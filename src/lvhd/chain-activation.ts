@@ -1,3 +1,4 @@
+import { undo } from '../base/undo.ts';
 import type { Lvm } from '../lvm/lvm.ts';
 import { faultPoint } from '../system/fault-point.ts';
 import type { VdiNode } from './lv-table.ts';
@@ -37,10 +38,12 @@ export async function activateChain(world: ActivationWorld, chain: readonly VdiN
       faultPoint('chain-activation.after-one');
     }
   } catch (error) {
-    // Clean-up must not hide what went wrong.
-    const undo = forCleanUp(world);
-    for (const node of done.toReversed()) await deactivateOne(undo, node, kind(node)).catch(() => {});
-    throw error;
+    const undoing = forCleanUp(world);
+    const steps = done.toReversed().map((node) => {
+      const deactivate = (): Promise<void> => deactivateOne(undoing, node, kind(node));
+      return [`the activation of ${node.lvName}`, deactivate] as const;
+    });
+    return undo(error, Object.fromEntries(steps));
   }
 }
 

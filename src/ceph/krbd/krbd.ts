@@ -1,5 +1,6 @@
 import type { Deadline } from '../../base/deadline.ts';
 import { hasCode, RbdsrError } from '../../base/error.ts';
+import { undo } from '../../base/undo.ts';
 import { ensureModule } from '../../system/kernel.ts';
 import type { ClusterAccess } from '../cluster/access.ts';
 import type { ImageSpec } from '../image/image-spec.ts';
@@ -83,11 +84,9 @@ export class Krbd {
     try {
       return { mapping: await proveMapping(this.host, mapping, request.sizeBytes, deadline), isNew };
     } catch (error) {
-      if (isNew && error instanceof RbdsrError && error.code !== 'osd-unresponsive' && error.code !== 'deadline') {
-        // Clean-up must not hide what went wrong.
-        await unmapImage(this.host, mapping, {}, deadline).catch(() => {});
-      }
-      throw error;
+      if (!isNew || hasCode(error, 'osd-unresponsive', 'deadline') || !(error instanceof RbdsrError)) throw error;
+      const unmap = (): Promise<void> => unmapImage(this.host, mapping, {}, deadline.forCleanUp());
+      return undo(error, { [`the mapping ${mapping.device}`]: unmap });
     }
   }
 

@@ -1,5 +1,6 @@
 import type { Deadline } from '../../base/deadline.ts';
 import { RbdsrError } from '../../base/error.ts';
+import { undo } from '../../base/undo.ts';
 import { faultPoint } from '../../system/fault-point.ts';
 import type { ClusterAccess } from '../cluster/access.ts';
 import { addMapping } from './add-mapping.ts';
@@ -57,7 +58,7 @@ export async function mapImage(
     const before = listMappings(host.roots);
     const mapping = await addMapping(host, { access, spec, request, monitors, before, pending }, deadline);
     faultPoint('ceph.map.after-add');
-    const unmap = (): Promise<void> => unmapLocked(host, mapping, {}, deadline, pending);
+    const unmap = (): Promise<void> => unmapLocked(host, mapping, {}, deadline.forCleanUp(), pending);
     return identify(host, mapping, unsure, request, unmap);
   });
 }
@@ -112,9 +113,7 @@ async function identify(
     await unmap();
     return { mapping: older, isNew: false };
   } catch (error) {
-    // Clean-up must not hide what went wrong.
-    await unmap().catch(() => {});
-    throw error;
+    return undo(error, { [`the mapping ${mapping.device}`]: unmap });
   }
 }
 

@@ -1,5 +1,6 @@
 import type { BlockIo } from '../../base/block-io.ts';
 import { hasCode, RbdsrError } from '../../base/error.ts';
+import { undo } from '../../base/undo.ts';
 import type { VdiUuid } from '../../base/ids.ts';
 import { formatBytes } from '../../base/units.ts';
 import { extentIo } from '../../lvm/extents.ts';
@@ -94,11 +95,11 @@ export async function createVolume(world: CreateWorld, plan: VdiPlan): Promise<v
   } catch (error) {
     // Then there is nothing of ours: what has the name is somebody's.
     if (lv === undefined && hasCode(error, 'lvm-create', 'sr-full')) throw error;
-    // Clean-up must not hide what went wrong.
-    const undo = lvm.forCleanUp();
-    await undo.removeLv(first).catch(() => {});
-    await undo.removeLv(plan.lvName).catch(() => {});
-    throw error;
+    const undoing = lvm.forCleanUp();
+    return undo(error, {
+      [`the volume ${first}`]: () => undoing.removeLv(first),
+      [`the volume ${plan.lvName}`]: () => undoing.removeLv(plan.lvName),
+    });
   }
 }
 

@@ -1,4 +1,5 @@
 import { messageOf } from '../../base/error.ts';
+import { undo } from '../../base/undo.ts';
 import { formatSpec } from '../../ceph/image/image-spec.ts';
 import { IpcFlags } from '../../lvhd/ipc-flags.ts';
 import { RefCounts } from '../../lvhd/refcount.ts';
@@ -53,10 +54,11 @@ export const handler: Handler = async (call) => {
       ...(mapping.fsid === undefined ? {} : { fsid: mapping.fsid }),
     });
   } catch (error) {
-    const undo = undoWork(call);
-    // Clean-up must not hide what went wrong. A mapping that was here before is somebody's: perhaps another SR's.
-    if (isNew) await releaseImage(undo, attachedSr(undo, uuid, mapping, sr)).catch(() => {});
-    throw error;
+    // A mapping that was here before is somebody's: perhaps another SR's.
+    if (!isNew) throw error;
+    const undoing = undoWork(call);
+    const release = (): Promise<void> => releaseImage(undoing, attachedSr(undoing, uuid, mapping, sr));
+    return undo(error, { [`the mapping ${mapping.device}`]: release });
   }
   if (wasAttached) await clearIdleHostKeys(call, uuid);
   await setScheduler(mapping.index);

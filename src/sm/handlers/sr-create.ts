@@ -1,4 +1,5 @@
 import { messageOf, RbdsrError } from '../../base/error.ts';
+import { undo } from '../../base/undo.ts';
 import { formatBytes, MiB } from '../../base/units.ts';
 import { shellSpec } from '../../ceph/image/features.ts';
 import { formatSpec, type ImageSpec } from '../../ceph/image/image-spec.ts';
@@ -29,10 +30,7 @@ export const handler: Handler = async (call) => {
   try {
     await createSr(call, config, imageSpecOf(config));
   } catch (error) {
-    await config
-      .abandon?.(undoWork(call))
-      .catch((failure: unknown) => call.log.warn(`after a failed sr_create: ${messageOf(failure)}`));
-    throw error;
+    return undo(error, { 'what was made for access to the cluster': async () => config.abandon?.(undoWork(call)) });
   }
   return unitReply;
 };
@@ -56,11 +54,13 @@ async function createSr(call: SmCall, config: SrConfig, spec: ImageSpec): Promis
     await recordInXapi(call, mapping);
     await config.mapped?.(call, mapping);
   } catch (error) {
-    // Clean-up must not hide what went wrong. What was here before is somebody's.
-    const warn = (failure: unknown): void => call.log.warn(`after a failed sr_create: ${messageOf(failure)}`);
-    if (isMade) await removeVolumeGroup(undoWork(call), mapping, vgName(uuid)).catch(warn);
-    if (isNew) await krbd.unmap(mapping, call.deadline.forCleanUp()).catch(warn);
-    throw error;
+    // What was here before is somebody's.
+    const unmake = (): Promise<void> => removeVolumeGroup(undoWork(call), mapping, vgName(uuid));
+    const unmap = (): Promise<void> => krbd.unmap(mapping, call.deadline.forCleanUp());
+    return undo(error, {
+      ...(isMade ? { 'the volume group': unmake } : {}),
+      ...(isNew ? { [`the mapping ${mapping.device}`]: unmap } : {}),
+    });
   }
   if (!isNew) return;
   await krbd

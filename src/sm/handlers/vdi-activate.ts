@@ -36,8 +36,7 @@ async function attempt(call: SmCall, waitedMs: number): Promise<boolean> {
       if (!claim.isNew) await refuseUnsettled(call, sr.uuid, vdi);
       await attachTarget(call, sr, vdi, { writable, grow: true }, state);
     } catch (error) {
-      await undoClaim(call, claim.isNew && !state.held);
-      throw error;
+      return await undoClaim(call, error, claim.isNew && !state.held);
     }
     await finishClaim(call).catch((error: unknown) => {
       // The disk is in use from here on; deactivating it takes the key away, too.

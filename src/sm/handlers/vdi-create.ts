@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { RbdsrError } from '../../base/error.ts';
+import { undo } from '../../base/undo.ts';
 import { type VdiUuid, vdiUuid } from '../../base/ids.ts';
 import { checkPlan, createVolume, planVdi, unfinishedVolumes, type VdiPlan } from '../../lvhd/ops/vdi-create.ts';
 import type { VdiKind } from '../../lvhd/names.ts';
@@ -47,13 +48,10 @@ export const handler: Handler = async (call) => {
   try {
     await record(call, sr, plan, report);
   } catch (error) {
-    // Clean-up must not hide what went wrong.
-    await withMetadata(sr, (mgt) => mgt.delete(plan.uuid), report).catch(() => {});
-    await sr.lvm
-      .forCleanUp()
-      .removeLv(plan.lvName)
-      .catch(() => {});
-    throw error;
+    return undo(error, {
+      'its metadata record': () => withMetadata(sr, (mgt) => mgt.delete(plan.uuid), report),
+      [`the volume ${plan.lvName}`]: () => sr.lvm.forCleanUp().removeLv(plan.lvName),
+    });
   }
   const freeBytes = report.freeBytes - plan.lvSizeBytes;
   await noteSrTotals(call, () => ({ ...report, freeBytes }), { delta: plan.virtualSizeBytes });

@@ -1,4 +1,5 @@
 import { type ErrorCode, messageOf, RbdsrError } from '../../base/error.ts';
+import { notUndone } from '../../base/undo.ts';
 import { encodeFault } from '../../xmlrpc/encode.ts';
 import type { XmlRpcFault } from '../../xmlrpc/value.ts';
 import { faultString, smNumber } from './error-numbers.ts';
@@ -27,9 +28,14 @@ export function faultDocument(fault: XmlRpcFault): string {
   return encodeFault(fault);
 }
 
-/** For the log: an error of ours in one line with its causes, anything else with its stack, as it is a defect. */
+/**
+ * For the log: an error of ours in one line with its causes and what could not be undone, anything else with its stack,
+ * as it is a defect.
+ */
 export function describeFailure(error: unknown): string {
   if (!(error instanceof RbdsrError)) return error instanceof Error ? (error.stack ?? error.message) : String(error);
   const { cause } = error.detail;
-  return `${error.code}: ${error.message}${cause === undefined ? '' : ` (because ${messageOf(cause)})`}`;
+  const because = cause === undefined ? '' : ` (because ${messageOf(cause)})`;
+  const left = notUndone(error).map((what) => `; not undone: ${what}`);
+  return `${error.code}: ${error.message}${because}${left.join('')}`;
 }

@@ -1,5 +1,6 @@
 import { dirname } from 'node:path';
-import { messageOf, RbdsrError } from '../../base/error.ts';
+import { RbdsrError } from '../../base/error.ts';
+import { undo } from '../../base/undo.ts';
 import type { SrUuid, VdiUuid } from '../../base/ids.ts';
 import type { DataPath, Disk } from '../../datapath/datapath.ts';
 import { openDataPath } from '../../datapath/open-data-path.ts';
@@ -70,21 +71,17 @@ export async function attachTarget(
     if (work.deadline.expired) throw work.deadline.exceeded(`the data path of VDI ${vdi}`, started);
   } catch (error) {
     // What an earlier call activated may be in use.
-    if (!wasActive) await undoTarget();
-    throw error;
+    if (wasActive) throw error;
+    return undo(error, { [`the activation of VDI ${vdi}`]: putBack });
   }
   faultPoint('vdi-activate.after-data-path');
   return leaf;
 
-  /** Never hides what went wrong; a volume that something still holds stays, and is counted. */
-  async function undoTarget(): Promise<void> {
-    try {
-      await dataPath.deactivate({ sr: disk.sr, vdi }, work.deadline.forCleanUp());
-      await deactivateChain(forCleanUp(world), chain.map(asActive));
-      state.held = false;
-    } catch (failure) {
-      work.log.warn(`VDI ${vdi} could not be put back: ${messageOf(failure)}`);
-    }
+  /** A volume that something still holds stays, and is counted. */
+  async function putBack(): Promise<void> {
+    await dataPath.deactivate({ sr: disk.sr, vdi }, work.deadline.forCleanUp());
+    await deactivateChain(forCleanUp(world), chain.map(asActive));
+    state.held = false;
   }
 }
 

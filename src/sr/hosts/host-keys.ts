@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { messageOf, RbdsrError } from '../../base/error.ts';
+import { RbdsrError } from '../../base/error.ts';
+import { undo } from '../../base/undo.ts';
 import { faultPoint } from '../../system/fault-point.ts';
 import { addMapKey, removeMapKey, setMapKey } from '../../xapi/map-keys.ts';
 import { vdiSmConfig } from '../../xapi/vdi.ts';
@@ -81,23 +82,22 @@ export async function tryClaim(
       return { isNew: !own };
     }
   } catch (error) {
-    await undoClaim(work, !own);
-    throw error;
+    return undoClaim(work, error, !own);
   }
   if (!own) await releaseClaim(work);
   await finishClaim(work);
   return undefined;
 }
 
-/** With time of its own, also where nobody knows whether xapi has taken the tag. Never hides what went wrong. */
-export async function undoClaim(work: SrWork, release: boolean): Promise<void> {
+/** After `error`, which it throws; also where nobody knows whether xapi has taken the tag. */
+export async function undoClaim(work: SrWork, error: unknown, release: boolean): Promise<never> {
   const undoing = undoWork(work);
-  try {
-    await finishClaim(undoing);
-    if (release) await releaseClaim(undoing);
-  } catch (error) {
-    work.log.warn(`VDI ${vdiOf(work)}: its mark in xapi is left: ${messageOf(error)}`);
-  }
+  return undo(error, {
+    [`the mark on VDI ${vdiOf(work)} in xapi`]: async () => {
+      await finishClaim(undoing);
+      if (release) await releaseClaim(undoing);
+    },
+  });
 }
 
 /** `activating` goes when the disk can be used, or when it is not going to be. */

@@ -4,6 +4,7 @@ import { NO_UUID } from '../format/header.ts';
 import { VhdImage } from '../image/image.ts';
 import { fileParentNames, parentLvName, readParentNames } from '../format/parent-names.ts';
 import { settled } from '../../base/settle.ts';
+import { undo } from '../../base/undo.ts';
 
 /** Levels of a chain, the leaf and a raw base included: sm `MAX_CHAIN_SIZE`. */
 export const MAX_CHAIN = 30;
@@ -40,8 +41,7 @@ export async function openParents(
   try {
     return await walk(leaf, openParent, opened, o);
   } catch (error) {
-    await settled(opened.map((io) => io.close())).catch(() => {});
-    throw error;
+    return undo(error, { 'parents that were opened': () => settled(opened.map((io) => io.close())) });
   }
 }
 
