@@ -27,8 +27,7 @@ export const PLUGIN_FUNCTIONS: ReadonlyMap<string, PluginFunction> = new Map([
     'is_settled',
     { ...master, changes: false, deadlineSeconds: 15, load: async () => (await import('./is-settled.ts')).isSettled },
   ],
-  // What is late here changes no table of a volume in use; LVM's own lock keeps two of its commands apart.
-  ['refresh', { ...anyHost, changes: false, load: async () => (await import('./refresh-volume.ts')).refreshVolume }],
+  ['refresh', { ...anyHost, load: async () => (await import('./refresh-volume.ts')).refreshVolume }],
   // Less than the host that asks waits for (marked-hosts.ts); it does not wait for late writers, it tells of them.
   [
     'is_open',

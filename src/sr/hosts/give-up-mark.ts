@@ -93,7 +93,9 @@ async function hasUsers(work: SrWork, disk: MarkedDisk, sr: AttachedSr | undefin
   if ((await dataPathOf(work).status(disk, work.deadline)) !== undefined) return true;
   // Without the record of the attach a volume may be active all the same.
   if (sr === undefined) return NAMES.some((kind) => existsSync(lvPath(vgName(disk.sr), lvName(kind, vdi))));
-  return (await readDisk(work, sr, vdi)).tree.find(vdi)?.open === true;
+  const node = (await readDisk(work, sr, vdi)).tree.find(vdi);
+  // Whether another driver has its own disk in use cannot be told from here.
+  return node?.kind === 'foreign' || node?.open === true;
 }
 
 const NAMES = ['vhd', 'aio'] as const;

@@ -107,12 +107,6 @@ describe('a thin disk for another host', () => {
     expect(await ask(0, 'deflate', uuid, { host_ref })).toEqual({ value: 'True' });
   });
 
-  test('its new size is loaded beside what is late on that host', async () => {
-    const { uuid } = await disk();
-    await using _late = await OtherHolder.of(`${pool.root(1)}/var/run/rbdsr/late/${srUuid()}.lock`, 'shared');
-    expect(await ask(1, 'refresh', uuid)).toEqual({ value: 'True' });
-  });
-
   test('neither on a host that is not the master', async () => {
     const { uuid } = await disk();
     for (const fn of ['inflate', 'deflate']) {

@@ -85,7 +85,7 @@ test('a worker that cannot answer: the launcher says what it waits for, in the f
   expect(failureOf(stdout)).toEqual(failure('inflate', 'deadline', expect.stringContaining(lock.path)));
 });
 
-test.each(['inflate', 'deflate'])('%s waits for what an earlier command may still write', async (fn) => {
+test.each(['inflate', 'deflate', 'refresh'])('%s waits for what an earlier command may still write', async (fn) => {
   const { root, double, session } = await hostWithXapi('deadline = 5\n');
   double.db.create('SR', { uuid: SR, type: 'rbd' });
   const spec = { pool: 'xen', image: 'sr1' };
