@@ -5,8 +5,8 @@ import { SshHost } from '../lab/ssh-host/ssh-host.ts';
 import { Deadline } from '../src/base/deadline.ts';
 import { silentLog } from '../src/base/log.ts';
 import { Secret } from '../src/base/secret.ts';
-import { connectMonitorHost } from '../src/ceph/monitor-host.ts';
-import type { MonitorHost } from '../src/ceph/monitor-host.ts';
+import { connectMonitorHost } from '../src/ceph/control/ssh/monitor-host.ts';
+import type { MonitorHost } from '../src/ceph/control/ssh/monitor-host.ts';
 import { enterNetwork } from '../test/host/ceph/inside-network.ts';
 import { type Bench, median, type Row } from './bench.ts';
 
@@ -14,7 +14,10 @@ const IMAGES = 100;
 const ROUNDS = 7;
 const PASSWORD = 'bench';
 
-/** What one step of the wizard costs: a new SSH connection to a monitor, sudo with a password, and the listing. Real sshd and real Ceph. */
+/**
+ * What one step of the wizard costs: a new SSH connection to a monitor, sudo with a password, and the listing. Real
+ * sshd and real Ceph.
+ */
 export const discoveryBench: Bench = {
   name: 'discovery',
   title: `Discovery over SSH (one monitor, ${IMAGES} images)`,

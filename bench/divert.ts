@@ -14,7 +14,10 @@ const ISCSI = {
   SCSIid: '3600a',
 };
 
-/** What the dispatcher adds to a call of an iSCSI SR: the same stand-in for the stock driver, straight and by way of the dispatcher. */
+/**
+ * What the dispatcher adds to a call of an iSCSI SR: the same stand-in for the stock driver, straight and by way of the
+ * dispatcher.
+ */
 export const divertBench: Bench = {
   name: 'divert',
   title: 'Deciding that a call is not ours (what the dispatcher adds)',
@@ -57,7 +60,10 @@ function measure(home: string, report: (line: string) => void): readonly Row[] {
   });
 }
 
-/** Nearly all are usual; in a few the digits 6789 stand by chance, in a uuid for instance, and the whole request is read. */
+/**
+ * Nearly all are usual; in a few the digits 6789 stand by chance, in a uuid for instance, and the whole request is
+ * read.
+ */
 const REQUESTS: Readonly<Record<string, string>> = {
   'a usual request': request('OpaqueRef:1111', 'disk'),
   'one with 6789 in it': request('OpaqueRef:6789', 'disk'),

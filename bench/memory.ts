@@ -10,7 +10,9 @@ import { ServedVhd } from './served-vhd.ts';
 
 const DISK_BYTES = 256 * MiB;
 
-/** Resident memory of each process of ours: the highest that the kernel saw (VmHWM), or what an idle one has (VmRSS). */
+/**
+ * Resident memory of each process of ours: the highest that the kernel saw (VmHWM), or what an idle one has (VmRSS).
+ */
 export const memoryBench: Bench = {
   name: 'memory',
   title: 'Memory of each process',

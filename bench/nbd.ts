@@ -32,7 +32,10 @@ const LOADS: readonly Load[] = [
   { ...SMALL, metric: 'overwrite 4 KiB random, depth 16', pattern: 'randwrite', depth: 16, count: 16_000 },
 ];
 
-/** Both servers serve the same allocated VHD, one after the other, and the same client asks both. They take turns within a round. */
+/**
+ * Both servers serve the same allocated VHD, one after the other, and the same client asks both. They take turns within
+ * a round.
+ */
 export const nbdBench: Bench = {
   name: 'nbd',
   title: 'NBD server beside qemu-nbd --cache=none --aio=native, the same allocated dynamic VHD',

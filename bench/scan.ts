@@ -16,8 +16,8 @@ const COUNTS = [10, 100, 1000] as const;
 const ROUNDS = 9;
 
 /**
- * What a scan of an SR costs by the number of its VDIs: the command sr_scan where nothing has changed, with xapi's double; and of it one report of
- * LVM, and the head of every VHD.
+ * What a scan of an SR costs by the number of its VDIs: the command sr_scan where nothing has changed, with xapi's
+ * double; and of it one report of LVM, and the head of every VHD.
  */
 export const scanBench: Bench = {
   name: 'scan',

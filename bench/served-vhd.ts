@@ -5,11 +5,11 @@ import { Deadline } from '../src/base/deadline.ts';
 import { srUuid, vdiUuid } from '../src/base/ids.ts';
 import { MiB } from '../src/base/units.ts';
 import type { Disk } from '../src/datapath/datapath.ts';
-import { NbdDataPath } from '../src/datapath/nbd-data-path.ts';
-import { nbdFiles } from '../src/datapath/nbd-files.ts';
-import { openBlockIo } from '../src/system/block-device.ts';
+import { NbdDataPath } from '../src/datapath/nbd/nbd-data-path.ts';
+import { nbdFiles } from '../src/datapath/nbd/nbd-files.ts';
+import { openBlockIo } from '../src/system/io/block-device.ts';
 import { runChecked } from '../src/system/run.ts';
-import { createVhd } from '../src/vhd/create.ts';
+import { createVhd } from '../src/vhd/image/create.ts';
 
 const soon = (): Deadline => Deadline.after(60_000);
 

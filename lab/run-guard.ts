@@ -3,9 +3,10 @@ import { constants } from 'node:os';
 import { RunFolder } from './machine/run-folder.ts';
 import { sweepDeadRuns, sweepRun } from './machine/sweep.ts';
 
-// `node scripts/run-ts.mjs lab/run-guard.ts PROGRAM ARGUMENT...`: runs the tests as a run of the lab. What they leave on the machine
-// (processes with the run's mark, mounts and loop devices of its TMPDIR, runs of the lab they started) goes when the program ends,
-// also by a signal; after a kill -9 the next run takes it down first. Ends with the program's exit code.
+// `node scripts/run-ts.mjs lab/run-guard.ts PROGRAM ARGUMENT...`: runs the tests as a run of the lab. What they leave
+// on the machine (processes with the run's mark, mounts and loop devices of its TMPDIR, runs of the lab they started)
+// goes when the program ends, also by a signal; after a kill -9 the next run takes it down first. Ends with the
+// program's exit code.
 const GRACE_MS = 8000;
 
 const swept = await sweepDeadRuns();

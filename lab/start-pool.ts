@@ -32,7 +32,10 @@ export interface LabPool {
   readonly xapi: XapiRoute;
 }
 
-/** Builds the product, starts everything and installs it; takes down what earlier runs left and, after a failure or a signal, itself. */
+/**
+ * Builds the product, starts everything and installs it; takes down what earlier runs left and, after a failure or a
+ * signal, itself.
+ */
 export async function startPool(o: PoolOptions = {}): Promise<Pool> {
   return (await startLab(o)).pool;
 }

@@ -1,6 +1,7 @@
-// `node scripts/build.mjs [FOLDER [NODE...]]`: what a host has in /opt/rbdsr, but for the runtime, into build/dom0 or FOLDER. NODE is how the
-// host's node is started, unless it is this one. One CommonJS bundle per program: CommonJS starts faster than ES modules do, and the code
-// behind an `import()` in the sources is not evaluated, only skimmed, until a command needs it.
+// `node scripts/build.mjs [FOLDER [NODE...]]`: what a host has in /opt/rbdsr, but for the runtime, into build/dom0 or
+// FOLDER. NODE is how the host's node is started, unless it is this one. One CommonJS bundle per program: CommonJS
+// starts faster than ES modules do, and the code behind an `import()` in the sources is not evaluated, only skimmed,
+// until a command needs it.
 import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
@@ -57,8 +58,8 @@ renameSync(fresh, target);
 process.stdout.write(`${target}: ${Object.keys(entryPoints).join(', ')}, version ${version}\n`);
 
 /**
- * koffi's own entry finds the libc of the running program by its ELF interpreter, which fails where node is started by way of the loader of
- * its own glibc, as the product does. The binary alone is enough, and loads faster.
+ * koffi's own entry finds the libc of the running program by its ELF interpreter, which fails where node is started by
+ * way of the loader of its own glibc, as the product does. The binary alone is enough, and loads faster.
  */
 function placeKoffi() {
   const source = join(project, 'node_modules/@koromix/koffi-linux-x64');
@@ -72,8 +73,8 @@ function placeKoffi() {
 }
 
 /**
- * ssh2 and what it needs, as one file of its own, so that no other command reads it. Its optional native parts (faster ciphers, and a look at
- * the processor) are left out: it does without them where requiring them fails.
+ * ssh2 and what it needs, as one file of its own, so that no other command reads it. Its optional native parts (faster
+ * ciphers, and a look at the processor) are left out: it does without them where requiring them fails.
  */
 async function placeSsh2() {
   const source = join(project, 'node_modules/ssh2');
@@ -101,8 +102,9 @@ async function placeSsh2() {
 }
 
 /**
- * Has V8 keep what it compiled of a bundle, so that starting costs the same however much code the commands have: NAME.cjs becomes a loader,
- * NAME.bundle.cjs the code, NAME.cache what V8 kept. The cache suits the node it was made with; another version ignores it.
+ * Has V8 keep what it compiled of a bundle, so that starting costs the same however much code the commands have:
+ * NAME.cjs becomes a loader, NAME.bundle.cjs the code, NAME.cache what V8 kept. The cache suits the node it was made
+ * with; another version ignores it.
  */
 function cacheCode(name) {
   const bundle = join(fresh, `${name}.bundle.cjs`);

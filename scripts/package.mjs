@@ -1,6 +1,7 @@
-// `npm run package [-- --only=run] [FOLDER]`: what is published, into dist or FOLDER: a self-extracting file, an RPM, the licences of everything
-// inside, and SHA256SUMS. The same commit gives the same bytes on every machine with the same Debian packages. `--only=run`: the first alone;
-// `--only=product`: no file that is published, but FOLDER with what we wrote of it, as a host has it.
+// `npm run package [-- --only=run] [FOLDER]`: what is published, into dist or FOLDER: a self-extracting file, an RPM,
+// the licences of everything inside, and SHA256SUMS. The same commit gives the same bytes on every machine with the
+// same Debian packages. `--only=run`: the first alone; `--only=product`: no file that is published, but FOLDER with
+// what we wrote of it, as a host has it.
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { cpSync, lutimesSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, renameSync, rmSync } from 'node:fs';
@@ -71,7 +72,10 @@ function dateOfCommit() {
   return new Date(Number(execFileSync('git', git, { cwd: project, encoding: 'utf8' })) * 1000);
 }
 
-/** The root of a host as packaging/installer.sh leaves it, for the RPM. The build's name sorts before "current", so rpm unpacks it first. */
+/**
+ * The root of a host as packaging/installer.sh leaves it, for the RPM. The build's name sorts before "current", so rpm
+ * unpacks it first.
+ */
 function hostTree({ work, product, runtime, build, date }) {
   const tree = join(work, 'tree');
   const home = join(tree, 'opt/rbdsr');

@@ -1,4 +1,5 @@
-// `npm run -s rbdsr -- ARGUMENT...`: the operator's command from a clone, as if it were installed. Prints nothing of its own unless the build fails.
+// `npm run -s rbdsr -- ARGUMENT...`: the operator's command from a clone, as if it were installed. Prints nothing of
+// its own unless the build fails.
 import { spawn } from 'node:child_process';
 import { constants } from 'node:os';
 import { join } from 'node:path';

@@ -1,4 +1,5 @@
-// Bundles one TypeScript program and runs it: `node scripts/run-ts.mjs lab/demo.ts [args]`. Node 20 does not read TypeScript.
+// Bundles one TypeScript program and runs it: `node scripts/run-ts.mjs lab/demo.ts [args]`. Node 20 does not read
+// TypeScript.
 import { mkdirSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';

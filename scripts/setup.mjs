@@ -1,5 +1,5 @@
-// `node scripts/setup.mjs [PART...]`: makes a clone ready; parts are packages, modules and build, all three unless named. A part that is done
-// already costs milliseconds. Plain Node without dependencies: it runs before there are any.
+// `node scripts/setup.mjs [PART...]`: makes a clone ready; parts are packages, modules and build, all three unless
+// named. A part that is done already costs milliseconds. Plain Node without dependencies: it runs before there are any.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';

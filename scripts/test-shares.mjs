@@ -1,5 +1,5 @@
-// What each part of `npm test` may take, and what is said of a part that takes more. The seconds hold where `node -e 0` takes REFERENCE_MS on an
-// idle machine of two cores; on a slower one they are multiplied by its factor.
+// What each part of `npm test` may take, and what is said of a part that takes more. The seconds hold where `node -e 0`
+// takes REFERENCE_MS on an idle machine of two cores; on a slower one they are multiplied by its factor.
 import { spawnSync } from 'node:child_process';
 
 const REFERENCE_MS = 40;
@@ -9,7 +9,9 @@ const SLOWEST = 10;
 /** Seconds. Together with set-up they stay below the 35 minutes that a whole run may take. */
 export const SHARES = { check: 60, unit: 180, host: 420, lab: 1320 };
 
-/** How long `node -e 0` takes here, milliseconds: the shortest of a few, since anything else that runs only adds to it. */
+/**
+ * How long `node -e 0` takes here, milliseconds: the shortest of a few, since anything else that runs only adds to it.
+ */
 export function bareNodeMs() {
   const times = Array.from({ length: ROUNDS }, () => {
     const started = performance.now();
@@ -25,8 +27,8 @@ export function factorOf(nodeMs) {
 }
 
 /**
- * The table of parts that ran, `{ name, seconds, tests: [{ name, seconds }] }` each, as lines. A part over its share is named below it with
- * its slowest tests.
+ * The table of parts that ran, `{ name, seconds, tests: [{ name, seconds }] }` each, as lines. A part over its share is
+ * named below it with its slowest tests.
  */
 export function sharesTable(parts, nodeMs) {
   const factor = factorOf(nodeMs);

@@ -1,6 +1,7 @@
-// `npm test [-- PART...]`: set-up, the checks, then the tests, cheapest first; parts are check, unit, host and lab, all unless named. Whatever fails,
-// the rest still runs. What failed is named once more at the end, since the parts print a great deal in between, and so is a part that took more
-// than its share. The last line of standard output is `N passed, N failed, N skipped`; each check counts as one.
+// `npm test [-- PART...]`: set-up, the checks, then the tests, cheapest first; parts are check, unit, host and lab, all
+// unless named. Whatever fails, the rest still runs. What failed is named once more at the end, since the parts print a
+// great deal in between, and so is a part that took more than its share. The last line of standard output is `N passed,
+// N failed, N skipped`; each check counts as one.
 import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { constants, tmpdir } from 'node:os';

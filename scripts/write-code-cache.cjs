@@ -1,6 +1,7 @@
-// `write-code-cache.cjs BUNDLE CACHE`: runs the plug-in's bundle once, for sr_get_driver_info on a host that is a folder, and keeps what V8
-// has compiled by then: decoding, the host's profile and encoding are on the way of every command. The bundle is told that it is where it
-// will be on a host, and build.mjs starts V8 in its predictable mode, so that the cache is the same wherever and whenever it is made.
+// `write-code-cache.cjs BUNDLE CACHE`: runs the plug-in's bundle once, for sr_get_driver_info on a host that is a
+// folder, and keeps what V8 has compiled by then: decoding, the host's profile and encoding are on the way of every
+// command. The bundle is told that it is where it will be on a host, and build.mjs starts V8 in its predictable mode,
+// so that the cache is the same wherever and whenever it is made.
 const { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } = require('node:fs');
 const { wrap } = require('node:module');
 const { tmpdir } = require('node:os');

@@ -11,8 +11,9 @@ interface Tools {
 }
 
 /**
- * For RBD, and so that every placement group answers. One with a single copy that gets a request at the wrong moment of its making waits for a
- * lease that nobody is there to acknowledge ("laggy"), for good (ceph 16.2, one cluster of three OSDs in ten); peering again ends that.
+ * For RBD, and so that every placement group answers. One with a single copy that gets a request at the wrong moment of
+ * its making waits for a lease that nobody is there to acknowledge ("laggy"), for good (ceph 16.2, one cluster of three
+ * OSDs in ten); peering again ends that.
  */
 export async function preparePool(cluster: Tools, pool: string): Promise<void> {
   const over = new AbortController();

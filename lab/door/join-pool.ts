@@ -14,8 +14,8 @@ import { JoinedHost } from './joined-host.ts';
 import type { LabDescription } from './requests.ts';
 
 /**
- * The lab behind that door as a pool of our own: the same cluster and hosts, another xapi that knows nothing yet, and the sources as they are now
- * on every host. Stopping it leaves the lab up.
+ * The lab behind that door as a pool of our own: the same cluster and hosts, another xapi that knows nothing yet, and
+ * the sources as they are now on every host. Stopping it leaves the lab up.
  */
 export async function joinPool(door: string): Promise<Pool> {
   await sweepDeadRuns();

@@ -23,7 +23,10 @@ export type DoorRequest =
     }
   | { readonly ask: 'power'; readonly host: string; readonly does: PowerChange }
   | { readonly ask: 'daemon'; readonly name: string; readonly does: 'start' | 'stop' }
-  /** Until the asker closes the connection, hosts find xapi at this socket. One at a time: the next one waits for the answer. */
+  /**
+   * Until the asker closes the connection, hosts find xapi at this socket. One at a time: the next one waits for the
+   * answer.
+   */
   | { readonly ask: 'join'; readonly xapi: string };
 
 export type PowerChange = 'powerCut' | 'powerOff' | 'powerOn' | 'freeze' | 'thaw';

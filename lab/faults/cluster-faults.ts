@@ -36,7 +36,10 @@ export function quorumLost(cluster: Cluster): Fault {
   };
 }
 
-/** Frozen and killed OSDs are noticed in seconds instead of minutes, for a scenario that waits until they are marked down. */
+/**
+ * Frozen and killed OSDs are noticed in seconds instead of minutes, for a scenario that waits until they are marked
+ * down.
+ */
 export function quickHeartbeats(cluster: Cluster): Fault {
   const settings = [
     ['osd_heartbeat_grace', '10'],
@@ -84,7 +87,10 @@ async function setRatios(cluster: Cluster, ratios: typeof USUAL): Promise<void> 
   for (const [name, value] of Object.entries(ratios)) await cluster.tool('ceph', 'osd', `set-${name}-ratio`, value);
 }
 
-/** The last of several OSDs holds nothing but what is put there (`unserved`). Placement groups with several copies keep one there. */
+/**
+ * The last of several OSDs holds nothing but what is put there (`unserved`). Placement groups with several copies keep
+ * one there.
+ */
 export function lastOsdSpared(cluster: Cluster): Fault {
   const last = String(cluster.layout.osds - 1);
   return {

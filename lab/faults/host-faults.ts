@@ -1,7 +1,9 @@
 import type { Host } from '../hosts/host.ts';
 import type { Fault } from './fault.ts';
 
-/** No program and no kernel of the host gets to say goodbye; what was not flushed is gone. Ends with the host on again. */
+/**
+ * No program and no kernel of the host gets to say goodbye; what was not flushed is gone. Ends with the host on again.
+ */
 export function powerCut(host: Host): Fault {
   return { what: `${host.name} has no power`, begin: () => host.powerCut(), end: () => switchedOn(host) };
 }
@@ -24,7 +26,9 @@ export function frozen(host: Host): Fault {
   };
 }
 
-/** The host's clock is that many seconds ahead (behind, if negative) of this machine's. Ends with this machine's time. */
+/**
+ * The host's clock is that many seconds ahead (behind, if negative) of this machine's. Ends with this machine's time.
+ */
 export function clockOff(host: Host, seconds: number): Fault {
   const set = async (ahead: number): Promise<void> => {
     await host.check(['date', '-u', '-s', `@${Math.round(Date.now() / 1000) + ahead}`]);

@@ -7,8 +7,9 @@ import type { Fault } from './fault.ts';
 export type FaultyWay = 'cluster' | 'pool';
 
 /**
- * Nothing passes between the host and Ceph, or between it and xapi; the other way stays, and so does the lab's own. The link is cut in the middle:
- * both ends keep their carrier and addresses. What has no way back to its sender is dropped, too (`rp_filter` of the network).
+ * Nothing passes between the host and Ceph, or between it and xapi; the other way stays, and so does the lab's own. The
+ * link is cut in the middle: both ends keep their carrier and addresses. What has no way back to its sender is dropped,
+ * too (`rp_filter` of the network).
  */
 export function linkDown(network: NetworkNamespace, host: Host, way: FaultyWay): Fault {
   const nowhere = `blackhole ${linksOf(host)[way].there}/32`;
@@ -26,7 +27,9 @@ export interface Disturbance {
   readonly delayMs?: number;
 }
 
-/** Packets between the host and Ceph, or xapi, are lost or late in both directions (netem; ifb for those that arrive). */
+/**
+ * Packets between the host and Ceph, or xapi, are lost or late in both directions (netem; ifb for those that arrive).
+ */
 export function linkDisturbed(host: Host, way: FaultyWay, { lossPercent = 0, delayMs = 0 }: Disturbance): Fault {
   linksOf(host);
   const card = CARDS[way];

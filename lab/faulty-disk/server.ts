@@ -1,12 +1,12 @@
 import { createServer, type Server, type Socket } from 'node:net';
-import { Handshake } from '../../src/datapath/nbd-handshake.ts';
+import { Handshake } from '../../src/datapath/nbd/nbd-handshake.ts';
 import {
   COMMAND,
   NBD_ERROR,
   REQUEST_MAGIC,
   SIMPLE_REPLY_MAGIC,
   TRANSMISSION_FLAG,
-} from '../../src/datapath/nbd-protocol.ts';
+} from '../../src/datapath/nbd/nbd-protocol.ts';
 import { type FaultyStore, PowerCut, Refused } from './store.ts';
 
 export const EXPORT_NAME = 'faulty';

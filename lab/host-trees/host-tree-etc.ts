@@ -1,7 +1,7 @@
-import type { HostVersion, TreeEntry } from './host-trees.ts';
+import type { HostVersion, TreeEntry } from './host-versions.ts';
 
-// What the installer reads or changes outside the SM directory, each with where its content is from; the texts are cut down to the lines that
-// matter.
+// What the installer reads or changes outside the SM directory, each with where its content is from; the texts are cut
+// down to the lines that matter.
 
 type Files = Readonly<Record<string, TreeEntry>>;
 
@@ -30,7 +30,7 @@ const PRODUCTS: Readonly<Record<HostVersion, { readonly brand: string; readonly 
   '4.x': { brand: 'XenServer', version: '9.0.0' },
 };
 
-/** The versions that products have; the file's form is what src/sm/inventory.ts reads. */
+/** The versions that products have; the file's form is what src/dom0/inventory.ts reads. */
 function inventory(version: HostVersion): Files {
   const product = PRODUCTS[version];
   return {
@@ -48,7 +48,10 @@ function inventory(version: HostVersion): Files {
 
 const UPSTREAM_PLUGINS = 'ext nfs iscsi lvmoiscsi dummy file hba rawhba udev iso lvm lvmohba lvmofcoe shm smb';
 
-/** xen-api `xapi_globs.ml`, `sm_plugins`, and XCP-ng's xapi package: no whitelist in 6.5; XCP-ng 8.3 appends its own types; /etc/xapi.conf.d outlives updates. */
+/**
+ * xen-api `xapi_globs.ml`, `sm_plugins`, and XCP-ng's xapi package: no whitelist in 6.5; XCP-ng 8.3 appends its own
+ * types; /etc/xapi.conf.d outlives updates.
+ */
 function xapi(version: HostVersion): Files {
   const own = version === '8.3a' || version === '8.3b' ? ' cephfs glusterfs xfs zfs largeblock' : '';
   const plugins = version === '6.5' ? [] : [`sm-plugins=${UPSTREAM_PLUGINS}${own}`];
@@ -63,7 +66,9 @@ function xapi(version: HostVersion): Files {
   };
 }
 
-/** sm's package scripts and `mk/sm.spec.in`: one lvm.conf in 6.5, a folder `master` since 7.0, lvmlocal.conf since 8.1. */
+/**
+ * sm's package scripts and `mk/sm.spec.in`: one lvm.conf in 6.5, a folder `master` since 7.0, lvmlocal.conf since 8.1.
+ */
 function lvm(version: HostVersion): Files {
   if (version === '6.5') {
     return { '/etc/lvm/lvm.conf': file(lvmConf('    types= [ "nvme", 64, "mtip32xx", 64 ]', 0)) };
@@ -79,7 +84,10 @@ function lvmConf(types: string, metadataReadOnly: 0 | 1): string {
   return [...devices, 'global {', `    metadata_read_only = ${metadataReadOnly}`, '}', ''].join('\n');
 }
 
-/** device-mapper-multipath of XCP-ng: the main file is chosen by alternatives; XCP-ng 8.3 ignores rbd already and reads conf.d, whose custom.conf is kept. */
+/**
+ * device-mapper-multipath of XCP-ng: the main file is chosen by alternatives; XCP-ng 8.3 ignores rbd already and reads
+ * conf.d, whose custom.conf is kept.
+ */
 function multipath(version: HostVersion): Files {
   const knowsRbd = version === '8.3a' || version === '8.3b';
   const names = knowsRbd ? '^(rbd[0-9]*|nbd.*|td.*)' : '^(ram|raw|loop|fd|md|sr|scd|st|nbd|td)';
@@ -123,7 +131,10 @@ function stockHooks(version: HostVersion): Files {
   };
 }
 
-/** Pythons of the hosts: 2.4 on 6.5, 2.7 to 8.2, 3.6 (2.7 still there) on 8.3, 3 alone after it. Each name leads to an interpreter of this machine. */
+/**
+ * Pythons of the hosts: 2.4 on 6.5, 2.7 to 8.2, 3.6 (2.7 still there) on 8.3, 3 alone after it. Each name leads to an
+ * interpreter of this machine.
+ */
 const PYTHONS: Readonly<Record<HostVersion, readonly string[]>> = {
   '6.5': ['python', 'python2.4'],
   '7.x': ['python', 'python2', 'python2.7'],

@@ -1,4 +1,4 @@
-import type { HostTreeOptions, HostVersion, StockLoader, TreeEntry } from './host-trees.ts';
+import type { HostTreeOptions, HostVersion, StockLoader, TreeEntry } from './host-versions.ts';
 import { stockDriver, stockLibraries } from './host-tree-stock.ts';
 
 export interface SmFiles {
@@ -15,8 +15,9 @@ const LIBEXEC = '/usr/libexec/sm/drivers';
 const SITE = '/usr/lib/python3.6/site-packages';
 
 /**
- * The SM directory of a version (xapi-project/sm, `Makefile` and `mk/sm.spec.in` of its branches). Up to 8.3 an entry is a link to a module
- * beside it; in sm 4.x a link to a small executable whose modules are in the package `sm` (`libs/sm`). Modules that nothing here runs are empty.
+ * The SM directory of a version (xapi-project/sm, `Makefile` and `mk/sm.spec.in` of its branches). Up to 8.3 an entry
+ * is a link to a module beside it; in sm 4.x a link to a small executable whose modules are in the package `sm`
+ * (`libs/sm`). Modules that nothing here runs are empty.
  */
 export function smFiles(
   version: HostVersion,

@@ -1,7 +1,7 @@
-import type { StockLoader } from './host-trees.ts';
+import type { StockLoader } from './host-versions.ts';
 
-// Stand-ins for the stock storage manager's Python modules, for Python 2.7 and 3: they register, load and get called as the stock ones do
-// (sm `SR.py`, `SRCommand.py`), and answer with what they saw. Nothing of the stock code is in them.
+// Stand-ins for the stock storage manager's Python modules, for Python 2.7 and 3: they register, load and get called as
+// the stock ones do (sm `SR.py`, `SRCommand.py`), and answer with what they saw. Nothing of the stock code is in them.
 
 /** Module names; `from` is the package they are in, with a dot at its end. */
 interface Modules {
@@ -44,7 +44,10 @@ else:
 `;
 }
 
-/** A real host's interpreter has this folder in its path; one of this machine finds it from the real file's, at either depth. */
+/**
+ * A real host's interpreter has this folder in its path; one of this machine finds it from the real file's, at either
+ * depth.
+ */
 function findsModules(sitePackages: string): string {
   return `import os
 for up in ('../../..', '../../../..'):
@@ -66,7 +69,10 @@ class ${name}(SR.SR):
 `;
 }
 
-/** sm `blktap2.py` and `SR.py`: the driver's file name is resolved and imported as source under the entry's base name, then asked by SR type. */
+/**
+ * sm `blktap2.py` and `SR.py`: the driver's file name is resolved and imported as source under the entry's base name,
+ * then asked by SR type.
+ */
 function registry(loader: StockLoader): string {
   return `import os
 import sys
@@ -115,8 +121,9 @@ def load_file(entry, loader=STOCK_LOADER, name=None):
 }
 
 /**
- * sm `SRCommand.py`: one argument, else fault 143. Answers with what it saw (`children`: 0 unless this process has had one, even before its exec);
- * sr_get_driver_info with a document, in which that is a member. STOCK_EXIT sets its exit code, STOCK_LOAD a driver file to load.
+ * sm `SRCommand.py`: one argument, else fault 143. Answers with what it saw (`children`: 0 unless this process has had
+ * one, even before its exec); sr_get_driver_info with a document, in which that is a member. STOCK_EXIT sets its exit
+ * code, STOCK_LOAD a driver file to load.
  */
 const COMMAND = `import json
 import os

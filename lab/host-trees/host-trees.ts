@@ -2,27 +2,7 @@ import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { etcFiles } from './host-tree-etc.ts';
 import { smFiles } from './host-tree-sm.ts';
-
-/** The versions whose trees differ: XenServer 6.5; 7.x; 8.2; XCP-ng 8.3 before and after sm 3.2.12-17; sm 4.x. */
-export type HostVersion = '6.5' | '7.x' | '8.2' | '8.3a' | '8.3b' | '4.x';
-
-export const HOST_VERSIONS: readonly HostVersion[] = ['6.5', '7.x', '8.2', '8.3a', '8.3b', '4.x'];
-
-/** What stands at a path: a text (mode 644), a program (755), a folder, or a link to an absolute path of the same tree. */
-export type TreeEntry =
-  | { readonly kind: 'file' | 'program'; readonly text: string }
-  | { readonly kind: 'link'; readonly to: string }
-  | { readonly kind: 'outside-link'; readonly to: string }
-  | { readonly kind: 'folder' };
-
-export interface HostTreeOptions {
-  /** What `#!` of the stock drivers and the tree's /usr/bin/python* stand for; a real interpreter of this machine. */
-  readonly python?: string;
-  /** The entry LVMoISCSISR is a file of its own, not a link (sm 4: a small separate executable). */
-  readonly separateEntry?: boolean;
-  /** The stock iSCSI driver is this program; without it, one in Python that registers, loads and answers as the stock one does. */
-  readonly iscsiDriver?: string | undefined;
-}
+import type { HostTreeOptions, HostVersion, StockLoader, TreeEntry } from './host-versions.ts';
 
 /** A host's files below a folder, as they are before RBDSR comes. */
 export interface HostTree {
@@ -36,16 +16,19 @@ export interface HostTree {
   readonly stockFile: string;
   /** How stock Python code of this version loads a driver file (sm `SR.py`, `blktap2.py`). */
   readonly loader: StockLoader;
-  /** For PYTHONPATH: where a real host's interpreter finds the package `sm`; undefined where drivers find their modules beside them. */
+  /**
+   * For PYTHONPATH: where a real host's interpreter finds the package `sm`; undefined where drivers find their modules
+   * beside them.
+   */
   readonly sitePackages: string | undefined;
   /** An absolute path of the host, below the root. */
   path(absolute: string): string;
 }
 
-/** `imp.load_source`, `spec_from_file_location` and `SourceFileLoader`, always given the real path and the entry's base name. */
-export type StockLoader = 'imp' | 'spec' | 'source-file';
-
-/** Writes the tree of `version` into the folder `root`, which is made if need be. Links inside the tree are relative, so it can be moved. */
+/**
+ * Writes the tree of `version` into the folder `root`, which is made if need be. Links inside the tree are relative, so
+ * it can be moved.
+ */
 export function buildHostTree(version: HostVersion, root: string, options: HostTreeOptions = {}): HostTree {
   const python = options.python ?? '/usr/bin/python3';
   const path = (absolute: string): string => join(root, absolute);

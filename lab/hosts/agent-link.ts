@@ -22,7 +22,10 @@ export interface HostLink {
   exec(argv: readonly string[], o?: ExecOptions): Promise<RawOutcome>;
 }
 
-/** This end of the connection to one host's agent: many commands at once, and the host's connections to xapi where they come this way. */
+/**
+ * This end of the connection to one host's agent: many commands at once, and the host's connections to xapi where they
+ * come this way.
+ */
 export class AgentLink implements HostLink {
   /** Settles when the host is up. */
   readonly ready: Promise<void>;
@@ -34,7 +37,10 @@ export class AgentLink implements HostLink {
   #lastId = 0;
   #hello: () => void = () => undefined;
 
-  /** The agent connects to `at`, a socket's path or a server that listens already; xapi's connections go where `xapi` says. */
+  /**
+   * The agent connects to `at`, a socket's path or a server that listens already; xapi's connections go where `xapi`
+   * says.
+   */
   constructor(at: string | Server, xapi?: XapiRoute) {
     this.#xapi = xapi;
     this.ready = new Promise((resolve) => (this.#hello = resolve));

@@ -4,8 +4,8 @@ import { connect, createServer, type Socket } from 'node:net';
 import { constants } from 'node:os';
 import { type Frame, encodeFrame, frameReader } from './frames.ts';
 
-// Runs inside a host, bundled into its initrd: `agent.cjs LAB-HOST:PORT [XAPI-HOST:PORT]`. Without the second address, programs' connections to
-// xapi go through the lab's own.
+// Runs inside a host, bundled into its initrd: `agent.cjs LAB-HOST:PORT [XAPI-HOST:PORT]`. Without the second address,
+// programs' connections to xapi go through the lab's own.
 const [labAddress = '', xapiAddress] = process.argv.slice(2);
 const XAPI_SOCKETS = ['/var/lib/xcp/xapi'];
 const PATH = '/usr/sbin:/usr/bin:/sbin:/bin';

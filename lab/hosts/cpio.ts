@@ -11,7 +11,10 @@ export const PROGRAM = 0o100755;
 export const FOLDER = 0o040755;
 export const LINK = 0o120777;
 
-/** An archive the kernel unpacks as its first root: cpio "newc" (Documentation/driver-api/early-userspace/buffer-format.rst). */
+/**
+ * An archive the kernel unpacks as its first root: cpio "newc"
+ * (Documentation/driver-api/early-userspace/buffer-format.rst).
+ */
 export function cpioArchive(entries: readonly CpioEntry[]): Buffer {
   const parts = entries.map((entry, index) => record(entry, index + 1));
   return Buffer.concat([...parts, record({ path: 'TRAILER!!!', mode: 0 }, 0)]);

@@ -29,7 +29,10 @@ ${modules.map((path) => `insmod /modules/${basename(path)}`).join('\n')}
 `;
 }
 
-/** The tail of a host's: from this machine's root (at /host) and a place for changes (/upper) to the first process of the host's own root. */
+/**
+ * The tail of a host's: from this machine's root (at /host) and a place for changes (/upper) to the first process of
+ * the host's own root.
+ */
 export function enterHost(): string {
   const hidden = PROGRAM_FOLDERS.flatMap((folder) =>
     [...NEVER_IN_A_HOST, ...CEPH_TOOLS].map((name) => `/new/${folder}/${name}`),

@@ -1,4 +1,7 @@
-/** What the lab and the agent of a host say to each other: JSON documents, each behind its length (4 bytes, big-endian). Bytes are base64. */
+/**
+ * What the lab and the agent of a host say to each other: JSON documents, each behind its length (4 bytes, big-endian).
+ * Bytes are base64.
+ */
 export type Frame =
   | { readonly kind: 'hello' }
   | {

@@ -6,7 +6,10 @@ import type { Need } from './needs.ts';
 
 const OFF_MS = 60_000;
 
-/** A host of the pool, whatever it is made of: what scenarios and the demo see. Every program in it runs by way of its agent. */
+/**
+ * A host of the pool, whatever it is made of: what scenarios and the demo see. Every program in it runs by way of its
+ * agent.
+ */
 export abstract class Host {
   /** Also what `hostname` says there. */
   readonly name: string;

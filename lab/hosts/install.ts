@@ -15,7 +15,10 @@ export const DRIVER = '/opt/xensource/sm/RBDSR';
 /** The first time it fetches the runtime and packs it; afterwards it takes seconds. */
 const PACKAGE_TIMEOUT_MS = 600_000;
 
-/** Builds the self-extracting file that is published, for this run: another run may be of other sources. Returns where it is. */
+/**
+ * Builds the self-extracting file that is published, for this run: another run may be of other sources. Returns where
+ * it is.
+ */
 export async function packageProduct(run: RunFolder): Promise<string> {
   const folder = run.folder('package');
   const argv = [process.execPath, join(PROJECT_ROOT, 'scripts/package.mjs'), '--only=run', folder];
@@ -25,7 +28,10 @@ export async function packageProduct(run: RunFolder): Promise<string> {
   return join(folder, file);
 }
 
-/** Installs that file by itself, into a folder of this machine: emulation would take a minute for what takes two seconds here. */
+/**
+ * Installs that file by itself, into a folder of this machine: emulation would take a minute for what takes two seconds
+ * here.
+ */
 export async function unpackProduct(run: RunFolder, selfExtractor: string): Promise<string> {
   const root = run.folder('installed');
   await check(['sh', selfExtractor, '--root', root], { timeoutMs: PACKAGE_TIMEOUT_MS, env: run.mark });
@@ -33,8 +39,8 @@ export async function unpackProduct(run: RunFolder, selfExtractor: string): Prom
 }
 
 /**
- * Gives a host the stock storage manager's folder (stand-ins), the product as its own installer has unpacked it, and enables it as an
- * administrator does.
+ * Gives a host the stock storage manager's folder (stand-ins), the product as its own installer has unpacked it, and
+ * enables it as an administrator does.
  */
 export async function installProduct(host: Host, unpacked: string): Promise<void> {
   const source = onMachine(unpacked);

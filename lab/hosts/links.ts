@@ -1,6 +1,8 @@
 /** One way from a host to the rest: a tap device whose other end is a network card of the host. */
 export interface Link {
-  /** The tap, in the cluster's network. Set down, it loses its user-mode kernel for good: a cut is a route (lab/faults). */
+  /**
+   * The tap, in the cluster's network. Set down, it loses its user-mode kernel for good: a cut is a route (lab/faults).
+   */
   readonly tap: string;
   /** Its address in the cluster's network. */
   readonly here: string;

@@ -1,4 +1,7 @@
-/** What only a Xen dom0 of the lab has, and why a user-mode Linux host has not. Scenarios name what they need; the runner finds a host for it. */
+/**
+ * What only a Xen dom0 of the lab has, and why a user-mode Linux host has not. Scenarios name what they need; the
+ * runner finds a host for it.
+ */
 export const NEEDS_XEN = {
   'a Xen host': 'Xen under the host and /proc/xen in it: the user-mode kernel is a process of this machine',
   'a guest': 'a PV guest whose disk the kernel serves (xen-blkback): there is no hypervisor to run one',

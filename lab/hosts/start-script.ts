@@ -22,7 +22,10 @@ export function onMachine(path: string): string {
   return `/mnt/host${path}`;
 }
 
-/** A host's first process: it brings up what XenServer's systemd would, then waits for children for ever, as an init must. May run once per boot. */
+/**
+ * A host's first process: it brings up what XenServer's systemd would, then waits for children for ever, as an init
+ * must. May run once per boot.
+ */
 export function startScript(o: StartOptions, lines: StartLines): string {
   return `#!/bin/bash
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin

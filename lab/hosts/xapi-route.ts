@@ -1,6 +1,9 @@
 import { connect, type Server } from 'node:net';
 
-/** Where the xapi of a pool listens: a socket of this machine. Who joins a lab that is up puts its own there for a while. */
+/**
+ * Where the xapi of a pool listens: a socket of this machine. Who joins a lab that is up puts its own there for a
+ * while.
+ */
 export interface XapiRoute {
   path: string;
 }

@@ -5,8 +5,8 @@ import { check } from './program.ts';
 import { labFolder } from './project.ts';
 
 /**
- * The program or library that the C files of this folder make, compiled unless these very files have been before, by any run. It is linked
- * statically unless `flags` say otherwise, so that it runs wherever it is put.
+ * The program or library that the C files of this folder make, compiled unless these very files have been before, by
+ * any run. It is linked statically unless `flags` say otherwise, so that it runs wherever it is put.
  */
 export async function compiled(name: string, folder: string, flags: readonly string[] = ['-static']): Promise<string> {
   const sources = readdirSync(folder)

@@ -7,7 +7,10 @@ const OPENS_A_SERVER = `
 const server = require('node:net').createServer().listen(Number(process.argv[1]), '0.0.0.0', () =>
   process.send('listening', server, () => process.exit(0)));`;
 
-/** A network of its own for one cluster and the hosts that reach it: addresses on loopback and on links to hosts, nothing leaves it. */
+/**
+ * A network of its own for one cluster and the hosts that reach it: addresses on loopback and on links to hosts,
+ * nothing leaves it.
+ */
 export class NetworkNamespace {
   readonly name: string;
 
@@ -42,8 +45,8 @@ export class NetworkNamespace {
   }
 
   /**
-   * A server of this process that listens inside, on every address: a short-lived program opens it there and hands it over. The kernel keeps
-   * the network until it is closed.
+   * A server of this process that listens inside, on every address: a short-lived program opens it there and hands it
+   * over. The kernel keeps the network until it is closed.
    */
   async listen(port: number): Promise<Server> {
     const [program = '', ...args] = this.inside([process.execPath, '-e', OPENS_A_SERVER, String(port)]);

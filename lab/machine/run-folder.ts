@@ -39,12 +39,16 @@ export class RunFolder {
     return run;
   }
 
-  /** What a program of this run carries in its environment, unless it runs in a namespace of the run or dies with us. */
+  /**
+   * What a program of this run carries in its environment, unless it runs in a namespace of the run or dies with us.
+   */
   get mark(): Readonly<Record<string, string>> {
     return { [RUN_MARK]: this.id };
   }
 
-  /** From now on nothing more is made for this run: whoever takes it down does not race with whoever still brings it up. */
+  /**
+   * From now on nothing more is made for this run: whoever takes it down does not race with whoever still brings it up.
+   */
   end(): void {
     this.#ended = true;
   }
@@ -80,7 +84,9 @@ export class RunFolder {
 /** The mark that every process of a run carries in its environment. */
 export const RUN_MARK = 'RBDSR_LAB_RUN';
 
-/** When a process started, in clock ticks since boot: with the pid it names a process for ever (proc(5), stat field 22). */
+/**
+ * When a process started, in clock ticks since boot: with the pid it names a process for ever (proc(5), stat field 22).
+ */
 export function processStart(pid: number): string | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');

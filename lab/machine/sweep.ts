@@ -44,7 +44,10 @@ function readLedger(path: string): Belonging[] {
   return lines.filter((line) => line.endsWith('}')).map((line) => JSON.parse(line) as Belonging);
 }
 
-/** How often processes are looked for, and how often in a row none must be there: one that is killed may just have started another. */
+/**
+ * How often processes are looked for, and how often in a row none must be there: one that is killed may just have
+ * started another.
+ */
 const LOOKS = 10;
 const QUIET_LOOKS = 2;
 

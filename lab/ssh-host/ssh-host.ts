@@ -32,8 +32,9 @@ export interface BareNetwork {
 }
 
 /**
- * A monitor's host as an administrator sees it: a real sshd on the first monitor's address, with sudo, ceph tools, /etc/ceph and accounts of
- * its own. It runs in a mount namespace in which /etc is an overlay, so that nothing of this machine changes.
+ * A monitor's host as an administrator sees it: a real sshd on the first monitor's address, with sudo, ceph tools,
+ * /etc/ceph and accounts of its own. It runs in a mount namespace in which /etc is an overlay, so that nothing of this
+ * machine changes.
  */
 export class SshHost {
   readonly address: string;

@@ -96,8 +96,8 @@ async function startKernel({ network, links, folder, consoleLog }: UmlMachine, i
 const HALTED = 'reboot: System halted';
 
 /**
- * A root of a host may mount the machine's root as it likes (hostfs), so for the kernel's process nothing of it can be written but the host's own
- * folder.
+ * A root of a host may mount the machine's root as it likes (hostfs), so for the kernel's process nothing of it can be
+ * written but the host's own folder.
  */
 const ENTER = `
 mount --bind "$1" "$1"

@@ -10,8 +10,8 @@ export interface UmlInitrdOptions {
 }
 
 /**
- * What shows this machine's root, read-only, and over it the host's own disk, which outlives a power cut. The logs are a folder of that disk
- * alone: this machine's do not show.
+ * What shows this machine's root, read-only, and over it the host's own disk, which outlives a power cut. The logs are
+ * a folder of that disk alone: this machine's do not show.
  */
 export function umlInitrd(kernel: UmlKernel, o: UmlInitrdOptions): Buffer {
   const entries: readonly CpioEntry[] = [

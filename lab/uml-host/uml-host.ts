@@ -95,7 +95,9 @@ export class UmlHost extends Host {
     return Promise.resolve();
   }
 
-  /** The kernel runs what its processes ask for; they are traced children of it, and stop at the next thing they ask. */
+  /**
+   * The kernel runs what its processes ask for; they are traced children of it, and stop at the next thing they ask.
+   */
   #kernelPid(): number {
     const { pid } = this.#running.process;
     const [kernel] = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ');

@@ -28,8 +28,8 @@ export interface DriverInfo {
 }
 
 /**
- * How a driver's run ended, by xapi's rules (xen-api `ocaml/xapi/sm_exec.ml`): an exit status other than 0 and a document it cannot read are
- * SR_BACKEND_FAILURE, a fault is the XapiError its number stands for.
+ * How a driver's run ended, by xapi's rules (xen-api `ocaml/xapi/sm_exec.ml`): an exit status other than 0 and a
+ * document it cannot read are SR_BACKEND_FAILURE, a fault is the XapiError its number stands for.
  */
 export function readAnswer(result: ExecResult, refs: { sr?: string | undefined; vdi?: string | undefined }): Answer {
   if (result.code !== 0) throw new XapiError('SR_BACKEND_FAILURE', 'non-zero exit', result.stdout, result.stderr);

@@ -5,7 +5,10 @@ import type { HostPort } from './host-port.ts';
 import type { DoubleProfile } from './profile.ts';
 import type { CallRecord } from './server.ts';
 
-/** A pool as xapi has it: its database, its door for drivers, and what a scenario needs to act as xapi (`sr-operations.ts` and beside). */
+/**
+ * A pool as xapi has it: its database, its door for drivers, and what a scenario needs to act as xapi
+ * (`sr-operations.ts` and beside).
+ */
 export interface XapiDouble {
   readonly db: Database;
   readonly profile: DoubleProfile;

@@ -26,8 +26,8 @@ export async function runDriver(
 }
 
 /**
- * A request of exactly these members, after host_ref and command and in the order given: for what xapi would never send. A session, bound
- * to `sr_ref` when there is one, is put in unless `session` is false or the members have one.
+ * A request of exactly these members, after host_ref and command and in the order given: for what xapi would never
+ * send. A session, bound to `sr_ref` when there is one, is put in unless `session` is false or the members have one.
  */
 export async function send(
   double: XapiDouble,
@@ -48,7 +48,10 @@ export async function send(
   }
 }
 
-/** sr_get_driver_info has no session. The driver becomes an SM record under its file's name in lower case, without the final SR. */
+/**
+ * sr_get_driver_info has no session. The driver becomes an SM record under its file's name in lower case, without the
+ * final SR.
+ */
 export async function registerDriver(double: XapiDouble, driver: string): Promise<Row> {
   const request = requestDocument({ command: 'sr_get_driver_info', hostRef: double.master.ref });
   const answer = readAnswer(await exec(double, double.master.ref, driver, request), {});

@@ -1,6 +1,6 @@
 /**
- * What the double needs of the hosts: run a program there as xapi's forkexecd does, with one argument, no stdin and PATH alone in the
- * environment. A dom0 of the lab is one host; a plain machine can be one in a test.
+ * What the double needs of the hosts: run a program there as xapi's forkexecd does, with one argument, no stdin and
+ * PATH alone in the environment. A dom0 of the lab is one host; a plain machine can be one in a test.
  */
 export interface HostPort {
   /** `hostUuid` is the host's INSTALLATION_UUID. Resolves however the program ends. */

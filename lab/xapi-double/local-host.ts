@@ -2,7 +2,9 @@ import { execFile } from 'node:child_process';
 import { constants } from 'node:os';
 import type { HostPort } from './host-port.ts';
 
-/** This machine as every host of the pool: programs are run here. `pathOf` may put them elsewhere than a host has them. */
+/**
+ * This machine as every host of the pool: programs are run here. `pathOf` may put them elsewhere than a host has them.
+ */
 export function localHost(pathOf: (program: string) => string = (program) => program): HostPort {
   return {
     exec: async (_hostUuid, program, argument) =>

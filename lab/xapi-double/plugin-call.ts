@@ -24,8 +24,8 @@ export async function callPlugin(
 }
 
 /**
- * Runs `/etc/xapi.d/plugins/<plugin>` on a host with a methodCall of the function, the caller's session and the arguments, and reads the XenAPI
- * answer it prints (xen-api `ocaml/xapi/xapi_plugins.ml`).
+ * Runs `/etc/xapi.d/plugins/<plugin>` on a host with a methodCall of the function, the caller's session and the
+ * arguments, and reads the XenAPI answer it prints (xen-api `ocaml/xapi/xapi_plugins.ml`).
  */
 export async function runPlugin(
   double: XapiDouble,

@@ -1,4 +1,4 @@
-/** What the double does differently by host version (rows of the same names as `src/sm/host-profile.ts`). */
+/** What the double does differently by host version (rows of the same names as `src/dom0/host-profile.ts`). */
 export interface DoubleProfile {
   readonly id: DoubleProfileId;
   /** VDI.db_introduce without the session; the 19th argument, and the field cbt_enabled, came with 7.3. */

@@ -3,7 +3,10 @@ import type { XapiDouble } from './double.ts';
 
 type StringMap = Readonly<Record<string, string>>;
 
-/** Every key that ends in `password` becomes `<key>_secret` with a new secret's uuid (xen-api `xapi_secret.ml`, since 1.216). */
+/**
+ * Every key that ends in `password` becomes `<key>_secret` with a new secret's uuid (xen-api `xapi_secret.ml`, since
+ * 1.216).
+ */
 export function movePasswords(double: XapiDouble, config: StringMap): StringMap {
   if (!double.profile.movesPasswords) return config;
   return Object.fromEntries(

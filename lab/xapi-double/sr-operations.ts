@@ -27,8 +27,9 @@ export interface SrCreated {
 }
 
 /**
- * SR.create (xen-api `xapi_sr.ml`): the records first, then sr_create on one host, then every PBD is plugged, the master's first. When
- * sr_create fails the records go. After it every PBD has the device_config of the first one, secrets included.
+ * SR.create (xen-api `xapi_sr.ml`): the records first, then sr_create on one host, then every PBD is plugged, the
+ * master's first. When sr_create fails the records go. After it every PBD has the device_config of the first one,
+ * secrets included.
  */
 export async function srCreate(double: XapiDouble, o: SrCreateOptions): Promise<SrCreated> {
   const driver = driverOf(double, o.type);
@@ -80,8 +81,8 @@ export async function plugAll(double: XapiDouble, srRef: string): Promise<unknow
 }
 
 /**
- * SR.scan (xen-api `xapi_sr.ml`): sr_scan and sr_update on the master, once more while that changes which disks there are. Only then is the
- * request for a scan removed: where one of them fails, xapi scans again 30 s later, and so on.
+ * SR.scan (xen-api `xapi_sr.ml`): sr_scan and sr_update on the master, once more while that changes which disks there
+ * are. Only then is the request for a scan removed: where one of them fails, xapi scans again 30 s later, and so on.
  */
 export async function srScan(double: XapiDouble, srRef: string): Promise<void> {
   const disks = (): string =>
@@ -125,8 +126,8 @@ export async function srProbe(double: XapiDouble, o: SrProbeOptions): Promise<st
 }
 
 /**
- * SR.destroy: every PBD has to be unplugged; then sr_attach and sr_delete on the master, and no sr_detach after a success. When sr_delete
- * fails sr_detach follows and its own failure is passed over.
+ * SR.destroy: every PBD has to be unplugged; then sr_attach and sr_delete on the master, and no sr_detach after a
+ * success. When sr_delete fails sr_detach follows and its own failure is passed over.
  */
 export async function srDestroy(double: XapiDouble, srRef: string): Promise<void> {
   const { db } = double;
@@ -156,7 +157,10 @@ export async function srDestroy(double: XapiDouble, srRef: string): Promise<void
   removeRecords(double, srRef);
 }
 
-/** SR.forget as user interfaces do it: unplugs every PBD, then drops the records. The disk stays as it is, and so do secrets of SR.sm_config. */
+/**
+ * SR.forget as user interfaces do it: unplugs every PBD, then drops the records. The disk stays as it is, and so do
+ * secrets of SR.sm_config.
+ */
 export async function srForget(double: XapiDouble, srRef: string): Promise<void> {
   await unplugAll(double, srRef);
   removeRecords(double, srRef);

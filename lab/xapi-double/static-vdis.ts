@@ -3,7 +3,10 @@ import { stringOf } from './database.ts';
 import { driverOf } from './driver.ts';
 import type { XapiDouble } from './double.ts';
 
-/** What `static-vdis` does at boot with the document vdi_generate_config gave: runs the driver with it, without a session. */
+/**
+ * What `static-vdis` does at boot with the document vdi_generate_config gave: runs the driver with it, without a
+ * session.
+ */
 export async function attachFromConfig(
   double: XapiDouble,
   hostRef: string,

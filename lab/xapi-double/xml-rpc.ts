@@ -1,8 +1,8 @@
 import { type SaxesTagPlain, SaxesParser } from 'saxes';
 
 /**
- * XML-RPC as xapi writes and reads it (xen-api `ocaml/libs/xml-light2`, `ocaml/xapi-types`, `ocaml/rpc-light`). The product has a codec of its own; this
- * one is separate so that the two check each other.
+ * XML-RPC as xapi writes and reads it (xen-api `ocaml/libs/xml-light2`, `ocaml/xapi-types`, `ocaml/rpc-light`). The
+ * product has a codec of its own; this one is separate so that the two check each other.
  */
 export type Rpc = string | boolean | null | RpcInt | RpcDate | readonly Rpc[] | RpcStruct;
 export interface RpcStruct {

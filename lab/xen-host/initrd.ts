@@ -12,7 +12,10 @@ export interface Dom0InitrdOptions {
   readonly start: string;
 }
 
-/** What mounts this machine's root read-only over 9p, lays a tmpfs with the most used files on it, and starts dom0's own first process there. */
+/**
+ * What mounts this machine's root read-only over 9p, lays a tmpfs with the most used files on it, and starts dom0's own
+ * first process there.
+ */
 export async function dom0Initrd(kernel: LabKernel, o: Dom0InitrdOptions): Promise<Buffer> {
   const modules = await moduleFiles(kernel, MODULES);
   const entries: readonly CpioEntry[] = [

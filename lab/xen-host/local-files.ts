@@ -12,8 +12,9 @@ const SETTINGS =
   '/etc/ld.so.cache /etc/nsswitch.conf /etc/passwd /etc/group /etc/lvm /etc/udev /usr/lib/udev/rules.d /usr/lib/locale/C.utf8';
 
 /**
- * What dom0 keeps in memory of this machine, below `folder` of an initrd: the programs of those packages, their shared libraries and settings, and
- * every link on the way to one. To open a file over 9p takes an emulated host several round trips, and one LVM command opens thirty.
+ * What dom0 keeps in memory of this machine, below `folder` of an initrd: the programs of those packages, their shared
+ * libraries and settings, and every link on the way to one. To open a file over 9p takes an emulated host several round
+ * trips, and one LVM command opens thirty.
  */
 export async function localFiles(folder: string): Promise<CpioEntry[]> {
   const listed = await check(['dpkg-query', '-L', ...PACKAGES.split(' ')]);

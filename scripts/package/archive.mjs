@@ -2,8 +2,8 @@
 import { execFileSync } from 'node:child_process';
 
 /**
- * The folder's content, each file as of `date`, owned by root. The two empty blocks that end a tar are left out, so that several of these in a
- * row are one archive; `tarEnd` ends it.
+ * The folder's content, each file as of `date`, owned by root. The two empty blocks that end a tar are left out, so
+ * that several of these in a row are one archive; `tarEnd` ends it.
  */
 export function tarGzip(folder, date) {
   const names = ['--sort=name', '--owner=0', '--group=0', '--numeric-owner', '--mode=go=rX,u+w', '--format=ustar'];

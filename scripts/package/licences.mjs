@@ -1,4 +1,5 @@
-// One text with everything that is shipped: what it is, in which version, from where, under which licence, and the licences' own words.
+// One text with everything that is shipped: what it is, in which version, from where, under which licence, and the
+// licences' own words.
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { project } from '../setup.mjs';
@@ -20,7 +21,10 @@ function ours(version) {
   return { name: 'RBDSR', version, licence: 'LGPL-2.1-only', from: 'this project', text };
 }
 
-/** The packages that are bundled: those of package-lock.json that are not for development, nor left out of the bundles as optional. */
+/**
+ * The packages that are bundled: those of package-lock.json that are not for development, nor left out of the bundles
+ * as optional.
+ */
 function npmParts() {
   const lock = JSON.parse(readFileSync(join(project, 'package-lock.json'), 'utf8'));
   return Object.entries(lock.packages)

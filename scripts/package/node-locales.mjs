@@ -1,8 +1,10 @@
-// A third of the node binary is ICU's data, and most of that is other languages: names of currencies, places and time zones. RBDSR speaks
-// English and formats by itself. Overwritten with zeros, those tables compress to nothing, and ICU treats them as absent: it falls back to the
-// root locale, as in a node that was built with `--with-intl=small-icu`.
+// A third of the node binary is ICU's data, and most of that is other languages: names of currencies, places and time
+// zones. RBDSR speaks English and formats by itself. Overwritten with zeros, those tables compress to nothing, and ICU
+// treats them as absent: it falls back to the root locale, as in a node that was built with `--with-intl=small-icu`.
 
-/** Blanks, in place, the tables of every language but English in the node binary `image`; the number of bytes blanked. */
+/**
+ * Blanks, in place, the tables of every language but English in the node binary `image`; the number of bytes blanked.
+ */
 export function blankLocales(image) {
   const items = readIcuItems(image);
   let blanked = 0;
@@ -26,8 +28,9 @@ function isForeign(path) {
 }
 
 /**
- * ICU's common data (icu4c, common/ucmndata.h and unicode/udata.h): a header of `headerSize` bytes (u16) with the magic bytes da 27 and, at 12,
- * the format "CmnD"; then a table of contents: a count, then for each item the offsets of its name and its data from the table's start (u32).
+ * ICU's common data (icu4c, common/ucmndata.h and unicode/udata.h): a header of `headerSize` bytes (u16) with the magic
+ * bytes da 27 and, at 12, the format "CmnD"; then a table of contents: a count, then for each item the offsets of its
+ * name and its data from the table's start (u32).
  */
 function readIcuItems(image) {
   const start = findHeader(image);

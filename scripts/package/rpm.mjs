@@ -1,5 +1,5 @@
-// The RPM of a tree, readable by rpm 4.4: packaging/rbdsr.spec says what that takes. `node rpm.mjs TREE VERSION FILE`, for tests: that of any
-// tree; package.mjs uses the function.
+// The RPM of a tree, readable by rpm 4.4: packaging/rbdsr.spec says what that takes. `node rpm.mjs TREE VERSION FILE`,
+// for tests: that of any tree; package.mjs uses the function.
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';

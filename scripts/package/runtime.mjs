@@ -1,5 +1,6 @@
-// The runtime that ships: node, as its project publishes it, with the C and C++ libraries of this Debian, so that a host needs only a kernel.
-// What it is made of is pinned in packaging/runtime.json. Made once, and kept below node_modules/.cache.
+// The runtime that ships: node, as its project publishes it, with the C and C++ libraries of this Debian, so that a
+// host needs only a kernel. What it is made of is pinned in packaging/runtime.json. Made once, and kept below
+// node_modules/.cache.
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { chmodSync, copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync } from 'node:fs';
@@ -13,8 +14,8 @@ const CACHE = join(project, 'node_modules/.cache/rbdsr-package');
 const pins = JSON.parse(readFileSync(join(project, 'packaging/runtime.json'), 'utf8'));
 
 /**
- * `folder` holds runtime/; `archive` is the same as tar in gzip, without the end of a tar; `node` is how this node is started; `parts` says
- * what it is made of.
+ * `folder` holds runtime/; `archive` is the same as tar in gzip, without the end of a tar; `node` is how this node is
+ * started; `parts` says what it is made of.
  */
 export function prepareRuntime() {
   const libraries = findLibraries();

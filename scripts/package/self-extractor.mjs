@@ -1,4 +1,5 @@
-// `node self-extractor.mjs TREE VERSION FILE`, for tests: one self-extracting file of any tree. package.mjs uses the function.
+// `node self-extractor.mjs TREE VERSION FILE`, for tests: one self-extracting file of any tree. package.mjs uses the
+// function.
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { chmodSync, readFileSync, renameSync, writeFileSync } from 'node:fs';

@@ -32,15 +32,16 @@ export class Deadline {
   }
 
   /**
-   * This deadline, or a few seconds from now where less is left: for what undoes an operation, often because its time is over. Short, since by
-   * then somebody waits for the answer.
+   * This deadline, or a few seconds from now where less is left: for what undoes an operation, often because its time
+   * is over. Short, since by then somebody waits for the answer.
    */
   forCleanUp(): Deadline {
     return new Deadline(Math.max(this.#at, performance.now() + CLEAN_UP_MS));
   }
 
   /**
-   * `promise`'s outcome, or a 'deadline' error that names what was waited for, as it is known by then. The promise itself is not cancelled.
+   * `promise`'s outcome, or a 'deadline' error that names what was waited for, as it is known by then. The promise
+   * itself is not cancelled.
    */
   async race<T>(promise: Promise<T>, waitedFor: string | (() => string)): Promise<T> {
     const started = performance.now();

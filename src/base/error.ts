@@ -1,5 +1,5 @@
 /**
- * Every way an operation of ours can fail. The list is closed: `src/sm/error-numbers.ts` maps each code to one
+ * Every way an operation of ours can fail. The list is closed: `src/sm/protocol/error-numbers.ts` maps each code to one
  * documented SM number and the compiler checks that none is missing.
  */
 export type ErrorCode =
@@ -97,7 +97,9 @@ export interface ErrorDetail {
   readonly cause?: unknown;
 }
 
-/** The one error class of the product. Its message is made of the detail's sentences, in the order a reader needs them. */
+/**
+ * The one error class of the product. Its message is made of the detail's sentences, in the order a reader needs them.
+ */
 export class RbdsrError extends Error {
   readonly code: ErrorCode;
   readonly detail: ErrorDetail;

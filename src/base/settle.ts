@@ -1,4 +1,7 @@
-/** Waits for all of them, also after a failure, so that nothing runs on behind the caller's back; then throws the first failure. */
+/**
+ * Waits for all of them, also after a failure, so that nothing runs on behind the caller's back; then throws the first
+ * failure.
+ */
 export async function settled<T>(tasks: readonly Promise<T>[]): Promise<T[]> {
   const values: T[] = [];
   let failure: PromiseRejectedResult | undefined;

@@ -1,15 +1,15 @@
 import { Command, CommanderError } from 'commander';
 import { messageOf, RbdsrError } from '../base/error.ts';
 import type { CliCall, CliSurroundings } from './cli-call.ts';
-import type { CheckOptions as HostCheckOptions } from './host-check.ts';
-import type { DoctorOptions } from './doctor.ts';
-import type { RebuildOptions } from './mgt-rebuild.ts';
-import type { RekeyOptions } from './rekey.ts';
-import type { RemonitorOptions } from './remonitor.ts';
+import type { CheckOptions as HostCheckOptions } from './install/host-check.ts';
+import type { DoctorOptions } from './install/doctor.ts';
+import type { RebuildOptions } from './sr/mgt-rebuild.ts';
+import type { RekeyOptions } from './sr/rekey.ts';
+import type { RemonitorOptions } from './sr/remonitor.ts';
 
 /**
- * The operator's command; returns its exit code: 0 all is well, 1 it failed or found something wrong, 2 it was called wrongly. Each
- * command's code is loaded when it runs.
+ * The operator's command; returns its exit code: 0 all is well, 1 it failed or found something wrong, 2 it was called
+ * wrongly. Each command's code is loaded when it runs.
  */
 export async function runCli(argv: readonly string[], surroundings: CliSurroundings): Promise<number> {
   let code = 0;
@@ -46,12 +46,12 @@ function programOf(surroundings: CliSurroundings, run: Run): Command {
     .description('Lists the RBD images mapped on this host, and explains those that no plugged SR uses')
     .option('--json', 'as JSON')
     .action((options: { json?: true }) =>
-      run(async (call) => (await import('./mappings.ts')).showMappings(call, options.json === true)),
+      run(async (call) => (await import('./sr/mappings.ts')).showMappings(call, options.json === true)),
     );
   program
     .command('unmap <device>')
     .description('Takes away a mapping that no plugged SR uses')
-    .action((device: string) => run(async (call) => (await import('./unmap.ts')).unmapDevice(call, device)));
+    .action((device: string) => run(async (call) => (await import('./sr/unmap.ts')).unmapDevice(call, device)));
   program
     .command('version')
     .description('Prints the version')
@@ -68,13 +68,13 @@ function addHost(program: Command, run: Run): void {
   program
     .command('enable')
     .description('Makes the changes to this host that the driver needs: all of them or none')
-    .action(() => run(async (call) => (await import('./enable.ts')).enableHost(call)));
+    .action(() => run(async (call) => (await import('./install/enable.ts')).enableHost(call)));
   program
     .command('disable')
     .description('Puts this host back to what it was before')
     .option('--force', 'even while SRs that need the driver are plugged')
     .action((options: { force?: true }) =>
-      run(async (call) => (await import('./disable.ts')).disableHost(call, options.force === true)),
+      run(async (call) => (await import('./install/disable.ts')).disableHost(call, options.force === true)),
     );
   program
     .command('check')
@@ -82,23 +82,25 @@ function addHost(program: Command, run: Run): void {
     .option('--json', 'as JSON')
     .option('--pool', 'also which hosts of the pool have RBDSR, and in which version')
     .action((options: HostCheckOptions) =>
-      run(async (call) => (await import('./host-check.ts')).checkInstallation(call, options)),
+      run(async (call) => (await import('./install/host-check.ts')).checkInstallation(call, options)),
     );
   program
     .command('repair')
     .description('Puts back what a host update replaced; the host runs this by itself')
-    .action(() => run(async (call) => (await import('./enable.ts')).repairHost(call)));
+    .action(() => run(async (call) => (await import('./install/enable.ts')).repairHost(call)));
   withSsh(program.command('doctor').description('Lists what forgotten SRs have left behind on this host'))
     .option('--json', 'as JSON')
-    .action((options: DoctorOptions) => run(async (call) => (await import('./doctor.ts')).showLeavings(call, options)));
+    .action((options: DoctorOptions) =>
+      run(async (call) => (await import('./install/doctor.ts')).showLeavings(call, options)),
+    );
   program
     .command('release-images', { hidden: true })
     .description('Unmaps all images; for the unit that runs at shutdown, and of no effect otherwise')
-    .action(() => run(async (call) => (await import('./release-images.ts')).releaseAllImages(call)));
+    .action(() => run(async (call) => (await import('./install/release-images.ts')).releaseAllImages(call)));
   program
     .command('release-image <index> <milliseconds>', { hidden: true })
     .action((index: string, milliseconds: string) =>
-      run(async (call) => (await import('./release-images.ts')).releaseOneImage(call, index, milliseconds)),
+      run(async (call) => (await import('./install/release-images.ts')).releaseOneImage(call, index, milliseconds)),
     );
 }
 
@@ -110,18 +112,20 @@ function addAccess(program: Command, run: Run): void {
     .option('--chap-password-stdin', 'only note the new password of the user who logs in over SSH')
     .option('--remove-old', 'remove the users that the SR used before from the cluster, once no host needs them')
     .action((uuid: string, options: RekeyOptions) =>
-      run(async (call) => (await import('./rekey.ts')).rekey(call, uuid, options)),
+      run(async (call) => (await import('./sr/rekey.ts')).rekey(call, uuid, options)),
     );
   withSsh(program.command('remonitor <sr-uuid> [addresses]'))
     .description("Gives an SR its cluster's monitors, as given or as a monitor tells over SSH")
     .option('--target', 'also for SSH: the target in the device-config of its PBDs')
     .option('--forget-host-key', 'replace the SSH host key that the SR keeps: shows both fingerprints first')
     .action((uuid: string, addresses: string | undefined, options: RemonitorOptions) =>
-      run(async (call) => (await import('./remonitor.ts')).remonitor(call, uuid, addresses, options)),
+      run(async (call) => (await import('./sr/remonitor.ts')).remonitor(call, uuid, addresses, options)),
     );
 }
 
-/** Passwords are typed, or come on the standard input: never as an argument, which every process of the host can read. */
+/**
+ * Passwords are typed, or come on the standard input: never as an argument, which every process of the host can read.
+ */
 function withSsh(command: Command): Command {
   return command
     .option('--monitor <host>', 'a monitor to ask over SSH')
@@ -154,7 +158,7 @@ function addVhd(vhd: Command, run: Run): void {
     .option('--json', 'as JSON')
     .option('--parent <path>', PARENT, listed)
     .action((file: string, options: VhdOptions) =>
-      run(async (call) => (await import('./vhd-info.ts')).showVhd(call, file, options)),
+      run(async (call) => (await import('./disk/vhd-info.ts')).showVhd(call, file, options)),
     );
   vhd
     .command('check <file>')
@@ -162,14 +166,14 @@ function addVhd(vhd: Command, run: Run): void {
     .option('--json', 'as JSON')
     .option('--in-use', 'the footer at the end may be missing, as it is while a tapdisk has the disk open')
     .action((file: string, options: CheckOptions) =>
-      run(async (call) => (await import('./vhd-check.ts')).showCheck(call, file, options)),
+      run(async (call) => (await import('./disk/vhd-check.ts')).showCheck(call, file, options)),
     );
   vhd
     .command('cat <file>')
     .description('Writes what the disk shows, through its chain of parents, to stdout')
     .option('--parent <path>', PARENT, listed)
     .action((file: string, options: VhdOptions) =>
-      run(async (call) => (await import('./vhd-cat.ts')).catVhd(call, file, options)),
+      run(async (call) => (await import('./disk/vhd-cat.ts')).catVhd(call, file, options)),
     );
 }
 
@@ -179,7 +183,7 @@ function addMgt(mgt: Command, run: Run): void {
     .description('Shows the SR and its disks as a table')
     .option('--json', 'as JSON')
     .action((file: string, options: { json?: true }) =>
-      run(async (call) => (await import('./mgt-show.ts')).showMetadata(call, file, options.json === true)),
+      run(async (call) => (await import('./sr/mgt-show.ts')).showMetadata(call, file, options.json === true)),
     );
   mgt
     .command('rebuild <sr-uuid>')
@@ -190,7 +194,7 @@ function addMgt(mgt: Command, run: Run): void {
       'a copy in a file, or an LV that nothing uses, instead of the attached SR: xapi is not asked',
     )
     .action((uuid: string, options: RebuildOptions) =>
-      run(async (call) => (await import('./mgt-rebuild.ts')).rebuildMetadata(call, uuid, options)),
+      run(async (call) => (await import('./sr/mgt-rebuild.ts')).rebuildMetadata(call, uuid, options)),
     );
 }
 

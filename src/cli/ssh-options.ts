@@ -1,6 +1,6 @@
 import type { Secret } from '../base/secret.ts';
 import { RbdsrError } from '../base/error.ts';
-import type { SshChoice } from '../host/monitor-login.ts';
+import type { SshChoice } from '../access/monitor-login.ts';
 import { readSecret } from '../system/secret-input.ts';
 import type { CliCall } from './cli-call.ts';
 
@@ -12,7 +12,10 @@ export interface SshOptions {
   readonly hostKey?: string;
 }
 
-/** What was named, the password asked for: on a terminal wherever a user was named, else only when the operator says that it comes. */
+/**
+ * What was named, the password asked for: on a terminal wherever a user was named, else only when the operator says
+ * that it comes.
+ */
 export async function sshChoice(call: CliCall, o: SshOptions): Promise<SshChoice> {
   const asked = o.passwordStdin === true || (o.sshUser !== undefined && call.stdin?.isTTY === true);
   const password = asked ? await secretFrom(call, `password of ${o.sshUser ?? 'the SSH user'}`) : undefined;

@@ -23,7 +23,10 @@ function pad(cell: string, width: number): string {
   return cell + ' '.repeat(Math.max(0, width - widthOf(cell)));
 }
 
-/** Terminal columns: two for the wide characters of East Asia and for emoji (Unicode East Asian Width W and F, coarsely). */
+/**
+ * Terminal columns: two for the wide characters of East Asia and for emoji (Unicode East Asian Width W and F,
+ * coarsely).
+ */
 function widthOf(text: string): number {
   let width = 0;
   for (const character of text) width += WIDE.test(character) ? 2 : MARK.test(character) ? 0 : 1;

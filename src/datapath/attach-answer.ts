@@ -11,10 +11,16 @@ export interface AttachAnswerShape {
 
 export type AttachAnswer = Readonly<Record<string, string | boolean | Readonly<Record<string, string>>>>;
 
-/** Why reads are not cached: LVHD always says the SR type cannot, unless the licence already forbids it (sm `blktap2.py`). */
+/**
+ * Why reads are not cached: LVHD always says the SR type cannot, unless the licence already forbids it (sm
+ * `blktap2.py`).
+ */
 export type NoCacheReason = 'SR_NOT_SUPPORTED' | 'LICENSE_RESTRICTION';
 
-/** What vdi_attach returns: names only; they exist from vdi_activate on. `params_nbd` is empty where the host has no NBD links. */
+/**
+ * What vdi_attach returns: names only; they exist from vdi_activate on. `params_nbd` is empty where the host has no NBD
+ * links.
+ */
 export function attachAnswer(
   host: DataPathHost & { readonly attachResult: AttachAnswerShape },
   disk: DiskId,
@@ -45,7 +51,10 @@ function xenstoreData(vdi: string, pool: MemoryPool | undefined): Record<string,
   };
 }
 
-/** SCSI inquiry page 0x80, unit serial number (SPC-3 7.6.10), as sm `scsiutil.gen_uid_page80` has it: 18 bytes after a header of 4. */
+/**
+ * SCSI inquiry page 0x80, unit serial number (SPC-3 7.6.10), as sm `scsiutil.gen_uid_page80` has it: 18 bytes after a
+ * header of 4.
+ */
 function serialNumberPage(vdi: string): Buffer {
   return Buffer.from(`\x00\x80\x00\x12${vdi.slice(0, 16)}  `, 'latin1');
 }

@@ -2,8 +2,9 @@ import type { Deadline } from '../base/deadline.ts';
 import type { SrUuid, VdiUuid } from '../base/ids.ts';
 
 /**
- * How a guest reaches a disk on this host. Every verb decides by reading the state: activating an active disk and deactivating an inactive
- * one succeed and change nothing, and either finishes what a call that was cut short has left. The caller holds the VDI's lock.
+ * How a guest reaches a disk on this host. Every verb decides by reading the state: activating an active disk and
+ * deactivating an inactive one succeed and change nothing, and either finishes what a call that was cut short has left.
+ * The caller holds the VDI's lock.
  */
 export interface DataPath {
   /**
@@ -16,8 +17,8 @@ export interface DataPath {
   /** Undefined where the disk is not active. */
   status(disk: DiskId, deadline: Deadline): Promise<DiskStatus | undefined>;
   /**
-   * Of a disk that is not active: whether deactivating it has said, or is still to say, that answered writes may be missing. Until it is
-   * released, no other host may write.
+   * Of a disk that is not active: whether deactivating it has said, or is still to say, that answered writes may be
+   * missing. Until it is released, no other host may write.
    */
   mayHaveLost(disk: DiskId): boolean;
   /** The same where nobody has been told so yet. */

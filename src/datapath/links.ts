@@ -1,7 +1,7 @@
 import { existsSync, lstatSync, mkdirSync, readlinkSync, statSync, symlinkSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { RbdsrError } from '../base/error.ts';
-import { deviceNumbers, makeBlockNode } from '../system/block-node.ts';
+import { deviceNumbers, makeBlockNode } from '../system/io/block-node.ts';
 import { removeIfExists } from '../system/files.ts';
 import type { DataPathHost } from './datapath-host.ts';
 import type { DiskId } from './datapath.ts';
@@ -26,8 +26,8 @@ export function linksOf(host: DataPathHost, { sr, vdi }: DiskId): DiskLinks {
 }
 
 /**
- * Makes a symlink. One with the same target is accepted; one whose target is gone is what a crash left, and replaced; any other is
- * 'vdi-unavailable', since somebody may be using the disk through it.
+ * Makes a symlink. One with the same target is accepted; one whose target is gone is what a crash left, and replaced;
+ * any other is 'vdi-unavailable', since somebody may be using the disk through it.
  */
 export function ensureLink(path: string, target: string): void {
   const found = linkTarget(path);
@@ -47,7 +47,10 @@ export interface DeviceNumbers {
   readonly minor: number;
 }
 
-/** Makes a block device node, group-readable for `disk` as XenServer 8 has it. One with other numbers is 'vdi-unavailable'. */
+/**
+ * Makes a block device node, group-readable for `disk` as XenServer 8 has it. One with other numbers is
+ * 'vdi-unavailable'.
+ */
 export function ensureNode(path: string, numbers: DeviceNumbers): void {
   const { major, minor } = numbers;
   const found = nodeNumbers(path);

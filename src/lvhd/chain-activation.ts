@@ -1,3 +1,4 @@
+import { undo } from '../base/undo.ts';
 import type { Lvm } from '../lvm/lvm.ts';
 import { faultPoint } from '../system/fault-point.ts';
 import type { VdiNode } from './lv-table.ts';
@@ -15,9 +16,10 @@ export interface ActivationWorld extends DeactivationWorld {
 }
 
 /**
- * Makes every volume of a chain (leaf first) active on this host: all or none. The ancestors are counted before the leaf, whose count is
- * set last: what a crash leaves is an ancestor that stays active too long, never one that goes away under a running disk. Of a leaf that is
- * counted already what is inactive is activated again; its own table may be from before it grew, by a call that died between the two.
+ * Makes every volume of a chain (leaf first) active on this host: all or none. The ancestors are counted before the
+ * leaf, whose count is set last: what a crash leaves is an ancestor that stays active too long, never one that goes
+ * away under a running disk. Of a leaf that is counted already what is inactive is activated again; its own table may
+ * be from before it grew, by a call that died between the two.
  */
 export async function activateChain(world: ActivationWorld, chain: readonly VdiNode[]): Promise<void> {
   const [leaf, ...ancestors] = chain;
@@ -36,10 +38,12 @@ export async function activateChain(world: ActivationWorld, chain: readonly VdiN
       faultPoint('chain-activation.after-one');
     }
   } catch (error) {
-    // Clean-up must not hide what went wrong.
-    const undo = forCleanUp(world);
-    for (const node of done.toReversed()) await deactivateOne(undo, node, kind(node)).catch(() => {});
-    throw error;
+    const undoing = forCleanUp(world);
+    const steps = done.toReversed().map((node) => {
+      const deactivate = (): Promise<void> => deactivateOne(undoing, node, kind(node));
+      return [`the activation of ${node.lvName}`, deactivate] as const;
+    });
+    return undo(error, Object.fromEntries(steps));
   }
 }
 
@@ -48,7 +52,9 @@ export function forCleanUp({ lvm, counts }: ActivationWorld): DeactivationWorld 
   return { lvm: lvm.forCleanUp(), counts: counts.forCleanUp() };
 }
 
-/** The reverse, the leaf first. Where the leaf is not counted, its ancestors have been released, or never were taken. */
+/**
+ * The reverse, the leaf first. Where the leaf is not counted, its ancestors have been released, or never were taken.
+ */
 export async function deactivateChain(world: DeactivationWorld, chain: readonly VdiNode[]): Promise<void> {
   const [leaf, ...ancestors] = chain;
   if (leaf === undefined) return;
@@ -61,8 +67,8 @@ export async function deactivateChain(world: DeactivationWorld, chain: readonly 
 }
 
 /**
- * The count says last that the volume is active: a crash before that leaves one that nobody counts. The first reason takes nothing for granted
- * that is active already (sm `lvmcache.activate`).
+ * The count says last that the volume is active: a crash before that leaves one that nobody counts. The first reason
+ * takes nothing for granted that is active already (sm `lvmcache.activate`).
  */
 async function activateOne({ lvm, counts }: ActivationWorld, node: VdiNode, kind: 'normal' | 'binary'): Promise<void> {
   await counts.locked(node.uuid, async () => {

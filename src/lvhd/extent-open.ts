@@ -3,11 +3,14 @@ import { RbdsrError } from '../base/error.ts';
 import { extentIo } from '../lvm/extents.ts';
 import type { Lvm } from '../lvm/lvm.ts';
 import type { LvReport } from '../lvm/report.ts';
-import type { OpenLv } from './journals.ts';
+import type { OpenLv } from './journal/journals.ts';
 
 export type OpenPv = (mode: 'read' | 'write') => Promise<BlockIo>;
 
-/** Opens volumes through their extents, as LVM describes them at that moment: nothing is activated, and a crash leaves nothing active. */
+/**
+ * Opens volumes through their extents, as LVM describes them at that moment: nothing is activated, and a crash leaves
+ * nothing active.
+ */
 export function openByExtents(lvm: Lvm, openPv: OpenPv): OpenLv {
   return async (name, mode, known) => {
     const lv = known ?? (await lvm.report())?.lvs.find((entry) => entry.name === name);

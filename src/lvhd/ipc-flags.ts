@@ -2,7 +2,10 @@ import { rmdirSync } from 'node:fs';
 import type { SrUuid } from '../base/ids.ts';
 import { ensureDir, readIfExists, removeIfExists, writeFileAtomic } from '../system/files.ts';
 
-/** Signals between the processes that work on one SR on this host (sm `ipc.IPCFlag`): the flag is set while its file exists. */
+/**
+ * Signals between the processes that work on one SR on this host (sm `ipc.IPCFlag`): the flag is set while its file
+ * exists.
+ */
 export type IpcFlag = 'abort' | 'success' | 'failure';
 const FLAGS: readonly IpcFlag[] = ['abort', 'success', 'failure'];
 

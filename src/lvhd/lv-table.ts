@@ -4,7 +4,7 @@ import type { VdiUuid } from '../base/ids.ts';
 import { settled } from '../base/settle.ts';
 import { extentIo } from '../lvm/extents.ts';
 import type { LvReport, VgReport } from '../lvm/report.ts';
-import { HEADER_SUMMARY_BYTES, summariseHeader } from '../vhd/header-summary.ts';
+import { HEADER_SUMMARY_BYTES, summariseHeader } from '../vhd/format/header-summary.ts';
 import { DELETED_TAG, HIDDEN_TAG, parentLvName, vdiOfLv } from './names.ts';
 import type { LvKind, VdiKind, VdiLv } from './names.ts';
 
@@ -16,7 +16,10 @@ export interface VdiNode {
   readonly lvSizeBytes: number;
   /** Of a raw VDI its LV's size; 0 where the header could not be read. */
   readonly virtualSizeBytes: number;
-  /** A base copy, or a disk that is being deleted: xapi's users do not see it. Of one whose header cannot be read only the latter is known. */
+  /**
+   * A base copy, or a disk that is being deleted: xapi's users do not see it. Of one whose header cannot be read only
+   * the latter is known.
+   */
   readonly hidden: boolean;
   readonly parentUuid?: VdiUuid;
   readonly parentLvName?: string;
@@ -37,13 +40,16 @@ export function isDriven(node: VdiNode): node is DrivenVdi {
   return node.kind !== 'foreign';
 }
 
-/** How many headers are read at a time. Enough to keep RADOS busy, few enough not to flood the ring of one krbd queue. */
+/**
+ * How many headers are read at a time. Enough to keep RADOS busy, few enough not to flood the ring of one krbd queue.
+ */
 const PARALLEL_READS = 32;
 
 /**
- * Every VDI of the volume group, from one LVM report and one read of 1.5 KiB per VHD. The reads go to the physical extents, so no LV has
- * to be active on any host; they run in order of their place on the device. `pvIo` is the device of the one physical volume. A header that
- * cannot be read costs its own node only. `silent` holds, at any time, the volumes whose header was asked for and has not come.
+ * Every VDI of the volume group, from one LVM report and one read of 1.5 KiB per VHD. The reads go to the physical
+ * extents, so no LV has to be active on any host; they run in order of their place on the device. `pvIo` is the device
+ * of the one physical volume. A header that cannot be read costs its own node only. `silent` holds, at any time, the
+ * volumes whose header was asked for and has not come.
  */
 export async function readVdiNodes(
   report: VgReport,
@@ -73,8 +79,8 @@ export async function readVdiNodes(
 }
 
 /**
- * A VDI and its ancestors, from the same report, by reading their headers and no others: a disk can be used whatever has become of the
- * rest of the SR. Ends at a volume that is not there, or whose header cannot be read.
+ * A VDI and its ancestors, from the same report, by reading their headers and no others: a disk can be used whatever
+ * has become of the rest of the SR. Ends at a volume that is not there, or whose header cannot be read.
  */
 export async function readChainNodes(report: VgReport, pvIo: BlockIo, uuid: VdiUuid): Promise<VdiNode[]> {
   const volumes = vdiVolumes(report).filter(({ vdi }) => !vdi.old);

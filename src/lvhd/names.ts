@@ -10,7 +10,10 @@ export const JOURNAL_TAG = 'journaler';
 export const RESIZE_JOURNAL_TAG = 'jvhd';
 /** A raw VDI has no header to hold the hidden flag: its LV carries this tag. */
 export const HIDDEN_TAG = 'hidden';
-/** On a hidden volume: it was a user's disk, and deleting it has begun. The stock driver heeds no tag that it does not know. */
+/**
+ * On a hidden volume: it was a user's disk, and deleting it has begun. The stock driver heeds no tag that it does not
+ * know.
+ */
 export const DELETED_TAG = 'rbdsr-deleted';
 /** Between the type prefix and the uuid of a leaf that a leaf coalesce has set aside; scans skip it. */
 export const OLD_MARK = 'OLD_';
@@ -62,7 +65,8 @@ export interface VdiLv {
 }
 
 /**
- * The VDI an LV holds, or undefined for MGT, journals, logs and strangers. Every kind of disk has a prefix of its own, `QCOW2-` since sm
+ * The VDI an LV holds, or undefined for MGT, journals, logs and strangers. Every kind of disk has a prefix of its own,
+ * `QCOW2-` since sm
  * 3.2.12-17 of XCP-ng (sm `lvmcowutil`); one that is not known is a disk all the same.
  */
 export function vdiOfLv(name: string): VdiLv | undefined {
@@ -80,8 +84,8 @@ export function vdiTypeOfLv(name: string, kind: LvKind): string {
 }
 
 /**
- * sm `lvhdutil.extractUuid`: the VDI uuid inside an LV path, a bare LV name or a device-mapper name, or undefined. "VHD-" is looked for
- * first, as "LV-" may stand inside a name with it.
+ * sm `lvhdutil.extractUuid`: the VDI uuid inside an LV path, a bare LV name or a device-mapper name, or undefined.
+ * "VHD-" is looked for first, as "LV-" may stand inside a name with it.
  */
 export function extractUuid(path: string): string | undefined {
   const base = path.slice(path.lastIndexOf('/') + 1).trim();
@@ -95,7 +99,8 @@ export function extractUuid(path: string): string | undefined {
 }
 
 /**
- * The LV name in the parent-name field of a VHD header (sm `lvhdutil.py`, `extractUuid`): a device-mapper name, an LV path or a bare LV name.
+ * The LV name in the parent-name field of a VHD header (sm `lvhdutil.py`, `extractUuid`): a device-mapper name, an LV
+ * path or a bare LV name.
  */
 export function parentLvName(parentName: string): string | undefined {
   const base = parentName.slice(parentName.lastIndexOf('/') + 1);

@@ -1,14 +1,15 @@
 import type { BlockIo } from '../base/block-io.ts';
 import { RbdsrError } from '../base/error.ts';
 import type { VdiUuid } from '../base/ids.ts';
-import { openChain } from '../vhd/chain.ts';
-import type { OpenParent } from '../vhd/open-parents.ts';
-import type { OpenLv } from './journals.ts';
+import { openChain } from '../vhd/chain/chain.ts';
+import type { OpenParent } from '../vhd/chain/open-parents.ts';
+import type { OpenLv } from './journal/journals.ts';
 import type { VdiTree } from './tree.ts';
 
 /**
- * The content of a VDI as a guest sees it: its own blocks over its ancestors'. Opens every LV of the chain, the leaf in `mode`, ancestors
- * for reading; closing it closes them all. Footers count as for the scan that made the tree. 'vdi-missing', 'vhd-corrupt'.
+ * The content of a VDI as a guest sees it: its own blocks over its ancestors'. Opens every LV of the chain, the leaf in
+ * `mode`, ancestors for reading; closing it closes them all. Footers count as for the scan that made the tree.
+ * 'vdi-missing', 'vhd-corrupt'.
  */
 export async function openVdi(
   tree: VdiTree,

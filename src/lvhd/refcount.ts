@@ -4,11 +4,11 @@ import type { SrUuid, VdiUuid } from '../base/ids.ts';
 import type { Deadline } from '../base/deadline.ts';
 import { RbdsrError } from '../base/error.ts';
 import { ensureDir, namesIn, readIfExists, removeIfExists, writeFileAtomic } from '../system/files.ts';
-import { takeRecordLock } from '../system/record-lock.ts';
+import { takeRecordLock } from '../system/locks/record-lock.ts';
 
 /**
- * Why a volume is active on this host (sm `refcounter`): `normal` counts the reasons an ancestor has to stay active, `binary` is 1 while
- * the VDI itself is attached. The stock driver reads and writes the same files under the same lock.
+ * Why a volume is active on this host (sm `refcounter`): `normal` counts the reasons an ancestor has to stay active,
+ * `binary` is 1 while the VDI itself is attached. The stock driver reads and writes the same files under the same lock.
  */
 export interface RefCount {
   readonly normal: number;
@@ -27,7 +27,10 @@ export const STOCK_PLACES: RefCountPlaces = { root: '/var/run/sm/refcount', lock
 /** How often a count is written whose folder vanishes. */
 const ATTEMPTS = 20;
 
-/** The counts of one SR's volumes. `get` and `put` return the sum after the change, as stock's do: 1 means activate, 0 deactivate. */
+/**
+ * The counts of one SR's volumes. `get` and `put` return the sum after the change, as stock's do: 1 means activate, 0
+ * deactivate.
+ */
 export class RefCounts {
   readonly #sr: SrUuid;
   readonly #namespace: string;
@@ -85,7 +88,9 @@ export class RefCounts {
     return { normal: Number(normal), binary: binary === '1' ? 1 : 0 };
   }
 
-  /** Sets both counts and returns their sum; 0 0 removes the file. For undoing a snapshot's renames, under the SR lock. */
+  /**
+   * Sets both counts and returns their sum; 0 0 removes the file. For undoing a snapshot's renames, under the SR lock.
+   */
   write(vdi: VdiUuid, count: RefCount): number {
     const file = this.#file(vdi);
     if (count.normal === 0 && count.binary === 0) {
@@ -103,7 +108,10 @@ export class RefCounts {
     this.#dropEmptyFolder();
   }
 
-  /** Another volume's last count may take the folder away between our making it and our file in it: each volume has a lock of its own. */
+  /**
+   * Another volume's last count may take the folder away between our making it and our file in it: each volume has a
+   * lock of its own.
+   */
   #writeFile(file: string, text: string): void {
     for (let attempt = 1; ; attempt += 1) {
       try {

@@ -1,16 +1,16 @@
 import { RbdsrError } from '../base/error.ts';
-import { formatBytes, GiB, KiB, MiB, roundUp, SECTOR, TiB } from '../base/units.ts';
+import { MAX_VIRTUAL_SIZE } from '../dom0/virtual-sizes.ts';
+import { formatBytes, KiB, MiB, roundUp, SECTOR, TiB } from '../base/units.ts';
 
-/** Arithmetic of sm `lvhdutil`, `vhdutil` and `lvutil`; every size is bytes. A VDI of a given size must get the same LV as stock's. */
+/**
+ * Arithmetic of sm `lvhdutil`, `vhdutil` and `lvutil`; every size is bytes. A VDI of a given size must get the same LV
+ * as stock's.
+ */
 const LV_QUANTUM = 4 * MiB;
 export const VHD_BLOCK = 2 * MiB;
 /** Metadata of every VHD is laid out for this virtual size, so that growing needs no data to move. */
 export const PREALLOCATED_VIRTUAL_SIZE = 2 * TiB;
 export const MIN_VIRTUAL_SIZE = 2 * MiB;
-/** Beyond it, a full VHD of 2 TiB of metadata would pass 2^32 sectors. */
-export const MAX_VIRTUAL_SIZE = 2040 * GiB;
-/** By host version: 6.5 and 7 allow a little more. Of 7.3 to 8.1 it is not known, so that they have the smallest. */
-export const MAX_VIRTUAL_SIZES = { '6.5': 2_093_051 * MiB, '7': 2_093_050 * MiB, '8': MAX_VIRTUAL_SIZE } as const;
 /** A journal, a metadata volume, a CBT log: one extent. */
 export const SMALL_LV_SIZE = LV_QUANTUM;
 
@@ -44,8 +44,8 @@ export function deflatedLvSize(physicalSize: number): number {
 }
 
 /**
- * The virtual size a request for `bytes` gets: at least 2 MiB, rounded up to whole blocks. 'vdi-size' for a negative one, or one above
- * `max` before it is rounded, as stock.
+ * The virtual size a request for `bytes` gets: at least 2 MiB, rounded up to whole blocks. 'vdi-size' for a negative
+ * one, or one above `max` before it is rounded, as stock.
  */
 export function acceptedVirtualSize(bytes: number, max: number = MAX_VIRTUAL_SIZE): number {
   if (Number.isSafeInteger(bytes) && bytes >= 0 && bytes <= max)

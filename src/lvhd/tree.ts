@@ -26,7 +26,10 @@ export class VdiTree {
     return this.#byUuid.get(uuid);
   }
 
-  /** 'vdi-missing' for one that is not there; its scan error, with its name, for one that cannot be read or is foreign ('vdi-type'). */
+  /**
+   * 'vdi-missing' for one that is not there; its scan error, with its name, for one that cannot be read or is foreign
+   * ('vdi-type').
+   */
   get(uuid: VdiUuid): DrivenVdi {
     const node = this.#byUuid.get(uuid);
     if (node === undefined) throw new RbdsrError('vdi-missing', { what: `there is no VDI ${uuid} in this SR` });
@@ -37,7 +40,9 @@ export class VdiTree {
     return this.#children.get(uuid) ?? [];
   }
 
-  /** The VDI and its ancestors, leaf first. 'vhd-corrupt' where a parent is missing or the chain comes back to itself. */
+  /**
+   * The VDI and its ancestors, leaf first. 'vhd-corrupt' where a parent is missing or the chain comes back to itself.
+   */
   chain(uuid: VdiUuid): readonly DrivenVdi[] {
     const chain: DrivenVdi[] = [this.get(uuid)];
     for (let parent = chain[0]?.parentUuid; parent !== undefined; ) {
@@ -56,7 +61,10 @@ export class VdiTree {
     return chain;
   }
 
-  /** As much of the chain as is known, leaf first: up to a volume whose header cannot be read, or whose parent is not there. */
+  /**
+   * As much of the chain as is known, leaf first: up to a volume whose header cannot be read, or whose parent is not
+   * there.
+   */
   knownChain(uuid: VdiUuid): readonly VdiNode[] {
     const chain: VdiNode[] = [];
     for (let node = this.find(uuid); node !== undefined && !chain.includes(node); ) {

@@ -3,7 +3,7 @@ import type { Deadline } from '../base/deadline.ts';
 import { RbdsrError } from '../base/error.ts';
 import { runProgram } from '../system/run.ts';
 import type { RunOutcome } from '../system/run.ts';
-import type { HeldLock } from '../system/record-lock.ts';
+import type { HeldLock } from '../system/locks/record-lock.ts';
 import { lvmConfig } from './config.ts';
 import { matchFailure } from './failure-patterns.ts';
 
@@ -19,8 +19,8 @@ export interface LvmCommandContext {
 const ATTEMPTS = 10;
 
 /**
- * Runs one `lvm <command>` under the host's LVM lock and returns how it ended, whatever that is. A torn read of the metadata header is
- * retried, one second apart. 'program-missing', 'deadline' where the program never gave an answer.
+ * Runs one `lvm <command>` under the host's LVM lock and returns how it ended, whatever that is. A torn read of the
+ * metadata header is retried, one second apart. 'program-missing', 'deadline' where the program never gave an answer.
  */
 export async function lvmCommand(
   context: LvmCommandContext,

@@ -1,4 +1,4 @@
-import { openBlockIo } from '../system/block-device.ts';
+import { openBlockIo } from '../system/io/block-device.ts';
 import { type PvLabel, readPvLabel } from './lvm-label.ts';
 
 /** What LVM's label on the device says, read without LVM; undefined where there is none. */

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, statSync, symlinkSync } from 'node:fs';
 import type { Deadline } from '../base/deadline.ts';
 import { RbdsrError } from '../base/error.ts';
-import { deviceNumbers } from '../system/block-node.ts';
+import { deviceNumbers } from '../system/io/block-node.ts';
 import { removeIfExists } from '../system/files.ts';
 import { describeOpeners, openersOf } from '../system/openers.ts';
 import { runProgram } from '../system/run.ts';
@@ -11,7 +11,10 @@ import { dmName, lvPath } from './dm-name.ts';
 /** How long udev is given to make the link before it is made by hand. */
 const UDEV_MS = 3000;
 
-/** Waits for the node of an LV that was activated; makes the `/dev/<vg>/<lv>` link by hand where only the mapper node appears. */
+/**
+ * Waits for the node of an LV that was activated; makes the `/dev/<vg>/<lv>` link by hand where only the mapper node
+ * appears.
+ */
 export async function lvNodePresent(vg: string, lv: string, deadline: Deadline): Promise<string> {
   const path = lvPath(vg, lv);
   const mapper = `/dev/mapper/${dmName(vg, lv)}`;
@@ -35,8 +38,8 @@ export async function lvNodePresent(vg: string, lv: string, deadline: Deadline):
 }
 
 /**
- * After LVM let an LV go: a device that device-mapper still has (LVM before 2.02.98 leaves one when udev was late) is removed, and nodes and
- * links that lead to none (sm `lvutil`, `_lvmBugCleanup`). 'device-busy' where the device stays.
+ * After LVM let an LV go: a device that device-mapper still has (LVM before 2.02.98 leaves one when udev was late) is
+ * removed, and nodes and links that lead to none (sm `lvutil`, `_lvmBugCleanup`). 'device-busy' where the device stays.
  */
 export async function lvNodeGone(vg: string, lv: string, deadline: Deadline): Promise<void> {
   const name = dmName(vg, lv);
@@ -64,8 +67,8 @@ export function openersOfLv(vg: string, lv: string): string | undefined {
 }
 
 /**
- * Whether the node is that of a device which device-mapper has by this name. A node outlives its device where nothing removed it, and the
- * next device may have its numbers (Linux `Documentation/ABI/testing/sysfs-block-dm`).
+ * Whether the node is that of a device which device-mapper has by this name. A node outlives its device where nothing
+ * removed it, and the next device may have its numbers (Linux `Documentation/ABI/testing/sysfs-block-dm`).
  */
 function isLive(path: string, name: string): boolean {
   const stats = statSync(path, { throwIfNoEntry: false });

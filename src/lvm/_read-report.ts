@@ -8,10 +8,10 @@ import { parseReport, parseRows, REPORT_FIELDS, SEPARATOR } from './report.ts';
 import type { VgReport } from './report.ts';
 
 /**
- * The report of a volume group, or undefined where the device holds no such one. One `pvs`, which names every LV that has an extent;
- * only where the VG counts more LVs than that, one `lvs` for the rest. `pvs` is told the device: asked for all there is, LVM 2.02.178 to
- * .186 prints the right rows where metadata are read-only, and exits 5 (docs/decisions/0009-one-pvs-report.md). 'sr-unavailable' where LVM
- * cannot answer.
+ * The report of a volume group, or undefined where the device holds no such one. One `pvs`, which names every LV that
+ * has an extent; only where the VG counts more LVs than that, one `lvs` for the rest. `pvs` is told the device: asked
+ * for all there is, LVM 2.02.178 to .186 prints the right rows where metadata are read-only, and exits 5
+ * (docs/decisions/0009-one-pvs-report.md). 'sr-unavailable' where LVM cannot answer.
  */
 export async function readReport(context: LvmCommandContext, vg: string): Promise<VgReport | undefined> {
   const outcome = await askFor(context, 'pvs', REPORT_FIELDS, context.device);
@@ -34,8 +34,9 @@ export async function readReport(context: LvmCommandContext, vg: string): Promis
 }
 
 /**
- * For a device without a PV every LVM exits 5, some for a PV without a VG, and for a damaged one some exit 0 and name no VG. So the label
- * decides: only one that can be read, and that names another volume group or none, says that there is no such one.
+ * For a device without a PV every LVM exits 5, some for a PV without a VG, and for a damaged one some exit 0 and name
+ * no VG. So the label decides: only one that can be read, and that names another volume group or none, says that there
+ * is no such one.
  */
 async function refuseUnlessAbsent(context: LvmCommandContext, vg: string, outcome: RunOutcome): Promise<void> {
   const label = await labelOf(context.device);

@@ -1,6 +1,6 @@
 import { statSync } from 'node:fs';
 import { SECTOR } from '../base/units.ts';
-import { deviceNumbers } from '../system/block-node.ts';
+import { deviceNumbers } from '../system/io/block-node.ts';
 import { namesIn } from '../system/files.ts';
 import { runProgram } from '../system/run.ts';
 import { readAttribute } from '../system/sysfs.ts';
@@ -8,7 +8,10 @@ import type { LvmCommandContext } from './_command.ts';
 import { dmName } from './dm-name.ts';
 import type { LvReport } from './report.ts';
 
-/** Whether device-mapper has a device of this LV, with or without a node (Linux `Documentation/ABI/testing/sysfs-block-dm`). */
+/**
+ * Whether device-mapper has a device of this LV, with or without a node (Linux
+ * `Documentation/ABI/testing/sysfs-block-dm`).
+ */
 export function hasDevice(vg: string, lv: string): boolean {
   const name = dmName(vg, lv);
   return namesIn('/sys/block').some(
@@ -17,8 +20,8 @@ export function hasDevice(vg: string, lv: string): boolean {
 }
 
 /**
- * Whether the table that device-mapper uses for the LV leads to the extents that the metadata name. What is not linear and on our device
- * alone is not compared: LVHD makes no such LV.
+ * Whether the table that device-mapper uses for the LV leads to the extents that the metadata name. What is not linear
+ * and on our device alone is not compared: LVHD makes no such LV.
  */
 export async function leadsToExtents(
   { device, deadline }: Pick<LvmCommandContext, 'device' | 'deadline'>,
@@ -45,7 +48,10 @@ interface TableRow {
   readonly offset: number;
 }
 
-/** `<start> <length> linear <major>:<minor> <offset>`, in sectors (Linux `Documentation/admin-guide/device-mapper/linear.rst`). */
+/**
+ * `<start> <length> linear <major>:<minor> <offset>`, in sectors (Linux
+ * `Documentation/admin-guide/device-mapper/linear.rst`).
+ */
 function tableRows(text: string): TableRow[] {
   return text
     .split('\n')

@@ -2,9 +2,10 @@ import { RbdsrError } from '../base/error.ts';
 import { dirname } from 'node:path';
 
 /**
- * The whole LVM configuration of one command, for `--config`. The host's lvm.conf stays as it is: it must not look into guests' volume
- * groups, and ours must see one device and nothing else. Keys a version does not know are ignored (`config/checks` off silences the
- * warning that 2.02.98 and later print for them; older ones never check). Keys: lvm.conf(5) and `lvmconfig --typeconfig list`.
+ * The whole LVM configuration of one command, for `--config`. The host's lvm.conf stays as it is: it must not look into
+ * guests' volume groups, and ours must see one device and nothing else. Keys a version does not know are ignored
+ * (`config/checks` off silences the warning that 2.02.98 and later print for them; older ones never check). Keys:
+ * lvm.conf(5) and `lvmconfig --typeconfig list`.
  *
  * - `types`: LVM before 2.02.99 does not know block devices of driver "rbd".
  * - `filter` and `global_filter`: exactly this node. The second is what lvmetad-era versions apply.
@@ -12,8 +13,8 @@ import { dirname } from 'node:path';
  * - component detection off: it reads the ends of every device; what is on ours was surveyed before.
  * - `locking_type=1`: local file locks, also where a host's lvm.conf asks for read-only or cluster locking.
  * - `wipe_signatures_when_zeroing_new_lvs`: what `lvcreate -W n` says, for versions that have no -W.
- * - `metadata_read_only` unless `writable`: only the SR master's writing commands may change metadata. LVM 2.03.16 ignores it, so the
- *   class `Lvm` refuses by itself as well.
+ * - `metadata_read_only` unless `writable`: only the SR master's writing commands may change metadata. LVM 2.03.16
+ *   ignores it, so the class `Lvm` refuses by itself as well.
  */
 export function lvmConfig(options: { readonly device: string; readonly writable: boolean }): string {
   const accept = `["a|^${deviceExpression(options.device)}$|","r|.*|"]`;
@@ -47,7 +48,10 @@ export function lvmConfig(options: { readonly device: string; readonly writable:
     .join(' ');
 }
 
-/** The node's path as an LVM regular expression that matches it and nothing longer; only `.` is special among the characters allowed. */
+/**
+ * The node's path as an LVM regular expression that matches it and nothing longer; only `.` is special among the
+ * characters allowed.
+ */
 function deviceExpression(device: string): string {
   if (!/^\/[A-Za-z0-9_.:/-]+$/.test(device)) {
     throw new RbdsrError('invalid-argument', {

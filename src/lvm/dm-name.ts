@@ -3,7 +3,10 @@ export function lvPath(vg: string, lv: string): string {
   return `/dev/${vg}/${lv}`;
 }
 
-/** The device-mapper name of a logical volume: each `-` inside a name is doubled, a single one separates (lvm2 `dm_build_dm_name`). */
+/**
+ * The device-mapper name of a logical volume: each `-` inside a name is doubled, a single one separates (lvm2
+ * `dm_build_dm_name`).
+ */
 export function dmName(vg: string, lv: string): string {
   return `${escapeDm(vg)}-${escapeDm(lv)}`;
 }

@@ -4,9 +4,9 @@ import { settled } from '../base/settle.ts';
 import type { LvReport, LvSegment } from './report.ts';
 
 /**
- * A logical volume read and written through its physical extents, without activating it: `pvIo` is the device of its one physical
- * volume. `close` leaves `pvIo` open. Never for an LV that is active somewhere with a write in flight: nothing orders the two.
- * 'vdi-unavailable' for an LV whose extents are not all linear and on one PV.
+ * A logical volume read and written through its physical extents, without activating it: `pvIo` is the device of its
+ * one physical volume. `close` leaves `pvIo` open. Never for an LV that is active somewhere with a write in flight:
+ * nothing orders the two. 'vdi-unavailable' for an LV whose extents are not all linear and on one PV.
  */
 export function extentIo(pvIo: BlockIo, lv: LvReport): BlockIo {
   const segments = checkedSegments(lv);

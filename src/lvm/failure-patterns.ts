@@ -1,6 +1,6 @@
 /**
- * LVM tells some things only in words. Every pattern we look for is here, with a sample of the real output (test/unit/lvm checks each).
- * Everything else is decided by a second look at the volume group.
+ * LVM tells some things only in words. Every pattern we look for is here, with a sample of the real output
+ * (test/unit/lvm checks each). Everything else is decided by a second look at the volume group.
  */
 export interface FailurePattern {
   readonly name: 'torn-metadata-read';

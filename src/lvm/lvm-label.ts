@@ -2,8 +2,8 @@ import type { BlockIo } from '../base/block-io.ts';
 import { SECTOR } from '../base/units.ts';
 
 /**
- * What an LVM2 physical volume says about itself. `vgName` is undefined for a PV that belongs to no volume group, and for one whose metadata
- * cannot be read, as `damage` then says.
+ * What an LVM2 physical volume says about itself. `vgName` is undefined for a PV that belongs to no volume group, and
+ * for one whose metadata cannot be read, as `damage` then says.
  */
 export interface PvLabel {
   readonly pvUuid: string;
@@ -17,9 +17,9 @@ export interface PvLabel {
 }
 
 /**
- * Finds the LVM2 label in the first four sectors and reads the volume group's name and uuid from the text metadata of its first
- * metadata area (lvm2 lib/label/label.h, lib/format_text/layout.h; every field little-endian). undefined where there is no label.
- * CRCs are not checked: a damaged label still means that the device is someone's.
+ * Finds the LVM2 label in the first four sectors and reads the volume group's name and uuid from the text metadata of
+ * its first metadata area (lvm2 lib/label/label.h, lib/format_text/layout.h; every field little-endian). undefined
+ * where there is no label. CRCs are not checked: a damaged label still means that the device is someone's.
  */
 export async function readPvLabel(io: BlockIo): Promise<PvLabel | undefined> {
   if (io.size < 4 * SECTOR) return undefined;
@@ -37,7 +37,10 @@ export async function readPvLabel(io: BlockIo): Promise<PvLabel | undefined> {
   return undefined;
 }
 
-/** Byte offset of the first metadata area, 0 where there is none: the list after the list of data areas, each ended by an entry of offset 0. */
+/**
+ * Byte offset of the first metadata area, 0 where there is none: the list after the list of data areas, each ended by
+ * an entry of offset 0.
+ */
 function metadataArea(sector: Buffer, header: number): number | undefined {
   let place = header + 40;
   for (let lists = 0; place + 16 <= SECTOR; place += 16) {
@@ -48,7 +51,10 @@ function metadataArea(sector: Buffer, header: number): number | undefined {
   return undefined;
 }
 
-/** The head of the current text: `<vg name> {\nid = "..."`. The area is a ring; the head itself never wraps inside a sector. */
+/**
+ * The head of the current text: `<vg name> {\nid = "..."`. The area is a ring; the head itself never wraps inside a
+ * sector.
+ */
 async function volumeGroup(
   io: BlockIo,
   area: number | undefined,

@@ -3,7 +3,7 @@ import type { Deadline } from '../base/deadline.ts';
 import { RbdsrError } from '../base/error.ts';
 import type { ErrorCode } from '../base/error.ts';
 import { formatBytes, KiB, MiB } from '../base/units.ts';
-import type { HeldLock } from '../system/record-lock.ts';
+import type { HeldLock } from '../system/locks/record-lock.ts';
 import type { RunOutcome } from '../system/run.ts';
 import { lvmCommand, succeeded } from './_command.ts';
 import type { LvmCommandContext } from './_command.ts';
@@ -18,7 +18,10 @@ export interface LvmOptions {
   /** The one device node LVM may see. */
   readonly device: string;
   readonly vg: string;
-  /** False: every verb that changes metadata is refused ('not-master'). Only the SR master's writing commands are writable. */
+  /**
+   * False: every verb that changes metadata is refused ('not-master'). Only the SR master's writing commands are
+   * writable.
+   */
   readonly writable: boolean;
   /** The host's lock around every LVM command (sm `lvutil.py`, `cmd_lvm`), or undefined where the host has none. */
   readonly serialise: (deadline: Deadline) => Promise<HeldLock> | undefined;
@@ -35,9 +38,10 @@ const INVALID_COMMAND_LINE = 3;
 const ATTEMPTS = 10;
 
 /**
- * One volume group on one device. Every verb is idempotent, and its outcome is looked at: what the volume group, the label or device-mapper
- * hold afterwards decides, for some versions refuse a change and exit 0, and others exit 5 where nothing was to be done
- * (docs/decisions/0009-one-pvs-report.md). Failures carry what LVM said; 'sr-full', 'device-busy' and 'lvm-missing' come from that look, too.
+ * One volume group on one device. Every verb is idempotent, and its outcome is looked at: what the volume group, the
+ * label or device-mapper hold afterwards decides, for some versions refuse a change and exit 0, and others exit 5 where
+ * nothing was to be done (docs/decisions/0009-one-pvs-report.md). Failures carry what LVM said; 'sr-full',
+ * 'device-busy' and 'lvm-missing' come from that look, too.
  */
 export class Lvm {
   readonly vg: string;
@@ -63,8 +67,8 @@ export class Lvm {
   }
 
   /**
-   * Makes the VG on the bare device: data aligned to `objectSizeBytes`, so that an extent is one RADOS object (or lies in one) and a
-   * discard frees it; a metadata area of 10 MiB, as stock's; extents of 4 MiB. 'vg-create'.
+   * Makes the VG on the bare device: data aligned to `objectSizeBytes`, so that an extent is one RADOS object (or lies
+   * in one) and a discard frees it; a metadata area of 10 MiB, as stock's; extents of 4 MiB. 'vg-create'.
    */
   async createVg(objectSizeBytes = 4 * MiB): Promise<void> {
     const layout = [
@@ -99,7 +103,10 @@ export class Lvm {
     throw lvmFailure('lvm-delete', `the LVM label of ${this.device} cannot be removed`, outcome);
   }
 
-  /** Makes an inactive, unzeroed LV of `bytes`, rounded up to extents. 'sr-full' | 'lvm-create' (also when the name is taken). */
+  /**
+   * Makes an inactive, unzeroed LV of `bytes`, rounded up to extents. 'sr-full' | 'lvm-create' (also when the name is
+   * taken).
+   */
   async createLv(name: string, bytes: number, options: { readonly tag?: string } = {}): Promise<LvReport> {
     const { tag } = options;
     const args = ['-Zn', '-n', name, '-L', `${bytes}b`, ...(tag === undefined ? [] : ['--addtag', tag]), this.vg];
@@ -158,9 +165,9 @@ export class Lvm {
   }
 
   /**
-   * To `bytes`, rounded up to extents; what lies beyond is lost without a question. LVM from 2.03.17 on first looks for a file system that
-   * would be cut off, and refuses an LV that is not active, unless told not to (lvm2 `lib/metadata/lv_manip.c`, `--fs checksize`); older
-   * ones do not know the option. 'lvm-resize'.
+   * To `bytes`, rounded up to extents; what lies beyond is lost without a question. LVM from 2.03.17 on first looks for
+   * a file system that would be cut off, and refuses an LV that is not active, unless told not to (lvm2
+   * `lib/metadata/lv_manip.c`, `--fs checksize`); older ones do not know the option. 'lvm-resize'.
    */
   async shrinkLv(name: string, bytes: number): Promise<LvReport> {
     const args = ['-f', '-L', `${bytes}b`, `${this.vg}/${name}`];
@@ -189,8 +196,9 @@ export class Lvm {
   }
 
   /**
-   * The same where nobody on this host counted the LV as active: a device that is there all the same has the table of an earlier time, which
-   * may lead to extents of other LVs by now. Where there is none, LVM makes its table from the metadata of this moment.
+   * The same where nobody on this host counted the LV as active: a device that is there all the same has the table of
+   * an earlier time, which may lead to extents of other LVs by now. Where there is none, LVM makes its table from the
+   * metadata of this moment.
    */
   async activateAfresh(name: string): Promise<string> {
     const wasThere = hasDevice(this.vg, name);
@@ -214,8 +222,8 @@ export class Lvm {
   }
 
   /**
-   * Reloads the device-mapper table of an active LV from the metadata: after another host resized or relabelled it (sm `on-slave`, action
-   * refresh); one that is not active has none. 'lvm-activate' where the table still leads elsewhere.
+   * Reloads the device-mapper table of an active LV from the metadata: after another host resized or relabelled it (sm
+   * `on-slave`, action refresh); one that is not active has none. 'lvm-activate' where the table still leads elsewhere.
    */
   async refresh(name: string): Promise<void> {
     const outcome = await this.#locally(['--refresh', `${this.vg}/${name}`]);
@@ -257,8 +265,8 @@ export class Lvm {
   }
 
   /**
-   * LVM is told, too, but 2.03.16 does not heed `metadata_read_only`, and XenServer's builds not for `lvchange`, which changes tags and
-   * permissions there.
+   * LVM is told, too, but 2.03.16 does not heed `metadata_read_only`, and XenServer's builds not for `lvchange`, which
+   * changes tags and permissions there.
    */
   #requireWritable(command: string): void {
     if (this.#context.writable) return;
@@ -268,8 +276,8 @@ export class Lvm {
   }
 
   /**
-   * `lvchange` that changes this host's devices and writes no metadata. Plain LVM 2.02.130 to .187 refuses it all the same where they are
-   * read-only, as they are told first.
+   * `lvchange` that changes this host's devices and writes no metadata. Plain LVM 2.02.130 to .187 refuses it all the
+   * same where they are read-only, as they are told first.
    */
   async #locally(args: readonly string[]): Promise<RunOutcome> {
     const outcome = await lvmCommand(this.#context, 'lvchange', args);
@@ -289,7 +297,9 @@ export class Lvm {
     throw lvmFailure('lvm-create', `logical volume ${name} cannot be ${verb}`, outcome);
   }
 
-  /** How LVM said that it succeeded; undefined where a look at the state has shown already that there is nothing to do. */
+  /**
+   * How LVM said that it succeeded; undefined where a look at the state has shown already that there is nothing to do.
+   */
   async #persistently(
     command: 'lvchange' | 'lvremove',
     args: readonly string[],

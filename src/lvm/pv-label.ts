@@ -14,8 +14,8 @@ export type Survey =
 export const SURVEYED_BYTES = 16 * MiB;
 
 /**
- * Looks for an LVM2 label, partition tables and the signatures of other software, then for any byte that is not zero in the first and
- * the last 16 MiB. Reads at most 32 MiB; writes nothing.
+ * Looks for an LVM2 label, partition tables and the signatures of other software, then for any byte that is not zero in
+ * the first and the last 16 MiB. Reads at most 32 MiB; writes nothing.
  */
 export async function surveyDevice(io: BlockIo): Promise<Survey> {
   const label = await readPvLabel(io);
@@ -30,7 +30,10 @@ export async function surveyDevice(io: BlockIo): Promise<Survey> {
   return partitionTable(ends) ?? knownSignature(ends, io.size) ?? unknownData(ends) ?? { kind: 'blank' };
 }
 
-/** Makes a device blank again whose volume group has just been removed: LVM leaves its metadata, and the volumes their data. */
+/**
+ * Makes a device blank again whose volume group has just been removed: LVM leaves its metadata, and the volumes their
+ * data.
+ */
 export async function blankEnds(io: BlockIo): Promise<void> {
   for (const { start, data } of await readEnds(io)) {
     if (!isZero(data)) await io.write(start, ZEROES.subarray(0, data.length));
@@ -43,7 +46,10 @@ interface End {
   readonly data: Buffer;
 }
 
-/** The two ends in pieces of 1 MiB; the survey never holds more than they are. Overlapping ends of a small device are read once. */
+/**
+ * The two ends in pieces of 1 MiB; the survey never holds more than they are. Overlapping ends of a small device are
+ * read once.
+ */
 async function readEnds(io: BlockIo): Promise<readonly End[]> {
   const head = Math.min(SURVEYED_BYTES, io.size);
   const tail = Math.max(head, io.size - SURVEYED_BYTES);

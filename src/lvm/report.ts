@@ -43,7 +43,9 @@ export interface LvSegment {
   readonly type: string;
 }
 
-/** The columns `pvs` is asked for: known to every LVM from 2.02.84 on. One row per run of extents, free ones included. */
+/**
+ * The columns `pvs` is asked for: known to every LVM from 2.02.84 on. One row per run of extents, free ones included.
+ */
 export const REPORT_FIELDS = [
   'vg_name',
   'vg_uuid',
@@ -72,8 +74,8 @@ type Row = Readonly<Record<Field, string>>;
 export const SEPARATOR = '|';
 
 /**
- * The report of volume group `vg`, or undefined where no row names it. `missingLvs` counts LVs that have no physical extent and so no
- * row. 'metadata-corrupt' for output that is not ours to understand.
+ * The report of volume group `vg`, or undefined where no row names it. `missingLvs` counts LVs that have no physical
+ * extent and so no row. 'metadata-corrupt' for output that is not ours to understand.
  */
 export function parseReport(
   vg: string,
@@ -111,7 +113,10 @@ export function parseRows<F extends string>(fields: readonly F[], text: string):
     });
 }
 
-/** What the ten letters of `lv_attr` say (lvs(8)). Without a device-mapper LVM prints `X`, which is neither active nor open. */
+/**
+ * What the ten letters of `lv_attr` say (lvs(8)). Without a device-mapper LVM prints `X`, which is neither active nor
+ * open.
+ */
 export function parseLvAttr(attr: string): {
   readonly active: boolean;
   readonly open: boolean;

@@ -1,6 +1,6 @@
 /**
- * What other software writes on a block device, recognised by magic bytes at fixed places. Each row names its public source.
- * One row is enough to refuse a device: nothing here is parsed further.
+ * What other software writes on a block device, recognised by magic bytes at fixed places. Each row names its public
+ * source. One row is enough to refuse a device: nothing here is parsed further.
  */
 export interface Signature {
   readonly what: string;
@@ -13,7 +13,10 @@ export interface Signature {
 const text = (value: string): Buffer => Buffer.from(value, 'latin1');
 const hex = (value: string): Buffer => Buffer.from(value.replaceAll(' ', ''), 'hex');
 const KiB = 1024;
-/** Where the four uberblock arrays of ZFS labels 0 and 1 may begin with a valid uberblock: its magic in both byte orders. */
+/**
+ * Where the four uberblock arrays of ZFS labels 0 and 1 may begin with a valid uberblock: its magic in both byte
+ * orders.
+ */
 const ZFS_PLACES = Array.from({ length: 128 }, (_, slot) => 128 * KiB + slot * KiB);
 
 export const SIGNATURES: readonly Signature[] = [

@@ -1,7 +1,8 @@
 import { runCli } from '../cli/program.ts';
 import { versionLine } from './version.ts';
 
-// The operator's command. RBDSR_ROOT, for tests, is a prefix of every path of the host. A reader that leaves early (`| head`) is no error.
+// The operator's command. RBDSR_ROOT, for tests, is a prefix of every path of the host. A reader that leaves early (`|
+// head`) is no error.
 const { stdin, stdout, stderr } = process;
 stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code === 'EPIPE') process.exit(0);

@@ -58,7 +58,7 @@ rbdsr_run_ours() {
   rbdsr_refuse "$rbdsr_home/launcher.sh is missing, so RBDSR is not completely installed on this host. Run its installer again" "$@"
 }
 
-# rbdsr_refuse <text> <argument...>: SM error 202, in the words and bytes of src/sm/fault.ts; to a person, the text.
+# rbdsr_refuse <text> <argument...>: SM error 202, in the words and bytes of src/sm/protocol/fault.ts; to a person, the text.
 rbdsr_refuse() {
   rbdsr_text=$1
   shift

@@ -31,7 +31,7 @@ default_deadline=60
 kind=${RBDSR_WORKER:-sm}
 unset RBDSR_WORKER
 
-# fault <text> [<code>]: SM error 202, in the words and bytes of src/sm/fault.ts; for the plug-in those of src/sm/plugin/plugin-answer.ts.
+# fault <text> [<code>]: SM error 202, in the words and bytes of src/sm/protocol/fault.ts; for the plug-in those of src/sm/plugin/plugin-answer.ts.
 fault() {
   if [ "$kind" = plugin ]; then
     printf '%s\n' "<?xml version='1.0'?>" '<methodResponse>' '<params>' '<param>' '<value><struct>' \

@@ -2,13 +2,14 @@ import { closeSync, writeSync } from 'node:fs';
 import { Deadline } from '../base/deadline.ts';
 import { RbdsrError, messageOf } from '../base/error.ts';
 import { silentLog } from '../base/log.ts';
-import { parseOrder, serveDisk } from '../datapath/nbd-process.ts';
-import type { NbdStartReport } from '../datapath/nbd-start.ts';
+import { parseOrder, serveDisk } from '../datapath/nbd/nbd-process.ts';
+import type { NbdStartReport } from '../datapath/nbd/nbd-start.ts';
 import { setProcessTitle } from '../system/process-title.ts';
 import { createSmLog } from '../system/sm-log.ts';
 import { writeAttribute } from '../system/sysfs.ts';
 
-// `rbdsr nbd`: serves one attached disk where the host has no tapdisk. The storage driver starts it; SIGTERM ends it, cleanly.
+// `rbdsr nbd`: serves one attached disk where the host has no tapdisk. The storage driver starts it; SIGTERM ends it,
+// cleanly.
 
 const START_MS = 60_000;
 let log = silentLog;

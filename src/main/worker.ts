@@ -3,9 +3,10 @@ import type { Outcome, Surroundings } from '../sm/run-command.ts';
 import { openCallDirectory } from '../system/call-directory.ts';
 
 /**
- * A worker of the launcher: it hands the request over on stdin, so that no argv of ours holds a secret, and takes the answer from the call's
- * directory. Called without it, for tests and by hand, the request is the one argument and the answer goes to stdout. RBDSR_ROOT, for tests, is
- * a prefix of every path of the host. The process ends when nothing it has started is left, not before: until then it is a late writer of its SR.
+ * A worker of the launcher: it hands the request over on stdin, so that no argv of ours holds a secret, and takes the
+ * answer from the call's directory. Called without it, for tests and by hand, the request is the one argument and the
+ * answer goes to stdout. RBDSR_ROOT, for tests, is a prefix of every path of the host. The process ends when nothing it
+ * has started is left, not before: until then it is a late writer of its SR.
  */
 export async function answerOneCall(
   run: (argv: readonly string[], surroundings: Surroundings) => Promise<Outcome>,
@@ -22,7 +23,10 @@ export async function answerOneCall(
   print(2, stderr);
 }
 
-/** Node's own stdout and stderr cost milliseconds to make; they are needed only where the reader does not take all at once. */
+/**
+ * Node's own stdout and stderr cost milliseconds to make; they are needed only where the reader does not take all at
+ * once.
+ */
 function print(fd: 1 | 2, text: string): void {
   const bytes = Buffer.from(text);
   const written = bytes.length === 0 ? 0 : writeSync(fd, bytes);

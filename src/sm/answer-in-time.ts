@@ -1,11 +1,12 @@
-import type { CallResources } from './call-resources.ts';
+import type { WorkResources } from '../sr/work/work-resources.ts';
 
 /**
- * What `work` gives, its locks released. Where it fails, or has not ended after `seconds`, when the launcher answers for it, the call becomes
- * late: what still runs for it goes on under a lock of our own. That is a timer's work, so it needs this thread to be free: nothing that may
- * wait for a cluster is called synchronously (docs/decisions/0017-late-writers.md).
+ * What `work` gives, its locks released. Where it fails, or has not ended after `seconds`, when the launcher answers
+ * for it, the call becomes late: what still runs for it goes on under a lock of our own. That is a timer's work, so it
+ * needs this thread to be free: nothing that may wait for a cluster is called synchronously
+ * (docs/decisions/0017-late-writers.md).
  */
-export async function answerInTime<T>(resources: CallResources, seconds: number, work: () => Promise<T>): Promise<T> {
+export async function answerInTime<T>(resources: WorkResources, seconds: number, work: () => Promise<T>): Promise<T> {
   const timer = setTimeout(() => void resources.becomeLate(), Math.max(0, lateAfterMs(seconds) - performance.now()));
   try {
     const answer = await work();
@@ -20,7 +21,10 @@ export async function answerInTime<T>(resources: CallResources, seconds: number,
   }
 }
 
-/** The launcher counts from its own start, which was a little before ours. Our own deadline is earlier still (late-answer.ts). */
+/**
+ * The launcher counts from its own start, which was a little before ours. Our own deadline is earlier still
+ * (late-answer.ts).
+ */
 function lateAfterMs(seconds: number): number {
   return 1000 * seconds - Math.min(500, 50 * seconds);
 }

@@ -1,7 +1,7 @@
 import { RbdsrError } from '../base/error.ts';
 import type { Command, Need } from './command-table.ts';
-import { checkXmlText } from './illegal-xml.ts';
-import type { SmRequest } from './request.ts';
+import { checkXmlText } from './protocol/illegal-xml.ts';
+import type { SmRequest } from './protocol/request.ts';
 
 const MEMBER_NAMES: Readonly<Record<Need, string>> = {
   session: 'session_ref',

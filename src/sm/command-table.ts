@@ -4,7 +4,10 @@ import type { Handler } from './handler.ts';
 export interface Command {
   /** Holds `/var/lock/sm/<sr>/sr` from before the handler starts until it is done. */
   readonly exclusive: boolean;
-  /** Changes something of the SR on this host without that lock: what an earlier command may still write there is waited for all the same. */
+  /**
+   * Changes something of the SR on this host without that lock: what an earlier command may still write there is waited
+   * for all the same.
+   */
   readonly changes: boolean;
   /** Refused on a host that is not the pool master: one writer of LVM metadata. */
   readonly masterOnly: boolean;

@@ -22,8 +22,8 @@ const SNAPSHOTS = 'This version of RBDSR does not make snapshots and clones yet;
 const CBT = 'This version of RBDSR does not track changed blocks; back up the whole VDI.';
 
 /**
- * Every command of the SM protocol (xen-api `sm_exec.ml`, sm `SRCommand.py`): what it needs, what it holds, which number its failures have
- * and where its code is. Nothing is dispatched that is not here.
+ * Every command of the SM protocol (xen-api `sm_exec.ml`, sm `SRCommand.py`): what it needs, what it holds, which
+ * number its failures have and where its code is. Nothing is dispatched that is not here.
  */
 const COMMANDS: Readonly<Record<string, Command>> = {
   sr_get_driver_info: {

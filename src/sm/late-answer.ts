@@ -3,8 +3,9 @@ import { RbdsrError } from '../base/error.ts';
 import type { CallDirectory } from '../system/call-directory.ts';
 
 /**
- * What the launcher answers if the deadline passes first. A process that waits for the kernel cannot speak any more, so the answer is
- * written before the wait. It holds the seconds waited all the same: the launcher gives it at one known moment.
+ * What the launcher answers if the deadline passes first. A process that waits for the kernel cannot speak any more, so
+ * the answer is written before the wait. It holds the seconds waited all the same: the launcher gives it at one known
+ * moment.
  */
 export class LateAnswer {
   readonly #directory: CallDirectory | undefined;

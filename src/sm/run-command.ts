@@ -8,26 +8,25 @@ import { answerInTime } from './answer-in-time.ts';
 import { checkRequest } from './check-request.ts';
 import type { Command } from './command-table.ts';
 import { findCommand } from './commands.ts';
-import { describeFailure, faultDocument, faultOf } from './fault.ts';
+import { describeFailure, faultDocument, faultOf } from './protocol/fault.ts';
 import type { Handler } from './handler.ts';
-import { detectProfile, type HostProfile, hostPaths } from './host-profile.ts';
-import { deadlineSeconds, readHostSettings } from './host-settings.ts';
-import { readInventory } from './inventory.ts';
+import { detectProfile, type HostProfile, hostPaths } from '../dom0/host-profile.ts';
+import { deadlineSeconds, readHostSettings } from '../dom0/host-settings.ts';
+import { readInventory } from '../dom0/inventory.ts';
 import { LateAnswer, ownDeadline } from './late-answer.ts';
-import { openCall } from './open-call.ts';
-import { rbdType } from './rbd-type.ts';
-import type { Reply } from './reply.ts';
-import { decodeRequest, type SmRequest } from './request.ts';
-import type { SrType } from './sr-type.ts';
-import { summarise } from './request-summary.ts';
+import { type Driver, rbdDriver } from './driver.ts';
+import { openWork } from '../sr/work/open-work.ts';
+import type { Reply } from './protocol/reply.ts';
+import { decodeRequest, type SmRequest } from './protocol/request.ts';
+import { summarise } from './protocol/request-summary.ts';
 
 export interface Surroundings {
   /** Prefix of every path of the host; empty on a real one. */
   readonly root: string;
   /** Where the launcher waits for the answer; undefined when there is no launcher. */
   readonly callDirectory: CallDirectory | undefined;
-  /** Whose driver xapi has called; `rbd` where it does not say. */
-  readonly srType?: SrType;
+  /** The driver that xapi has called; that of type `rbd` where it does not say. */
+  readonly driver?: Driver;
 }
 
 /** What the process prints. A failure is a fault document; the process ends with 0 all the same. */
@@ -39,9 +38,10 @@ export interface Outcome {
 }
 
 /**
- * One SM command from its request to its answer; never throws. After a success every lock is released. After a failure, and when the
- * launcher answers, stock's locks of the SR are let go and the others stay with the process until it ends, which it does when nothing it has
- * started is left: what a cluster that does not answer still holds up may then land, but alone (answer-in-time.ts).
+ * One SM command from its request to its answer; never throws. After a success every lock is released. After a failure,
+ * and when the launcher answers, stock's locks of the SR are let go and the others stay with the process until it ends,
+ * which it does when nothing it has started is left: what a cluster that does not answer still holds up may then land,
+ * but alone (answer-in-time.ts).
  */
 export async function runCommand(argv: readonly string[], surroundings: Surroundings): Promise<Outcome> {
   const started = performance.now();
@@ -71,7 +71,7 @@ interface Progress {
 }
 
 async function carryOut(argv: readonly string[], surroundings: Surroundings, state: Progress): Promise<Reply> {
-  const { root, callDirectory, srType = rbdType } = surroundings;
+  const { root, callDirectory, driver = rbdDriver } = surroundings;
   const paths = hostPaths(root, '');
   const log = createSmLog(paths.smLog, 'RBDSR', paths.noLogFlag);
   state.log = log;
@@ -89,9 +89,11 @@ async function carryOut(argv: readonly string[], surroundings: Surroundings, sta
   const document = (error: RbdsrError): string => faultDocument(faultOf(error, state));
   const late = new LateAnswer(callDirectory, document, request.command, seconds);
   const waiting = (what: string): void => late.waitingFor(what);
-  const { call, resources } = openCall({
-    request,
-    srType,
+  const { work, resources } = openWork({
+    subject: request,
+    session: request.session,
+    subtaskOf: request.subtaskOf,
+    title: request.command,
     profile,
     settings,
     deadline: ownDeadline(seconds),
@@ -101,9 +103,9 @@ async function carryOut(argv: readonly string[], surroundings: Surroundings, sta
   return answerInTime(resources, seconds, async () => {
     if (command.exclusive) await resources.lockOwnSr();
     else if (command.changes) await resources.awaitLateWriters();
-    const own = srType.handlers[request.command];
+    const own = driver.handlers[request.command];
     const handler = own === undefined ? await handlerOf(command) : await own();
-    return handler(call);
+    return handler({ ...work, request, srType: driver.type });
   });
 }
 

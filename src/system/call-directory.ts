@@ -3,13 +3,19 @@ import { join } from 'node:path';
 
 /** The worker's side of one call's directory; the other side, and the list of files, is `src/main/launcher.sh`. */
 export interface CallDirectory {
-  /** The answer, once: the call's stdout and stderr. The launcher passes it on at once, even while this process cannot end yet. */
+  /**
+   * The answer, once: the call's stdout and stderr. The launcher passes it on at once, even while this process cannot
+   * end yet.
+   */
   answer(stdout: string, stderr: string): void;
   /** The complete fault document the launcher gives if the deadline passes during the wait that begins now. */
   waitingFor(faultDocument: string): void;
   /** Whole seconds from the launcher's start until it answers for us. It may be raised later. */
   setDeadline(seconds: number): void;
-  /** The last thing this process does: removes the directory. The launcher has its files open and can read them to the end. */
+  /**
+   * The last thing this process does: removes the directory. The launcher has its files open and can read them to the
+   * end.
+   */
   finish(): void;
 }
 

@@ -3,9 +3,9 @@ import type { Stats } from 'node:fs';
 import { isPrompt, type Mount, mountsOf } from './mounts.ts';
 
 /**
- * Looks at the open descriptors of other processes without ever waiting for one. A stat of `/proc/<pid>/fd/<n>` is a request to the file system
- * of whatever is open there, and a dead server of NFS, SMB or FUSE never answers one: a file is only asked where its mount is known, and is one
- * that answers from memory.
+ * Looks at the open descriptors of other processes without ever waiting for one. A stat of `/proc/<pid>/fd/<n>` is a
+ * request to the file system of whatever is open there, and a dead server of NFS, SMB or FUSE never answers one: a file
+ * is only asked where its mount is known, and is one that answers from memory.
  */
 export class DescriptorLook {
   readonly #namespace = linkOf('/proc/self/ns/mnt');

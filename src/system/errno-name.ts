@@ -1,6 +1,6 @@
 /**
- * The name of what a system call failed with. Node has none for some numbers, the kernel's own among them, which should never leave it but do: it calls
- * them "Unknown system error -524". Undefined for what is no failure of a system call.
+ * The name of what a system call failed with. Node has none for some numbers, the kernel's own among them, which should
+ * never leave it but do: it calls them "Unknown system error -524". Undefined for what is no failure of a system call.
  */
 export function errnoName(error: unknown): string | undefined {
   const { code } = error as NodeJS.ErrnoException;

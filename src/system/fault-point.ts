@@ -1,8 +1,9 @@
 import { RbdsrError } from '../base/error.ts';
 
 /**
- * A named place where the tests make this process die, to show that what it leaves behind is recovered. `RBDSR_FAULT` chooses one:
- * `name` kills the process (SIGKILL) there, `name:2` on the second pass, and `!error` after either throws 'fault-point' instead.
+ * A named place where the tests make this process die, to show that what it leaves behind is recovered. `RBDSR_FAULT`
+ * chooses one: `name` kills the process (SIGKILL) there, `name:2` on the second pass, and `!error` after either throws
+ * 'fault-point' instead.
  */
 export function faultPoint(name: string): void {
   const wanted = process.env['RBDSR_FAULT'];

@@ -15,8 +15,9 @@ import {
 import { dirname } from 'node:path';
 
 /**
- * Replaces `path` with `data` so that a reader, or the file system after a power cut, has the old or the new file and nothing between:
- * a new file in the same folder, fsync, rename, fsync of the folder. `mode` is exact, whatever the umask.
+ * Replaces `path` with `data` so that a reader, or the file system after a power cut, has the old or the new file and
+ * nothing between: a new file in the same folder, fsync, rename, fsync of the folder. `mode` is exact, whatever the
+ * umask.
  */
 export function writeFileAtomic(path: string, data: string | Uint8Array, mode: number): void {
   const temporary = `${path}.${process.pid}.${randomBytes(4).toString('hex')}`;

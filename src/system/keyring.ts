@@ -8,10 +8,11 @@ export interface KernelKey {
 }
 
 /**
- * Puts a key where every thread of this process looks for it: into the session keyring, or the user's where there is no session. (The process
- * keyring would not do: it belongs to the thread that makes it and those started later, and the write to `/sys/bus/rbd/add` happens on
- * another one.) A key that nobody revokes expires after ten minutes. keyrings(7). 'kernel-unsupported' where this kernel has no such key
- * type: libceph is not loaded, or has no keyring support.
+ * Puts a key where every thread of this process looks for it: into the session keyring, or the user's where there is no
+ * session. (The process keyring would not do: it belongs to the thread that makes it and those started later, and the
+ * write to `/sys/bus/rbd/add` happens on another one.) A key that nobody revokes expires after ten minutes.
+ * keyrings(7). 'kernel-unsupported' where this kernel has no such key type: libceph is not loaded, or has no keyring
+ * support.
  */
 export async function addKernelKey(type: 'ceph' | 'user', name: string, payload: Secret): Promise<KernelKey> {
   const bytes = Buffer.from(payload.reveal(), type === 'ceph' ? 'base64' : 'utf8');

@@ -7,8 +7,8 @@ type Koffi = typeof koffiModule;
 type Call = ReturnType<ReturnType<Koffi['load']>['func']>;
 
 /**
- * libc by way of koffi, which takes 10 ms to load: nothing of it happens before the first call. Variadic functions are declared with the
- * arguments we give; on x86-64 an integer argument travels in the same register either way.
+ * libc by way of koffi, which takes 10 ms to load: nothing of it happens before the first call. Variadic functions are
+ * declared with the arguments we give; on x86-64 an integer argument travels in the same register either way.
  */
 const PROTOTYPES = {
   fcntl: 'int fcntl(int fd, int command, void *argument)',
@@ -25,7 +25,9 @@ export function fcntl(fd: number, command: number, argument: Uint8Array): number
   return checked('fcntl', native('fcntl')(fd, command, argument));
 }
 
-/** `ioctl` with a number or a structure as its argument. Returns the call's result; throws the errno as a NodeJS error. */
+/**
+ * `ioctl` with a number or a structure as its argument. Returns the call's result; throws the errno as a NodeJS error.
+ */
 export function ioctl(fd: number, request: number, argument: number | bigint | Uint8Array = 0): number {
   const call = typeof argument === 'object' ? native('ioctlBuffer') : native('ioctlNumber');
   return checked('ioctl', call(fd, request, argument));
@@ -59,13 +61,18 @@ export function keyctl(operation: number, key: number, ...args: readonly number[
 const MKNOD = 133;
 const S_IFBLK = 0o060000;
 
-/** mknod(2) on x86-64 of a block device, whose numbers the kernel packs into 32 bits. Throws the errno as a NodeJS error. */
+/**
+ * mknod(2) on x86-64 of a block device, whose numbers the kernel packs into 32 bits. Throws the errno as a NodeJS
+ * error.
+ */
 export function mknodBlock(path: string, major: number, minor: number, mode: number): void {
   const device = (minor & 0xff) + major * 0x100 + (minor >>> 8) * 0x100000;
   checked('mknod', Number(native('mknod')(MKNOD, path, S_IFBLK | mode, device)), path);
 }
 
-/** Where the bytes lie in memory. They never move: Node keeps every buffer above 64 bytes outside the collected heap. */
+/**
+ * Where the bytes lie in memory. They never move: Node keeps every buffer above 64 bytes outside the collected heap.
+ */
 export function addressOf(bytes: Uint8Array): bigint {
   return koffi().address(bytes);
 }

@@ -45,7 +45,10 @@ const PROMPT_TYPES: ReadonlySet<string> = new Set([
   'btrfs',
 ]);
 
-/** False for what asks a server or a program of somebody (NFS, SMB, FUSE, overlays of them): it may be gone, and then never answers. */
+/**
+ * False for what asks a server or a program of somebody (NFS, SMB, FUSE, overlays of them): it may be gone, and then
+ * never answers.
+ */
 export function isPrompt({ type }: Pick<Mount, 'type'>): boolean {
   return PROMPT_TYPES.has(type);
 }

@@ -1,6 +1,6 @@
 import { readdirSync, statSync } from 'node:fs';
 import type { Stats } from 'node:fs';
-import { deviceNumbers } from './block-node.ts';
+import { deviceNumbers } from './io/block-node.ts';
 import { DescriptorLook } from './descriptors.ts';
 import { mountsOf } from './mounts.ts';
 import { processFacts } from './processes.ts';
@@ -23,8 +23,8 @@ export interface DeviceOpener {
 }
 
 /**
- * Whose open descriptors, mounts and stacked devices refer to `device`: the path of a node, or its numbers. This process is left out. Never waits
- * for what others have open.
+ * Whose open descriptors, mounts and stacked devices refer to `device`: the path of a node, or its numbers. This
+ * process is left out. Never waits for what others have open.
  */
 export function openersOf(device: string | { readonly major: number; readonly minor: number }): DeviceOpeners {
   const numbers = typeof device === 'string' ? numbersOf(device) : device;

@@ -23,8 +23,8 @@ export function processFacts(pid: number): ProcessFacts | undefined {
 }
 
 /**
- * The program, its script and, for a storage driver, the command in its request. Whole command lines are never shown: the stock driver has
- * the request in its argv, and a request may hold a password.
+ * The program, its script and, for a storage driver, the command in its request. Whole command lines are never shown:
+ * the stock driver has the request in its argv, and a request may hold a password.
  */
 export function commandOf(cmdline: string, comm: string): string {
   const args = cmdline.split('\0').filter((arg) => arg !== '');
@@ -50,8 +50,8 @@ export function describeProcess(pid: number, now = Date.now()): string {
 }
 
 /**
- * The command line is read from the memory of the process, whose lock a thread that waits for a dead server or disk (state D) may hold for good:
- * then its name has to do.
+ * The command line is read from the memory of the process, whose lock a thread that waits for a dead server or disk
+ * (state D) may hold for good: then its name has to do.
  */
 function mayHoldItsMemory(pid: number): boolean {
   return namesIn(`/proc/${pid}/task`).some((thread) =>
@@ -59,7 +59,10 @@ function mayHoldItsMemory(pid: number): boolean {
   );
 }
 
-/** Of /proc/pid/stat, counted as proc(5) does; the third and those after it, since the second is a name that may hold spaces. */
+/**
+ * Of /proc/pid/stat, counted as proc(5) does; the third and those after it, since the second is a name that may hold
+ * spaces.
+ */
 function fieldOf(stat: string, number: number): string | undefined {
   return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[number - 3];
 }

@@ -30,8 +30,9 @@ export interface RunOptions {
 }
 
 /**
- * Runs a program without a shell, in a process group of its own. Never throws for how the program ends. Shortly before the deadline the
- * group gets SIGTERM, then SIGKILL; at the deadline the outcome is 'timeout' even if the program sits in the kernel and cannot die.
+ * Runs a program without a shell, in a process group of its own. Never throws for how the program ends. Shortly before
+ * the deadline the group gets SIGTERM, then SIGKILL; at the deadline the outcome is 'timeout' even if the program sits
+ * in the kernel and cannot die.
  */
 export function runProgram(program: string, args: readonly string[], options: RunOptions): Promise<RunOutcome> {
   const started = performance.now();
@@ -82,7 +83,8 @@ export function runProgram(program: string, args: readonly string[], options: Ru
     });
     after(left - grace / 2, () => killGroup(child, 'SIGKILL'));
     after(left, () => {
-      // Not unref'd: a program that the kernel will not let go of may still write, so this process, and with it its locks, outlives it.
+      // Not unref'd: a program that the kernel will not let go of may still write, so this process, and with it its
+      // locks, outlives it.
       abandon(child);
       finish(end ?? { kind: 'timeout' });
     });

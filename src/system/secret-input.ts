@@ -10,8 +10,8 @@ export interface SecretInput {
 }
 
 /**
- * One line: from a terminal it is asked for and not shown, from anything else it is the first line. 'invalid-argument' for an empty one; what was typed is in
- * no error.
+ * One line: from a terminal it is asked for and not shown, from anything else it is the first line. 'invalid-argument'
+ * for an empty one; what was typed is in no error.
  */
 export async function readSecret({ stdin, stderr }: SecretInput, what: string): Promise<Secret> {
   const line = stdin.isTTY === true ? await typed(stdin, stderr, what) : await firstLine(stdin);

@@ -3,9 +3,10 @@ import { hostname } from 'node:os';
 import type { Log } from '../base/log.ts';
 
 /**
- * A Log that appends to the storage manager's log file as syslog would write there: `Nov 24 08:26:18 host RBDSR: [123] message`, local time, one
- * write per line, so that lines of several processes never mix. Control characters are escaped. Nothing is written while `noLogFlag`
- * exists, and a log that cannot be written never stops a command. Opens the file anew for each line, for logrotate may move it.
+ * A Log that appends to the storage manager's log file as syslog would write there: `Nov 24 08:26:18 host RBDSR: [123]
+ * message`, local time, one write per line, so that lines of several processes never mix. Control characters are
+ * escaped. Nothing is written while `noLogFlag` exists, and a log that cannot be written never stops a command. Opens
+ * the file anew for each line, for logrotate may move it.
  */
 export function createSmLog(path: string, identity: string, noLogFlag = '/etc/xensource/no_sm_log'): Log {
   const write = (level: string, message: string): void => {

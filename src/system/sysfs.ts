@@ -1,7 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { open, readFile } from 'node:fs/promises';
 
-/** The attribute's text without surrounding white space, or undefined where the kernel has no such attribute (or its object is gone). */
+/**
+ * The attribute's text without surrounding white space, or undefined where the kernel has no such attribute (or its
+ * object is gone).
+ */
 export function readAttribute(path: string): string | undefined {
   try {
     return readFileSync(path, 'utf8').trim();
@@ -11,8 +14,8 @@ export function readAttribute(path: string): string | undefined {
 }
 
 /**
- * The same off the main thread, for what lies behind a lock of the device's: an attribute of a request queue waits for a change of its scheduler, and
- * that for requests which a dead cluster never answers.
+ * The same off the main thread, for what lies behind a lock of the device's: an attribute of a request queue waits for
+ * a change of its scheduler, and that for requests which a dead cluster never answers.
  */
 export async function readQueueAttribute(path: string): Promise<string | undefined> {
   try {
@@ -29,8 +32,8 @@ function absent(error: unknown): undefined {
 }
 
 /**
- * Hands `text` to the kernel in one write, off the main thread, since a write to `/sys/bus/rbd/add` returns only when the cluster has
- * answered. Rejects with the kernel's errno as a NodeJS error.
+ * Hands `text` to the kernel in one write, off the main thread, since a write to `/sys/bus/rbd/add` returns only when
+ * the cluster has answered. Rejects with the kernel's errno as a NodeJS error.
  */
 export async function writeAttribute(path: string, text: string): Promise<void> {
   const handle = await open(path, 'w');

@@ -2,7 +2,10 @@ import { isArray, isStruct, type XmlRpcStruct, type XmlRpcValue, XmlRpcDateTime 
 import { unexpectedAnswer } from './failure.ts';
 import type { StringMap } from './values.ts';
 
-/** Reads the fields of one answer of `method`, each with the type the XenAPI documents; anything else is an 'xapi-failure'. */
+/**
+ * Reads the fields of one answer of `method`, each with the type the XenAPI documents; anything else is an
+ * 'xapi-failure'.
+ */
 export class Fields {
   readonly #method: string;
   readonly #record: XmlRpcStruct;

@@ -5,9 +5,9 @@ import { RbdsrError } from '../base/error.ts';
 import { completeMessage } from './_http-message.ts';
 
 /**
- * One connection to xapi's HTTP server, kept for the next request. Written on a plain socket because loading and starting `node:http` costs
- * more than the call itself (12 ms against 5 ms on a developer's machine, and many times that in dom0). HTTP/1.1, since xapi closes the
- * connection after every HTTP/1.0 request.
+ * One connection to xapi's HTTP server, kept for the next request. Written on a plain socket because loading and
+ * starting `node:http` costs more than the call itself (12 ms against 5 ms on a developer's machine, and many times
+ * that in dom0). HTTP/1.1, since xapi closes the connection after every HTTP/1.0 request.
  */
 export class HttpConnection {
   /** What messages call it: the socket's path, or host:port. */
@@ -15,7 +15,10 @@ export class HttpConnection {
   readonly #patient: boolean;
   #idle: { readonly socket: Socket; readonly since: number } | undefined;
 
-  /** `patient`: waits for a xapi that is not there, up to the deadline: one that is being restarted is back in some seconds. */
+  /**
+   * `patient`: waits for a xapi that is not there, up to the deadline: one that is being restarted is back in some
+   * seconds.
+   */
   constructor(name: string, { patient = false }: { readonly patient?: boolean } = {}) {
     this.name = name;
     this.#patient = patient;
@@ -61,7 +64,10 @@ export class HttpConnection {
     this.#idle = undefined;
   }
 
-  /** The kept connection while the server still holds it; one left alone for long may be closing at this moment, so it is not trusted. */
+  /**
+   * The kept connection while the server still holds it; one left alone for long may be closing at this moment, so it
+   * is not trusted.
+   */
   #take(): Socket | undefined {
     const idle = this.#idle;
     this.#idle = undefined;

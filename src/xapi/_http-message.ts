@@ -8,8 +8,9 @@ const HEAD_LIMIT = 64 << 10;
 const BODY_LIMIT = 64 << 20;
 
 /**
- * The response in the bytes received so far; undefined while it is not all there. `chunks` is compacted on the way. Reads what xapi's server
- * sends (xen-api `ocaml/libs/http-lib`): Content-Length, or a body that lasts until the connection ends. Throws an Error in words.
+ * The response in the bytes received so far; undefined while it is not all there. `chunks` is compacted on the way.
+ * Reads what xapi's server sends (xen-api `ocaml/libs/http-lib`): Content-Length, or a body that lasts until the
+ * connection ends. Throws an Error in words.
  */
 export function completeMessage(chunks: Buffer[], ended: boolean): HttpMessage | undefined {
   const [first] = chunks;

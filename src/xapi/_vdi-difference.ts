@@ -12,8 +12,8 @@ export interface VdiDifference {
 }
 
 /**
- * Compares what sm compares: read_only, virtual_size, physical_utilisation, sm_config and cbt_enabled (sm `VDI._db_update`). Names and
- * `managed` belong to xapi once the record exists.
+ * Compares what sm compares: read_only, virtual_size, physical_utilisation, sm_config and cbt_enabled (sm
+ * `VDI._db_update`). Names and `managed` belong to xapi once the record exists.
  */
 export function vdiDifference(storage: StorageVdi, record: VdiRecord): VdiDifference | undefined {
   const { virtualSize, physicalUtilisation, readOnly, cbtEnabled } = storage;

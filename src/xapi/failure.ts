@@ -1,6 +1,8 @@
 import { hasCode, RbdsrError } from '../base/error.ts';
 
-/** The failure xapi reported, as its ErrorDescription: a code and parameters. `hidden` texts (the session) are masked. */
+/**
+ * The failure xapi reported, as its ErrorDescription: a code and parameters. `hidden` texts (the session) are masked.
+ */
 export function xapiFailure(method: string, description: readonly string[], hidden: readonly string[]): RbdsrError {
   const [code = 'UNKNOWN', ...params] = description;
   const detail = params.map((param) => mask(param, hidden).slice(0, 500)).join(' | ');

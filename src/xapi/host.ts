@@ -33,7 +33,10 @@ export async function allHosts(xapi: Xapi): Promise<HostRecord[]> {
   }));
 }
 
-/** Runs a function of a plug-in (`/etc/xapi.d/plugins`) on a host: its answer. Throws 'xapi-failure' with what the plug-in reported. */
+/**
+ * Runs a function of a plug-in (`/etc/xapi.d/plugins`) on a host: its answer. Throws 'xapi-failure' with what the
+ * plug-in reported.
+ */
 export async function callPlugin(
   xapi: Xapi,
   hostRef: string,

@@ -5,14 +5,17 @@ import { isXapiFailure } from './failure.ts';
 /** A session that somebody else gave and may end at any time. */
 export interface GivenSession {
   readonly ref: string;
-  /** Whether xapi has taken it. Only then it is replaced: one that xapi never knew proves nothing. Shared by all connections of a call. */
+  /**
+   * Whether xapi has taken it. Only then it is replaced: one that xapi never knew proves nothing. Shared by all
+   * connections of a call.
+   */
   known: boolean;
 }
 
 /**
- * Uses the given session, and one of its own from when xapi has ended that: which it does as soon as a driver's command is answered (xen-api
- * `sm.ml`), although what the command started may have to be undone yet. A refused session means that the call was not made, so it is made
- * again.
+ * Uses the given session, and one of its own from when xapi has ended that: which it does as soon as a driver's command
+ * is answered (xen-api `sm.ml`), although what the command started may have to be undone yet. A refused session means
+ * that the call was not made, so it is made again.
  */
 export class LastingSession implements Xapi {
   readonly #address: XapiAddress;

@@ -1,7 +1,9 @@
 import type { Xapi } from './client.ts';
 import { isXapiFailure } from './failure.ts';
 
-/** The maps of xapi's database a storage driver writes to. Others write there too, so only single keys are ever changed. */
+/**
+ * The maps of xapi's database a storage driver writes to. Others write there too, so only single keys are ever changed.
+ */
 export type XapiMap =
   | 'SR.sm_config'
   | 'SR.other_config'

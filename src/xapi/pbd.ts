@@ -28,8 +28,9 @@ export async function allPbds(xapi: Xapi): Promise<PbdRecord[]> {
 }
 
 /**
- * The whole map, in one call: xapi has none for single keys of it, and nobody but administrators writes there. It may be plugged; the driver sees it from its
- * next call on. From 8.2 on xapi makes a secret of a key that ends in "password"; secrets are not copied.
+ * The whole map, in one call: xapi has none for single keys of it, and nobody but administrators writes there. It may
+ * be plugged; the driver sees it from its next call on. From 8.2 on xapi makes a secret of a key that ends in
+ * "password"; secrets are not copied.
  */
 export async function setPbdDeviceConfig(xapi: Xapi, ref: string, deviceConfig: StringMap): Promise<void> {
   await xapi.call('PBD.set_device_config', ref, { ...deviceConfig });

@@ -12,9 +12,10 @@ export type ReconcileStep =
   | { readonly kind: 'link-snapshot'; readonly snapshot: string; readonly of: string };
 
 /**
- * What xapi's database lacks to say what the storage says (sm `SR.synchronise`): records of VDIs that are new, then records without a VDI,
- * then records that differ, then which snapshot is of which VDI. A VDI is found by its location, which is its uuid. Nothing to do is an
- * empty plan. The records have to be read after the storage was walked, under the SR's lock.
+ * What xapi's database lacks to say what the storage says (sm `SR.synchronise`): records of VDIs that are new, then
+ * records without a VDI, then records that differ, then which snapshot is of which VDI. A VDI is found by its location,
+ * which is its uuid. Nothing to do is an empty plan. The records have to be read after the storage was walked, under
+ * the SR's lock.
  */
 export function planReconciliation(records: readonly VdiRecord[], storage: readonly StorageVdi[]): ReconcileStep[] {
   const known = new Map(records.map((record) => [record.location, record]));

@@ -6,8 +6,9 @@ import { isGone } from './failure.ts';
 import type { StringMap } from './values.ts';
 
 /**
- * The secret a device_config holds under `key`: `<key>_secret` names an object of xapi by uuid and wins over `<key>` itself. Undefined when
- * neither is there. Throws 'invalid-secret' when the object is gone: after SR.create all PBDs share one secret, which dies with the first.
+ * The secret a device_config holds under `key`: `<key>_secret` names an object of xapi by uuid and wins over `<key>`
+ * itself. Undefined when neither is there. Throws 'invalid-secret' when the object is gone: after SR.create all PBDs
+ * share one secret, which dies with the first.
  */
 export async function configSecret(xapi: Xapi, deviceConfig: StringMap, key: string): Promise<Secret | undefined> {
   const uuid = deviceConfig[`${key}_secret`];
@@ -32,7 +33,9 @@ export async function secretByUuid(xapi: Xapi, uuid: string, name: string): Prom
   }
 }
 
-/** A new secret object: its uuid. `sr` is whose it is, by which `rbdsr doctor` knows it when nothing names it any more. */
+/**
+ * A new secret object: its uuid. `sr` is whose it is, by which `rbdsr doctor` knows it when nothing names it any more.
+ */
 export async function createSecret(xapi: Xapi, value: Secret, sr: string): Promise<string> {
   const record = { value: value.reveal(), other_config: { [OWNER_KEY]: sr } };
   const ref = asText('secret.create', await xapi.call('secret.create', record));

@@ -7,12 +7,18 @@ export interface StorageVdi {
   readonly physicalUtilisation: number;
   /** Left out where the storage cannot tell. */
   readonly readOnly?: boolean;
-  /** False for the hidden parent of a snapshot or clone, which people do not see. Applies to new records only, as do the next three. */
+  /**
+   * False for the hidden parent of a snapshot or clone, which people do not see. Applies to new records only, as do the
+   * next three.
+   */
   readonly managed: boolean;
   readonly nameLabel?: string;
   readonly nameDescription?: string;
   readonly type?: string;
-  /** sm_config keys the storage decides: a value, or null for "must not be there". Keys it does not name stay as they are. */
+  /**
+   * sm_config keys the storage decides: a value, or null for "must not be there". Keys it does not name stay as they
+   * are.
+   */
   readonly smConfig?: Readonly<Record<string, string | null>>;
   /** True when `smConfig` is everything: keys it does not name are removed. */
   readonly smConfigIsWhole?: boolean;

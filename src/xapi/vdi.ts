@@ -73,7 +73,10 @@ export interface VdiIntroduction {
   readonly cbtEnabled?: boolean;
 }
 
-/** VDI.db_introduce: the record's reference. `arity` is the host profile's dbIntroduceArity: the 19th argument came with 7.3. */
+/**
+ * VDI.db_introduce: the record's reference. `arity` is the host profile's dbIntroduceArity: the 19th argument came with
+ * 7.3.
+ */
 export async function introduceVdi(xapi: Xapi, arity: 18 | 19, vdi: VdiIntroduction): Promise<string> {
   const args: readonly XmlRpcValue[] = [
     vdi.uuid,

@@ -24,8 +24,9 @@ interface OpenElement extends Element {
 }
 
 /**
- * The root element of a document that holds elements and text and nothing else: attributes, comments, CDATA, processing instructions and a
- * document type (so no entities beyond XML's five) are refused. A 'bad-request' names line and column and never quotes the document.
+ * The root element of a document that holds elements and text and nothing else: attributes, comments, CDATA, processing
+ * instructions and a document type (so no entities beyond XML's five) are refused. A 'bad-request' names line and
+ * column and never quotes the document.
  */
 export function readTree(document: string, limits: TreeLimits): Element {
   if (document.length > limits.length) {

@@ -2,8 +2,8 @@ import { type Element, malformed } from './_element.ts';
 import { XmlRpcBinary, XmlRpcDateTime, XmlRpcDouble, type XmlRpcStruct, type XmlRpcValue } from './value.ts';
 
 /**
- * What a `<value>` element holds. Text without a type element is a string, white space included, as xapi writes one; around a type element
- * only white space may stand. `path` is where the value is, for messages.
+ * What a `<value>` element holds. Text without a type element is a string, white space included, as xapi writes one;
+ * around a type element only white space may stand. `path` is where the value is, for messages.
  */
 export function readValue(element: Element, path: string): XmlRpcValue {
   const [typed, ...more] = element.children;

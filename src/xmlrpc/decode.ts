@@ -10,9 +10,9 @@ const CALL_LIMITS: TreeLimits = { length: 1 << 20, depth: 64 };
 const RESPONSE_LIMITS: TreeLimits = { length: 64 << 20, depth: 64 };
 
 /**
- * A `methodCall`. Reads what xapi writes (xen-api `ocaml/xapi-types`, `xmlrpc_client`): untyped strings, `<value/>` for the empty one, no
- * declaration, raw UTF-8; and what other clients write: typed strings and white space between elements.
- * Throws 'bad-request' that names line, column and the member, never a value: it may be a secret.
+ * A `methodCall`. Reads what xapi writes (xen-api `ocaml/xapi-types`, `xmlrpc_client`): untyped strings, `<value/>` for
+ * the empty one, no declaration, raw UTF-8; and what other clients write: typed strings and white space between
+ * elements. Throws 'bad-request' that names line, column and the member, never a value: it may be a secret.
  */
 export function decodeCall(document: string): XmlRpcCall {
   const root = readTree(document, CALL_LIMITS);

@@ -12,8 +12,8 @@ import {
 import { escapeXml } from './xml-text.ts';
 
 /**
- * A `methodCall` in the compact form xapi itself writes: no declaration, no white space, strings without a type element. Characters XML
- * cannot carry become U+FFFD (see xml-text.ts).
+ * A `methodCall` in the compact form xapi itself writes: no declaration, no white space, strings without a type
+ * element. Characters XML cannot carry become U+FFFD (see xml-text.ts).
  */
 export function encodeCall(method: string, params: readonly XmlRpcValue[]): string {
   const body = params.map((param) => `<param>${compact(param)}</param>`).join('');
@@ -36,8 +36,8 @@ function compact(value: XmlRpcValue): string {
 }
 
 /**
- * A plug-in's answer, byte for byte what the stock drivers print (Python's `xmlrpc.client.dumps(..., allow_none=True)` and the line end of
- * its `print`). Characters XML cannot carry become U+FFFD.
+ * A plug-in's answer, byte for byte what the stock drivers print (Python's `xmlrpc.client.dumps(..., allow_none=True)`
+ * and the line end of its `print`). Characters XML cannot carry become U+FFFD.
  */
 export function encodeResponse(value: XmlRpcValue): string {
   return response(`<params>\n<param>\n${spacious(value)}</param>\n</params>\n`);

@@ -1,7 +1,8 @@
 /**
  * What an XML-RPC document can carry (http://xmlrpc.com/spec.md, with the `nil` extension that SM replies use).
- * A number stands for `int` and must be a whole one in 32 bits, as XML-RPC has no other; a double and a time have their own classes,
- * so that nothing is guessed when a value is written. A decoded struct has no prototype: any member name is safe.
+ * A number stands for `int` and must be a whole one in 32 bits, as XML-RPC has no other; a double and a time have their
+ * own classes, so that nothing is guessed when a value is written. A decoded struct has no prototype: any member name
+ * is safe.
  */
 export type XmlRpcValue =
   | null

@@ -9,8 +9,8 @@ const KEPT = 20;
 const HOST_MS = 20_000;
 
 /**
- * What a test that failed leaves for whoever looks: each host's SMlog, kernel log, processes and console, and Ceph's state. Returns the folder.
- * Nothing here fails: a host may be off or frozen, and the cluster dead.
+ * What a test that failed leaves for whoever looks: each host's SMlog, kernel log, processes and console, and Ceph's
+ * state. Returns the folder. Nothing here fails: a host may be off or frozen, and the cluster dead.
  */
 export async function keepEvidence(pool: Pool, test: string): Promise<string> {
   prune(labFolder('failures'));

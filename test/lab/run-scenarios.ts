@@ -3,21 +3,21 @@ import { joinPool } from '../../lab/door/join-pool.ts';
 import type { Pool } from '../../lab/pool.ts';
 import { type PoolOptions, startPool } from '../../lab/start-pool.ts';
 import { keepEvidence } from './evidence.ts';
-import type { Scenario } from './scenarios/all.ts';
-import { cleanUp } from './scenarios/scenario.ts';
-import { took } from './scenarios/took.ts';
+import type { Scenario } from './all.ts';
+import { cleanUp } from './scenario.ts';
+import { took } from './took.ts';
 
 /**
- * On a machine that is too slow the rest fails, each test with the reason, rather than that a run is ended from outside with nothing said. Counted
- * from where `npm test` began, or from here.
+ * On a machine that is too slow the rest fails, each test with the reason, rather than that a run is ended from outside
+ * with nothing said. Counted from where `npm test` began, or from here.
  */
 const BUDGET_MINUTES = 84;
 const EVIDENCE_MS = 60_000;
 const started = Number(process.env.RBDSR_TEST_STARTED ?? Date.now());
 
 /**
- * Scenarios one after the other on one pool of such hosts. What a failed one has left is taken away before the next. One alone:
- * `npx vitest run --project lab -t 'its title'`.
+ * Scenarios one after the other on one pool of such hosts. What a failed one has left is taken away before the next.
+ * One alone: `npx vitest run --project lab -t 'its title'`.
  */
 export function runScenarios(options: PoolOptions, scenarios: readonly Scenario[]): void {
   let pool: Pool | undefined;

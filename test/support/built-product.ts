@@ -3,7 +3,10 @@ import { cpSync, existsSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { PROJECT_ROOT } from '../../lab/machine/project.ts';
 
-/** The variable that says where a run of the tests has the product, once one of them has asked for it; the benchmark has none. */
+/**
+ * The variable that says where a run of the tests has the product, once one of them has asked for it; the benchmark has
+ * none.
+ */
 export const SHARED_PRODUCT = 'RBDSR_SHARED_PRODUCT';
 
 /** The product, but for its runtime, as it was built for this run of the tests: for whoever changes nothing in it. */

@@ -2,8 +2,9 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 /**
- * A `ceph` of 19.2.6 and later in front of an older cluster: it knows types of keys as `src/mon/MonMap.cc` prints them and `src/mon/AuthMonitor.cc` refuses
- * them. Everything else is the older cluster's own doing. No cluster of these versions was run.
+ * A `ceph` of 19.2.6 and later in front of an older cluster: it knows types of keys as `src/mon/MonMap.cc` prints them
+ * and `src/mon/AuthMonitor.cc` refuses them. Everything else is the older cluster's own doing. No cluster of these
+ * versions was run.
  */
 export class CephOfToday {
   /** What stands at /usr/bin/ceph; the real program is /usr/bin/ceph-real. */

@@ -12,7 +12,10 @@ export interface Answer {
 /** The program's own arguments, joined by blanks, to its answers: one a call, the last for all that follow. */
 export type Transcript = Readonly<Record<string, Answer | readonly Answer[]>>;
 
-/** An executable that stands for a program of another version: it answers by its transcript, and fails for what that does not have. */
+/**
+ * An executable that stands for a program of another version: it answers by its transcript, and fails for what that
+ * does not have.
+ */
 export class ProgramStandIn {
   readonly folder: string;
   readonly #calls: string;

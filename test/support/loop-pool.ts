@@ -11,7 +11,7 @@ import { startXapiDouble } from '../../lab/xapi-double/start.ts';
 import { MiB } from '../../src/base/units.ts';
 import { type LoopDevice, loopDevice } from './lvhd-loop.ts';
 import { type OpenSr, openSrOn } from './lvhd-vectors.ts';
-import { linux61, writeTree } from '../unit/ceph/recorded-sysfs.ts';
+import { linux61, writeTree } from './recorded-sysfs.ts';
 import { buildProduct, place, placeHost } from './folder-host.ts';
 
 const FSID = '7d4e2b0e-1111-4222-8333-944445555666';
@@ -24,8 +24,8 @@ const PROGRAMS: Readonly<Record<string, string>> = {
 };
 
 /**
- * The built product on two hosts that are folders, with real LVM on one loop device in the place of the mapped image, and xapi's double. There is
- * no device-mapper here: what activates a volume fails, everything else is as on a host.
+ * The built product on two hosts that are folders, with real LVM on one loop device in the place of the mapped image,
+ * and xapi's double. There is no device-mapper here: what activates a volume fails, everything else is as on a host.
  */
 export interface LoopPool extends AsyncDisposable {
   readonly double: XapiDouble;

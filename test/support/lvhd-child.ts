@@ -14,7 +14,10 @@ export interface ChildProgram extends Disposable {
   run(args: readonly string[], env?: Readonly<Record<string, string>>, timeout?: number): Promise<ChildEnd>;
 }
 
-/** A TypeScript program made runnable in processes of its own, so that a test can kill them: bundled once, removed when disposed. */
+/**
+ * A TypeScript program made runnable in processes of its own, so that a test can kill them: bundled once, removed when
+ * disposed.
+ */
 export async function childProgram(entry: string): Promise<ChildProgram> {
   const folder = mkdtempSync(`${import.meta.dirname}/../../node_modules/.rbdsr-lvm-`);
   const file = `${folder}/child.mjs`;

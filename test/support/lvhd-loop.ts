@@ -31,7 +31,10 @@ export function attachLoop(file: string): LoopDevice {
   return { device, file, [Symbol.dispose]: () => void execFileSync('losetup', ['--detach', device]) };
 }
 
-/** From this byte on, every read of the device fails with EIO from now on: its file ends there, and no page cache hides it. */
+/**
+ * From this byte on, every read of the device fails with EIO from now on: its file ends there, and no page cache hides
+ * it.
+ */
 export function makeUnreadable({ device, file }: Pick<LoopDevice, 'device' | 'file'>, fromByte: number): void {
   execFileSync('losetup', ['--direct-io=on', device]);
   truncateSync(file, fromByte);

@@ -6,15 +6,15 @@ import type { BlockIo } from '../../src/base/block-io.ts';
 import { MiB, TiB } from '../../src/base/units.ts';
 import { lvmConfig } from '../../src/lvm/config.ts';
 import type { VgReport } from '../../src/lvm/report.ts';
-import { createVhd } from '../../src/vhd/create.ts';
+import { createVhd } from '../../src/vhd/image/create.ts';
 import { memoryIo } from './lvhd-memory-io.ts';
 import type { OpenSr } from './lvhd-vectors.ts';
 
 export const manyVdisBytes = (count: number): number => (count * 8 + 32) * MiB;
 
 /**
- * Puts `count` empty VHDs of 10 MiB into a new volume group, in a second instead of minutes: the metadata is written by one `vgcfgrestore` of a text
- * that names all the LVs. `VHD-<uuid n>` has the n-th two extents.
+ * Puts `count` empty VHDs of 10 MiB into a new volume group, in a second instead of minutes: the metadata is written by
+ * one `vgcfgrestore` of a text that names all the LVs. `VHD-<uuid n>` has the n-th two extents.
  */
 export async function makeManyVdis(sr: OpenSr, count: number): Promise<VgReport> {
   const { device, vg } = sr.lvm;

@@ -7,7 +7,10 @@ export interface MemoryIo extends BlockIo {
   readonly log: ({ readonly offset: number; readonly length: number } | 'flush')[];
 }
 
-/** A device in memory that remembers the order of its writes. Handing in `stopAfter` cuts the power after so many of them. */
+/**
+ * A device in memory that remembers the order of its writes. Handing in `stopAfter` cuts the power after so many of
+ * them.
+ */
 export function memoryIo(size: number, options: { readonly stopAfter?: number } = {}): MemoryIo {
   const bytes = Buffer.alloc(size);
   const log: MemoryIo['log'] = [];

@@ -1,11 +1,11 @@
 import { MiB } from '../../src/base/units.ts';
 import type { LvReport } from '../../src/lvm/report.ts';
-import { FOOTER_BYTES } from '../../src/vhd/footer.ts';
+import { FOOTER_BYTES } from '../../src/vhd/format/footer.ts';
 import type { OpenSr } from './lvhd-vectors.ts';
 
 /**
- * Puts `footer` into the free sector where `lvName` will end once it has been inflated to `bytes`, as a disk that was deleted leaves it.
- * Where that is LVM says itself: the volume is grown beside a journal, and made small again.
+ * Puts `footer` into the free sector where `lvName` will end once it has been inflated to `bytes`, as a disk that was
+ * deleted leaves it. Where that is LVM says itself: the volume is grown beside a journal, and made small again.
  */
 export async function leaveStaleEnd(sr: OpenSr, lvName: string, bytes: number, footer: Buffer): Promise<void> {
   const before = await volume(sr, lvName);

@@ -7,11 +7,11 @@ import { Deadline } from '../../src/base/deadline.ts';
 import { MiB } from '../../src/base/units.ts';
 import { srUuid } from '../../src/base/ids.ts';
 import { vgName } from '../../src/lvhd/names.ts';
-import type { OpenLv } from '../../src/lvhd/journals.ts';
+import type { OpenLv } from '../../src/lvhd/journal/journals.ts';
 import { extentIo } from '../../src/lvm/extents.ts';
 import { Lvm } from '../../src/lvm/lvm.ts';
 import type { VgReport } from '../../src/lvm/report.ts';
-import { openBlockIo } from '../../src/system/block-device.ts';
+import { openBlockIo } from '../../src/system/io/block-device.ts';
 import { attachLoop } from './lvhd-loop.ts';
 
 /** Whole SRs the stock storage manager left (test/fixtures/sr), and what their manifests say of them. */

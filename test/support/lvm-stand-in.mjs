@@ -1,6 +1,6 @@
-// Stands in for one version of LVM: answers each call as that version was recorded to (test/fixtures/lvm), and fails for one that was not.
-// What a recorded call changed on the device, this machine's own LVM changes; activating makes and removes the node. argv: the settings'
-// file, then LVM's own arguments.
+// Stands in for one version of LVM: answers each call as that version was recorded to (test/fixtures/lvm), and fails
+// for one that was not. What a recorded call changed on the device, this machine's own LVM changes; activating makes
+// and removes the node. argv: the settings' file, then LVM's own arguments.
 import { spawnSync } from 'node:child_process';
 import { appendFileSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 

@@ -10,7 +10,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { REPORT_FIELDS } from '../../src/lvm/report.ts';
-import { deviceNumbers } from '../../src/system/block-node.ts';
+import { deviceNumbers } from '../../src/system/io/block-node.ts';
 
 /** A version of LVM that was recorded, by the name of its file in test/fixtures/lvm. */
 export interface StandIn {

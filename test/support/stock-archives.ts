@@ -1,7 +1,10 @@
 import { afterAll, beforeAll } from 'vitest';
 import { unpackVectors } from './lvhd-vectors.ts';
 
-/** The archives of whole SRs that the stock storage manager left, each with what every image of it says (test/fixtures/sr). */
+/**
+ * The archives of whole SRs that the stock storage manager left, each with what every image of it says
+ * (test/fixtures/sr).
+ */
 export const STOCK_ARCHIVES: readonly string[] = [
   'plain',
   'chains',

@@ -32,7 +32,10 @@ export function stockHookProgram(sr: string, ms: number): { argv: readonly strin
   return { argv: ['python3', '-c', TAKE_ALL, String(ms), ...paths], prints: printed(paths) };
 }
 
-/** Whether another process gets these locks, one after the other, within `ms` of its start. An error where it cannot even ask for them. */
+/**
+ * Whether another process gets these locks, one after the other, within `ms` of its start. An error where it cannot
+ * even ask for them.
+ */
 export async function canTake(paths: readonly string[], ms: number): Promise<boolean> {
   const child = spawn('python3', ['-c', TAKE_ALL, String(ms), ...paths], { stdio: ['ignore', 'pipe', 'inherit'] });
   let taken = '';

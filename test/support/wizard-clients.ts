@@ -1,7 +1,7 @@
 import { SaxesParser, type SaxesTagPlain } from 'saxes';
 
-// What XenCenter and Xen Orchestra make of the driver's XML, by the rules of their sources (xenadmin `XenModel/Actions/SR/`, xen-orchestra
-// `packages/xo-server/src/api/sr.mjs`): what throws there throws here.
+// What XenCenter and Xen Orchestra make of the driver's XML, by the rules of their sources (xenadmin
+// `XenModel/Actions/SR/`, xen-orchestra `packages/xo-server/src/api/sr.mjs`): what throws there throws here.
 
 interface Node {
   readonly name: string;
@@ -102,7 +102,10 @@ export function xenCenterLuns(xml: string): readonly XenCenterLun[] {
   });
 }
 
-/** An element as Xen Orchestra's parser gives it: a text, or the children by name. Only leaves are ever asked for a text. */
+/**
+ * An element as Xen Orchestra's parser gives it: a text, or the children by name. Only leaves are ever asked for a
+ * text.
+ */
 function child(node: Node, name: string): string | undefined {
   return node.children.find((one) => one.name === name)?.text;
 }

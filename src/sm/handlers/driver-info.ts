@@ -1,8 +1,11 @@
-import { DEVICE_CONFIG_KEYS } from '../driver-config-keys.ts';
+import { DEVICE_CONFIG_KEYS } from '../../sr/config/driver-config-keys.ts';
 import type { Handler } from '../handler.ts';
-import { structReply } from '../reply.ts';
+import { structReply } from '../protocol/reply.ts';
 
-/** What xapi records of a driver when it starts. Members in the order the stock drivers have; only capabilities that work are named. */
+/**
+ * What xapi records of a driver when it starts. Members in the order the stock drivers have; only capabilities that
+ * work are named.
+ */
 export const handler: Handler = async ({ profile }) =>
   structReply({
     name: 'RBD',

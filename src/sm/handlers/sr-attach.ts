@@ -1,24 +1,26 @@
 import { messageOf } from '../../base/error.ts';
-import { formatSpec } from '../../ceph/image-spec.ts';
+import { undo } from '../../base/undo.ts';
+import { formatSpec } from '../../ceph/image/image-spec.ts';
 import { IpcFlags } from '../../lvhd/ipc-flags.ts';
 import { RefCounts } from '../../lvhd/refcount.ts';
 import { writeAttribute } from '../../system/sysfs.ts';
 import { createMessage } from '../../xapi/message.ts';
 import { addMapKey, setMapKey } from '../../xapi/map-keys.ts';
 import { srSmConfig } from '../../xapi/sr.ts';
-import { readAttachedRecord, writeAttachedRecord } from '../attached-record.ts';
-import { type AttachedSr, attachedSr, reportOf, srOf } from '../attached-sr.ts';
-import { callUntil, undoCall } from '../call-until.ts';
-import { growVolumeGroup } from '../grow-volume-group.ts';
-import type { Handler, SmCall } from '../handler.ts';
-import { krbdOf } from '../krbd-of-host.ts';
-import { mapForCall } from '../map-for-call.ts';
-import { prepareMetadata } from '../metadata-sync.ts';
-import { unitReply } from '../reply.ts';
-import { imageSpecOf } from '../sr-type.ts';
-import { scanSr } from '../scan.ts';
-import { releaseImage } from '../release-image.ts';
-import { clearIdleHostKeys, clearStaleHostKeys } from '../stale-host-keys.ts';
+import { readAttachedRecord, writeAttachedRecord } from '../../sr/attached-record.ts';
+import { type AttachedSr, attachedSr, reportOf } from '../../sr/attached-sr.ts';
+import { workUntil, undoWork } from '../../sr/work/work-until.ts';
+import { growVolumeGroup } from '../../sr/grow-volume-group.ts';
+import { configOf, type Handler, type SmCall } from '../handler.ts';
+import { krbdOf } from '../../sr/image/krbd-of-host.ts';
+import { mapForCall } from '../../sr/image/map-sr-image.ts';
+import { prepareMetadata } from '../../sr/metadata-sync.ts';
+import { unitReply } from '../protocol/reply.ts';
+import { imageSpecOf } from '../../sr/config/sr-type.ts';
+import { scanSr } from '../../sr/scan.ts';
+import { releaseImage } from '../../sr/image/release-image.ts';
+import { clearIdleHostKeys, clearStaleHostKeys } from '../../sr/hosts/stale-host-keys.ts';
+import { srOf } from '../../sr/work/subject.ts';
 
 /** Of the time that is left when everything else is done. */
 const SHARE_OF_SCAN = 0.8;
@@ -26,7 +28,7 @@ const SHARE_OF_SCAN = 0.8;
 /** Maps the image and readies the SR on this host. Attached already: every step finds its work done. */
 export const handler: Handler = async (call) => {
   const uuid = srOf(call);
-  const config = call.srType.config(call.request.deviceConfig);
+  const config = configOf(call);
   const spec = imageSpecOf(config);
   const { paths } = call.profile;
   const before = readAttachedRecord(paths, uuid);
@@ -52,10 +54,11 @@ export const handler: Handler = async (call) => {
       ...(mapping.fsid === undefined ? {} : { fsid: mapping.fsid }),
     });
   } catch (error) {
-    const undo = undoCall(call);
-    // Clean-up must not hide what went wrong. A mapping that was here before is somebody's: perhaps another SR's.
-    if (isNew) await releaseImage(undo, attachedSr(undo, uuid, mapping, sr)).catch(() => {});
-    throw error;
+    // A mapping that was here before is somebody's: perhaps another SR's.
+    if (!isNew) throw error;
+    const undoing = undoWork(call);
+    const release = (): Promise<void> => releaseImage(undoing, attachedSr(undoing, uuid, mapping, sr));
+    return undo(error, { [`the mapping ${mapping.device}`]: release });
   }
   if (wasAttached) await clearIdleHostKeys(call, uuid);
   await setScheduler(mapping.index);
@@ -73,7 +76,10 @@ function allocationOf(smConfig: Readonly<Record<string, string>>, configured: 't
   return recorded === 'thin' || recorded === 'thick' ? recorded : configured;
 }
 
-/** What an earlier life of this host left: counts of active LVs, flags, keys that say a VDI is active here (sm `reset_sr`). */
+/**
+ * What an earlier life of this host left: counts of active LVs, flags, keys that say a VDI is active here (sm
+ * `reset_sr`).
+ */
 async function forgetLastAttach(call: SmCall, sr: AttachedSr): Promise<void> {
   const { lockDir, smRunDir } = call.profile.paths;
   new RefCounts(sr.uuid, {
@@ -105,14 +111,17 @@ async function setScheduler(index: number): Promise<void> {
   await writeAttribute(`/sys/block/rbd${index}/queue/scheduler`, 'none').catch(() => {});
 }
 
-/** A scan that fails, or that the time left is too short for, leaves the SR attached; the administrator hears of it (sm `SRCommand`). */
+/**
+ * A scan that fails, or that the time left is too short for, leaves the SR attached; the administrator hears of it (sm
+ * `SRCommand`).
+ */
 async function firstScan(call: SmCall, sr: AttachedSr): Promise<void> {
   try {
-    const scan = callUntil(call, call.deadline.within(call.deadline.leftMs * SHARE_OF_SCAN));
+    const scan = workUntil(call, call.deadline.within(call.deadline.leftMs * SHARE_OF_SCAN));
     await scanSr(scan, attachedSr(scan, sr.uuid, sr.mapping, sr));
   } catch (error) {
     call.log.warn(`SR ${sr.uuid}: the scan after the attach failed: ${messageOf(error)}`);
-    await tellOfFailedScan(undoCall(call), sr, error).catch((failure: unknown) =>
+    await tellOfFailedScan(undoWork(call), sr, error).catch((failure: unknown) =>
       call.log.warn(`SR ${sr.uuid}: xapi was not told of it: ${messageOf(failure)}`),
     );
   }

@@ -1,37 +1,36 @@
 import { messageOf, RbdsrError } from '../../base/error.ts';
+import { undo } from '../../base/undo.ts';
 import { formatBytes, MiB } from '../../base/units.ts';
-import { shellSpec } from '../../ceph/features.ts';
-import { formatSpec, type ImageSpec } from '../../ceph/image-spec.ts';
-import type { Mapping } from '../../ceph/mapping.ts';
+import { shellSpec } from '../../ceph/image/features.ts';
+import { formatSpec, type ImageSpec } from '../../ceph/image/image-spec.ts';
+import type { Mapping } from '../../ceph/krbd/mapping.ts';
 import { srOfVg, vgName } from '../../lvhd/names.ts';
 import { faultPoint } from '../../system/fault-point.ts';
 import { setMapKey } from '../../xapi/map-keys.ts';
-import { lvmOf, srOf } from '../attached-sr.ts';
-import type { Handler, SmCall } from '../handler.ts';
-import { prepareImage } from '../image-preparation.ts';
-import { refuseImageOfAnotherSr } from '../image-claims.ts';
-import { krbdOf } from '../krbd-of-host.ts';
-import { blankMapped, mapForCall, surveyMapped } from '../map-for-call.ts';
-import { unitReply } from '../reply.ts';
-import { imageSpecOf, type SrConfig } from '../sr-type.ts';
-import { undoCall } from '../call-until.ts';
+import { lvmOf } from '../../sr/attached-sr.ts';
+import { configOf, type Handler, type SmCall } from '../handler.ts';
+import { prepareImage } from '../../sr/image/image-preparation.ts';
+import { refuseImageOfAnotherSr } from '../../sr/image/image-claims.ts';
+import { krbdOf } from '../../sr/image/krbd-of-host.ts';
+import { blankMapped, mapForCall, surveyMapped } from '../../sr/image/map-sr-image.ts';
+import { unitReply } from '../protocol/reply.ts';
+import { imageSpecOf, type SrConfig } from '../../sr/config/sr-type.ts';
+import { undoWork } from '../../sr/work/work-until.ts';
+import { srOf } from '../../sr/work/subject.ts';
 
 /** Room for LVM's own metadata, MGT, a journal and one small disk. Bytes. */
 const SMALLEST_IMAGE = 64 * MiB;
 
 /**
- * Makes an empty volume group on the image and leaves nothing mapped. Nothing is written before the image has been shown to be blank, or
- * to hold the beginning of this very SR. Crash states: docs/recovery.md, "sr_create".
+ * Makes an empty volume group on the image and leaves nothing mapped. Nothing is written before the image has been
+ * shown to be blank, or to hold the beginning of this very SR. Crash states: docs/recovery.md, "sr_create".
  */
 export const handler: Handler = async (call) => {
-  const config = call.srType.config(call.request.deviceConfig);
+  const config = configOf(call);
   try {
     await createSr(call, config, imageSpecOf(config));
   } catch (error) {
-    await config
-      .abandon?.(undoCall(call))
-      .catch((failure: unknown) => call.log.warn(`after a failed sr_create: ${messageOf(failure)}`));
-    throw error;
+    return undo(error, { 'what was made for access to the cluster': async () => config.abandon?.(undoWork(call)) });
   }
   return unitReply;
 };
@@ -39,7 +38,7 @@ export const handler: Handler = async (call) => {
 async function createSr(call: SmCall, config: SrConfig, spec: ImageSpec): Promise<void> {
   const uuid = srOf(call);
   const access = await config.access(call);
-  await refuseImageOfAnotherSr(call, spec);
+  await refuseImageOfAnotherSr(call, spec, call.request.deviceConfig);
   if (config.sizeBytes !== undefined) {
     refuseSmallImage(`${formatSpec(spec)} of device-config size`, config.sizeBytes, 'Give a larger size.');
   }
@@ -55,11 +54,13 @@ async function createSr(call: SmCall, config: SrConfig, spec: ImageSpec): Promis
     await recordInXapi(call, mapping);
     await config.mapped?.(call, mapping);
   } catch (error) {
-    // Clean-up must not hide what went wrong. What was here before is somebody's.
-    const warn = (failure: unknown): void => call.log.warn(`after a failed sr_create: ${messageOf(failure)}`);
-    if (isMade) await removeVolumeGroup(undoCall(call), mapping, vgName(uuid)).catch(warn);
-    if (isNew) await krbd.unmap(mapping, call.deadline.forCleanUp()).catch(warn);
-    throw error;
+    // What was here before is somebody's.
+    const unmake = (): Promise<void> => removeVolumeGroup(undoWork(call), mapping, vgName(uuid));
+    const unmap = (): Promise<void> => krbd.unmap(mapping, call.deadline.forCleanUp());
+    return undo(error, {
+      ...(isMade ? { 'the volume group': unmake } : {}),
+      ...(isNew ? { [`the mapping ${mapping.device}`]: unmap } : {}),
+    });
   }
   if (!isNew) return;
   await krbd

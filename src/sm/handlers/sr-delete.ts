@@ -1,21 +1,22 @@
 import { messageOf, RbdsrError } from '../../base/error.ts';
-import { formatSpec } from '../../ceph/image-spec.ts';
+import { formatSpec } from '../../ceph/image/image-spec.ts';
 import { MGT_LV, vdiOfLv } from '../../lvhd/names.ts';
-import { unfinishedVolumes } from '../../lvhd/vdi-create.ts';
+import { unfinishedVolumes } from '../../lvhd/ops/vdi-create.ts';
 import type { VgReport } from '../../lvm/report.ts';
 import { faultPoint } from '../../system/fault-point.ts';
-import { removeAttachedRecord } from '../attached-record.ts';
-import { type AttachedSr, openAttachedSr } from '../attached-sr.ts';
-import type { Handler } from '../handler.ts';
-import { krbdOf } from '../krbd-of-host.ts';
-import { blankMapped } from '../map-for-call.ts';
-import { readDisks } from '../read-disks.ts';
-import { refuseInUse } from '../release-image.ts';
-import { unitReply } from '../reply.ts';
+import { removeAttachedRecord } from '../../sr/attached-record.ts';
+import { type AttachedSr, openAttachedSr } from '../../sr/attached-sr.ts';
+import { configOf, type Handler } from '../handler.ts';
+import { krbdOf } from '../../sr/image/krbd-of-host.ts';
+import { blankMapped } from '../../sr/image/map-sr-image.ts';
+import { readDisks } from '../../sr/read-disks.ts';
+import { refuseInUse } from '../../sr/image/release-image.ts';
+import { unitReply } from '../protocol/reply.ts';
 
 /**
- * Takes the volume group off the image, leaves it blank and unmaps it; the image itself stays, as it is not ours to delete. xapi attaches the SR before and
- * sends no sr_detach after it. Hidden leaves are disks that were deleted already and wait to be collected: they go.
+ * Takes the volume group off the image, leaves it blank and unmaps it; the image itself stays, as it is not ours to
+ * delete. xapi attaches the SR before and sends no sr_detach after it. Hidden leaves are disks that were deleted
+ * already and wait to be collected: they go.
  */
 export const handler: Handler = async (call) => {
   const sr = await openAttachedSr(call);
@@ -43,8 +44,7 @@ export const handler: Handler = async (call) => {
       call.log.warn(`SR ${sr.uuid} is deleted, but ${formatSpec(sr.spec)} stays mapped: ${messageOf(error)}`);
     });
   removeAttachedRecord(call.profile.paths, sr.uuid);
-  await call.srType
-    .config(call.request.deviceConfig)
+  await configOf(call)
     .retire?.(call)
     .catch((error: unknown) => call.log.warn(`SR ${sr.uuid} is deleted, but: ${messageOf(error)}`));
   return unitReply;

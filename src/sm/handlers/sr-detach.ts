@@ -1,17 +1,20 @@
 import { IpcFlags } from '../../lvhd/ipc-flags.ts';
 import { RefCounts } from '../../lvhd/refcount.ts';
-import { removeAttachedRecord } from '../attached-record.ts';
-import { srOf } from '../attached-sr.ts';
-import { findAttachedSr } from '../find-attached-sr.ts';
-import type { Handler } from '../handler.ts';
-import { releaseImage } from '../release-image.ts';
-import { unitReply } from '../reply.ts';
+import { removeAttachedRecord } from '../../sr/attached-record.ts';
+import { findAttachedSr } from '../../sr/find-attached-sr.ts';
+import { configOf, type Handler } from '../handler.ts';
+import { releaseImage } from '../../sr/image/release-image.ts';
+import { unitReply } from '../protocol/reply.ts';
+import { srOf } from '../../sr/work/subject.ts';
 
-/** Needs no access to the cluster: the record of the attach, or device_config where it is gone, and the kernel say everything. Detached already is done. */
+/**
+ * Needs no access to the cluster: the record of the attach, or device_config where it is gone, and the kernel say
+ * everything. Detached already is done.
+ */
 export const handler: Handler = async (call) => {
   const uuid = srOf(call);
   const { paths } = call.profile;
-  const sr = await findAttachedSr(call);
+  const sr = await findAttachedSr(call, () => configOf(call));
   if (sr !== undefined) await releaseImage(call, sr);
   new RefCounts(uuid, {
     deadline: call.deadline,

@@ -1,22 +1,25 @@
 import { hasCode, RbdsrError } from '../../base/error.ts';
-import { formatSpec } from '../../ceph/image-spec.ts';
-import type { Mapping } from '../../ceph/mapping.ts';
-import { MetadataVolume } from '../../lvhd/mgt/metadata-volume.ts';
+import { formatSpec } from '../../ceph/image/image-spec.ts';
+import type { Mapping } from '../../ceph/krbd/mapping.ts';
+import { MetadataVolume } from '../../lvhd/metadata/metadata-volume.ts';
 import { MGT_LV, srOfVg } from '../../lvhd/names.ts';
 import { extentIo } from '../../lvm/extents.ts';
 import type { Survey } from '../../lvm/pv-label.ts';
-import { openBlockIo } from '../../system/block-device.ts';
-import { lvmOf } from '../attached-sr.ts';
-import type { Handler, SmCall } from '../handler.ts';
-import { krbdOf } from '../krbd-of-host.ts';
-import { mapForCall, surveyMapped } from '../map-for-call.ts';
-import { type Element, xmlDocument } from '../probe-xml.ts';
-import { textReply } from '../reply.ts';
-import { imageSpecOf, type SrConfig } from '../sr-type.ts';
+import { openBlockIo } from '../../system/io/block-device.ts';
+import { lvmOf } from '../../sr/attached-sr.ts';
+import { configOf, type Handler, type SmCall } from '../handler.ts';
+import { krbdOf } from '../../sr/image/krbd-of-host.ts';
+import { mapForCall, surveyMapped } from '../../sr/image/map-sr-image.ts';
+import { type Element, xmlDocument } from '../protocol/probe-xml.ts';
+import { textReply } from '../protocol/reply.ts';
+import { imageSpecOf, type SrConfig } from '../../sr/config/sr-type.ts';
 
-/** Without a pool: which there are. Without an image: which there are. With both: what is on the image. Writes nothing anywhere. */
+/**
+ * Without a pool: which there are. Without an image: which there are. With both: what is on the image. Writes nothing
+ * anywhere.
+ */
 export const handler: Handler = async (call) => {
-  const config = call.srType.config(call.request.deviceConfig);
+  const config = configOf(call);
   if (config.pool === undefined) return textReply(await listPools(call, config));
   if (config.image === undefined) return textReply(await listImages(call, config, config.pool));
   return textReply(await whatIsOn(call, config));

@@ -1,7 +1,7 @@
-import { openAttachedSr } from '../attached-sr.ts';
+import { openAttachedSr } from '../../sr/attached-sr.ts';
 import type { Handler } from '../handler.ts';
-import { unitReply } from '../reply.ts';
-import { scanSr } from '../scan.ts';
+import { unitReply } from '../protocol/reply.ts';
+import { scanSr } from '../../sr/scan.ts';
 
 export const handler: Handler = async (call) => {
   const sr = await openAttachedSr(call);

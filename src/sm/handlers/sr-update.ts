@@ -1,13 +1,14 @@
 import { hasCode } from '../../base/error.ts';
 import { srRecord } from '../../xapi/sr.ts';
-import { noteSrTotals, openAttachedSr, reportOf, withMetadata } from '../attached-sr.ts';
+import { noteSrTotals, openAttachedSr, reportOf, withMetadata } from '../../sr/attached-sr.ts';
 import type { Handler } from '../handler.ts';
-import { orRebuild } from '../metadata-refusal.ts';
-import { unitReply } from '../reply.ts';
+import { orRebuild } from '../../sr/metadata-refusal.ts';
+import { unitReply } from '../protocol/reply.ts';
 
 /**
- * xapi calls it after an SR was renamed, and at the end of every scan: sizes anew, and the names into the metadata volume, which only the SR master
- * writes. Where that is damaged, or missing, the scan has said so, and this succeeds: xapi would scan again every 30 s for ever.
+ * xapi calls it after an SR was renamed, and at the end of every scan: sizes anew, and the names into the metadata
+ * volume, which only the SR master writes. Where that is damaged, or missing, the scan has said so, and this succeeds:
+ * xapi would scan again every 30 s for ever.
  */
 export const handler: Handler = async (call) => {
   const { srRef, srMaster } = call.request;

@@ -1,16 +1,17 @@
 import { messageOf } from '../../base/error.ts';
 import { faultPoint } from '../../system/fault-point.ts';
-import { openAttachedSr } from '../attached-sr.ts';
+import { openAttachedSr } from '../../sr/attached-sr.ts';
 import type { Handler, SmCall } from '../handler.ts';
-import { finishClaim, tryClaim, undoClaim, waitForRelease } from '../host-keys.ts';
-import { unitReply } from '../reply.ts';
-import { refuseUnsettled } from '../settled-marks.ts';
-import { attachTarget } from '../vdi-target.ts';
-import { vdiOf, writableArgument } from '../vdi-request.ts';
+import { finishClaim, tryClaim, undoClaim, waitForRelease } from '../../sr/hosts/host-keys.ts';
+import { unitReply } from '../protocol/reply.ts';
+import { refuseUnsettled } from '../../sr/hosts/settled-marks.ts';
+import { attachTarget } from '../../sr/disk/vdi-target.ts';
+import { writableArgument } from '../arguments.ts';
+import { vdiOf } from '../../sr/work/subject.ts';
 
 /**
- * The mark in xapi, the volumes, the data path; active already, every step finds its work done. After a failure all of it is undone, the
- * mark last. A crash leaves what activating or deactivating again finishes.
+ * The mark in xapi, the volumes, the data path; active already, every step finds its work done. After a failure all of
+ * it is undone, the mark last. A crash leaves what activating or deactivating again finishes.
  */
 export const handler: Handler = async (call) => {
   const started = performance.now();
@@ -35,8 +36,7 @@ async function attempt(call: SmCall, waitedMs: number): Promise<boolean> {
       if (!claim.isNew) await refuseUnsettled(call, sr.uuid, vdi);
       await attachTarget(call, sr, vdi, { writable, grow: true }, state);
     } catch (error) {
-      await undoClaim(call, claim.isNew && !state.held);
-      throw error;
+      return await undoClaim(call, error, claim.isNew && !state.held);
     }
     await finishClaim(call).catch((error: unknown) => {
       // The disk is in use from here on; deactivating it takes the key away, too.

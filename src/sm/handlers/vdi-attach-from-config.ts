@@ -1,14 +1,17 @@
 import { type AttachAnswer, attachAnswer } from '../../datapath/attach-answer.ts';
-import { attachForConfig } from '../attached-sr.ts';
-import type { Handler } from '../handler.ts';
-import { structReply } from '../reply.ts';
-import { attachTarget } from '../vdi-target.ts';
-import { vdiOf } from '../vdi-request.ts';
+import { attachForConfig } from '../../sr/attached-sr.ts';
+import { configOf, type Handler } from '../handler.ts';
+import { structReply } from '../protocol/reply.ts';
+import { attachTarget } from '../../sr/disk/vdi-target.ts';
+import { vdiOf } from '../../sr/work/subject.ts';
 
-/** At boot, with xapi down: maps the image and makes the disk usable at once. Done already: every step finds its work done. */
+/**
+ * At boot, with xapi down: maps the image and makes the disk usable at once. Done already: every step finds its work
+ * done.
+ */
 export const handler: Handler = async (call) => {
   const vdi = vdiOf(call);
-  const sr = await attachForConfig(call);
+  const sr = await attachForConfig(call, configOf(call));
   const lock = await call.lockVdi(vdi);
   try {
     const node = await attachTarget(call, sr, vdi, { writable: true, grow: false });

@@ -1,8 +1,8 @@
 import { attachAnswer } from '../../datapath/attach-answer.ts';
-import { openAttachedSr } from '../attached-sr.ts';
+import { openAttachedSr } from '../../sr/attached-sr.ts';
 import type { Handler } from '../handler.ts';
-import { structReply } from '../reply.ts';
-import { vdiOf } from '../vdi-request.ts';
+import { structReply } from '../protocol/reply.ts';
+import { vdiOf } from '../../sr/work/subject.ts';
 
 /** Names the paths the disk will have from vdi_activate on; no connection, no program. */
 export const handler: Handler = async (call) => {

@@ -1,27 +1,29 @@
 import { randomUUID } from 'node:crypto';
 import { RbdsrError } from '../../base/error.ts';
+import { undo } from '../../base/undo.ts';
 import { type VdiUuid, vdiUuid } from '../../base/ids.ts';
-import { checkPlan, createVolume, planVdi, unfinishedVolumes, type VdiPlan } from '../../lvhd/vdi-create.ts';
+import { checkPlan, createVolume, planVdi, unfinishedVolumes, type VdiPlan } from '../../lvhd/ops/vdi-create.ts';
 import type { VdiKind } from '../../lvhd/names.ts';
 import type { VgReport } from '../../lvm/report.ts';
 import { faultPoint } from '../../system/fault-point.ts';
 import { introduceVdi } from '../../xapi/vdi.ts';
-import { type AttachedSr, openAttachedSr, reportOf, noteSrTotals, withMetadata } from '../attached-sr.ts';
+import { type AttachedSr, openAttachedSr, reportOf, noteSrTotals, withMetadata } from '../../sr/attached-sr.ts';
 import type { Handler, SmCall } from '../handler.ts';
-import { checkXmlText } from '../illegal-xml.ts';
-import { orRebuild } from '../metadata-refusal.ts';
-import { recoveredReport } from '../recovered-sr.ts';
-import { vdiReply } from '../reply.ts';
-import type { StringRecord } from '../request.ts';
-import { kindKeys } from '../vdi-kind.ts';
-import { sizeArgument, srRefOf } from '../vdi-request.ts';
+import { checkXmlText } from '../protocol/illegal-xml.ts';
+import { orRebuild } from '../../sr/metadata-refusal.ts';
+import { recoveredReport } from '../../sr/recovered-sr.ts';
+import { vdiReply } from '../protocol/reply.ts';
+import type { StringMap } from '../../xapi/values.ts';
+import { kindKeys } from '../../sr/disk/vdi-kind.ts';
+import { sizeArgument } from '../arguments.ts';
+import { srRefOf } from '../../sr/work/subject.ts';
 
 /**
  * Data before what points to it: the volume, the metadata record, xapi's record. After a failure none of them is left.
  *
  * | step | a cut after it leaves |
  * |---|---|
- * | the steps of `createVolume` (src/lvhd/vdi-create.ts) | see there |
+ * | the steps of `createVolume` (src/lvhd/ops/vdi-create.ts) | see there |
  * | `vdi-create.after-metadata` | a whole disk with its names: the next sr_scan introduces it |
  * | `vdi-create.after-introduce` | a disk that xapi has; only the SR's totals are old until the next scan |
  */
@@ -46,13 +48,10 @@ export const handler: Handler = async (call) => {
   try {
     await record(call, sr, plan, report);
   } catch (error) {
-    // Clean-up must not hide what went wrong.
-    await withMetadata(sr, (mgt) => mgt.delete(plan.uuid), report).catch(() => {});
-    await sr.lvm
-      .forCleanUp()
-      .removeLv(plan.lvName)
-      .catch(() => {});
-    throw error;
+    return undo(error, {
+      'its metadata record': () => withMetadata(sr, (mgt) => mgt.delete(plan.uuid), report),
+      [`the volume ${plan.lvName}`]: () => sr.lvm.forCleanUp().removeLv(plan.lvName),
+    });
   }
   const freeBytes = report.freeBytes - plan.lvSizeBytes;
   await noteSrTotals(call, () => ({ ...report, freeBytes }), { delta: plan.virtualSizeBytes });
@@ -122,7 +121,7 @@ function newUuid(call: SmCall): VdiUuid {
 }
 
 /** sm_config `type`, or 8.3's `image-format`. */
-function kindOf(smConfig: StringRecord): VdiKind {
+function kindOf(smConfig: StringMap): VdiKind {
   const wanted = smConfig['type'] ?? smConfig['image-format'] ?? 'vhd';
   if (wanted === 'raw') return 'aio';
   if (wanted === 'vhd') return 'vhd';

@@ -1,17 +1,16 @@
 import { vdiRecord } from '../../xapi/vdi.ts';
-import { srOf } from '../attached-sr.ts';
-import { undoCall } from '../call-until.ts';
-import { findAttachedSr } from '../find-attached-sr.ts';
-import type { Handler, SmCall } from '../handler.ts';
-import { otherHosts, releaseAbandonedClaim, waitForRelease } from '../host-keys.ts';
-import { unitReply } from '../reply.ts';
-import { giveBackRoom, isGivenBack } from '../vdi-room.ts';
-import { detachTarget } from '../vdi-target.ts';
-import { hostRefOf, vdiOf, vdiRefOf } from '../vdi-request.ts';
+import { undoWork } from '../../sr/work/work-until.ts';
+import { findAttachedSr } from '../../sr/find-attached-sr.ts';
+import { configOf, type Handler, type SmCall } from '../handler.ts';
+import { otherHosts, releaseAbandonedClaim, waitForRelease } from '../../sr/hosts/host-keys.ts';
+import { unitReply } from '../protocol/reply.ts';
+import { giveBackRoom, isGivenBack } from '../../sr/disk/vdi-room.ts';
+import { detachTarget } from '../../sr/disk/vdi-target.ts';
+import { hostRefOf, srOf, vdiOf, vdiRefOf } from '../../sr/work/subject.ts';
 
 /**
- * The data path, the volumes, the mark in xapi: until the last one is gone, no other host may write. Inactive already, or the SR no longer
- * attached: what is left of them.
+ * The data path, the volumes, the mark in xapi: until the last one is gone, no other host may write. Inactive already,
+ * or the SR no longer attached: what is left of them.
  */
 export const handler: Handler = async (call) => {
   const started = performance.now();
@@ -21,7 +20,7 @@ export const handler: Handler = async (call) => {
 
 async function attempt(call: SmCall): Promise<boolean> {
   const vdi = vdiOf(call);
-  const sr = await findAttachedSr(call);
+  const sr = await findAttachedSr(call, () => configOf(call));
   const lock = await call.lockVdi(vdi);
   try {
     const { smConfig, isASnapshot } = await vdiRecord(await call.xapi(), vdiRefOf(call));
@@ -32,7 +31,7 @@ async function attempt(call: SmCall): Promise<boolean> {
       await giveBackRoom(call, sr, leaf);
     }
     // Nothing is active here any more, whatever time it took: other hosts must learn it.
-    await releaseAbandonedClaim(call.deadline.expired ? undoCall(call) : call, smConfig);
+    await releaseAbandonedClaim(call.deadline.expired ? undoWork(call) : call, smConfig);
     return true;
   } finally {
     await lock.release();

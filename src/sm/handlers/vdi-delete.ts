@@ -1,18 +1,18 @@
 import { hasCode, messageOf, RbdsrError } from '../../base/error.ts';
-import { checkDeletable, hideVdi, markDeleted } from '../../lvhd/vdi-delete.ts';
+import { checkDeletable, hideVdi, markDeleted } from '../../lvhd/ops/vdi-delete.ts';
 import type { VgReport } from '../../lvm/report.ts';
 import { faultPoint } from '../../system/fault-point.ts';
 import { isGone } from '../../xapi/failure.ts';
 import { forgetVdi, type VdiRecord, vdiRecord } from '../../xapi/vdi.ts';
-import { type AttachedSr, noteSrTotals, openAttachedSr, withMetadata } from '../attached-sr.ts';
+import { type AttachedSr, noteSrTotals, openAttachedSr, withMetadata } from '../../sr/attached-sr.ts';
 import type { Handler, SmCall } from '../handler.ts';
-import { activeHosts } from '../host-keys.ts';
-import { markedInEarnest } from '../marked-hosts.ts';
-import { orRebuild } from '../metadata-refusal.ts';
-import { readDisks } from '../read-disks.ts';
-import { recoveredNodes } from '../recovered-sr.ts';
-import { unitReply } from '../reply.ts';
-import { vdiOf, vdiRefOf } from '../vdi-request.ts';
+import { activeHosts } from '../../sr/hosts/host-keys.ts';
+import { markedInEarnest } from '../../sr/hosts/marked-hosts.ts';
+import { orRebuild } from '../../sr/metadata-refusal.ts';
+import { readDisks } from '../../sr/read-disks.ts';
+import { recoveredNodes } from '../../sr/recovered-sr.ts';
+import { unitReply } from '../protocol/reply.ts';
+import { vdiOf, vdiRefOf } from '../../sr/work/subject.ts';
 
 /**
  * What points to the disk before its data, and first the mark that keeps it from coming back.

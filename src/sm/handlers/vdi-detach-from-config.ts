@@ -1,17 +1,20 @@
 import { messageOf } from '../../base/error.ts';
-import { readAttachedRecord } from '../attached-record.ts';
-import { type AttachedSr, attachedSr, srOf } from '../attached-sr.ts';
-import type { Handler, SmCall } from '../handler.ts';
-import { krbdOf } from '../krbd-of-host.ts';
-import { unitReply } from '../reply.ts';
-import { imageSpecOf } from '../sr-type.ts';
-import { detachTarget } from '../vdi-target.ts';
-import { vdiOf } from '../vdi-request.ts';
+import { readAttachedRecord } from '../../sr/attached-record.ts';
+import { type AttachedSr, attachedSr } from '../../sr/attached-sr.ts';
+import { configOf, type Handler, type SmCall } from '../handler.ts';
+import { krbdOf } from '../../sr/image/krbd-of-host.ts';
+import { unitReply } from '../protocol/reply.ts';
+import { imageSpecOf } from '../../sr/config/sr-type.ts';
+import { detachTarget } from '../../sr/disk/vdi-target.ts';
+import { srOf, vdiOf } from '../../sr/work/subject.ts';
 
-/** The reverse of vdi_attach_from_config. The image stays mapped while the SR is plugged or another of its disks is in use. */
+/**
+ * The reverse of vdi_attach_from_config. The image stays mapped while the SR is plugged or another of its disks is in
+ * use.
+ */
 export const handler: Handler = async (call) => {
   const vdi = vdiOf(call);
-  const config = call.srType.config(call.request.deviceConfig);
+  const config = configOf(call);
   const spec = imageSpecOf(config);
   const mapping = krbdOf(call).find(spec);
   const uuid = srOf(call);

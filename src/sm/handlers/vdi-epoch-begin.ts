@@ -1,8 +1,11 @@
 import { RbdsrError } from '../../base/error.ts';
 import type { Handler } from '../handler.ts';
-import { unitReply } from '../reply.ts';
+import { unitReply } from '../protocol/reply.ts';
 
-/** xapi marks the start of a VM's life. Only a disk that forgets its changes would need work, and its empty child is a VHD chain. */
+/**
+ * xapi marks the start of a VM's life. Only a disk that forgets its changes would need work, and its empty child is a
+ * VHD chain.
+ */
 export const handler: Handler = async ({ request }) => {
   if (request.vdiOnBoot !== 'reset') return unitReply;
   throw new RbdsrError('unimplemented', {

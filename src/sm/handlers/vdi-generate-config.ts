@@ -1,15 +1,17 @@
 import { ensureDir, writeFileAtomic } from '../../system/files.ts';
-import { srOf } from '../attached-sr.ts';
-import type { Handler } from '../handler.ts';
-import { textReply } from '../reply.ts';
-import { imageSpecOf } from '../sr-type.ts';
-import { keyringFolder, keyringText, staticConfig } from '../static-config.ts';
-import { vdiOf } from '../vdi-request.ts';
+import { configOf, type Handler } from '../handler.ts';
+import { textReply } from '../protocol/reply.ts';
+import { imageSpecOf } from '../../sr/config/sr-type.ts';
+import { keyringFolder, keyringText, staticConfig } from '../../sr/config/static-config.ts';
+import { srOf, vdiOf } from '../../sr/work/subject.ts';
 
-/** What this host needs to attach the disk at boot, with xapi down. The key stays on this host, in a file only root reads. */
+/**
+ * What this host needs to attach the disk at boot, with xapi down. The key stays on this host, in a file only root
+ * reads.
+ */
 export const handler: Handler = async (call) => {
   const sr = srOf(call);
-  const config = call.srType.config(call.request.deviceConfig);
+  const config = configOf(call);
   imageSpecOf(config);
   const folder = keyringFolder(call.profile.paths.root);
   const keyring = `${folder}/${sr}.keyring`;

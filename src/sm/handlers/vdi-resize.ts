@@ -1,16 +1,17 @@
 import { RbdsrError } from '../../base/error.ts';
-import { planResize, resizeVolume } from '../../lvhd/vdi-resize.ts';
+import { planResize, resizeVolume } from '../../lvhd/ops/vdi-resize.ts';
 import { changeVdi, vdiSmConfig } from '../../xapi/vdi.ts';
-import { noteSrTotals, openAttachedSr, reportOf } from '../attached-sr.ts';
+import { noteSrTotals, openAttachedSr, reportOf } from '../../sr/attached-sr.ts';
 import type { Handler } from '../handler.ts';
-import { activeHosts } from '../host-keys.ts';
-import { markedInEarnest } from '../marked-hosts.ts';
-import { readDisk } from '../read-disks.ts';
-import { recoveredNodes } from '../recovered-sr.ts';
-import { vdiReply } from '../reply.ts';
-import { sizeArgument, vdiOf, vdiRefOf } from '../vdi-request.ts';
+import { activeHosts } from '../../sr/hosts/host-keys.ts';
+import { markedInEarnest } from '../../sr/hosts/marked-hosts.ts';
+import { readDisk } from '../../sr/read-disks.ts';
+import { recoveredNodes } from '../../sr/recovered-sr.ts';
+import { vdiReply } from '../protocol/reply.ts';
+import { sizeArgument } from '../arguments.ts';
+import { vdiOf, vdiRefOf } from '../../sr/work/subject.ts';
 
-/** Grows a disk that no host has active. What a cut leaves: src/lvhd/vdi-resize.ts. */
+/** Grows a disk that no host has active. What a cut leaves: src/lvhd/ops/vdi-resize.ts. */
 export const handler: Handler = async (call) => {
   const vdi = vdiOf(call);
   const ref = vdiRefOf(call);

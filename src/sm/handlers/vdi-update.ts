@@ -1,15 +1,15 @@
 import { hasCode } from '../../base/error.ts';
 import { vdiRecord } from '../../xapi/vdi.ts';
-import { openAttachedSr, withMetadata } from '../attached-sr.ts';
+import { openAttachedSr, withMetadata } from '../../sr/attached-sr.ts';
 import type { Handler } from '../handler.ts';
-import { checkXmlText } from '../illegal-xml.ts';
-import { orRebuild } from '../metadata-refusal.ts';
-import { unitReply } from '../reply.ts';
-import { vdiOf, vdiRefOf } from '../vdi-request.ts';
+import { checkXmlText } from '../protocol/illegal-xml.ts';
+import { orRebuild } from '../../sr/metadata-refusal.ts';
+import { unitReply } from '../protocol/reply.ts';
+import { vdiOf, vdiRefOf } from '../../sr/work/subject.ts';
 
 /**
- * Copies the names xapi has of the disk to the metadata volume, from which another pool would read them. Only the SR master writes there,
- * under its lock: elsewhere nothing is done, and the master's next sr_attach brings the names.
+ * Copies the names xapi has of the disk to the metadata volume, from which another pool would read them. Only the SR
+ * master writes there, under its lock: elsewhere nothing is done, and the master's next sr_attach brings the names.
  */
 export const handler: Handler = async (call) => {
   const vdi = vdiOf(call);

@@ -7,8 +7,8 @@ export function successDocument(value: string): string {
 }
 
 /**
- * What xapi's host.call_plugin throws: the function, the code of our error and its text behind the name stock plug-ins give their own
- * failures (xen-api `XenAPIPlugin.py`).
+ * What xapi's host.call_plugin throws: the function, the code of our error and its text behind the name stock plug-ins
+ * give their own failures (xen-api `XenAPIPlugin.py`).
  */
 export function failureDocument(fn: string, error: unknown): string {
   const code = error instanceof RbdsrError ? error.code : 'internal';

@@ -1,10 +1,10 @@
 import type { SrUuid, VdiUuid } from '../../base/ids.ts';
-import type { SmCall } from '../handler.ts';
-import type { StringRecord } from '../request.ts';
+import type { SrWork } from '../../sr/work/work.ts';
+import type { StringMap } from '../../xapi/values.ts';
 
-/** What a function gets: an SM call on behalf of another host, its request completed from xapi, and the arguments. */
-export interface PluginCall extends SmCall {
+/** What a function gets: work on a disk on behalf of another host, and its arguments. */
+export interface PluginCall extends SrWork {
   readonly sr: SrUuid;
   readonly vdi: VdiUuid;
-  readonly args: StringRecord;
+  readonly args: StringMap;
 }

@@ -5,7 +5,9 @@ interface PluginFunction {
   readonly masterOnly: boolean;
   /** What an earlier command may still write to the SR is waited for before it starts. */
   readonly changes: boolean;
-  /** Seconds after which the launcher answers for a worker that has not: less than the command has that waits for it. */
+  /**
+   * Seconds after which the launcher answers for a worker that has not: less than the command has that waits for it.
+   */
   readonly deadlineSeconds: number;
   /** The answer. Loads the code of this function and nothing else. */
   readonly load: () => Promise<(call: PluginCall) => Promise<string>>;
@@ -14,7 +16,10 @@ interface PluginFunction {
 const master = { masterOnly: true, changes: true, deadlineSeconds: 45 } as const;
 const anyHost = { ...master, masterOnly: false } as const;
 
-/** Every function about a disk; all of them take `sr_uuid` and `vdi_uuid`. `version` and `cephx_users` are beside them (run-plugin.ts). */
+/**
+ * Every function about a disk; all of them take `sr_uuid` and `vdi_uuid`. `version` and `cephx_users` are beside them
+ * (run-plugin.ts).
+ */
 export const PLUGIN_FUNCTIONS: ReadonlyMap<string, PluginFunction> = new Map([
   ['inflate', { ...master, load: async () => (await import('./room-for-host.ts')).inflateForHost }],
   ['deflate', { ...master, load: async () => (await import('./room-for-host.ts')).deflateForHost }],
@@ -22,8 +27,7 @@ export const PLUGIN_FUNCTIONS: ReadonlyMap<string, PluginFunction> = new Map([
     'is_settled',
     { ...master, changes: false, deadlineSeconds: 15, load: async () => (await import('./is-settled.ts')).isSettled },
   ],
-  // What is late here changes no table of a volume in use; LVM's own lock keeps two of its commands apart.
-  ['refresh', { ...anyHost, changes: false, load: async () => (await import('./refresh-volume.ts')).refreshVolume }],
+  ['refresh', { ...anyHost, load: async () => (await import('./refresh-volume.ts')).refreshVolume }],
   // Less than the host that asks waits for (marked-hosts.ts); it does not wait for late writers, it tells of them.
   [
     'is_open',

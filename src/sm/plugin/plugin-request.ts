@@ -1,15 +1,19 @@
 import { RbdsrError } from '../../base/error.ts';
 import { decodeCall } from '../../xmlrpc/decode.ts';
 import { isStruct } from '../../xmlrpc/value.ts';
-import { onlyArgument, type StringRecord } from '../request.ts';
+import { onlyArgument } from '../protocol/request.ts';
+import type { StringMap } from '../../xapi/values.ts';
 
-/** One call of the host plug-in, as xapi hands it over (xen-api `ocaml/xapi/xapi_plugins.ml`): a methodCall of the session and the arguments. */
+/**
+ * One call of the host plug-in, as xapi hands it over (xen-api `ocaml/xapi/xapi_plugins.ml`): a methodCall of the
+ * session and the arguments.
+ */
 export interface PluginRequest {
   /** As it was sent; the table says whether it exists. */
   readonly fn: string;
   readonly session: string;
   /** Has no prototype. */
-  readonly args: StringRecord;
+  readonly args: StringMap;
 }
 
 /** Reads the one argument xapi passes. Throws 'bad-request', which never holds a value of it. */

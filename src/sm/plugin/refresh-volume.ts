@@ -1,10 +1,11 @@
 import { vdiOfLv } from '../../lvhd/names.ts';
-import { openAttachedSr, reportOf } from '../attached-sr.ts';
+import { openAttachedSr, reportOf } from '../../sr/attached-sr.ts';
 import type { PluginCall } from './plugin-call.ts';
 
 /**
- * Where the volume of a disk is active on this host: its device gets the size that LVM's metadata say, after the master has changed them.
- * Takes no lock: an activation here may hold the disk's while it waits for the master, which waits for this.
+ * Where the volume of a disk is active on this host: its device gets the size that LVM's metadata say, after the master
+ * has changed them. Takes no lock: an activation here may hold the disk's while it waits for the master, which waits
+ * for this.
  */
 export async function refreshVolume(call: PluginCall): Promise<string> {
   const sr = await openAttachedSr(call);

@@ -1,15 +1,15 @@
 import { RbdsrError } from '../../base/error.ts';
 import { vdiByUuid, vdiSmConfig } from '../../xapi/vdi.ts';
-import { openAttachedSr } from '../attached-sr.ts';
-import { activeHosts } from '../host-keys.ts';
-import { growVolume, shrinkVolume } from '../vdi-room.ts';
+import { openAttachedSr } from '../../sr/attached-sr.ts';
+import { activeHosts } from '../../sr/hosts/host-keys.ts';
+import { growVolume, shrinkVolume } from '../../sr/disk/vdi-room.ts';
 import type { PluginCall } from './plugin-call.ts';
 import { argument } from './plugin-request.ts';
 import { lockShrinking } from './shrinking.ts';
 
 /**
- * Grows the volume of a thin disk before another host activates it for writing; done already: nothing happens. The steps, under the SR's
- * lock, are those of src/lvhd/inflate.ts.
+ * Grows the volume of a thin disk before another host activates it for writing; done already: nothing happens. The
+ * steps, under the SR's lock, are those of src/lvhd/ops/inflate.ts.
  */
 export async function inflateForHost(call: PluginCall): Promise<string> {
   const sr = await openAttachedSr(call);
@@ -20,9 +20,9 @@ export async function inflateForHost(call: PluginCall): Promise<string> {
 }
 
 /**
- * Gives back what a thin disk does not use, after another host (`host_ref`) has deactivated it and while its mark in xapi still keeps all
- * others away: a shrinking that comes late would cut off what the next one writes. 'vdi-in-use' where the mark is not that host's alone, 'deadline' where an
- * earlier shrinking of the disk is not over.
+ * Gives back what a thin disk does not use, after another host (`host_ref`) has deactivated it and while its mark in
+ * xapi still keeps all others away: a shrinking that comes late would cut off what the next one writes. 'vdi-in-use'
+ * where the mark is not that host's alone, 'deadline' where an earlier shrinking of the disk is not over.
  */
 export async function deflateForHost(call: PluginCall): Promise<string> {
   const host = argument(call.args, 'deflate', 'host_ref');

@@ -7,14 +7,12 @@ import { hostByUuid } from '../../xapi/host.ts';
 import { poolMaster } from '../../xapi/pool.ts';
 import { srByUuid } from '../../xapi/sr.ts';
 import { answerInTime } from '../answer-in-time.ts';
-import { describeFailure } from '../fault.ts';
-import { detectProfile, hostPaths } from '../host-profile.ts';
-import { deadlineSeconds, readHostSettings } from '../host-settings.ts';
-import { readInventory } from '../inventory.ts';
-import { rbdType } from '../rbd-type.ts';
+import { describeFailure } from '../protocol/fault.ts';
+import { detectProfile, hostPaths } from '../../dom0/host-profile.ts';
+import { deadlineSeconds, readHostSettings } from '../../dom0/host-settings.ts';
+import { readInventory } from '../../dom0/inventory.ts';
 import { LateAnswer, ownDeadline } from '../late-answer.ts';
-import { openCall } from '../open-call.ts';
-import type { SmRequest } from '../request.ts';
+import { openWork } from '../../sr/work/open-work.ts';
 import type { Outcome, Surroundings } from '../run-command.ts';
 import { failureDocument, successDocument } from './plugin-answer.ts';
 import { PLUGIN_FUNCTIONS } from './plugin-functions.ts';
@@ -58,10 +56,10 @@ async function carryOut(
   const inventory = readInventory(paths.inventory);
   const seconds = deadlineSeconds(settings, `plugin_${fn}`, known?.deadlineSeconds ?? 30);
   const late = new LateAnswer(callDirectory, (error) => failureDocument(fn, error), `plug-in function ${fn}`, seconds);
-  const { call, resources } = openCall({
-    request: bareRequest(request),
-    // A volume of an attached SR is the same under every type.
-    srType: rbdType,
+  const { work, resources } = openWork({
+    subject: { srMaster: false },
+    session: request.session,
+    title: `plugin ${fn}`,
     profile: detectProfile(settings, inventory, root),
     settings,
     deadline: ownDeadline(seconds),
@@ -69,37 +67,25 @@ async function carryOut(
     waiting: (what) => late.waitingFor(what),
   });
   return answerInTime(resources, seconds, async () => {
-    call.waiting('xapi to say who the pool master is');
-    const xapi = await call.xapi();
+    work.waiting('xapi to say who the pool master is');
+    const xapi = await work.xapi();
     // Also what proves the session: xapi answers nothing to one that it does not know.
     const master = await poolMaster(xapi);
-    if (fn === 'cephx_users') return JSON.stringify((await import('./cephx-users.ts')).cephxUsersOf(root));
+    if (fn === 'cephx_users') return JSON.stringify((await import('../../access/cephx-users.ts')).cephxUsersOf(root));
     if (known === undefined) return version;
     const hostRef = await hostByUuid(xapi, inventory.hostUuid);
     if (known.masterOnly && hostRef !== master) throw notMaster(fn);
     const sr = srUuid(argument(args, fn, 'sr_uuid'));
     const vdi = vdiUuid(argument(args, fn, 'vdi_uuid'));
     const srRef = await srByUuid(xapi, sr);
-    const whole = { ...call.request, srMaster: known.masterOnly, hostRef, srUuid: sr, srRef, vdiUuid: vdi };
+    const subject = { srMaster: known.masterOnly, hostRef, srUuid: sr, srRef, vdiUuid: vdi };
     if (known.changes) await resources.awaitLateWriters(sr);
-    return (await known.load())({ ...call, request: whole, sr, vdi, args });
+    return (await known.load())({ ...work, subject, sr, vdi, args });
   });
 }
 
 /** Functions that are about no disk. */
 const ABOUT_HOST: readonly string[] = ['version', 'cephx_users'];
-
-/** What a handler may ask of the request; the rest is xapi's to say. */
-function bareRequest({ fn, session }: PluginRequest): SmRequest {
-  return {
-    command: `plugin ${fn}`,
-    args: [],
-    deviceConfig: Object.create(null) as Record<string, string>,
-    srMaster: false,
-    session,
-    vdiAllowCaching: false,
-  };
-}
 
 function notMaster(fn: string): RbdsrError {
   return new RbdsrError('not-master', {

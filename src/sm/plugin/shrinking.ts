@@ -1,12 +1,13 @@
 import { hasCode, RbdsrError } from '../../base/error.ts';
 import type { VdiUuid } from '../../base/ids.ts';
-import { type HeldLock, lockHolder } from '../../system/record-lock.ts';
-import type { HostPaths } from '../host-profile.ts';
+import { type HeldLock, lockHolder } from '../../system/locks/record-lock.ts';
+import type { HostPaths } from '../../dom0/host-profile.ts';
 import type { PluginCall } from './plugin-call.ts';
 
 /**
- * On the pool master: held for a disk by a shrinking for another host, from before that waits for anything and, where it comes late, until its process
- * ends. So whoever asks for the same again learns that it is not over, and not merely that somebody has the SR's lock.
+ * On the pool master: held for a disk by a shrinking for another host, from before that waits for anything and, where
+ * it comes late, until its process ends. So whoever asks for the same again learns that it is not over, and not merely
+ * that somebody has the SR's lock.
  */
 export async function lockShrinking(call: PluginCall): Promise<HeldLock> {
   const started = performance.now();

@@ -9,11 +9,11 @@ import { sweepDeadRuns, sweepRun } from '../../../lab/machine/sweep.ts';
 import { Deadline } from '../../../src/base/deadline.ts';
 import { Secret } from '../../../src/base/secret.ts';
 import { MiB } from '../../../src/base/units.ts';
-import { clusterAccess } from '../../../src/ceph/access.ts';
-import { controlPlaneOf } from '../../../src/ceph/ceph-tools.ts';
-import { surveyMonitors } from '../../../src/ceph/monitor-survey.ts';
-import { parseMonitors } from '../../../src/ceph/monitors.ts';
-import { failureOf } from '../../unit/ceph/expect-error.ts';
+import { clusterAccess } from '../../../src/ceph/cluster/access.ts';
+import { controlPlaneOf } from '../../../src/ceph/control/tools/ceph-tools.ts';
+import { surveyMonitors } from '../../../src/ceph/cluster/monitor-survey.ts';
+import { parseMonitors } from '../../../src/ceph/cluster/monitors.ts';
+import { failureOf } from '../../support/expect-error.ts';
 import { enterNetwork } from './inside-network.ts';
 
 const OTHER_KEY = 'AQD4T2FmAAAAABAAB0cl3lu9dHQZwSYx1MD9XA==';

@@ -4,8 +4,8 @@ import koffi from 'koffi';
 const CLONE_NEWNET = 0x40000000;
 
 /**
- * From here on this process opens its sockets, and starts its programs, in the named network namespace (setns(2) acts on the calling
- * thread, and Node does both on its main thread). Returns the way back.
+ * From here on this process opens its sockets, and starts its programs, in the named network namespace (setns(2) acts
+ * on the calling thread, and Node does both on its main thread). Returns the way back.
  */
 export function enterNetwork(name: string): () => void {
   const setns = koffi.load('libc.so.6').func('int setns(int fd, int kind)');

@@ -3,11 +3,11 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { Deadline } from '../../../src/base/deadline.ts';
-import type { Mapping } from '../../../src/ceph/mapping.ts';
-import { refuseIfOpen } from '../../../src/ceph/unmap-image.ts';
+import type { Mapping } from '../../../src/ceph/krbd/mapping.ts';
+import { refuseIfOpen } from '../../../src/ceph/krbd/unmap-image.ts';
 import { openersOf } from '../../../src/system/openers.ts';
 import { loopDevice, type LoopDevice } from '../../support/lvhd-loop.ts';
-import { failureOf } from '../../unit/ceph/expect-error.ts';
+import { failureOf } from '../../support/expect-error.ts';
 
 // A loop device in place of the mapped one: who has it open does not depend on what it is.
 

@@ -1,4 +1,4 @@
-import { nbdFiles } from '../../../src/datapath/nbd-files.ts';
+import { nbdFiles } from '../../../src/datapath/nbd/nbd-files.ts';
 import { dataPathContract } from '../../unit/datapath/data-path-contract.ts';
 import { NbdHost } from './nbd-host.ts';
 import { nbdProgram } from './nbd-program.ts';

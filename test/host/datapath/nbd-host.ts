@@ -4,15 +4,18 @@ import { Deadline } from '../../../src/base/deadline.ts';
 import { srUuid, vdiUuid } from '../../../src/base/ids.ts';
 import type { Disk } from '../../../src/datapath/datapath.ts';
 import type { DataPathHost } from '../../../src/datapath/datapath-host.ts';
-import { NbdDataPath } from '../../../src/datapath/nbd-data-path.ts';
-import { nbdFiles } from '../../../src/datapath/nbd-files.ts';
-import { lockHolder } from '../../../src/system/record-lock.ts';
+import { NbdDataPath } from '../../../src/datapath/nbd/nbd-data-path.ts';
+import { nbdFiles } from '../../../src/datapath/nbd/nbd-files.ts';
+import { lockHolder } from '../../../src/system/locks/record-lock.ts';
 
 export const SR = srUuid('11111111-2222-3333-4444-555555555555');
 export const VDI = vdiUuid('aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee');
 export const soon = (): Deadline => Deadline.after(20_000);
 
-/** A host without tapdisk, below a folder of its own on a file system that takes O_DIRECT; without kernel devices, which only a dom0 has. */
+/**
+ * A host without tapdisk, below a folder of its own on a file system that takes O_DIRECT; without kernel devices, which
+ * only a dom0 has.
+ */
 export class NbdHost {
   readonly root = mkdtempSync('/var/tmp/rbdsr-datapath-');
   readonly host: DataPathHost = {

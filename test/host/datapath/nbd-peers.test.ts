@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { MiB } from '../../../src/base/units.ts';
-import { openBlockIo } from '../../../src/system/block-device.ts';
+import { openBlockIo } from '../../../src/system/io/block-device.ts';
 import { NbdTestClient } from '../../unit/datapath/nbd-test-client.ts';
 import { type NbdHost, VDI } from './nbd-host.ts';
 import { rawDiskHost } from './raw-disk-host.ts';

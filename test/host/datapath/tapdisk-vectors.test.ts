@@ -4,7 +4,7 @@ import type { BlockIo } from '../../../src/base/block-io.ts';
 import { Deadline } from '../../../src/base/deadline.ts';
 import { srUuid, vdiUuid } from '../../../src/base/ids.ts';
 import { MiB } from '../../../src/base/units.ts';
-import { TapdiskDataPath } from '../../../src/datapath/tapdisk-data-path.ts';
+import { TapdiskDataPath } from '../../../src/datapath/tapdisk/tapdisk-data-path.ts';
 import { diskOfPath } from '../../../src/lvhd/disk-of-path.ts';
 import { vgName } from '../../../src/lvhd/names.ts';
 import { dmName, lvPath } from '../../../src/lvm/dm-name.ts';
@@ -15,7 +15,10 @@ import { type MapperStyle, nameVolume } from '../../unit/datapath/volume-nodes.t
 
 const ARCHIVES = STOCK_ARCHIVES.filter((archive) => imagesWithParents(archive).length > 0);
 
-/** Every disk with a parent that the stock driver left is opened with the parents it has, however the host names its volumes. */
+/**
+ * Every disk with a parent that the stock driver left is opened with the parents it has, however the host names its
+ * volumes.
+ */
 describe.each(ARCHIVES)('tapdisk on the stock SRs of %s', (archive) => {
   const path = useArchive(archive);
 

@@ -13,16 +13,17 @@ import { mapOf, type Row, stringOf } from '../../../lab/xapi-double/database.ts'
 import type { XapiDouble } from '../../../lab/xapi-double/double.ts';
 import { startXapiDouble } from '../../../lab/xapi-double/start.ts';
 import { Deadline } from '../../../src/base/deadline.ts';
-import { keptBySr } from '../../../src/divert/kept-access.ts';
+import { keptBySr } from '../../../src/access/kept-access.ts';
 import { loginXapi } from '../../../src/xapi/client.ts';
 import { sudoersOfDocument } from '../ssh/sudoers-document.ts';
-import { sampleKey } from '../../../src/ceph/cephx-key.ts';
-import { kernelTraits } from '../../../src/ceph/kernel-traits.ts';
+import { sampleKey } from '../../../src/ceph/cluster/cephx-key.ts';
+import { kernelTraits } from '../../../src/ceph/krbd/kernel-traits.ts';
 import { CephOfToday } from '../../support/ceph-of-today.ts';
 import { buildProduct, place, placeHost } from '../../support/folder-host.ts';
 
-// `rbdsr rekey`, `remonitor` and `doctor --monitor`: the built command on a host that is a folder, xapi's double, a real monitor behind a real SSH
-// server. Whether an SR can be plugged is asked of the cluster, with the user and the key that a host would read.
+// `rbdsr rekey`, `remonitor` and `doctor --monitor`: the built command on a host that is a folder, xapi's double, a
+// real monitor behind a real SSH server. Whether an SR can be plugged is asked of the cluster, with the user and the
+// key that a host would read.
 
 const PASSWORD = 'c0rrect horse';
 

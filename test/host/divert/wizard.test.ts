@@ -22,13 +22,14 @@ import {
   xenOrchestraTargets,
 } from '../../support/wizard-clients.ts';
 import { MiB } from '../../../src/base/units.ts';
-import { sampleKey } from '../../../src/ceph/cephx-key.ts';
-import { kernelTraits } from '../../../src/ceph/kernel-traits.ts';
+import { sampleKey } from '../../../src/ceph/cluster/cephx-key.ts';
+import { kernelTraits } from '../../../src/ceph/krbd/kernel-traits.ts';
 import { CephOfToday } from '../../support/ceph-of-today.ts';
 import { buildProduct, place, placeHost } from '../../support/folder-host.ts';
 
-// The first three steps of the "New iSCSI SR" wizard, as XenCenter and Xen Orchestra take them: the built product behind the dispatcher, xapi's
-// double, a real monitor and a real SSH server. Nothing is mapped in them, so no host kernel is needed.
+// The first three steps of the "New iSCSI SR" wizard, as XenCenter and Xen Orchestra take them: the built product
+// behind the dispatcher, xapi's double, a real monitor and a real SSH server. Nothing is mapped in them, so no host
+// kernel is needed.
 
 const PASSWORD = 'c0rrect horse';
 

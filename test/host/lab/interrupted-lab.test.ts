@@ -5,7 +5,8 @@ import { afterEach, expect, test, vi } from 'vitest';
 import { sweepDeadRuns } from '../../../lab/machine/sweep.ts';
 import { labFolder } from '../../../lab/machine/project.ts';
 
-// `npm run demo`, interrupted when its cluster and a host are up: no process, namespace, mount or folder of it is left, in memory or on disk.
+// `npm run demo`, interrupted when its cluster and a host are up: no process, namespace, mount or folder of it is left,
+// in memory or on disk.
 
 let demo: ChildProcess | undefined;
 afterEach(async () => {

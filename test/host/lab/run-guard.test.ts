@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { processStart } from '../../../lab/machine/run-folder.ts';
 
-// Tests may leave processes, mounts and loop devices behind; whoever runs them takes all of it down, in the next run at the latest.
+// Tests may leave processes, mounts and loop devices behind; whoever runs them takes all of it down, in the next run at
+// the latest.
 
 /** Mounts, attaches a loop device, leaves a process in a session of its own; then tells where, and stays or ends. */
 const MESS = `

@@ -1,6 +1,6 @@
 import { vdiUuid } from '../../../src/base/ids.ts';
-import { deflate, inflate } from '../../../src/lvhd/inflate.ts';
-import { recoverJournals } from '../../../src/lvhd/recover.ts';
+import { deflate, inflate } from '../../../src/lvhd/ops/inflate.ts';
+import { recoverJournals } from '../../../src/lvhd/journal/recover.ts';
 import { openSrOn } from '../../support/lvhd-vectors.ts';
 
 /** Runs one operation on the SR of a device; the test kills it at a fault point. */

@@ -2,18 +2,24 @@ import { copyFileSync, constants } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { vdiUuid } from '../../../src/base/ids.ts';
 import { MiB } from '../../../src/base/units.ts';
-import { deflate, inflate } from '../../../src/lvhd/inflate.ts';
-import { listJournals } from '../../../src/lvhd/journal.ts';
+import { deflate, inflate } from '../../../src/lvhd/ops/inflate.ts';
+import { listJournals } from '../../../src/lvhd/journal/journal.ts';
 import { readVdiNodes } from '../../../src/lvhd/lv-table.ts';
 import { lvName } from '../../../src/lvhd/names.ts';
 import { openVdi } from '../../../src/lvhd/open-vdi.ts';
-import { recoverJournals } from '../../../src/lvhd/recover.ts';
+import { recoverJournals } from '../../../src/lvhd/journal/recover.ts';
 import { VdiTree } from '../../../src/lvhd/tree.ts';
-import { hideVdi } from '../../../src/lvhd/vdi-delete.ts';
-import { resizeVolume } from '../../../src/lvhd/vdi-resize.ts';
-import { openBlockIo } from '../../../src/system/block-device.ts';
-import { checkVhd } from '../../../src/vhd/check.ts';
-import { decodeFooter, encodeFooter, type Footer, FOOTER_BYTES, resizedFooter } from '../../../src/vhd/footer.ts';
+import { hideVdi } from '../../../src/lvhd/ops/vdi-delete.ts';
+import { resizeVolume } from '../../../src/lvhd/ops/vdi-resize.ts';
+import { openBlockIo } from '../../../src/system/io/block-device.ts';
+import { checkVhd } from '../../../src/vhd/check/check.ts';
+import {
+  decodeFooter,
+  encodeFooter,
+  type Footer,
+  FOOTER_BYTES,
+  resizedFooter,
+} from '../../../src/vhd/format/footer.ts';
 import { childProgram } from '../../support/lvhd-child.ts';
 import type { ChildProgram } from '../../support/lvhd-child.ts';
 import { attachLoop, type LoopDevice } from '../../support/lvhd-loop.ts';

@@ -1,9 +1,9 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { srUuid, vdiUuid } from '../../../src/base/ids.ts';
 import { MiB } from '../../../src/base/units.ts';
-import { listJournals, readJournalValue } from '../../../src/lvhd/journal.ts';
-import { createJournal, removeJournal } from '../../../src/lvhd/journals.ts';
-import { recoverJournals } from '../../../src/lvhd/recover.ts';
+import { listJournals, readJournalValue } from '../../../src/lvhd/journal/journal.ts';
+import { createJournal, removeJournal } from '../../../src/lvhd/journal/journals.ts';
+import { recoverJournals } from '../../../src/lvhd/journal/recover.ts';
 import { loopDevice } from '../../support/lvhd-loop.ts';
 import { openSrOn } from '../../support/lvhd-vectors.ts';
 import type { OpenSr } from '../../support/lvhd-vectors.ts';

@@ -3,8 +3,8 @@ import { mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { Deadline } from '../../../src/base/deadline.ts';
-import { MetadataVolume } from '../../../src/lvhd/mgt/metadata-volume.ts';
-import { takeRecordLock } from '../../../src/system/record-lock.ts';
+import { MetadataVolume } from '../../../src/lvhd/metadata/metadata-volume.ts';
+import { takeRecordLock } from '../../../src/system/locks/record-lock.ts';
 import { openSr, unpackVectors, vectorImages } from '../../support/lvhd-vectors.ts';
 import { usePlugin } from '../../unit/sm/plugin-process.ts';
 import { startPool } from '../../unit/xapi/fixture.ts';
@@ -19,7 +19,10 @@ function place(path: string, content: string): void {
   writeFileSync(path, content);
 }
 
-/** A host on which a whole SR of the stock driver is "mapped": the kernel's list is a folder, the device a node of the loop device. */
+/**
+ * A host on which a whole SR of the stock driver is "mapped": the kernel's list is a folder, the device a node of the
+ * loop device.
+ */
 async function hostWithSr() {
   const { sr, file, state } = vectorImages('plain')[IMAGE] ?? {};
   if (sr === undefined || file === undefined || state === undefined) throw new Error(`no vector ${IMAGE}`);

@@ -1,22 +1,22 @@
 import { describe, expect, it } from 'vitest';
 import { vdiUuid } from '../../../src/base/ids.ts';
 import { MiB } from '../../../src/base/units.ts';
-import { listJournals, readJournalValue, refuseUnfinished } from '../../../src/lvhd/journal.ts';
+import { listJournals, readJournalValue, refuseUnfinished } from '../../../src/lvhd/journal/journal.ts';
 import { readVdiNodes } from '../../../src/lvhd/lv-table.ts';
 import type { VdiNode } from '../../../src/lvhd/lv-table.ts';
 import { extractUuid } from '../../../src/lvhd/names.ts';
-import { MetadataVolume } from '../../../src/lvhd/mgt/metadata-volume.ts';
-import type { VdiRecord } from '../../../src/lvhd/mgt/record.ts';
+import { MetadataVolume } from '../../../src/lvhd/metadata/metadata-volume.ts';
+import type { VdiRecord } from '../../../src/lvhd/metadata/record.ts';
 import { openVdi } from '../../../src/lvhd/open-vdi.ts';
-import { recoverJournals } from '../../../src/lvhd/recover.ts';
+import { recoverJournals } from '../../../src/lvhd/journal/recover.ts';
 import { VdiTree } from '../../../src/lvhd/tree.ts';
 import { openFrom, openSr, sha256Of, vectorImages } from '../../support/lvhd-vectors.ts';
 import type { OpenSr, VectorImage, VectorNode } from '../../support/lvhd-vectors.ts';
 import { STOCK_ARCHIVES, useArchive } from '../../support/stock-archives.ts';
 
 /**
- * A manifest's node in our terms. Its `parent` is the uuid, or a sentence when there is none. Where the parent had been renamed away the query failed,
- * and what it printed of the rest is kept with what `vhd-util check` dumped.
+ * A manifest's node in our terms. Its `parent` is the uuid, or a sentence when there is none. Where the parent had been
+ * renamed away the query failed, and what it printed of the rest is kept with what `vhd-util check` dumped.
  */
 function expected(node: VectorNode) {
   const { query } = node;
@@ -40,8 +40,9 @@ function isVhd({ query }: VectorNode): boolean {
 }
 
 /**
- * In `coalesce-after-setSize` this LV has just grown, and its new last sector happens to be the end footer of a VHD that lay there before. `query`
- * takes that one for its own; the copy at offset 0, which `vhd-util scan` and we read, says that the node is hidden.
+ * In `coalesce-after-setSize` this LV has just grown, and its new last sector happens to be the end footer of a VHD
+ * that lay there before. `query` takes that one for its own; the copy at offset 0, which `vhd-util scan` and we read,
+ * says that the node is hidden.
  */
 const STALE_END_FOOTER = 'VHD-5f681e0b-204f-4689-a12f-4d49cb571831';
 

@@ -1,9 +1,9 @@
 import { vdiUuid } from '../../../src/base/ids.ts';
 import { readVdiNodes } from '../../../src/lvhd/lv-table.ts';
 import { VdiTree } from '../../../src/lvhd/tree.ts';
-import { checkPlan, createVolume, planVdi } from '../../../src/lvhd/vdi-create.ts';
-import { planResize, resizeVolume } from '../../../src/lvhd/vdi-resize.ts';
-import { openBlockIo } from '../../../src/system/block-device.ts';
+import { checkPlan, createVolume, planVdi } from '../../../src/lvhd/ops/vdi-create.ts';
+import { planResize, resizeVolume } from '../../../src/lvhd/ops/vdi-resize.ts';
+import { openBlockIo } from '../../../src/system/io/block-device.ts';
 import { openSrOn } from '../../support/lvhd-vectors.ts';
 
 /** Makes or grows one disk of the SR on a device; the test kills it at a fault point. */

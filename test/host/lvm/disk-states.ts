@@ -23,7 +23,10 @@ export function startLvm({ program, extraArgs = [], env = {} }: LvmBuild, call: 
   });
 }
 
-/** A loop device over `file` that holds what `disk` says: from the stock SR's `image`, by the calls of the script that lead there, or by damage. */
+/**
+ * A loop device over `file` that holds what `disk` says: from the stock SR's `image`, by the calls of the script that
+ * lead there, or by damage.
+ */
 export function diskIn(disk: Disk, file: string, image: string, lvm: LvmBuild = OWN_LVM): LoopDevice {
   const start: Disk = disk.startsWith('sr') || disk.startsWith('damaged') ? 'sr' : 'blank';
   rmSync(file, { force: true });

@@ -1,7 +1,7 @@
 /**
- * How a version of LVM behaves where versions differ. What a row says is what its transcript shows, test/fixtures/lvm/<version>.json, which
- * that version wrote (record-transcript.ts); `versions.test.ts` holds each row against it, and class `Lvm` against each transcript. "Read-only"
- * is `metadata_read_only=1`, as slaves ask.
+ * How a version of LVM behaves where versions differ. What a row says is what its transcript shows,
+ * test/fixtures/lvm/<version>.json, which that version wrote (record-transcript.ts); `versions.test.ts` holds each row
+ * against it, and class `Lvm` against each transcript. "Read-only" is `metadata_read_only=1`, as slaves ask.
  */
 export interface LvmVersion {
   /** Of lvm2; `-xs` is upstream's with the patches of XenServer's source package. */
@@ -24,7 +24,9 @@ export interface LvmVersion {
   readonly refreshesReadOnly: boolean;
   /** `lvresize --fs`: exit code 3 where it is not known. */
   readonly knowsFs: boolean;
-  /** It takes block devices of the driver "rbd" for its own, whatever lvm.conf says of types (stock-collector.test.ts). */
+  /**
+   * It takes block devices of the driver "rbd" for its own, whatever lvm.conf says of types (stock-collector.test.ts).
+   */
   readonly knowsRbd: boolean;
 }
 

@@ -7,7 +7,7 @@ import { lvmConfig } from '../../../src/lvm/config.ts';
 import { extentIo } from '../../../src/lvm/extents.ts';
 import { Lvm } from '../../../src/lvm/lvm.ts';
 import { surveyDevice } from '../../../src/lvm/pv-label.ts';
-import { openBlockIo } from '../../../src/system/block-device.ts';
+import { openBlockIo } from '../../../src/system/io/block-device.ts';
 import { loopDevice } from '../../support/lvhd-loop.ts';
 
 const VG = 'VG_XenStorage-5a1c7f00-1111-4222-8333-0123456789ab';

@@ -27,8 +27,9 @@ export interface Transcript {
 }
 
 /**
- * Runs the script with a real LVM on loop devices. `image` is the stock SR's. What the files in test/fixtures/lvm hold was made by this, on
- * a host with device-mapper, with builds of LVM that are no part of this project; `helper` prepares the device, `between` two of them the host.
+ * Runs the script with a real LVM on loop devices. `image` is the stock SR's. What the files in test/fixtures/lvm hold
+ * was made by this, on a host with device-mapper, with builds of LVM that are no part of this project; `helper`
+ * prepares the device, `between` two of them the host.
  */
 export function recordTranscript(
   build: LvmBuild,

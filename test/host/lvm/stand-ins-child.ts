@@ -4,8 +4,8 @@ import { messageOf, RbdsrError } from '../../../src/base/error.ts';
 import { Lvm } from '../../../src/lvm/lvm.ts';
 
 /**
- * Verbs of `Lvm` among stand-ins, which the commands of `mounts` put over what the machine has, for this process alone. Prints, as JSON, for
- * each verb "done", what it answered, or the code of its error.
+ * Verbs of `Lvm` among stand-ins, which the commands of `mounts` put over what the machine has, for this process alone.
+ * Prints, as JSON, for each verb "done", what it answered, or the code of its error.
  */
 export interface StandInOrder {
   readonly mounts: readonly (readonly string[])[];

@@ -12,7 +12,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { dmName } from '../../../src/lvm/dm-name.ts';
-import { makeBlockNode } from '../../../src/system/block-node.ts';
+import { makeBlockNode } from '../../../src/system/io/block-node.ts';
 import { type ChildProgram, childProgram } from '../../support/lvhd-child.ts';
 import type { StandInOrder } from './stand-ins-child.ts';
 

@@ -9,8 +9,9 @@ import { askAsCollector, COLLECTOR_ASKS, type CollectorCall, DEVTYPES, REJECT_RB
 import { LV, VG } from './transcript-script.ts';
 
 /**
- * Why a stock collector that is told to run on a diverted SR does not get at its volumes (docs/decisions/0017-late-writers.md): what each version of LVM answers
- * it, with a host's lvm.conf and no configuration of ours. test/fixtures/lvm/collector/<version>.json, written by that version (stock-collector.ts).
+ * Why a stock collector that is told to run on a diverted SR does not get at its volumes
+ * (docs/decisions/0017-late-writers.md): what each version of LVM answers it, with a host's lvm.conf and no
+ * configuration of ours. test/fixtures/lvm/collector/<version>.json, written by that version (stock-collector.ts).
  */
 const { file = '' } = vectorImages('plain')['plain-thick'] ?? {};
 

@@ -7,8 +7,9 @@ import type { LvmBuild } from './disk-states.ts';
 import { DEVICE, VG } from './transcript-script.ts';
 
 /**
- * What the stock collector asks LVM before it does anything else with an SR's volumes (sm `LVMCache.refresh`, which every way in of `cleanup.py` comes to: a
- * run, a forced one, `should_preempt`, and the plug-in `coalesce-leaf`). Where that fails, it ends.
+ * What the stock collector asks LVM before it does anything else with an SR's volumes (sm `LVMCache.refresh`, which
+ * every way in of `cleanup.py` comes to: a run, a forced one, `should_preempt`, and the plug-in `coalesce-leaf`). Where
+ * that fails, it ends.
  */
 export const COLLECTOR_ASKS = ['lvs', '--noheadings', '--units', 'b', '-o', '+lv_tags', `/dev/${VG}`];
 /** The block devices, by the name of their driver, that a version looks at. */
@@ -43,8 +44,9 @@ export interface CollectorCall extends Situation {
 }
 
 /**
- * Asks a real LVM, with a host's lvm.conf and no configuration of ours, about the SR in `image` on a device of each driver. That is a loop device in a /dev of its
- * own, below /dev/rbd0 or /dev/sda: LVM knows a driver by the name that /proc/devices has for its major number, and that file is another one here.
+ * Asks a real LVM, with a host's lvm.conf and no configuration of ours, about the SR in `image` on a device of each
+ * driver. That is a loop device in a /dev of its own, below /dev/rbd0 or /dev/sda: LVM knows a driver by the name that
+ * /proc/devices has for its major number, and that file is another one here.
  */
 export function askAsCollector(build: LvmBuild, image: string): readonly CollectorCall[] {
   const folder = mkdtempSync(join(tmpdir(), 'rbdsr-collector-'));

@@ -7,7 +7,7 @@ import { lvmConfig } from '../../../src/lvm/config.ts';
 import { Lvm } from '../../../src/lvm/lvm.ts';
 import { surveyDevice } from '../../../src/lvm/pv-label.ts';
 import type { Survey } from '../../../src/lvm/pv-label.ts';
-import { openBlockIo } from '../../../src/system/block-device.ts';
+import { openBlockIo } from '../../../src/system/io/block-device.ts';
 import { loopDevice } from '../../support/lvhd-loop.ts';
 
 async function surveyOf(device: string): Promise<Survey> {

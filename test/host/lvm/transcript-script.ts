@@ -83,7 +83,10 @@ export const lvchange = (name: string, ...change: readonly string[]): readonly s
   `${VG}/${name}`,
 ];
 
-/** Every call of class `Lvm`, on every kind of disk it may meet, and the changes it refuses by itself on a slave. In order. */
+/**
+ * Every call of class `Lvm`, on every kind of disk it may meet, and the changes it refuses by itself on a slave. In
+ * order.
+ */
 export const SCRIPT: readonly ScriptedCall[] = [
   ...both('blank', REPORT),
   ...both('blank', REPORT_OF_ALL),

@@ -4,7 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Ended, ended } from './small-product.ts';
 
-/** A root that holds nothing but one static program, busybox, under the names of a shell and its tools, and a host's inventory. */
+/**
+ * A root that holds nothing but one static program, busybox, under the names of a shell and its tools, and a host's
+ * inventory.
+ */
 export class EmptyRoot implements Disposable {
   readonly path = mkdtempSync(join(tmpdir(), 'rbdsr-root-'));
 

@@ -152,8 +152,8 @@ describe('the product, in a root that has nothing but a shell', () => {
 });
 
 /**
- * A newer kernel with fewer system calls is not an old kernel, but tells what the runtime does without. For random bytes it must look like
- * one besides: OpenSSL reads /dev/urandom only where the kernel says it is older than 4.8.
+ * A newer kernel with fewer system calls is not an old kernel, but tells what the runtime does without. For random
+ * bytes it must look like one besides: OpenSSL reads /dev/urandom only where the kernel says it is older than 4.8.
  */
 test.each([
   ['3.10', '313', ['setarch', '--uname-2.6']],

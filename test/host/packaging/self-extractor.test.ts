@@ -114,7 +114,8 @@ describe('the self-extracting file', () => {
     expect(host.run(files[0]).code).toBe(0);
     const seen: string[] = [];
     let killed = true;
-    // What a killed installation left is where the next one starts; a step of 3 has the versions alternate in both directions.
+    // What a killed installation left is where the next one starts; a step of 3 has the versions alternate in both
+    // directions.
     for (let n = 1; killed && n < 1000; n += 3) {
       const file = seen.at(-1) === versions[1] ? files[0] : files[1];
       killed = host.runKilledAt(n, file) !== undefined;

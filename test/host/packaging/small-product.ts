@@ -12,7 +12,10 @@ export interface Ended {
   readonly stderr: string;
 }
 
-/** A host that is a folder, and self-extracting files of a product that is a few lines of shell, so that installing it takes no time. */
+/**
+ * A host that is a folder, and self-extracting files of a product that is a few lines of shell, so that installing it
+ * takes no time.
+ */
 export class SmallHost implements Disposable {
   readonly folder = mkdtempSync(join(tmpdir(), 'rbdsr-packaging-'));
   readonly root = join(this.folder, 'host');

@@ -6,9 +6,9 @@ import { vdiUuid } from '../../../src/base/ids.ts';
 import { MiB } from '../../../src/base/units.ts';
 import { readVdiNodes } from '../../../src/lvhd/lv-table.ts';
 import { VdiTree } from '../../../src/lvhd/tree.ts';
-import { hideVdi } from '../../../src/lvhd/vdi-delete.ts';
-import { MetadataVolume } from '../../../src/lvhd/mgt/metadata-volume.ts';
-import { openBlockIo } from '../../../src/system/block-device.ts';
+import { hideVdi } from '../../../src/lvhd/ops/vdi-delete.ts';
+import { MetadataVolume } from '../../../src/lvhd/metadata/metadata-volume.ts';
+import { openBlockIo } from '../../../src/system/io/block-device.ts';
 import { type LoopPool, loopPool } from '../../support/loop-pool.ts';
 
 let pool: LoopPool;

@@ -4,11 +4,14 @@ import { mapOf, type Row, stringOf } from '../../../lab/xapi-double/database.ts'
 import { plugAll, srDestroy, srScan } from '../../../lab/xapi-double/sr-operations.ts';
 import { vdiActivate, vdiCreate, vdiDestroy, vdiResize } from '../../../lab/xapi-double/vdi-operations.ts';
 import { MiB } from '../../../src/base/units.ts';
-import { MetadataVolume } from '../../../src/lvhd/mgt/metadata-volume.ts';
+import { MetadataVolume } from '../../../src/lvhd/metadata/metadata-volume.ts';
 import { HIDDEN_TAG } from '../../../src/lvhd/names.ts';
 import { loopPool, type LoopPool } from '../../support/loop-pool.ts';
 
-/** An SR with a VHD, and with a disk and a base copy of a newer stock driver (sm 3.2.12-17 of XCP-ng 8.3): what is theirs stays as it is. */
+/**
+ * An SR with a VHD, and with a disk and a base copy of a newer stock driver (sm 3.2.12-17 of XCP-ng 8.3): what is
+ * theirs stays as it is.
+ */
 let pool: LoopPool;
 let ours: Row;
 let theirs: Row;

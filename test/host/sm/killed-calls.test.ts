@@ -16,18 +16,19 @@ import {
 import type { BlockIo } from '../../../src/base/block-io.ts';
 import { vdiUuid } from '../../../src/base/ids.ts';
 import { MiB } from '../../../src/base/units.ts';
-import { listJournals } from '../../../src/lvhd/journal.ts';
+import { listJournals } from '../../../src/lvhd/journal/journal.ts';
 import { readVdiNodes } from '../../../src/lvhd/lv-table.ts';
-import { MetadataVolume } from '../../../src/lvhd/mgt/metadata-volume.ts';
+import { MetadataVolume } from '../../../src/lvhd/metadata/metadata-volume.ts';
 import { openVdi } from '../../../src/lvhd/open-vdi.ts';
 import { VdiTree } from '../../../src/lvhd/tree.ts';
-import { checkVhd } from '../../../src/vhd/check.ts';
+import { checkVhd } from '../../../src/vhd/check/check.ts';
 import { killedAt as killed } from '../../support/killed-at.ts';
 import { type LoopPool, loopPool, loseAttachRecord } from '../../support/loop-pool.ts';
 
-// The driver is killed in the middle of a call of xapi's, at every point where that leaves something (docs/recovery.md); then what that page says
-// mends it is done, and records, volumes and metadata agree, and a disk with known content still has it. What needs an active volume, an NBD
-// server or the kernel's RBD client is in test/lab/scenarios/crashes.ts.
+// The driver is killed in the middle of a call of xapi's, at every point where that leaves something
+// (docs/recovery.md); then what that page says mends it is done, and records, volumes and metadata agree, and a disk
+// with known content still has it. What needs an active volume, an NBD server or the kernel's RBD client is in
+// test/lab/scenarios/crashes.ts.
 
 let pool: LoopPool;
 let kept: Row;

@@ -5,14 +5,17 @@ import { mapOf, type Row, stringOf } from '../../../lab/xapi-double/database.ts'
 import { vdiActivate, vdiCreate } from '../../../lab/xapi-double/vdi-operations.ts';
 import { Deadline } from '../../../src/base/deadline.ts';
 import { MiB } from '../../../src/base/units.ts';
-import { lockHolder, takeRecordLock } from '../../../src/system/record-lock.ts';
+import { lockHolder, takeRecordLock } from '../../../src/system/locks/record-lock.ts';
 import { type LoopPool, loopPool } from '../../support/loop-pool.ts';
 
 function marksOf(vdi: Row): string[] {
   return Object.keys(mapOf(vdi, 'sm_config')).filter((key) => /^host_|^activating$/.test(key));
 }
 
-/** A disk that the second host's vdi_activate gets 4 s for, and cannot activate: another process has the lock of its count. */
+/**
+ * A disk that the second host's vdi_activate gets 4 s for, and cannot activate: another process has the lock of its
+ * count.
+ */
 async function heldDisk(pool: LoopPool) {
   const { double, srRef } = pool;
   const vdi = await vdiCreate(double, { sr: srRef, virtualSize: 16 * MiB });

@@ -48,7 +48,10 @@ function placeTapdisk(root: string): () => void {
   };
 }
 
-/** What tap-ctl's stand-in opens lies below the host's folder: a copy of the volume, as there is no device-mapper to show it. */
+/**
+ * What tap-ctl's stand-in opens lies below the host's folder: a copy of the volume, as there is no device-mapper to
+ * show it.
+ */
 async function placeVolume({ sr }: LoopPool, root: string): Promise<void> {
   const io = await sr.openLv(LV, 'read');
   mkdirSync(`${root}/dev/${VG}`, { recursive: true });

@@ -7,11 +7,11 @@ import { vdiActivate, vdiCreate, vdiDeactivate } from '../../../lab/xapi-double/
 import { Deadline } from '../../../src/base/deadline.ts';
 import { vdiUuid } from '../../../src/base/ids.ts';
 import { MiB } from '../../../src/base/units.ts';
-import { listJournals } from '../../../src/lvhd/journal.ts';
+import { listJournals } from '../../../src/lvhd/journal/journal.ts';
 import { lvName } from '../../../src/lvhd/names.ts';
 import { fullVhdLvSize } from '../../../src/lvhd/sizes.ts';
-import { lockHolder, takeRecordLock } from '../../../src/system/record-lock.ts';
-import { checkVhd } from '../../../src/vhd/check.ts';
+import { lockHolder, takeRecordLock } from '../../../src/system/locks/record-lock.ts';
+import { checkVhd } from '../../../src/vhd/check/check.ts';
 import { type LoopPool, loopPool, loseAttachRecord } from '../../support/loop-pool.ts';
 import { OtherHolder } from '../../support/stock-locks.ts';
 
@@ -105,12 +105,6 @@ describe('a thin disk for another host', () => {
     expect(await ask(0, 'deflate', uuid, { host_ref })).toEqual({ value: 'True' });
     expect(await sizeOf(uuid)).toBe(EMPTY);
     expect(await ask(0, 'deflate', uuid, { host_ref })).toEqual({ value: 'True' });
-  });
-
-  test('its new size is loaded beside what is late on that host', async () => {
-    const { uuid } = await disk();
-    await using _late = await OtherHolder.of(`${pool.root(1)}/var/run/rbdsr/late/${srUuid()}.lock`, 'shared');
-    expect(await ask(1, 'refresh', uuid)).toEqual({ value: 'True' });
   });
 
   test('neither on a host that is not the master', async () => {

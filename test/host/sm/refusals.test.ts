@@ -6,8 +6,8 @@ import { pbdPlug } from '../../../lab/xapi-double/pbd-operations.ts';
 import { srCreate, srScan } from '../../../lab/xapi-double/sr-operations.ts';
 import { vdiCreate, vdiDestroy, vdiResize } from '../../../lab/xapi-double/vdi-operations.ts';
 import { GiB, MiB } from '../../../src/base/units.ts';
-import { sampleKey } from '../../../src/ceph/cephx-key.ts';
-import { kernelTraits } from '../../../src/ceph/kernel-traits.ts';
+import { sampleKey } from '../../../src/ceph/cluster/cephx-key.ts';
+import { kernelTraits } from '../../../src/ceph/krbd/kernel-traits.ts';
 import { type LoopPool, loopPool, loseAttachRecord } from '../../support/loop-pool.ts';
 
 let pool: LoopPool;
@@ -16,7 +16,10 @@ beforeAll(async () => {
 });
 afterAll(() => pool[Symbol.asyncDispose]());
 
-/** Everything a refused command must leave as it was: xapi's records and the volumes. xapi itself leaves secrets behind that nobody names. */
+/**
+ * Everything a refused command must leave as it was: xapi's records and the volumes. xapi itself leaves secrets behind
+ * that nobody names.
+ */
 async function state(): Promise<unknown> {
   const { db } = pool.double;
   const records = (['SR', 'PBD', 'VDI'] as const).map((kind) => structuredClone(db.all(kind)));

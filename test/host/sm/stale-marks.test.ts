@@ -11,7 +11,7 @@ import {
   vdiResize,
 } from '../../../lab/xapi-double/vdi-operations.ts';
 import { MiB } from '../../../src/base/units.ts';
-import { failure } from '../../lab/scenarios/scenario.ts';
+import { failure } from '../../support/xapi-failure.ts';
 import { type LoopPool, loopPool } from '../../support/loop-pool.ts';
 import { OtherHolder } from '../../support/stock-locks.ts';
 

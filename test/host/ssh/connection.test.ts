@@ -12,9 +12,9 @@ import { Deadline } from '../../../src/base/deadline.ts';
 import type { Log } from '../../../src/base/log.ts';
 import { silentLog } from '../../../src/base/log.ts';
 import { Secret } from '../../../src/base/secret.ts';
-import { connectSsh } from '../../../src/system/ssh.ts';
-import type { SshOptions } from '../../../src/system/ssh.ts';
-import { failureOf } from '../../unit/ceph/expect-error.ts';
+import { connectSsh } from '../../../src/system/ssh/ssh.ts';
+import type { SshOptions } from '../../../src/system/ssh/ssh.ts';
+import { failureOf } from '../../support/expect-error.ts';
 import { enterNetwork } from '../ceph/inside-network.ts';
 
 const ADDRESS = '10.66.7.1';

@@ -13,11 +13,11 @@ import { Deadline } from '../../../src/base/deadline.ts';
 import { silentLog } from '../../../src/base/log.ts';
 import { Secret } from '../../../src/base/secret.ts';
 import { MiB } from '../../../src/base/units.ts';
-import { connectMonitorHost } from '../../../src/ceph/monitor-host.ts';
-import type { MonitorHost, MonitorHostOptions } from '../../../src/ceph/monitor-host.ts';
-import { poolsOfImage } from '../../../src/ceph/own-user.ts';
-import { parseMonitors } from '../../../src/ceph/monitors.ts';
-import { failureOf } from '../../unit/ceph/expect-error.ts';
+import { connectMonitorHost } from '../../../src/ceph/control/ssh/monitor-host.ts';
+import type { MonitorHost, MonitorHostOptions } from '../../../src/ceph/control/ssh/monitor-host.ts';
+import { poolsOfImage } from '../../../src/ceph/control/own-user.ts';
+import { parseMonitors } from '../../../src/ceph/cluster/monitors.ts';
+import { failureOf } from '../../support/expect-error.ts';
 import { enterNetwork } from '../ceph/inside-network.ts';
 import { sudoersOfDocument } from './sudoers-document.ts';
 

@@ -16,7 +16,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { Deadline } from '../../../src/base/deadline.ts';
 import { MiB } from '../../../src/base/units.ts';
-import { deviceNumbers, makeBlockNode } from '../../../src/system/block-node.ts';
+import { deviceNumbers, makeBlockNode } from '../../../src/system/io/block-node.ts';
 import { DescriptorLook } from '../../../src/system/descriptors.ts';
 import { mountsOf } from '../../../src/system/mounts.ts';
 import { childProgram } from '../../support/lvhd-child.ts';

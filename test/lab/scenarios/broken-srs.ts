@@ -16,7 +16,8 @@ import {
 } from '../../../lab/xapi-double/sr-operations.ts';
 import { vdiCreate, vdiDestroy, vdiUpdate } from '../../../lab/xapi-double/vdi-operations.ts';
 import { DRIVER } from '../../../lab/hosts/install.ts';
-import { attach, configOf, detach, failure, type Lab, makeSr } from './scenario.ts';
+import { attach, configOf, detach, type Lab, makeSr } from '../scenario.ts';
+import { failure } from '../../support/xapi-failure.ts';
 import {
   hideCephTools,
   leftOn,

@@ -21,16 +21,18 @@ import {
   vdiDetach,
 } from '../../../lab/xapi-double/vdi-operations.ts';
 import { killedAt as killed } from '../../support/killed-at.ts';
-import { attach, configOf, detach, failure, type Lab, makeSr } from './scenario.ts';
+import { attach, configOf, detach, type Lab, makeSr } from '../scenario.ts';
+import { failure } from '../../support/xapi-failure.ts';
 import { leftOn, metadataOf, soundContent, type SrId, volumesOf, writeNoise } from './storage.ts';
 
 const MiB = 1024 * 1024;
 type Sr = SrId & { readonly ref: string };
 
 /**
- * The driver is killed at every point where a crash leaves something (docs/recovery.md) that takes a real mapping, active volumes or a server of
- * a disk; then what that page says mends it is done, and the SR is as if nothing had happened: records, volumes and metadata agree, a disk with
- * known content still has it. The other points: test/host/sm/killed-calls.test.ts.
+ * The driver is killed at every point where a crash leaves something (docs/recovery.md) that takes a real mapping,
+ * active volumes or a server of a disk; then what that page says mends it is done, and the SR is as if nothing had
+ * happened: records, volumes and metadata agree, a disk with known content still has it. The other points:
+ * test/host/sm/killed-calls.test.ts.
  */
 export function crashes(lab: Lab): void {
   let sr: Sr;

@@ -16,7 +16,7 @@ import {
   withFrozenOsds,
 } from './frozen-osds.ts';
 import { mappingsOf, pbdOf } from './mappings.ts';
-import { attach, configOf, detach, type Lab, makeSr } from './scenario.ts';
+import { attach, configOf, detach, type Lab, makeSr } from '../scenario.ts';
 import { readNoise, volumesOf, writeNoise } from './storage.ts';
 
 const MiB = 1024 * 1024;
@@ -29,8 +29,8 @@ const LONG = { timeout: 600_000 };
 const WAITED = /waited [\d.]+ s for (?:lvm|LVM|the kernel|the cluster)/;
 
 /**
- * A cluster whose OSDs stop answering, on the kernel's real client: xapi gets its answer by the deadline, nothing else on the host waits,
- * and after the thaw the SR works and holds what it held.
+ * A cluster whose OSDs stop answering, on the kernel's real client: xapi gets its answer by the deadline, nothing else
+ * on the host waits, and after the thaw the SR works and holds what it held.
  */
 export function deadCluster(lab: Lab): void {
   let sr: { ref: string; uuid: string };

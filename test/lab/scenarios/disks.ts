@@ -14,7 +14,8 @@ import {
   vdiDetach,
   vdiResize,
 } from '../../../lab/xapi-double/vdi-operations.ts';
-import { attach, detach, failure, type Lab, makeSr } from './scenario.ts';
+import { attach, detach, type Lab, makeSr } from '../scenario.ts';
+import { failure } from '../../support/xapi-failure.ts';
 import {
   diskUser,
   leftOn,

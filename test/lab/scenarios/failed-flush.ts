@@ -2,11 +2,15 @@ import { expect, test } from 'vitest';
 import { mapOf, stringOf } from '../../../lab/xapi-double/database.ts';
 import { srDestroy, unplugAll } from '../../../lab/xapi-double/sr-operations.ts';
 import { vdiCreate, vdiDeactivate, vdiDestroy } from '../../../lab/xapi-double/vdi-operations.ts';
-import { attach, detach, failure, type Lab, makeSr } from './scenario.ts';
+import { attach, detach, type Lab, makeSr } from '../scenario.ts';
+import { failure } from '../../support/xapi-failure.ts';
 
 const MiB = 1024 * 1024;
 
-/** The volume under a disk fails after the disk's last write, on the kernel's own NBD device: what was answered and not flushed cannot be written. */
+/**
+ * The volume under a disk fails after the disk's last write, on the kernel's own NBD device: what was answered and not
+ * flushed cannot be written.
+ */
 export function failedFlush(lab: Lab): void {
   test('a deactivation whose last flush fails fails and says so, and its mark stays until deactivating again', async () => {
     const pool = lab();

@@ -14,12 +14,14 @@ import type { Host } from '../../../lab/hosts/host.ts';
 import { runProgram } from '../../../lab/machine/program.ts';
 import type { Links } from '../../../lab/hosts/links.ts';
 import { leftOn, mapByHand } from './storage.ts';
-import type { Lab } from './scenario.ts';
+import type { Lab } from '../scenario.ts';
 
 /** How long the cluster may take to notice something, or to get over it. */
 const NOTICE = { timeout: 90_000, interval: 500 };
 
-/** What can go wrong in the lab goes wrong as it says, and is well again afterwards. No code of the product runs here. */
+/**
+ * What can go wrong in the lab goes wrong as it says, and is well again afterwards. No code of the product runs here.
+ */
 export function faults(lab: Lab): void {
   const begin = (fault: Fault): Promise<Fault> => lab().faults.begin(fault);
   const end = (fault: Fault): Promise<void> => lab().faults.end(fault);
@@ -185,7 +187,8 @@ ls /run/in-memory 2>/dev/null || true`);
     for (const [turn, fault] of [killed(cluster, first), frozenDaemon(cluster, second)].entries()) {
       await begin(fault);
       await expect.poll(status, NOTICE).toMatch(/osd: 3 osds: 2 up/);
-      // Of one that is frozen nobody knows that it does not serve any more: until its lease has run out, after minutes, no other does.
+      // Of one that is frozen nobody knows that it does not serve any more: until its lease has run out, after minutes,
+      // no other does.
       if (fault.what.includes('killed')) await put(turn);
       await end(fault);
       await expect.poll(status, NOTICE).toMatch(/osd: 3 osds: 3 up/);

@@ -4,7 +4,8 @@ import { NetworkNamespace } from '../../../lab/machine/network-namespace.ts';
 import { check, startDaemon, stopDaemon } from '../../../lab/machine/program.ts';
 import type { Pool } from '../../../lab/pool.ts';
 import { srCreate, srDestroy, unplugAll } from '../../../lab/xapi-double/sr-operations.ts';
-import { configOf, failure, type Lab } from './scenario.ts';
+import { configOf, type Lab } from '../scenario.ts';
+import { failure } from '../../support/xapi-failure.ts';
 import { hideCephTools, leftOn, mapByHand, showCephTools } from './storage.ts';
 
 /** Under emulation a ceph tool takes half a minute to start. */

@@ -6,14 +6,20 @@ import { DRIVER } from '../../../lab/hosts/install.ts';
 import { send } from '../../../lab/xapi-double/driver.ts';
 import { XapiError } from '../../../lab/xapi-double/xapi-error.ts';
 import { stockHookProgram } from '../../support/stock-locks.ts';
-import { setSettings } from './scenario.ts';
+import { setSettings } from '../scenario.ts';
 
-/** What rbdsr.conf of the hosts says while OSDs are frozen, seconds: enough for a command that is answered, on a busy machine. */
+/**
+ * What rbdsr.conf of the hosts says while OSDs are frozen, seconds: enough for a command that is answered, on a busy
+ * machine.
+ */
 export const DEADLINE_SECONDS = 15;
 /** Between the deadline and xapi's answer: the start of the worker, on a busy machine. Seconds. */
 const SLACK_SECONDS = 15;
 
-/** Runs `work` with OSDs that do not answer; they answer again afterwards, and every worker that waited for them has ended. */
+/**
+ * Runs `work` with OSDs that do not answer; they answer again afterwards, and every worker that waited for them has
+ * ended.
+ */
 export function withFrozenOsds(pool: Pool, work: () => Promise<void>): Promise<void> {
   return withDeadline(pool, async () => {
     pool.cluster.freezeOsds();
@@ -71,8 +77,8 @@ export async function noLauncherIsLeft(pool: Pool, host = 0): Promise<void> {
 }
 
 /**
- * A worker of the host really is stuck in the kernel, and yet stock's hook for a dead host, which HA waits for, gets every lock it wants within a
- * second.
+ * A worker of the host really is stuck in the kernel, and yet stock's hook for a dead host, which HA waits for, gets
+ * every lock it wants within a second.
  */
 export async function haIsNotHeldUp(pool: Pool, srs: readonly string[], host = 0): Promise<void> {
   const stuck = `for worker in $(pgrep '^rbdsr sm'); do cat /proc/$worker/task/*/status /proc/$worker/task/*/children; done`;
@@ -88,7 +94,9 @@ export async function haIsNotHeldUp(pool: Pool, srs: readonly string[], host = 0
   }
 }
 
-/** LVM as on XenServer and XCP-ng up to 8.3 (2.02), which takes no RBD device for one of its own; that of Debian does. */
+/**
+ * LVM as on XenServer and XCP-ng up to 8.3 (2.02), which takes no RBD device for one of its own; that of Debian does.
+ */
 const LVM_2_02 = `--config 'devices{global_filter=["r|^/dev/rbd|"]}'`;
 
 /** A volume group of another driver, on another device. */

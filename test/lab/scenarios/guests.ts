@@ -7,14 +7,17 @@ import { srCreate, srForget, unplugAll } from '../../../lab/xapi-double/sr-opera
 import { vdiCreate, vdiDestroy } from '../../../lab/xapi-double/vdi-operations.ts';
 import { explained, pbdOf } from './mappings.ts';
 import { knowStockDriver } from './monitor-login.ts';
-import { attach, detach, inGuest, type Lab, makeSr } from './scenario.ts';
+import { attach, detach, inGuest, type Lab, makeSr } from '../scenario.ts';
 import { onVolume, programsThatNoHostHas, type SrId } from './storage.ts';
 
 const MiB = 1024 * 1024;
 /** Under emulation a call takes as long as its LVM commands, several seconds. */
 const SLOW = { timeout: 1_200_000 };
 
-/** What only Xen can show (lab/hosts/needs.ts): the disks of an SR that a usual host has made, in PV guests of two Xen hosts, by way of blkback. */
+/**
+ * What only Xen can show (lab/hosts/needs.ts): the disks of an SR that a usual host has made, in PV guests of two Xen
+ * hosts, by way of blkback.
+ */
 export function guests(lab: Lab): void {
   let sr: SrId & { readonly ref: string };
   let vdi: Row;
@@ -87,7 +90,8 @@ export function guests(lab: Lab): void {
 
       const check = [DRIVER, 'vhd', 'check', '--in-use', `/dev/VG_XenStorage-${sr.uuid}/${lvOf(vdi)}`];
       expect(await pool.host(one).check(check)).toMatch(/sound/);
-      // Killed between a flush and the next write, it had nothing in hand; else the call says so, once, and again releases the disk.
+      // Killed between a flush and the next write, it had nothing in hand; else the call says so, once, and again
+      // releases the disk.
       const told = await detach(pool, one, vdi).catch((error: unknown) => messageOf(error));
       if (told !== undefined) {
         expect(told).toMatch(/data may be lost/);
@@ -107,8 +111,9 @@ export function guests(lab: Lab): void {
 const PLACE = '$(( (n * 7919) % 16384 ))';
 
 /**
- * A flush that fails is a success to whoever asked for it, and the disk's write cache is off from then on (linux `drivers/block/xen-blkfront.c`,
- * blkif_interrupt: an empty flush with BLKIF_RSP_ERROR). So a record counts as flushed where the cache is still on after it.
+ * A flush that fails is a success to whoever asked for it, and the disk's write cache is off from then on (linux
+ * `drivers/block/xen-blkfront.c`, blkif_interrupt: an empty flush with BLKIF_RSP_ERROR). So a record counts as flushed
+ * where the cache is still on after it.
  */
 const WRITES_RECORDS = `
 n=0

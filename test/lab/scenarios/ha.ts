@@ -4,14 +4,18 @@ import { pbdOn } from '../../../lab/xapi-double/driver.ts';
 import { pbdPlug, pbdUnplug } from '../../../lab/xapi-double/pbd-operations.ts';
 import { attachFromConfig, detachFromConfig } from '../../../lab/xapi-double/static-vdis.ts';
 import { vdiCreate, vdiGenerateConfig } from '../../../lab/xapi-double/vdi-operations.ts';
-import { attach, configOf, detach, failure, type Lab, makeSr } from './scenario.ts';
+import { attach, configOf, detach, type Lab, makeSr } from '../scenario.ts';
+import { failure } from '../../support/xapi-failure.ts';
 import { leftOn, readNoise, type SrId, writeNoise } from './storage.ts';
 
 const MiB = 1024 * 1024;
 /** A slave: it has to do without the pool master as well. */
 const HOST = 1;
 
-/** HA's state file and the metadata of the pool: disks that `static-vdis` attaches at boot, when no xapi is there to ask. */
+/**
+ * HA's state file and the metadata of the pool: disks that `static-vdis` attaches at boot, when no xapi is there to
+ * ask.
+ */
 export function highAvailability(lab: Lab): void {
   let sr: SrId & { readonly ref: string };
   const disks: { readonly vdi: Row; readonly config: string; readonly kind: string }[] = [];

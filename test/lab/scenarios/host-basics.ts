@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { DRIVER } from '../../../lab/hosts/install.ts';
 import { onMachine } from '../../../lab/hosts/start-script.ts';
-import type { Lab } from './scenario.ts';
+import type { Lab } from '../scenario.ts';
 import { diskUser, programsThatNoHostHas } from './storage.ts';
 
 /** What every other scenario stands on. */

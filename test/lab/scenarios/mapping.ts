@@ -5,7 +5,8 @@ import { vdiCreate, vdiDestroy } from '../../../lab/xapi-double/vdi-operations.t
 import { stringOf } from '../../../lab/xapi-double/database.ts';
 import { DRIVER } from '../../../lab/hosts/install.ts';
 import { explained, mapByHand, mappingsOf, pbdOf, unmapByHand } from './mappings.ts';
-import { failure, type Lab, makeSr } from './scenario.ts';
+import { type Lab, makeSr } from '../scenario.ts';
+import { failure } from '../../support/xapi-failure.ts';
 import { volumesOf } from './storage.ts';
 
 const MiB = 1024 * 1024;

@@ -5,7 +5,8 @@ import { vdiCreate, vdiDestroy } from '../../../lab/xapi-double/vdi-operations.t
 import { mapOf } from '../../../lab/xapi-double/database.ts';
 import { failsInTime, noLauncherIsLeft, withDeadline } from './frozen-osds.ts';
 import { mappingsOf, pbdOf } from './mappings.ts';
-import { failure, type Lab, makeSr } from './scenario.ts';
+import { type Lab, makeSr } from '../scenario.ts';
+import { failure } from '../../support/xapi-failure.ts';
 
 const MiB = 1024 * 1024;
 

@@ -6,7 +6,7 @@ import { ALL_THERE, verifyRecords } from '../../../lab/blkback-double/verify-rec
 import { type FaultName, type FaultPlan, FAULTS } from '../../../lab/faulty-disk/fault.ts';
 import { FaultyDisk } from '../../../lab/faulty-disk/faulty-disk.ts';
 import { onMachine } from '../../../lab/hosts/start-script.ts';
-import type { Lab } from './scenario.ts';
+import type { Lab } from '../scenario.ts';
 
 const MiB = 1024 * 1024;
 const SLOTS = 64;

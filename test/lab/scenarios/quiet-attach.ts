@@ -3,7 +3,7 @@ import type { Row } from '../../../lab/xapi-double/database.ts';
 import { srScan } from '../../../lab/xapi-double/sr-operations.ts';
 import { vdiAttach, vdiCreate, vdiDestroy, vdiDetach } from '../../../lab/xapi-double/vdi-operations.ts';
 import { DRIVER } from '../../../lab/hosts/install.ts';
-import { type Lab, makeSr } from './scenario.ts';
+import { type Lab, makeSr } from '../scenario.ts';
 
 const TRACE = '/tmp/driver.trace';
 

@@ -4,7 +4,7 @@ import { stringOf } from '../../../lab/xapi-double/database.ts';
 import { vdiCreate } from '../../../lab/xapi-double/vdi-operations.ts';
 import { withFrozenOsds } from './frozen-osds.ts';
 import { mappingsOf } from './mappings.ts';
-import { attach, type Lab, makeSr } from './scenario.ts';
+import { attach, type Lab, makeSr } from '../scenario.ts';
 import { writeNoise } from './storage.ts';
 
 const MiB = 1024 * 1024;

@@ -6,7 +6,7 @@ import { srCreate, srForget, srScan, unplugAll } from '../../../lab/xapi-double/
 import { vdiCreate, vdiDestroy, vdiDetach } from '../../../lab/xapi-double/vdi-operations.ts';
 import { failsInTime, withDeadline } from './frozen-osds.ts';
 import { mapByHand, pbdOf, unmapByHand } from './mappings.ts';
-import { attach, configOf, detach, type Lab } from './scenario.ts';
+import { attach, configOf, detach, type Lab } from '../scenario.ts';
 import { readNoise, type SrId, writeNoise } from './storage.ts';
 
 const MiB = 1024 * 1024;
@@ -16,7 +16,10 @@ const GROUPS = 128;
 const IMAGE_MIB = 128;
 const LONG = { timeout: 300_000 };
 
-/** One placement group is served by nobody, and in it lies the header of one disk: that disk cannot be used, and everything else of the SR can. */
+/**
+ * One placement group is served by nobody, and in it lies the header of one disk: that disk cannot be used, and
+ * everything else of the SR can.
+ */
 export function silentHeader(lab: Lab): void {
   let sr: SrId & { readonly ref: string };
   let kept: Row;

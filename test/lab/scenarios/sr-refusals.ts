@@ -2,12 +2,13 @@ import { beforeAll, expect, test } from 'vitest';
 import { srCreate } from '../../../lab/xapi-double/sr-operations.ts';
 import type { XapiError } from '../../../lab/xapi-double/xapi-error.ts';
 
-import { configOf, failure, type Lab } from './scenario.ts';
+import { configOf, type Lab } from '../scenario.ts';
+import { failure } from '../../support/xapi-failure.ts';
 import type { Pool } from '../../../lab/pool.ts';
 
 /**
- * What sr_create refuses on real components: the kernel's client, a real cluster, real LVM. Each refusal has its number and says what
- * to do, and leaves nothing mapped and no record behind.
+ * What sr_create refuses on real components: the kernel's client, a real cluster, real LVM. Each refusal has its number
+ * and says what to do, and leaves nothing mapped and no record behind.
  */
 export function srRefusals(lab: Lab): void {
   let good: Record<string, string>;

@@ -3,12 +3,15 @@ import { type Row, stringOf } from '../../../lab/xapi-double/database.ts';
 import { vdiActivate, vdiAttach, vdiCreate, vdiDestroy } from '../../../lab/xapi-double/vdi-operations.ts';
 import { srDestroy, unplugAll } from '../../../lab/xapi-double/sr-operations.ts';
 import { killedAt } from '../../support/killed-at.ts';
-import { attach, detach, type Lab, makeSr } from './scenario.ts';
+import { attach, detach, type Lab, makeSr } from '../scenario.ts';
 import { LVM_CONFIG, readNoise, soundContent, writeNoise } from './storage.ts';
 
 const MiB = 1024 * 1024;
 
-/** A volume stays active on a host when nobody counts it any more, and the master gives what it leads to to another volume. */
+/**
+ * A volume stays active on a host when nobody counts it any more, and the master gives what it leads to to another
+ * volume.
+ */
 export function staleTable(lab: Lab): void {
   test('a device that a killed activation has left leads to old extents: activating reloads it, and another volume is not touched', async () => {
     const pool = lab();
@@ -53,7 +56,10 @@ export function staleTable(lab: Lab): void {
   }
 }
 
-/** The volume shrinks to its first extent, another one gets those behind it, and it grows again elsewhere, with its content. */
+/**
+ * The volume shrinks to its first extent, another one gets those behind it, and it grows again elsewhere, with its
+ * content.
+ */
 function moved(volume: string): string {
   const [vg = ''] = volume.split('/');
   return `

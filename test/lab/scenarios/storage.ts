@@ -86,7 +86,10 @@ export async function metadataOf(pool: Pool, sr: SrId): Promise<MetadataShown> {
   return JSON.parse(stdout) as MetadataShown;
 }
 
-/** The mappings, volumes, servers and nodes of disks on a host, one a line. A worker that has answered has a moment to end. */
+/**
+ * The mappings, volumes, servers and nodes of disks on a host, one a line. A worker that has answered has a moment to
+ * end.
+ */
 export function leftOn(pool: Pool, host: number): Promise<string> {
   return pool.host(host).shell(
     `n=0; while pgrep '^rbdsr sm' >/dev/null && [ $n -lt 100 ]; do sleep 0.1; n=$((n + 1)); done

@@ -13,9 +13,12 @@ import {
 import { unpackVectors, type VectorImage, vectorImages } from '../../support/lvhd-vectors.ts';
 import { xenOrchestraSrs } from '../../support/wizard-clients.ts';
 import { knowStockDriver, loginAt, startSsh } from './monitor-login.ts';
-import { attach, detach, type Lab } from './scenario.ts';
+import { attach, detach, type Lab } from '../scenario.ts';
 
-/** What else may stand in the wizard's fields, and what else may be on an image: other users, pools, names, an SR of the older plug-in. */
+/**
+ * What else may stand in the wizard's fields, and what else may be on an image: other users, pools, names, an SR of the
+ * older plug-in.
+ */
 export function waysIn(lab: Lab): void {
   let ssh: SshHost;
   const fields = (image: string, more: Record<string, string> = {}): Record<string, string> => ({

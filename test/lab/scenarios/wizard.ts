@@ -18,13 +18,14 @@ import { vdiCreate, vdiDestroy, vdiGenerateConfig } from '../../../lab/xapi-doub
 import { xenOrchestraLuns, xenOrchestraSrs, xenOrchestraTargets } from '../../support/wizard-clients.ts';
 import { mappingsOf } from './mappings.ts';
 import { ENTRY, knowStockDriver, loginAt, PASSWORD, startSsh } from './monitor-login.ts';
-import { attach, detach, failure, type Lab } from './scenario.ts';
+import { attach, detach, type Lab } from '../scenario.ts';
+import { failure } from '../../support/xapi-failure.ts';
 
 const MiB = 1024 * 1024;
 
 /**
- * An SR by the ordinary "New iSCSI SR" wizard, from the first field to the last day: the installed divert, a real monitor over real SSH,
- * two hosts. The stock iSCSI driver is a stand-in that says what it was asked.
+ * An SR by the ordinary "New iSCSI SR" wizard, from the first field to the last day: the installed divert, a real
+ * monitor over real SSH, two hosts. The stock iSCSI driver is a stand-in that says what it was asked.
  */
 export function wizard(lab: Lab): void {
   let ssh: SshHost;

@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { Secret } from '../../../src/base/secret.ts';
-import { clusterAccess } from '../../../src/ceph/access.ts';
-import { failureOf } from './expect-error.ts';
+import { clusterAccess } from '../../../src/ceph/cluster/access.ts';
+import { failureOf } from '../../support/expect-error.ts';
 
 const KEY = 'AQD4T2FmAAAAABAAB0cl3lu9dHQZwSYx1MD9XA==';
 const folder = mkdtempSync(join(tmpdir(), 'rbdsr-ceph-access-'));

@@ -1,7 +1,12 @@
 import { describe, expect, test } from 'vitest';
-import { decodeImages, decodeInfo, decodePools, decodeWatchers } from '../../../src/ceph/ceph-tool-json.ts';
-import { withoutNoise } from '../../../src/ceph/ceph-tool-errors.ts';
-import { failureOf } from './expect-error.ts';
+import {
+  decodeImages,
+  decodeInfo,
+  decodePools,
+  decodeWatchers,
+} from '../../../src/ceph/control/tools/ceph-tool-json.ts';
+import { withoutNoise } from '../../../src/ceph/control/tools/ceph-tool-errors.ts';
+import { failureOf } from '../../support/expect-error.ts';
 
 describe('what the ceph tools print', () => {
   test('pools: those marked for rbd', () => {
@@ -37,8 +42,9 @@ describe('what the ceph tools print', () => {
   });
 
   /**
-   * What `rbd status --format json` prints, from do_show_status of each release (ceph `src/rbd.cc` to Infernalis, `src/tools/rbd/action/Status.cc` since): to
-   * Mimic (13) an object with the key `watcher` for each client, since Nautilus (14) a list. A slash is `\/` where the release's JSONFormatter escapes it.
+   * What `rbd status --format json` prints, from do_show_status of each release (ceph `src/rbd.cc` to Infernalis,
+   * `src/tools/rbd/action/Status.cc` since): to Mimic (13) an object with the key `watcher` for each client, since
+   * Nautilus (14) a list. A slash is `\/` where the release's JSONFormatter escapes it.
    */
   const STATUS: Readonly<Record<string, (watchers: readonly string[]) => string>> = {
     'Hammer to Mimic': (watchers) =>

@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
-import { decideMonitors } from '../../../src/ceph/choose-monitors.ts';
-import { kernelTraits } from '../../../src/ceph/kernel-traits.ts';
-import type { MonitorAnswer } from '../../../src/ceph/monitor-survey.ts';
-import { formatMonitors, parseMonitors } from '../../../src/ceph/monitors.ts';
-import { failureOf } from './expect-error.ts';
+import { decideMonitors } from '../../../src/ceph/krbd/choose-monitors.ts';
+import { kernelTraits } from '../../../src/ceph/krbd/kernel-traits.ts';
+import type { MonitorAnswer } from '../../../src/ceph/cluster/monitor-survey.ts';
+import { formatMonitors, parseMonitors } from '../../../src/ceph/cluster/monitors.ts';
+import { failureOf } from '../../support/expect-error.ts';
 
 const [a, b] = parseMonitors('10.0.0.1 10.0.0.2');
 const [v2] = parseMonitors('10.0.0.3:3300');

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { checkImageFeatures, featureNames, FEATURES } from '../../../src/ceph/features.ts';
-import { kernelTraits } from '../../../src/ceph/kernel-traits.ts';
-import { failureOf } from './expect-error.ts';
+import { checkImageFeatures, featureNames, FEATURES } from '../../../src/ceph/image/features.ts';
+import { kernelTraits } from '../../../src/ceph/krbd/kernel-traits.ts';
+import { failureOf } from '../../support/expect-error.ts';
 
 const spec = { pool: 'rbd', image: 'img' };
 

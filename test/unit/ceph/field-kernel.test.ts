@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { readKernelMessages } from '../../../src/ceph/kernel-messages.ts';
-import { kernelTraits } from '../../../src/ceph/kernel-traits.ts';
-import { mapFailure } from '../../../src/ceph/map-failure.ts';
+import { readKernelMessages } from '../../../src/ceph/krbd/kernel-messages.ts';
+import { kernelTraits } from '../../../src/ceph/krbd/kernel-traits.ts';
+import { mapFailure } from '../../../src/ceph/krbd/map-failure.ts';
 import { errnoName } from '../../../src/system/errno-name.ts';
 
 const FIELD = join(import.meta.dirname, '../../fixtures/field');

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { checkMappable, formatSpec, sameSpec } from '../../../src/ceph/image-spec.ts';
-import { failureOf } from './expect-error.ts';
+import { checkMappable, formatSpec, sameSpec } from '../../../src/ceph/image/image-spec.ts';
+import { failureOf } from '../../support/expect-error.ts';
 
 describe('what the kernel can map', () => {
   test.each(['img', '-x', '--help', 'a/b', 'a@b', 'q\'uo"te', 'ünï', '$(id)', ';', '../..', '\u00a0', 'a,b'])(

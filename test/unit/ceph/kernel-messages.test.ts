@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { messageOfRecord } from '../../../src/ceph/kernel-log.ts';
-import { readKernelMessages } from '../../../src/ceph/kernel-messages.ts';
+import { messageOfRecord } from '../../../src/ceph/krbd/kernel-log.ts';
+import { readKernelMessages } from '../../../src/ceph/krbd/kernel-messages.ts';
 
 describe('messages of the kernel', () => {
   // Captured from Linux 6.1.0-56-amd64 against Ceph 16.2.15.

@@ -1,10 +1,10 @@
 import { afterEach, describe, expect, test } from 'vitest';
-import { Krbd } from '../../../src/ceph/krbd.ts';
-import { controlFiles, listMappings, supportedFeatures } from '../../../src/ceph/krbd-sysfs.ts';
-import { kernelTraits } from '../../../src/ceph/kernel-traits.ts';
-import { failureOf } from './expect-error.ts';
-import { debugClient, FSID, linux310, linux44, linux61, OTHER_FSID, recorded } from './recorded-sysfs.ts';
-import type { Tree } from './recorded-sysfs.ts';
+import { Krbd } from '../../../src/ceph/krbd/krbd.ts';
+import { controlFiles, listMappings, supportedFeatures } from '../../../src/ceph/krbd/krbd-sysfs.ts';
+import { kernelTraits } from '../../../src/ceph/krbd/kernel-traits.ts';
+import { failureOf } from '../../support/expect-error.ts';
+import { debugClient, FSID, linux310, linux44, linux61, OTHER_FSID, recorded } from '../../support/recorded-sysfs.ts';
+import type { Tree } from '../../support/recorded-sysfs.ts';
 
 const made: { remove(): void }[] = [];
 afterEach(() => made.splice(0).forEach((tree) => tree.remove()));

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import type { ErrorCode } from '../../../src/base/error.ts';
-import { readKernelMessages } from '../../../src/ceph/kernel-messages.ts';
-import { kernelTraits } from '../../../src/ceph/kernel-traits.ts';
-import { mapFailure } from '../../../src/ceph/map-failure.ts';
+import { readKernelMessages } from '../../../src/ceph/krbd/kernel-messages.ts';
+import { kernelTraits } from '../../../src/ceph/krbd/kernel-traits.ts';
+import { mapFailure } from '../../../src/ceph/krbd/map-failure.ts';
 
 const MISMATCH =
   "libceph: mon0 10.0.0.1:6789 feature set mismatch, my 106b84a842a42 < server's 40106b84a842a42, missing 400000000000000";

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
-import { mapLine } from '../../../src/ceph/map-line.ts';
-import { parseMapOptions } from '../../../src/ceph/map-options.ts';
-import { parseMonitors } from '../../../src/ceph/monitors.ts';
-import { failureOf } from './expect-error.ts';
+import { mapLine } from '../../../src/ceph/krbd/map-line.ts';
+import { parseMapOptions } from '../../../src/ceph/krbd/map-options.ts';
+import { parseMonitors } from '../../../src/ceph/cluster/monitors.ts';
+import { failureOf } from '../../support/expect-error.ts';
 
 const line = {
   monitors: parseMonitors('10.0.0.1, [fd00::1]:6790'),

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { checkOptionsForKernel, formatMapOption, parseMapOptions } from '../../../src/ceph/map-options.ts';
-import { failureOf } from './expect-error.ts';
+import { checkOptionsForKernel, formatMapOption, parseMapOptions } from '../../../src/ceph/krbd/map-options.ts';
+import { failureOf } from '../../support/expect-error.ts';
 
 describe('map options', () => {
   test('those allowed come through as they are', () => {

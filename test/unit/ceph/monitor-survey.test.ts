@@ -2,8 +2,8 @@ import { createServer } from 'node:net';
 import type { AddressInfo, Server, Socket } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
 import { Deadline } from '../../../src/base/deadline.ts';
-import { surveyMonitors } from '../../../src/ceph/monitor-survey.ts';
-import { parseMonitors } from '../../../src/ceph/monitors.ts';
+import { surveyMonitors } from '../../../src/ceph/cluster/monitor-survey.ts';
+import { parseMonitors } from '../../../src/ceph/cluster/monitors.ts';
 
 const servers: Server[] = [];
 afterEach(async () => {

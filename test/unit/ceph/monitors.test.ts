@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { formatMonitor, formatMonitors, parseMonitors } from '../../../src/ceph/monitors.ts';
-import { failureOf } from './expect-error.ts';
+import { formatMonitor, formatMonitors, parseMonitors } from '../../../src/ceph/cluster/monitors.ts';
+import { failureOf } from '../../support/expect-error.ts';
 
 const FIELD = join(import.meta.dirname, '../../fixtures/field');
 

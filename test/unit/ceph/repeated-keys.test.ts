@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { parseRepeatedKeys } from '../../../src/ceph/repeated-keys.ts';
+import { parseRepeatedKeys } from '../../../src/ceph/control/tools/repeated-keys.ts';
 
 describe('JSON whose objects repeat a key', () => {
   test.each<[string, unknown]>([

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { parseSize } from '../../../src/ceph/size-text.ts';
-import { failureOf } from './expect-error.ts';
+import { parseSize } from '../../../src/ceph/image/size-text.ts';
+import { failureOf } from '../../support/expect-error.ts';
 
 test.each([
   ['10737418240', 10_737_418_240],

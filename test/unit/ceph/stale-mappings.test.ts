@@ -1,7 +1,7 @@
 import { afterAll, describe, expect, test } from 'vitest';
-import { listMappings } from '../../../src/ceph/krbd-sysfs.ts';
-import { staleMappings } from '../../../src/ceph/stale-mappings.ts';
-import { FSID, linux61, OTHER_FSID, recorded } from './recorded-sysfs.ts';
+import { listMappings } from '../../../src/ceph/krbd/krbd-sysfs.ts';
+import { staleMappings } from '../../../src/ceph/krbd/stale-mappings.ts';
+import { FSID, linux61, OTHER_FSID, recorded } from '../../support/recorded-sysfs.ts';
 
 const roots = recorded(
   linux61(0),

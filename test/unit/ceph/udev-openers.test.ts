@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { Deadline } from '../../../src/base/deadline.ts';
-import { isOnlyUdev, openersOnceUdevIsDone } from '../../../src/ceph/udev-openers.ts';
+import { isOnlyUdev, openersOnceUdevIsDone } from '../../../src/ceph/krbd/udev-openers.ts';
 import type { DeviceOpener, DeviceOpeners } from '../../../src/system/openers.ts';
 
 const NOBODY: DeviceOpeners = { processes: [], holders: [], mountPoints: [] };

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { usePlugin } from '../sm/plugin-process.ts';
-import { linux61, writeTree } from '../ceph/recorded-sysfs.ts';
+import { linux61, writeTree } from '../../support/recorded-sysfs.ts';
 
 const plugin = usePlugin();
 

@@ -3,9 +3,9 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { MiB, TiB } from '../../../src/base/units.ts';
-import { openBlockIo } from '../../../src/system/block-device.ts';
-import { createVhd } from '../../../src/vhd/create.ts';
-import { VhdImage } from '../../../src/vhd/image.ts';
+import { openBlockIo } from '../../../src/system/io/block-device.ts';
+import { createVhd } from '../../../src/vhd/image/create.ts';
+import { VhdImage } from '../../../src/vhd/image/image.ts';
 import { usePlugin } from '../sm/plugin-process.ts';
 
 const plugin = usePlugin();
@@ -13,7 +13,10 @@ const rbdsr = (...argv: readonly string[]) => plugin.run('', argv, 'cli');
 const SR = 'f021ca4c-2e84-40ca-9d5d-e98778fb994b';
 const LOST = '11111111-2222-4333-8444-555555555555';
 
-/** A metadata volume of four disks that stock wrote, at the size of its LV, with its header or the middle destroyed; beside it a lost disk. */
+/**
+ * A metadata volume of four disks that stock wrote, at the size of its LV, with its header or the middle destroyed;
+ * beside it a lost disk.
+ */
 async function damagedVolume(from: number, to: number): Promise<string> {
   const folder = mkdtempSync(join(tmpdir(), 'rbdsr-sm-rebuild-'));
   onTestFinished(() => rmSync(folder, { recursive: true, force: true }));

@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
 import { expect, onTestFinished, test } from 'vitest';
-import { streamDisk } from '../../../src/cli/stream-disk.ts';
-import { openBlockIo } from '../../../src/system/block-device.ts';
+import { streamDisk } from '../../../src/cli/disk/stream-disk.ts';
+import { openBlockIo } from '../../../src/system/io/block-device.ts';
 
 test.each([0, 512, 2 * 1024 * 1024, 5 * 1024 * 1024 + 512])('%i bytes arrive, one chunk at a time', async (size) => {
   const folder = mkdtempSync(join(tmpdir(), 'rbdsr-sm-stream-'));

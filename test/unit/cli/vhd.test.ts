@@ -130,7 +130,10 @@ describe('where the parents are', () => {
   });
 });
 
-/** Copies a child and writes another name into its parent-name field; its locators are taken away, and the checksum is made anew. */
+/**
+ * Copies a child and writes another name into its parent-name field; its locators are taken away, and the checksum is
+ * made anew.
+ */
 const RENAME_PARENT = `
 const [from, to, name] = process.argv.slice(1);
 const bytes = require('node:fs').readFileSync(from);

@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest';
-import { claimNbd, describeNbd, NBD, type NbdKernel } from '../../../src/datapath/nbd-claim.ts';
+import { claimNbd, describeNbd, NBD, type NbdKernel } from '../../../src/datapath/nbd/nbd-claim.ts';
 
 /**
- * Devices as Linux `drivers/block/nbd.c` keeps them, seen by one of several clients: the first to set a socket is the one that sets the device
- * up (`task_setup`), every other one's socket is EBUSY; one that netlink controls takes no ioctl but CLEAR_SOCK and DISCONNECT (EINVAL); all
- * the rest is open to whoever has the node open.
+ * Devices as Linux `drivers/block/nbd.c` keeps them, seen by one of several clients: the first to set a socket is the
+ * one that sets the device up (`task_setup`), every other one's socket is EBUSY; one that netlink controls takes no
+ * ioctl but CLEAR_SOCK and DISCONNECT (EINVAL); all the rest is open to whoever has the node open.
  */
 class NbdModule {
   readonly devices: Record<string, { owner?: string; netlink?: true; pid?: number; blocks?: number; socket?: number }>;

@@ -3,12 +3,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { MiB } from '../../../src/base/units.ts';
-import { openDisk } from '../../../src/datapath/nbd-disk.ts';
-import { openBlockIo } from '../../../src/system/block-device.ts';
-import { createChild } from '../../../src/vhd/create-child.ts';
-import { createVhd } from '../../../src/vhd/create.ts';
-import { encodeFooter, FOOTER_BYTES, newFooter } from '../../../src/vhd/footer.ts';
-import { VhdImage } from '../../../src/vhd/image.ts';
+import { openDisk } from '../../../src/datapath/nbd/nbd-disk.ts';
+import { openBlockIo } from '../../../src/system/io/block-device.ts';
+import { createChild } from '../../../src/vhd/image/create-child.ts';
+import { createVhd } from '../../../src/vhd/image/create.ts';
+import { encodeFooter, FOOTER_BYTES, newFooter } from '../../../src/vhd/format/footer.ts';
+import { VhdImage } from '../../../src/vhd/image/image.ts';
 
 const SIZE = 8 * MiB;
 const PARENT = '22222222-2222-2222-2222-222222222222';

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { Handshake } from '../../../src/datapath/nbd-handshake.ts';
+import { Handshake } from '../../../src/datapath/nbd/nbd-handshake.ts';
 
 // Expected bytes are written out from NetworkBlockDevice/nbd doc/proto.md.
 const FACTS = { name: 'disk', size: 0x1_0000_0200, flags: 0x4d };

@@ -1,7 +1,7 @@
 import { array, assert, constantFrom, integer, nat, property, record, uint8Array } from 'fast-check';
 import { expect, test } from 'vitest';
-import { RequestParser } from '../../../src/datapath/nbd-request-parser.ts';
-import type { NbdRequest } from '../../../src/datapath/nbd-request-parser.ts';
+import { RequestParser } from '../../../src/datapath/nbd/nbd-request-parser.ts';
+import type { NbdRequest } from '../../../src/datapath/nbd/nbd-request-parser.ts';
 
 const requests = array(
   record({

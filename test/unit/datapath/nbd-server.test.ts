@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { RbdsrError } from '../../../src/base/error.ts';
 import { silentLog } from '../../../src/base/log.ts';
-import { startNbdServer } from '../../../src/datapath/nbd-server.ts';
-import type { NbdServer } from '../../../src/datapath/nbd-server.ts';
+import { startNbdServer } from '../../../src/datapath/nbd/nbd-server.ts';
+import type { NbdServer } from '../../../src/datapath/nbd/nbd-server.ts';
 import { MemoryDisk } from './memory-disk.ts';
 import { NbdTestClient } from './nbd-test-client.ts';
 

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import { Deadline } from '../../../src/base/deadline.ts';
-import { negotiate } from '../../../src/datapath/nbd-handshake-client.ts';
+import { negotiate } from '../../../src/datapath/nbd/nbd-handshake-client.ts';
 
 export interface Question {
   readonly type: number;

@@ -1,7 +1,7 @@
 import { Deadline } from '../../../src/base/deadline.ts';
 import type { DataPathHost } from '../../../src/datapath/datapath-host.ts';
 import type { Disk } from '../../../src/datapath/datapath.ts';
-import { TapdiskDataPath } from '../../../src/datapath/tapdisk-data-path.ts';
+import { TapdiskDataPath } from '../../../src/datapath/tapdisk/tapdisk-data-path.ts';
 import { diskOfPath } from '../../../src/lvhd/disk-of-path.ts';
 
 // Activates one disk, to be killed on the way.

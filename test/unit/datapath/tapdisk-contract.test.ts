@@ -1,10 +1,10 @@
-import { TapdiskDataPath } from '../../../src/datapath/tapdisk-data-path.ts';
+import { TapdiskDataPath } from '../../../src/datapath/tapdisk/tapdisk-data-path.ts';
 import { diskOfPath } from '../../../src/lvhd/disk-of-path.ts';
 import { dataPathContract } from './data-path-contract.ts';
 import type { ContractHost } from './data-path-contract.ts';
 import { lives, tapdiskHost } from './tapdisk-host.ts';
 
-// One of each way in which versions differ (src/sm/host-profile.ts, datapath).
+// One of each way in which versions differ (src/dom0/host-profile.ts, datapath).
 dataPathContract('tapdisk, 6.5 to 8.1', () => makeHost({ nbdLinks: false }));
 dataPathContract('tapdisk, 8.2', () => makeHost({ closeTimeoutSeconds: 30 }));
 dataPathContract('tapdisk, 8.3', () => makeHost({ closeTimeoutSeconds: 120 }));

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { isPaused, parseServing, parseTapdisks } from '../../../src/datapath/tapdisk-list.ts';
+import { isPaused, parseServing, parseTapdisks } from '../../../src/datapath/tapdisk/tapdisk-list.ts';
 
 test('a line of a running tapdisk', () => {
   expect(parseTapdisks('pid=2705 minor=0 state=0 args=vhd:/dev/sm/phy/a/b\n')).toEqual([

@@ -3,8 +3,8 @@ import { dirname } from 'node:path';
 import { dmName, lvPath } from '../../../src/lvm/dm-name.ts';
 
 /**
- * How a host names its active volumes: with udev (CentOS 7 and later) device-mapper's own name is a link to a node that has none, without it that name
- * is the node.
+ * How a host names its active volumes: with udev (CentOS 7 and later) device-mapper's own name is a link to a node that
+ * has none, without it that name is the node.
  */
 export type MapperStyle = 'links' | 'nodes';
 

@@ -1,10 +1,10 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { hasCode } from '../../../src/base/error.ts';
-import { checkMappable } from '../../../src/ceph/image-spec.ts';
-import { iqnAnswer } from '../../../src/divert/iqn-answer.ts';
-import { lunAnswer } from '../../../src/divert/lun-answer.ts';
-import { xmlDocument } from '../../../src/sm/probe-xml.ts';
+import { checkMappable } from '../../../src/ceph/image/image-spec.ts';
+import { iqnAnswer } from '../../../src/wizard/iqn-answer.ts';
+import { lunAnswer } from '../../../src/wizard/lun-answer.ts';
+import { xmlDocument } from '../../../src/sm/protocol/probe-xml.ts';
 import {
   xenCenterLuns,
   xenCenterTargets,

@@ -3,8 +3,8 @@ import { mapOf, type Row, stringOf } from '../../../lab/xapi-double/database.ts'
 import type { XapiDouble } from '../../../lab/xapi-double/double.ts';
 import { hasCode } from '../../../src/base/error.ts';
 import { Secret } from '../../../src/base/secret.ts';
-import { finishSwitch, keepMonitors, nextOwnUser, switchUser } from '../../../src/divert/change-kept.ts';
-import { keptBySr } from '../../../src/divert/kept-access.ts';
+import { finishSwitch, keepMonitors, nextOwnUser, switchUser } from '../../../src/access/change-kept.ts';
+import { keptBySr } from '../../../src/access/kept-access.ts';
 import type { OwnXapi } from '../../../src/xapi/client.ts';
 import { createSecret } from '../../../src/xapi/secret.ts';
 import { openXapiSession, type XapiSession } from '../../support/xapi-session.ts';

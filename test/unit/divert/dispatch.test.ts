@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { HOST_VERSIONS } from '../../../lab/host-trees/host-trees.ts';
+import { HOST_VERSIONS } from '../../../lab/host-trees/host-versions.ts';
 import { DivertedHost, seenBy } from './diverted-host.ts';
 import { DRIVER_INFO, ISCSI, RBD, sr } from './requests.ts';
 
@@ -31,7 +31,8 @@ describe.each(['/bin/dash', '/bin/bash'])('where sh is %s', (shell) => {
         const diverted = host.run(args, env);
         expect({ code: diverted.code, stderr: diverted.stderr }).toEqual({ code: 7, stderr: 'stock was here\n' });
         expect({ code: direct.code, stderr: direct.stderr }).toEqual({ code: 7, stderr: 'stock was here\n' });
-        // The path it is started by is the one RBDSR keeps it at, under the same base name; its folder of modules is the same.
+        // The path it is started by is the one RBDSR keeps it at, under the same base name; its folder of modules is
+        // the same.
         const now = seen(host, diverted.stdout);
         const before = seen(host, direct.stdout);
         expect(now).toEqual({ ...before, argv: [host.stock, ...args], file: host.stock });

@@ -17,12 +17,9 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { decodeResponse } from '../../../src/xmlrpc/decode.ts';
 import { isStruct } from '../../../src/xmlrpc/value.ts';
-import {
-  buildHostTree,
-  type HostTree,
-  type HostTreeOptions,
-  type HostVersion,
-} from '../../../lab/host-trees/host-trees.ts';
+import { buildHostTree, type HostTree } from '../../../lab/host-trees/host-trees.ts';
+import type { HostTreeOptions } from '../../../lab/host-trees/host-versions.ts';
+import type { HostVersion } from '../../../lab/host-trees/host-versions.ts';
 
 const LAUNCHER = join(import.meta.dirname, '../../../src/main/launcher.sh');
 const DIVERT = join(import.meta.dirname, '../../../src/main/divert.py');
@@ -47,7 +44,10 @@ export function seenBy(stdout: string): Record<string, unknown> {
   return JSON.parse(answer.value['seen']) as Record<string, unknown>;
 }
 
-/** A tree whose LVMoISCSISR is the dispatcher, beside one where it still is the stock driver. The launcher is a stand-in. */
+/**
+ * A tree whose LVMoISCSISR is the dispatcher, beside one where it still is the stock driver. The launcher is a
+ * stand-in.
+ */
 export class DivertedHost implements Disposable {
   readonly root = mkdtempSync(join(tmpdir(), 'rbdsr-divert-'));
   readonly tree: HostTree;
@@ -74,7 +74,7 @@ export class DivertedHost implements Disposable {
     writeFileSync(divert, readFileSync(DIVERT, 'utf8').replace('#!/bin/sh', `#!${shell}`));
     writeFileSync(this.launcher, `#!/bin/sh\nprintf '%s\\n' "launched $RBDSR_DRIVER" "$#" "$1"\nexit 3\n`);
     for (const program of [divert, this.launcher]) chmodSync(program, 0o755);
-    // What src/host/changes/divert.ts makes: a link leads where it led; a program of its own stays in its folder.
+    // What src/installer/changes/divert.ts makes: a link leads where it led; a program of its own stays in its folder.
     if (this.tree.stockFile === this.tree.entry) {
       renameSync(this.tree.entry, join(this.tree.smDir, 'rbdsr-stock-program'));
       symlinkSync('../rbdsr-stock-program', this.stock);

@@ -1,6 +1,7 @@
 import * as fc from 'fast-check';
 
-// Requests in every way an XML-RPC client may write them: typed and untyped strings, white space between elements, character references.
+// Requests in every way an XML-RPC client may write them: typed and untyped strings, white space between elements,
+// character references.
 
 /** A text as element content, some of its characters as references, with zeros, in decimal or in hexadecimal. */
 function content(text: string): fc.Arbitrary<string> {
@@ -114,7 +115,10 @@ const draft: fc.Arbitrary<Draft> = fc.record({
   declaration: fc.constantFrom('', "<?xml version='1.0'?>\n", '<?xml version="1.0" encoding="utf-8"?>'),
 });
 
-/** A request whose struct `section` has the member `key` of the value `port`; elsewhere are other ports, and texts that look like one. */
+/**
+ * A request whose struct `section` has the member `key` of the value `port`; elsewhere are other ports, and texts that
+ * look like one.
+ */
 export const encodedRequest: fc.Arbitrary<string> = draft.chain(
   ({ port, key, section, label, elsewhere, order, declaration }) => {
     const odd = { target: label, [key]: port, SCSIid: elsewhere };

@@ -1,4 +1,4 @@
-import type { StockLoader } from '../../../lab/host-trees/host-trees.ts';
+import type { StockLoader } from '../../../lab/host-trees/host-versions.ts';
 import type { DivertedHost } from './diverted-host.ts';
 import type { Python } from './pythons.ts';
 

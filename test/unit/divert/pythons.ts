@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, realpathSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { basename, join } from 'node:path';
-import { HOST_VERSIONS, type HostVersion } from '../../../lab/host-trees/host-trees.ts';
+import { HOST_VERSIONS, type HostVersion } from '../../../lab/host-trees/host-versions.ts';
 
 export interface Python {
   /** `2.7.18`, or `host` for the system's own. */
@@ -13,7 +13,8 @@ export interface Python {
 }
 
 /**
- * The interpreters of this machine: the system's Python 3, and the oldest and newest of every major version that pyenv has. Hosts run 2.4,
+ * The interpreters of this machine: the system's Python 3, and the oldest and newest of every major version that pyenv
+ * has. Hosts run 2.4,
  * 2.7 and 3.6; there is no 2.4 anywhere to test with, so syntax.test.ts looks for what it lacks.
  */
 export function pythons(): readonly Python[] {
@@ -37,7 +38,8 @@ export function pythons(): readonly Python[] {
 }
 
 /**
- * The trees worth trying with an interpreter: all with the system's own, those whose Python it stands for with another. sm 4.x has no Python 2.
+ * The trees worth trying with an interpreter: all with the system's own, those whose Python it stands for with another.
+ * sm 4.x has no Python 2.
  */
 export function treesFor({ version, major }: Python): readonly HostVersion[] {
   if (version === 'host') return HOST_VERSIONS;

@@ -7,9 +7,10 @@ import { divertSource } from './verdicts.ts';
 const DIVERT = join(import.meta.dirname, '../../../src/main/divert.py');
 
 /**
- * XenServer 6.5 has Python 2.4, and nothing here has: what 2.4 lacks and is easily written is looked for in the syntax tree. New in 2.5: with,
- * try with except and finally, conditional expressions, relative imports, any, all, partition, startswith of a tuple; in 2.6: except ... as, print
- * as a function, b'', class decorators, format; in 2.7: set literals, comprehensions of sets and dicts; in 3: the rest.
+ * XenServer 6.5 has Python 2.4, and nothing here has: what 2.4 lacks and is easily written is looked for in the syntax
+ * tree. New in 2.5: with, try with except and finally, conditional expressions, relative imports, any, all, partition,
+ * startswith of a tuple; in 2.6: except ... as, print as a function, b'', class decorators, format; in 2.7: set
+ * literals, comprehensions of sets and dicts; in 3: the rest.
  */
 const NEWER = `
 import ast, sys

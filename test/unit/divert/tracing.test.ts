@@ -4,7 +4,10 @@ import { DivertedHost, type End, seenBy } from './diverted-host.ts';
 import { pythons, treesFor } from './pythons.ts';
 import { DRIVER_INFO, ISCSI, RBD, sr } from './requests.ts';
 
-/** What xapi's tracing launcher does with a driver (xen-api `python3/packages/observer.py`): run_path under the name __main__. */
+/**
+ * What xapi's tracing launcher does with a driver (xen-api `python3/packages/observer.py`): run_path under the name
+ * __main__.
+ */
 const OBSERVER = `
 import runpy, sys
 sys.argv = sys.argv[1:]

@@ -1,7 +1,7 @@
 import { inspect } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import type { RbdsrError } from '../../../src/base/error.ts';
-import { requireLogin, translate } from '../../../src/divert/translate.ts';
+import { requireLogin, translate } from '../../../src/sr/config/translate.ts';
 
 const UUID = '3f0c1f3e-8a52-4a35-9d5f-2f5f8e2a7b11';
 

@@ -2,8 +2,8 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { isOurs } from '../../../src/divert/decide.ts';
-import { decodeRequest } from '../../../src/sm/request.ts';
+import { isDiverted } from '../../../src/sr/config/diverted.ts';
+import { decodeRequest } from '../../../src/sm/protocol/request.ts';
 
 export type Verdict = 'ours' | 'stock';
 
@@ -65,7 +65,7 @@ print(' '.join([scope['_rbdsr_is_ours'](text) and 'ours' or 'stock' for text in 
 /** What RBDSR itself decides; undefined where it cannot read the request. */
 export function ownVerdict(argument: string): Verdict | undefined {
   try {
-    return isOurs(decodeRequest([argument])) ? 'ours' : 'stock';
+    return isDiverted(decodeRequest([argument]).deviceConfig) ? 'ours' : 'stock';
   } catch {
     return undefined;
   }

@@ -1,14 +1,15 @@
 import { cpSync, existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { HOST_VERSIONS } from '../../../lab/host-trees/host-trees.ts';
+import { HOST_VERSIONS } from '../../../lab/host-trees/host-versions.ts';
 import { encodeFault } from '../../../src/xmlrpc/encode.ts';
 import { DivertedHost, seenBy } from './diverted-host.ts';
 import { loadersOf, loadEntry } from './load-entry.ts';
 import { pythons, treesFor } from './pythons.ts';
 import { ISCSI, RBD, sr } from './requests.ts';
 
-// iSCSI never depends on /opt/rbdsr: whatever happens to that, the stock driver runs as before, and port 6789 is answered with a sentence.
+// iSCSI never depends on /opt/rbdsr: whatever happens to that, the stock driver runs as before, and port 6789 is
+// answered with a sentence.
 
 /** One after the other, on the same host. */
 const LOSSES: readonly (readonly [what: string, lose: (host: DivertedHost) => void])[] = [

@@ -3,7 +3,7 @@ import { copyFileSync, mkdirSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, expect, test } from 'vitest';
 import { runCli } from '../../../src/cli/program.ts';
-import { HOST_VERSIONS } from '../../../lab/host-trees/host-trees.ts';
+import { HOST_VERSIONS } from '../../../lab/host-trees/host-versions.ts';
 import { type HostFixture, startProcess, useHosts } from './host-fixture.ts';
 import { Writable } from 'node:stream';
 

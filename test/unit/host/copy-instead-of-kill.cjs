@@ -1,5 +1,6 @@
-// Loaded before the built command (node --require): where a fault point would kill it, the host's folder is copied, and it goes on to the next.
-// A fault point is synchronous and a killed process has no say any more, so the copy is what the kill would have left.
+// Loaded before the built command (node --require): where a fault point would kill it, the host's folder is copied, and
+// it goes on to the next. A fault point is synchronous and a killed process has no say any more, so the copy is what
+// the kill would have left.
 const { cpSync } = require('node:fs');
 
 const { RBDSR_ROOT, COPIES, POINT, FROM, EVERY } = process.env;

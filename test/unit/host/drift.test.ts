@@ -1,11 +1,11 @@
 import { readlinkSync, symlinkSync, unlinkSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { checkHost } from '../../../src/host/check-host.ts';
-import { disable } from '../../../src/host/disable.ts';
-import { enable, repair } from '../../../src/host/enable.ts';
-import { isWell } from '../../../src/host/finding.ts';
-import type { Host } from '../../../src/host/host.ts';
-import { HOST_VERSIONS } from '../../../lab/host-trees/host-trees.ts';
+import { checkHost } from '../../../src/installer/check-host.ts';
+import { disable } from '../../../src/installer/disable.ts';
+import { enable, repair } from '../../../src/installer/enable.ts';
+import { isWell } from '../../../src/installer/changing/finding.ts';
+import type { Host } from '../../../src/installer/host.ts';
+import { HOST_VERSIONS } from '../../../lab/host-trees/host-versions.ts';
 import { answeringDriver, type HostFixture, useHosts } from './host-fixture.ts';
 
 const hosts = useHosts();

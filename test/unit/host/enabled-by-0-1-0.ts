@@ -1,16 +1,16 @@
 import { mkdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { enable } from '../../../src/host/enable.ts';
-import { fingerprint, readState } from '../../../src/host/path-state.ts';
-import type { JournalContent } from '../../../src/host/journal.ts';
+import { enable } from '../../../src/installer/enable.ts';
+import { fingerprint, readState } from '../../../src/installer/changing/path-state.ts';
+import type { JournalContent } from '../../../src/installer/changing/journal.ts';
 import type { HostFixture } from './host-fixture.ts';
 
 const SM = '/opt/xensource/sm';
 const STOCK = '/opt/rbdsr/stock';
 
 /**
- * What `rbdsr enable` of version 0.1.0 leaves: the entry leads into /opt/rbdsr, where the stock entry is kept as well, every link absolute. The rest is
- * as it is today.
+ * What `rbdsr enable` of version 0.1.0 leaves: the entry leads into /opt/rbdsr, where the stock entry is kept as well,
+ * every link absolute. The rest is as it is today.
  */
 export async function enableAs010(host: HostFixture): Promise<void> {
   await enable(host.open('0.1.0'));

@@ -13,7 +13,10 @@ beforeAll(() => {
 }, 120_000);
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-/** In a mount namespace of its own, so that nothing stays mounted. What it leaves is copied out: first enabled, then disabled. */
+/**
+ * In a mount namespace of its own, so that nothing stays mounted. What it leaves is copied out: first enabled, then
+ * disabled.
+ */
 const STORY = `set -e
 root=$1 node=$2 cli=$3 out=$4 fault=$5
 cp -a "$root/opt/rbdsr" "$out/rbdsr"

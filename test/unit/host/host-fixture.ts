@@ -15,18 +15,24 @@ import {
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach } from 'vitest';
-import { type Host, openHost } from '../../../src/host/host.ts';
+import { type Host, openHost } from '../../../src/installer/host.ts';
 import { encodeResponse } from '../../../src/xmlrpc/encode.ts';
-import { buildHostTree, type HostTreeOptions, type HostVersion } from '../../../lab/host-trees/host-trees.ts';
+import { buildHostTree } from '../../../lab/host-trees/host-trees.ts';
+import type { HostTreeOptions } from '../../../lab/host-trees/host-versions.ts';
+import type { HostVersion } from '../../../lab/host-trees/host-versions.ts';
 
-/** In memory: the installer asks for every step to be on the disk before the next, and the tests make it go through thousands. */
+/**
+ * In memory: the installer asks for every step to be on the disk before the next, and the tests make it go through
+ * thousands.
+ */
 export const FAST_FOLDER = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
 
 const PROJECT = join(import.meta.dirname, '../../..');
 
 /**
- * Hosts that are folders, with the product's files in place as its package puts them; gone after each test. The installer runs their stock iSCSI driver
- * all the time, so it is a program that starts fast, unless `iscsiDriver` says otherwise.
+ * Hosts that are folders, with the product's files in place as its package puts them; gone after each test. The
+ * installer runs their stock iSCSI driver all the time, so it is a program that starts fast, unless `iscsiDriver` says
+ * otherwise.
  */
 export function useHosts(): { make(version: HostVersion, options?: HostTreeOptions): HostFixture } {
   const folders: string[] = [];
@@ -53,7 +59,10 @@ export interface HostFixture {
   write(path: string, text: string, mode?: number): void;
   read(path: string): string;
   remove(path: string): void;
-  /** Every path with its mode and content: `/etc/x` as `file 644 <content>`, link or folder. Run-time files are left out. */
+  /**
+   * Every path with its mode and content: `/etc/x` as `file 644 <content>`, link or folder. Run-time files are left
+   * out.
+   */
   snapshot(): ReadonlyMap<string, string>;
 }
 
@@ -83,7 +92,10 @@ export function answeringDriver(name: string): string {
   return `#!/bin/sh\ncat <<'END'\n${encodeResponse({ name, capabilities: [] })}END\n`;
 }
 
-/** What /proc of the host, which was booted when this machine was, tells of a process that was started so many seconds ago (proc(5)). */
+/**
+ * What /proc of the host, which was booted when this machine was, tells of a process that was started so many seconds
+ * ago (proc(5)).
+ */
 export function startProcess(host: HostFixture, pid: number, name: string, secondsAgo: number): void {
   const [uptime] = readFileSync('/proc/uptime', 'utf8').split(' ');
   const start = Math.round((Number(uptime) - secondsAgo) * 100);

@@ -9,8 +9,9 @@ const COPY_INSTEAD = join(import.meta.dirname, 'copy-instead-of-kill.cjs');
 
 export interface KilledCommand {
   /**
-   * Kills `verb`, on a copy of the host, where it passes `point` for the `from`-th time, and sees what a kill would leave `every` times later, and so on,
-   * until it gets through. What `recover` does must hold after each. How often it was passed.
+   * Kills `verb`, on a copy of the host, where it passes `point` for the `from`-th time, and sees what a kill would
+   * leave `every` times later, and so on, until it gets through. What `recover` does must hold after each. How often it
+   * was passed.
    */
   atEveryStep(
     template: HostFixture,
@@ -60,7 +61,10 @@ export function useKilledCommand(): KilledCommand {
     return false;
   };
 
-  /** The host as every kill after the first would leave it, which costs one run; the last one is as the command leaves it at its end. */
+  /**
+   * The host as every kill after the first would leave it, which costs one run; the last one is as the command leaves
+   * it at its end.
+   */
   const laterSteps = (template: HostFixture, verb: string, point: string, from: number, every: number) => {
     const host = copyOf(template);
     const steps = folder();

@@ -1,16 +1,17 @@
 import { existsSync, rmSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { checkHost } from '../../../src/host/check-host.ts';
-import { disable } from '../../../src/host/disable.ts';
-import { enable, repair } from '../../../src/host/enable.ts';
-import { isWell } from '../../../src/host/finding.ts';
-import { stockProblem } from '../../../src/host/stock-proof.ts';
+import { checkHost } from '../../../src/installer/check-host.ts';
+import { disable } from '../../../src/installer/disable.ts';
+import { enable, repair } from '../../../src/installer/enable.ts';
+import { isWell } from '../../../src/installer/changing/finding.ts';
+import { stockProblem } from '../../../src/installer/changes/stock-proof.ts';
 import { enableAs010 } from './enabled-by-0-1-0.ts';
 import { type HostFixture, placeProduct, useHosts } from './host-fixture.ts';
 import { useKilledCommand } from './killed-command.ts';
 
-// After a kill at any step of a change that concerns the divert, an iSCSI call must reach the stock driver at once, before anything is mended: and
-// the entry must lead somewhere, or xapi (from 25.20) takes the driver from the whole pool.
+// After a kill at any step of a change that concerns the divert, an iSCSI call must reach the stock driver at once,
+// before anything is mended: and the entry must lead somewhere, or xapi (from 25.20) takes the driver from the whole
+// pool.
 
 const hosts = useHosts();
 const command = useKilledCommand();
@@ -55,7 +56,8 @@ test.each(KINDS)(
     const template = hosts.make(version, { separateEntry });
     const before = template.snapshot();
     await enableAs010(template);
-    // As on a host, whose paths begin at its root: the old entry is absolute, so it is looked at only once it is replaced.
+    // As on a host, whose paths begin at its root: the old entry is absolute, so it is looked at only once it is
+    // replaced.
     for (const point of POINTS) {
       await command.atEveryStep(template, 'enable', point, 1, async (host, pass) => {
         if (host.snapshot().get(ENTRY) !== 'link /opt/rbdsr/divert.py') {

@@ -1,13 +1,14 @@
 import { expect, test } from 'vitest';
-import { checkHost } from '../../../src/host/check-host.ts';
-import { disable } from '../../../src/host/disable.ts';
-import { enable, repair } from '../../../src/host/enable.ts';
-import { isWell } from '../../../src/host/finding.ts';
-import type { HostVersion } from '../../../lab/host-trees/host-trees.ts';
+import { checkHost } from '../../../src/installer/check-host.ts';
+import { disable } from '../../../src/installer/disable.ts';
+import { enable, repair } from '../../../src/installer/enable.ts';
+import { isWell } from '../../../src/installer/changing/finding.ts';
+import type { HostVersion } from '../../../lab/host-trees/host-versions.ts';
 import { type HostFixture, useHosts } from './host-fixture.ts';
 import { useKilledCommand } from './killed-command.ts';
 
-// The built command is killed (SIGKILL) at every step in turn; afterwards it is enabled again, or disabled, in this process.
+// The built command is killed (SIGKILL) at every step in turn; afterwards it is enabled again, or disabled, in this
+// process.
 
 const hosts = useHosts();
 const command = useKilledCommand();

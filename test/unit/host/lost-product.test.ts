@@ -1,11 +1,11 @@
 import { existsSync, rmSync, symlinkSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { checkHost } from '../../../src/host/check-host.ts';
-import { disable } from '../../../src/host/disable.ts';
-import { enable, repair } from '../../../src/host/enable.ts';
-import { isWell } from '../../../src/host/finding.ts';
-import { stockProblem } from '../../../src/host/stock-proof.ts';
-import { HOST_VERSIONS } from '../../../lab/host-trees/host-trees.ts';
+import { checkHost } from '../../../src/installer/check-host.ts';
+import { disable } from '../../../src/installer/disable.ts';
+import { enable, repair } from '../../../src/installer/enable.ts';
+import { isWell } from '../../../src/installer/changing/finding.ts';
+import { stockProblem } from '../../../src/installer/changes/stock-proof.ts';
+import { HOST_VERSIONS } from '../../../lab/host-trees/host-versions.ts';
 import { enableAs010 } from './enabled-by-0-1-0.ts';
 import { answeringDriver, type HostFixture, placeProduct, useHosts } from './host-fixture.ts';
 

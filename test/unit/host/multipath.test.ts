@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
-import { disable } from '../../../src/host/disable.ts';
-import { enable } from '../../../src/host/enable.ts';
-import { withBlock, withoutBlock } from '../../../src/host/marked-block.ts';
-import { keepsAwayFromRbd } from '../../../src/host/multipath-rules.ts';
+import { disable } from '../../../src/installer/disable.ts';
+import { enable } from '../../../src/installer/enable.ts';
+import { withBlock, withoutBlock } from '../../../src/installer/changing/marked-block.ts';
+import { keepsAwayFromRbd } from '../../../src/installer/changes/multipath-rules.ts';
 import { useHosts } from './host-fixture.ts';
 
 const hosts = useHosts();

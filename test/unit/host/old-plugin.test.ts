@@ -1,10 +1,10 @@
 import { copyFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { checkHost } from '../../../src/host/check-host.ts';
-import { disable } from '../../../src/host/disable.ts';
-import { enable, repair } from '../../../src/host/enable.ts';
-import { type Finding, isWell } from '../../../src/host/finding.ts';
-import type { HostVersion } from '../../../lab/host-trees/host-trees.ts';
+import { checkHost } from '../../../src/installer/check-host.ts';
+import { disable } from '../../../src/installer/disable.ts';
+import { enable, repair } from '../../../src/installer/enable.ts';
+import { type Finding, isWell } from '../../../src/installer/changing/finding.ts';
+import type { HostVersion } from '../../../lab/host-trees/host-versions.ts';
 import { type HostFixture, useHosts } from './host-fixture.ts';
 
 const hosts = useHosts();

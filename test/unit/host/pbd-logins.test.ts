@@ -2,11 +2,11 @@ import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { mapOf, type Row, stringOf } from '../../../lab/xapi-double/database.ts';
 import type { XapiDouble } from '../../../lab/xapi-double/double.ts';
 import { Secret } from '../../../src/base/secret.ts';
-import { usesOf } from '../../../src/host/former-users.ts';
-import { givePbdLogin, type PbdLogin } from '../../../src/host/pbd-logins.ts';
+import { usesOf } from '../../../src/access/change/former-users.ts';
+import { givePbdLogin, type PbdLogin } from '../../../src/access/pbd-logins.ts';
 import type { OwnXapi } from '../../../src/xapi/client.ts';
 import { allPbds } from '../../../src/xapi/pbd.ts';
-import { failureOf } from '../ceph/expect-error.ts';
+import { failureOf } from '../../support/expect-error.ts';
 import { openXapiSession, type XapiSession } from '../../support/xapi-session.ts';
 
 const SR = '0f0e0d0c-0b0a-4908-8706-050403020100';

@@ -4,14 +4,14 @@ import type { XapiDouble } from '../../../lab/xapi-double/double.ts';
 import type { HostPort } from '../../../lab/xapi-double/host-port.ts';
 import { startXapiDouble } from '../../../lab/xapi-double/start.ts';
 import { XapiError } from '../../../lab/xapi-double/xapi-error.ts';
-import { checkHost } from '../../../src/host/check-host.ts';
-import { disable } from '../../../src/host/disable.ts';
-import { enable, repair } from '../../../src/host/enable.ts';
-import { findLeavings } from '../../../src/host/leavings.ts';
-import { checkPool } from '../../../src/host/pool-check.ts';
-import { SM_PLUGINS_FILE } from '../../../src/host/sm-plugins.ts';
+import { checkHost } from '../../../src/installer/check-host.ts';
+import { disable } from '../../../src/installer/disable.ts';
+import { enable, repair } from '../../../src/installer/enable.ts';
+import { findLeavings } from '../../../src/installer/leavings/leavings.ts';
+import { checkPool } from '../../../src/installer/pool-check.ts';
+import { SM_PLUGINS_FILE } from '../../../src/installer/sm-plugins.ts';
 import { type HostFixture, startProcess, useHosts } from './host-fixture.ts';
-import { linux61, writeTree } from '../ceph/recorded-sysfs.ts';
+import { linux61, writeTree } from '../../support/recorded-sysfs.ts';
 
 const hosts = useHosts();
 /** INSTALLATION_UUID of the trees. */

@@ -2,11 +2,11 @@ import { type FSWatcher, readFileSync, rmSync, watch, writeFileSync } from 'node
 import { onTestFinished, expect, test, vi } from 'vitest';
 import { Deadline } from '../../../src/base/deadline.ts';
 import { RbdsrError } from '../../../src/base/error.ts';
-import { Krbd } from '../../../src/ceph/krbd.ts';
-import { releaseImage, type Released } from '../../../src/host/release-mapping.ts';
-import { releaseImages } from '../../../src/host/release-images.ts';
+import { Krbd } from '../../../src/ceph/krbd/krbd.ts';
+import { releaseImage, type Released } from '../../../src/installer/shutdown/release-mapping.ts';
+import { releaseImages } from '../../../src/installer/shutdown/release-images.ts';
 import { type HostFixture, useHosts } from './host-fixture.ts';
-import { linux44, writeTree } from '../ceph/recorded-sysfs.ts';
+import { linux44, writeTree } from '../../support/recorded-sysfs.ts';
 
 const hosts = useHosts();
 const SR = '0f0e0d0c-0b0a-4908-8706-050403020100';

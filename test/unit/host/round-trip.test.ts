@@ -1,11 +1,11 @@
 import { readFileSync, readlinkSync, realpathSync, statSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { CHANGES } from '../../../src/host/change-list.ts';
-import { checkHost } from '../../../src/host/check-host.ts';
-import { disable } from '../../../src/host/disable.ts';
-import { enable } from '../../../src/host/enable.ts';
-import { isWell } from '../../../src/host/finding.ts';
-import { HOST_VERSIONS } from '../../../lab/host-trees/host-trees.ts';
+import { CHANGES } from '../../../src/installer/change-list.ts';
+import { checkHost } from '../../../src/installer/check-host.ts';
+import { disable } from '../../../src/installer/disable.ts';
+import { enable } from '../../../src/installer/enable.ts';
+import { isWell } from '../../../src/installer/changing/finding.ts';
+import { HOST_VERSIONS } from '../../../lab/host-trees/host-versions.ts';
 import { useHosts } from './host-fixture.ts';
 
 const hosts = useHosts();

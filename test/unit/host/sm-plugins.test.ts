@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
-import { checkHost } from '../../../src/host/check-host.ts';
-import { disable } from '../../../src/host/disable.ts';
-import { enable, repair } from '../../../src/host/enable.ts';
-import { isWell } from '../../../src/host/finding.ts';
-import { accepts, parseSmPlugins, SM_PLUGINS_FILE, smPluginsWithoutOurs } from '../../../src/host/sm-plugins.ts';
+import { checkHost } from '../../../src/installer/check-host.ts';
+import { disable } from '../../../src/installer/disable.ts';
+import { enable, repair } from '../../../src/installer/enable.ts';
+import { isWell } from '../../../src/installer/changing/finding.ts';
+import { accepts, parseSmPlugins, SM_PLUGINS_FILE, smPluginsWithoutOurs } from '../../../src/installer/sm-plugins.ts';
 import { type HostFixture, useHosts } from './host-fixture.ts';
 
 const hosts = useHosts();

@@ -9,7 +9,10 @@ const LAUNCHER = join(import.meta.dirname, '../../../src/main/launcher.sh');
 const TEXT = readFileSync(LAUNCHER, 'utf8');
 const REQUEST = "<?xml version='1.0'?><methodCall>größe</methodCall>";
 
-/** What xapi's tracing launcher does with a driver (xen-api `python3/packages/observer.py`): run_path under the name __main__. */
+/**
+ * What xapi's tracing launcher does with a driver (xen-api `python3/packages/observer.py`): run_path under the name
+ * __main__.
+ */
 const OBSERVER = `
 import runpy, sys
 sys.argv = sys.argv[1:]

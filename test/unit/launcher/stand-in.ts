@@ -15,7 +15,10 @@ export interface LauncherEnd {
   readonly stderr: Buffer;
 }
 
-/** An installation whose worker is a script of the test. It is removed, with every process that belongs to it, when disposed. */
+/**
+ * An installation whose worker is a script of the test. It is removed, with every process that belongs to it, when
+ * disposed.
+ */
 export class Installation implements AsyncDisposable {
   readonly root = mkdtempSync(join(tmpdir(), 'rbdsr-system-launcher-'));
   readonly home = join(this.root, 'home');

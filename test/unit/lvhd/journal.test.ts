@@ -8,7 +8,7 @@ import {
   listJournals,
   readJournalValue,
   refuseUnfinished,
-} from '../../../src/lvhd/journal.ts';
+} from '../../../src/lvhd/journal/journal.ts';
 import type { LvReport, VgReport } from '../../../src/lvm/report.ts';
 import { memoryIo } from '../../support/lvhd-memory-io.ts';
 

@@ -1,13 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import { MAX_VIRTUAL_SIZE, MAX_VIRTUAL_SIZES } from '../../../src/dom0/virtual-sizes.ts';
 import { GiB, MiB, TiB } from '../../../src/base/units.ts';
-import {
-  acceptedVirtualSize,
-  EMPTY_VHD_LV_SIZE,
-  fullVhdLvSize,
-  MAX_VIRTUAL_SIZE,
-  MAX_VIRTUAL_SIZES,
-  vhdOverheadEmpty,
-} from '../../../src/lvhd/sizes.ts';
+import { acceptedVirtualSize, EMPTY_VHD_LV_SIZE, fullVhdLvSize, vhdOverheadEmpty } from '../../../src/lvhd/sizes.ts';
 
 describe('sizes', () => {
   it('an empty VHD of 2 TiB of metadata', () => {

@@ -3,9 +3,9 @@ import { vdiUuid } from '../../../src/base/ids.ts';
 import { GiB, MiB } from '../../../src/base/units.ts';
 import type { VdiNode } from '../../../src/lvhd/lv-table.ts';
 import { VdiTree } from '../../../src/lvhd/tree.ts';
-import { checkPlan, planVdi } from '../../../src/lvhd/vdi-create.ts';
-import { checkDeletable } from '../../../src/lvhd/vdi-delete.ts';
-import { planResize } from '../../../src/lvhd/vdi-resize.ts';
+import { checkPlan, planVdi } from '../../../src/lvhd/ops/vdi-create.ts';
+import { checkDeletable } from '../../../src/lvhd/ops/vdi-delete.ts';
+import { planResize } from '../../../src/lvhd/ops/vdi-resize.ts';
 import type { VgReport } from '../../../src/lvm/report.ts';
 
 const uuid = vdiUuid('0d15c000-1111-4222-8333-0123456789ab');

@@ -1,7 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { parseLvAttr, parseReport } from '../../../src/lvm/report.ts';
 
-/** `pvs --noheadings --nosuffix --units b --separator '|' -o <REPORT_FIELDS>` of LVM 2.03.16; LV a was made, then b, then a was grown. */
+/**
+ * `pvs --noheadings --nosuffix --units b --separator '|' -o <REPORT_FIELDS>` of LVM 2.03.16; LV a was made, then b,
+ * then a was grown.
+ */
 const GROWN = `
   VG_x|WRhfCb-0zNx-Wy32-8p5A-NBvN-VBXP-Dy16FN|wz--n-|406847488|385875968|4194304|2|/dev/loop0|406847488|419430400|12582912|0|a|12582912|-wi-XX----|t1,t2|linear|0|8388608
   VG_x|WRhfCb-0zNx-Wy32-8p5A-NBvN-VBXP-Dy16FN|wz--n-|406847488|385875968|4194304|2|/dev/loop0|406847488|419430400|12582912|2|b|8388608|-ri-ao----||linear|0|8388608

@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { cephxUsersOf } from '../../../src/sm/plugin/cephx-users.ts';
+import { cephxUsersOf } from '../../../src/access/cephx-users.ts';
 
 let root: string;
 

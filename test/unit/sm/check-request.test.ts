@@ -1,11 +1,14 @@
 import { describe, expect, test } from 'vitest';
 import { checkRequest } from '../../../src/sm/check-request.ts';
 import { COMMAND_NAMES, findCommand } from '../../../src/sm/commands.ts';
-import { checkXmlText } from '../../../src/sm/illegal-xml.ts';
-import { decodeRequest } from '../../../src/sm/request.ts';
+import { checkXmlText } from '../../../src/sm/protocol/illegal-xml.ts';
+import { decodeRequest } from '../../../src/sm/protocol/request.ts';
 import { requestText } from './request-text.ts';
 
-/** What xapi and static-vdis can send (xen-api `sm_exec.ml`, `smint.ml`), with what its request carries beyond a session. */
+/**
+ * What xapi and static-vdis can send (xen-api `sm_exec.ml`, `smint.ml`), with what its request carries beyond a
+ * session.
+ */
 const SENT: Readonly<
   Record<string, { readonly args?: readonly string[]; readonly carries: 'nothing' | 'sr' | 'vdi' | 'config' }>
 > = {

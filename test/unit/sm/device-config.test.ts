@@ -1,8 +1,8 @@
 import { inspect } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import { hasCode } from '../../../src/base/error.ts';
-import { parseDeviceConfig } from '../../../src/sm/device-config.ts';
-import { imageSpecOf } from '../../../src/sm/sr-type.ts';
+import { parseDeviceConfig } from '../../../src/sr/config/device-config.ts';
+import { imageSpecOf } from '../../../src/sr/config/sr-type.ts';
 
 const LEAST = { monitors: '10.0.0.1', password: 'AQBkey==' };
 const SECRET = '01234567-89ab-cdef-0123-456789abcdef';

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { RbdsrError } from '../../../src/base/error.ts';
 import { COMMAND_NAMES, findCommand } from '../../../src/sm/commands.ts';
-import { faultString } from '../../../src/sm/error-numbers.ts';
-import { faultOf } from '../../../src/sm/fault.ts';
+import { faultString } from '../../../src/sm/protocol/error-numbers.ts';
+import { faultOf } from '../../../src/sm/protocol/fault.ts';
 
 describe('the number of a failure', () => {
   const failed = new RbdsrError('program-failed', { what: 'lvcreate failed' });

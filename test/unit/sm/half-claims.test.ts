@@ -2,9 +2,10 @@ import { expect, test } from 'vitest';
 import { mapOf, stringOf } from '../../../lab/xapi-double/database.ts';
 import { Deadline } from '../../../src/base/deadline.ts';
 import { RbdsrError } from '../../../src/base/error.ts';
-import { isAbandoned, tryClaim } from '../../../src/sm/host-keys.ts';
-import type { SmCall } from '../../../src/sm/handler.ts';
-import { hostProfile } from '../../../src/sm/host-profile.ts';
+import { notUndone } from '../../../src/base/undo.ts';
+import { isAbandoned, tryClaim } from '../../../src/sr/hosts/host-keys.ts';
+import type { SrWork } from '../../../src/sr/work/work.ts';
+import { hostProfile } from '../../../src/dom0/host-profile.ts';
 import type { Xapi } from '../../../src/xapi/client.ts';
 import { openXapiSession } from '../../support/xapi-session.ts';
 
@@ -31,7 +32,7 @@ test.each([1, 2, 3, 4, 5, 6].flatMap((n) => [true, false].map((carriedOut) => ({
     const warnings: string[] = [];
     const failing = failingFrom(xapi, n, { carriedOut });
     const call = {
-      request: { command: 'vdi_activate', hostRef: double.master.ref, vdiRef: vdi.ref, vdiUuid: stringOf(vdi, 'uuid') },
+      subject: { srMaster: false, hostRef: double.master.ref, vdiRef: vdi.ref, vdiUuid: stringOf(vdi, 'uuid') },
       profile: hostProfile('8.3b', { commandDeadlineSeconds: {} }, '/nonexistent'),
       deadline: Deadline.after(10_000),
       log: { debug() {}, info() {}, warn: (text: string) => void warnings.push(text), error() {} },
@@ -39,14 +40,16 @@ test.each([1, 2, 3, 4, 5, 6].flatMap((n) => [true, false].map((carriedOut) => ({
       xapi: () => Promise.resolve(failing),
       // What undoes it has a connection, and time, of its own.
       connect: () => Promise.resolve(xapi),
-    } as unknown as SmCall;
+    } as unknown as SrWork;
     const outcome = await tryClaim(call, true, 0).catch((error: unknown) => error);
     const marks = Object.keys(mapOf(vdi, 'sm_config')).filter((key) => /^host_|^activating$/.test(key));
-    // Nobody can tell whose `activating` it is where its answer was lost: another host may have it by then. It is nobody's after a while.
+    // Nobody can tell whose `activating` it is where its answer was lost: another host may have it by then. It is
+    // nobody's after a while.
     const unknown = n === 2 && carriedOut;
     expect(isAbandoned(mapOf(vdi, 'sm_config'), 60_000)).toBe(outcome instanceof Error);
     if (unknown) expect(marks).toEqual(['activating']);
-    else if (outcome instanceof Error) expect({ marks, warnings }).toEqual({ marks: [], warnings: [] });
+    else if (outcome instanceof Error)
+      expect({ marks, warnings, left: notUndone(outcome) }).toEqual({ marks: [], warnings: [], left: [] });
     else expect(marks).toHaveLength(2);
   },
 );

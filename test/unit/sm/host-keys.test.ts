@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { activeHosts, conflictingHosts, heldBackBy, isAbandoned } from '../../../src/sm/host-keys.ts';
+import { activeHosts, conflictingHosts, heldBackBy, isAbandoned } from '../../../src/sr/hosts/host-keys.ts';
 
 describe('claims of hosts on a VDI', () => {
   const claims = { vdi_type: 'vhd', 'host_OpaqueRef:a': 'RO', 'host_OpaqueRef:b': 'RW' };

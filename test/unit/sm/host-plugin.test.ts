@@ -6,7 +6,7 @@ import { localHost } from '../../../lab/xapi-double/local-host.ts';
 import { startXapiDouble } from '../../../lab/xapi-double/start.ts';
 import { Deadline } from '../../../src/base/deadline.ts';
 import { runPlugin } from '../../../src/sm/plugin/run-plugin.ts';
-import { takeRecordLock } from '../../../src/system/record-lock.ts';
+import { takeRecordLock } from '../../../src/system/locks/record-lock.ts';
 import { decodeResponse } from '../../../src/xmlrpc/decode.ts';
 import { encodeCall } from '../../../src/xmlrpc/encode.ts';
 import { canTake, OtherHolder } from '../../support/stock-locks.ts';
@@ -85,7 +85,7 @@ test('a worker that cannot answer: the launcher says what it waits for, in the f
   expect(failureOf(stdout)).toEqual(failure('inflate', 'deadline', expect.stringContaining(lock.path)));
 });
 
-test.each(['inflate', 'deflate'])('%s waits for what an earlier command may still write', async (fn) => {
+test.each(['inflate', 'deflate', 'refresh'])('%s waits for what an earlier command may still write', async (fn) => {
   const { root, double, session } = await hostWithXapi('deadline = 5\n');
   double.db.create('SR', { uuid: SR, type: 'rbd' });
   const spec = { pool: 'xen', image: 'sr1' };

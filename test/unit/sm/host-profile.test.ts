@@ -2,9 +2,9 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { detectProfile, hostProfile, PROFILE_IDS } from '../../../src/sm/host-profile.ts';
-import { parseHostSettings } from '../../../src/sm/host-settings.ts';
-import { parseInventory } from '../../../src/sm/inventory.ts';
+import { detectProfile, hostProfile, PROFILE_IDS } from '../../../src/dom0/host-profile.ts';
+import { parseHostSettings } from '../../../src/dom0/host-settings.ts';
+import { parseInventory } from '../../../src/dom0/inventory.ts';
 
 const NONE = parseHostSettings('', 'none');
 

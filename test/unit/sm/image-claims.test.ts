@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { monitorHosts } from '../../../src/sm/image-claims.ts';
+import { monitorHosts } from '../../../src/sr/image/image-claims.ts';
 
 // Two SRs name one image by the same monitors, each in its own way.
 test.each([

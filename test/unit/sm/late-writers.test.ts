@@ -5,9 +5,9 @@ import { expect, test, vi } from 'vitest';
 import { Deadline } from '../../../src/base/deadline.ts';
 import { RbdsrError } from '../../../src/base/error.ts';
 import { srUuid } from '../../../src/base/ids.ts';
-import { CallResources } from '../../../src/sm/call-resources.ts';
-import { hostProfile } from '../../../src/sm/host-profile.ts';
-import { lockHolder } from '../../../src/system/record-lock.ts';
+import { WorkResources } from '../../../src/sr/work/work-resources.ts';
+import { hostProfile } from '../../../src/dom0/host-profile.ts';
+import { lockHolder } from '../../../src/system/locks/record-lock.ts';
 import { decodeResponse } from '../../../src/xmlrpc/decode.ts';
 import { canTake, OtherHolder, stockHookPasses } from '../../support/stock-locks.ts';
 import { place, usePlugin } from './plugin-process.ts';
@@ -16,7 +16,10 @@ import { requestText, SR } from './request-text.ts';
 const plugin = usePlugin();
 const OTHER_SR = SR.replaceAll('1', '9');
 
-/** A host with the SR attached, whose image has a FIFO for its node: whoever opens it sits in a system call until somebody opens its other end. */
+/**
+ * A host with the SR attached, whose image has a FIFO for its node: whoever opens it sits in a system call until
+ * somebody opens its other end.
+ */
 function hostWithStuckImage(settings: string): { readonly root: string; readonly node: string } {
   const root = plugin.host('8.2', settings);
   const spec = { pool: 'xen', image: 'sr1' };
@@ -62,16 +65,10 @@ test('a worker that is stuck on its device: once it is answered for, HA gets the
   expect(after.faultCode).not.toBe(37);
 }, 60_000);
 
-function resourcesOn(root: string, ms: number): CallResources {
-  return new CallResources({
-    request: {
-      command: 'sr_update',
-      args: [],
-      deviceConfig: {},
-      srMaster: true,
-      vdiAllowCaching: false,
-      srUuid: srUuid(SR),
-    },
+function resourcesOn(root: string, ms: number): WorkResources {
+  return new WorkResources({
+    subject: { srMaster: true, srUuid: srUuid(SR) },
+    title: 'sr_update',
     profile: hostProfile('8.3b', { commandDeadlineSeconds: {} }, root),
     deadline: Deadline.after(ms),
     log: { debug() {}, info() {}, warn() {}, error() {} },

@@ -2,7 +2,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test, vi } from 'vitest';
 import { Deadline } from '../../../src/base/deadline.ts';
-import { takeRecordLock } from '../../../src/system/record-lock.ts';
+import { takeRecordLock } from '../../../src/system/locks/record-lock.ts';
 import { decodeResponse } from '../../../src/xmlrpc/decode.ts';
 import { stopWorkerAt, usePlugin } from './plugin-process.ts';
 import { requestText, SR } from './request-text.ts';

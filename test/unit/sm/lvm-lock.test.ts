@@ -4,10 +4,9 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { Deadline } from '../../../src/base/deadline.ts';
-import { hostProfile } from '../../../src/sm/host-profile.ts';
-import { parseHostSettings } from '../../../src/sm/host-settings.ts';
-import type { SmCall } from '../../../src/sm/handler.ts';
-import { serialiser } from '../../../src/sm/lvm-lock.ts';
+import { hostProfile } from '../../../src/dom0/host-profile.ts';
+import { parseHostSettings } from '../../../src/dom0/host-settings.ts';
+import { serialiser } from '../../../src/dom0/lvm-lock.ts';
 
 let root: string;
 let device: string;
@@ -24,7 +23,7 @@ afterEach(() => {
 
 function lockOf(id: '7.3' | '8.2' | '8.3b', of = device): ReturnType<typeof serialiser> {
   const profile = hostProfile(id, parseHostSettings('', 'none'), root);
-  return serialiser({ profile, waiting: () => {} } as unknown as SmCall, of);
+  return serialiser({ profile, waiting: () => {} }, of);
 }
 
 const FAIRLOCK = '/run/fairlock/devicemapper';

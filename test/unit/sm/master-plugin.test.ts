@@ -5,8 +5,8 @@ import { expect, test } from 'vitest';
 import { Deadline } from '../../../src/base/deadline.ts';
 import { RbdsrError } from '../../../src/base/error.ts';
 import { srUuid } from '../../../src/base/ids.ts';
-import { awaitLateWriters } from '../../../src/sm/late-writers.ts';
-import { mayStillRun } from '../../../src/sm/master-plugin.ts';
+import { awaitLateWriters } from '../../../src/sr/work/late-writers.ts';
+import { mayStillRun } from '../../../src/sr/hosts/master-plugin.ts';
 import { xapiFailure } from '../../../src/xapi/failure.ts';
 import { OtherHolder } from '../../support/stock-locks.ts';
 

@@ -13,7 +13,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, expect, onTestFinished, vi } from 'vitest';
 import { placeBuiltProduct } from '../../support/built-product.ts';
-import type { ProfileId } from '../../../src/sm/host-profile.ts';
+import type { ProfileId } from '../../../src/dom0/host-profile.ts';
 
 export interface Ended {
   readonly code: number | null;
@@ -112,7 +112,10 @@ function lateAnswers(root: string): string[] {
     .map((path) => readFileSync(path, 'utf8'));
 }
 
-/** Waits until the one worker there says that it waits for this lock, then stops it: as good as one that the kernel does not let go. Its pid. */
+/**
+ * Waits until the one worker there says that it waits for this lock, then stops it: as good as one that the kernel does
+ * not let go. Its pid.
+ */
 export async function stopWorkerAt(root: string, lockPath: string): Promise<number> {
   const worker = await vi.waitFor(() => {
     const [late = ''] = lateAnswers(root);

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { PROFILE_IDS } from '../../../src/sm/host-profile.ts';
+import { PROFILE_IDS } from '../../../src/dom0/host-profile.ts';
 import { decodeResponse } from '../../../src/xmlrpc/decode.ts';
 import { HOSTS, usePlugin } from './plugin-process.ts';
 import { requestText, SR, VDI } from './request-text.ts';

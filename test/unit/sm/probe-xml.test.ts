@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { xmlDocument } from '../../../src/sm/probe-xml.ts';
+import { xmlDocument } from '../../../src/sm/protocol/probe-xml.ts';
 
 test('an empty list is an empty element, as stock answers it', () => {
   expect(xmlDocument('SRlist', [])).toBe('<?xml version="1.0" ?>\n<SRlist/>\n');

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { decodeRequest } from '../../../src/sm/request.ts';
+import { decodeRequest } from '../../../src/sm/protocol/request.ts';
 import { requestText } from './request-text.ts';
 
 /** xapi's own bytes for a vdi_create (xen-api `sm_exec.ml`): untyped strings, `<value/>`, no declaration. */

@@ -5,7 +5,7 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { Deadline } from '../../../src/base/deadline.ts';
 import { runCommand } from '../../../src/sm/run-command.ts';
 import type { CallDirectory } from '../../../src/system/call-directory.ts';
-import { lockHolder, takeRecordLock } from '../../../src/system/record-lock.ts';
+import { lockHolder, takeRecordLock } from '../../../src/system/locks/record-lock.ts';
 import { decodeResponse } from '../../../src/xmlrpc/decode.ts';
 import { stockHookPasses } from '../../support/stock-locks.ts';
 import { usePlugin } from './plugin-process.ts';

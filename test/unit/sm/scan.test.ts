@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { vdiUuid } from '../../../src/base/ids.ts';
 import type { VdiNode } from '../../../src/lvhd/lv-table.ts';
 import { VdiTree } from '../../../src/lvhd/tree.ts';
-import { storageVdis } from '../../../src/sm/scan.ts';
+import { storageVdis } from '../../../src/sr/scan.ts';
 
 const BASE = vdiUuid('aaaaaaaa-0000-4000-8000-000000000001');
 const LEAF = vdiUuid('aaaaaaaa-0000-4000-8000-000000000002');

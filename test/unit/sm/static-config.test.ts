@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { srUuid, vdiUuid } from '../../../src/base/ids.ts';
 import { Secret } from '../../../src/base/secret.ts';
-import { parseKeyring } from '../../../src/ceph/keyring-file.ts';
-import { parseDeviceConfig } from '../../../src/sm/device-config.ts';
-import { rbdType } from '../../../src/sm/rbd-type.ts';
-import { decodeRequest } from '../../../src/sm/request.ts';
-import { keyringText, staticConfig } from '../../../src/sm/static-config.ts';
+import { parseKeyring } from '../../../src/ceph/cluster/keyring-file.ts';
+import { parseDeviceConfig } from '../../../src/sr/config/device-config.ts';
+import { rbdType } from '../../../src/access/rbd-type.ts';
+import { decodeRequest } from '../../../src/sm/protocol/request.ts';
+import { keyringText, staticConfig } from '../../../src/sr/config/static-config.ts';
 
 const sr = srUuid('5a1c7f00-1111-4222-8333-0123456789ab');
 const vdi = vdiUuid('0d15c000-1111-4222-8333-0123456789ab');

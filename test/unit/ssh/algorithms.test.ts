@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { offeredAlgorithms } from '../../../src/system/ssh-algorithms.ts';
+import { offeredAlgorithms } from '../../../src/system/ssh/ssh-algorithms.ts';
 
 describe('what is offered', () => {
   test('nothing with a known break', () => {

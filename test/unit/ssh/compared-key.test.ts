@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
-import { fingerprintOf, type HostKey } from '../../../src/system/ssh-host-key.ts';
-import { judgeHostKey } from '../../../src/system/ssh-host-key-policy.ts';
-import { knownHostLine } from '../../../src/system/ssh-known-hosts.ts';
-import { failureOf } from '../ceph/expect-error.ts';
+import { fingerprintOf, type HostKey } from '../../../src/system/ssh/ssh-host-key.ts';
+import { judgeHostKey } from '../../../src/system/ssh/ssh-host-key-policy.ts';
+import { knownHostLine } from '../../../src/system/ssh/ssh-known-hosts.ts';
+import { failureOf } from '../../support/expect-error.ts';
 
 const target = { host: '10.0.0.1', port: 22 };
 const keyOf = (fill: number): HostKey => {

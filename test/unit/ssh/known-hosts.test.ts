@@ -1,11 +1,11 @@
 import { createHmac, randomBytes } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
-import { fingerprintOf, hostKeyOf } from '../../../src/system/ssh-host-key.ts';
-import type { HostKey } from '../../../src/system/ssh-host-key.ts';
-import { expectedTypes, judgeHostKey } from '../../../src/system/ssh-host-key-policy.ts';
-import type { HostKeyPolicy } from '../../../src/system/ssh-host-key-policy.ts';
-import { knownHostLine, knownKeysOf } from '../../../src/system/ssh-known-hosts.ts';
-import { failureOf } from '../ceph/expect-error.ts';
+import { fingerprintOf, hostKeyOf } from '../../../src/system/ssh/ssh-host-key.ts';
+import type { HostKey } from '../../../src/system/ssh/ssh-host-key.ts';
+import { expectedTypes, judgeHostKey } from '../../../src/system/ssh/ssh-host-key-policy.ts';
+import type { HostKeyPolicy } from '../../../src/system/ssh/ssh-host-key-policy.ts';
+import { knownHostLine, knownKeysOf } from '../../../src/system/ssh/ssh-known-hosts.ts';
+import { failureOf } from '../../support/expect-error.ts';
 
 // Made with ssh-keygen 9.2 for this test; ssh-keygen -l printed the fingerprints.
 const ED25519 = 'AAAAC3NzaC1lZDI1NTE5AAAAIDa4k23JlJ4MC7te9B7jl3Oh4G7ijAAH+W1UUFXYFea9';

@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
-import { remoteFailure } from '../../../src/ceph/monitor-host-errors.ts';
-import { remoteArgv, scriptOutput } from '../../../src/ceph/monitor-host-script.ts';
-import { decodeMonitorMap } from '../../../src/ceph/monitor-map.ts';
-import { decodeUser, ownEntity, poolCapabilities } from '../../../src/ceph/own-user.ts';
-import { failureOf } from '../ceph/expect-error.ts';
+import { remoteFailure } from '../../../src/ceph/control/ssh/monitor-host-errors.ts';
+import { remoteArgv, scriptOutput } from '../../../src/ceph/control/ssh/monitor-host-script.ts';
+import { decodeMonitorMap } from '../../../src/ceph/control/monitor-map.ts';
+import { decodeUser, ownEntity, poolCapabilities } from '../../../src/ceph/control/own-user.ts';
+import { failureOf } from '../../support/expect-error.ts';
 
 const KEY = 'AQCkeQVrWn+lABAANPjYUVTIDztN1eIp84LwSg==';
 

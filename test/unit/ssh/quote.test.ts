@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { quoteArgv } from '../../../src/system/ssh-quote.ts';
+import { quoteArgv } from '../../../src/system/ssh/ssh-quote.ts';
 
 /** Any text an argument can be: no NUL, and what UTF-8 can carry. */
 const word = fc

@@ -3,8 +3,8 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { asyncProperty, assert as checkProperty, nat, tuple } from 'fast-check';
 import { afterAll, describe, expect, test } from 'vitest';
-import { alignedBuffer, isAligned } from '../../../src/system/aligned-buffer.ts';
-import { openBlockIo } from '../../../src/system/block-device.ts';
+import { alignedBuffer, isAligned } from '../../../src/system/io/aligned-buffer.ts';
+import { openBlockIo } from '../../../src/system/io/block-device.ts';
 
 // Beside the sources, not in /tmp: a file system in memory may not know O_DIRECT.
 const folder = mkdtempSync(join(import.meta.dirname, '../../../node_modules/.rbdsr-system-io-'));

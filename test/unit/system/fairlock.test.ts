@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 import { Deadline } from '../../../src/base/deadline.ts';
-import { takeFairlock } from '../../../src/system/fairlock.ts';
+import { takeFairlock } from '../../../src/system/locks/fairlock.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'rbdsr-system-fairlock-'));
 afterAll(() => rmSync(folder, { recursive: true }));

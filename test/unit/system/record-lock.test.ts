@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 import { Deadline } from '../../../src/base/deadline.ts';
-import { lockHolder, takeRecordLock } from '../../../src/system/record-lock.ts';
+import { lockHolder, takeRecordLock } from '../../../src/system/locks/record-lock.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'rbdsr-system-lock-'));
 let count = 0;

@@ -1,7 +1,7 @@
 import { PassThrough, Readable } from 'node:stream';
 import { expect, test } from 'vitest';
 import { readSecret } from '../../../src/system/secret-input.ts';
-import { failureOf } from '../ceph/expect-error.ts';
+import { failureOf } from '../../support/expect-error.ts';
 
 /** A terminal in raw mode hands over what is typed and shows nothing by itself. */
 function terminal() {

@@ -2,7 +2,10 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 
-/** docs/synchronous-calls.md says of every synchronous call in src why it cannot wait. Calls are found by what a file imports. */
+/**
+ * docs/synchronous-calls.md says of every synchronous call in src why it cannot wait. Calls are found by what a file
+ * imports.
+ */
 const ROOT = join(import.meta.dirname, '../../..');
 
 /** Synchronous functions by the module that exports them; of Node's modules those whose names end in Sync. */

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { MiB, SECTOR } from '../../../src/base/units.ts';
-import { openChain } from '../../../src/vhd/chain.ts';
-import { createChild } from '../../../src/vhd/create-child.ts';
-import { createVhd } from '../../../src/vhd/create.ts';
+import { openChain } from '../../../src/vhd/chain/chain.ts';
+import { createChild } from '../../../src/vhd/image/create-child.ts';
+import { createVhd } from '../../../src/vhd/image/create.ts';
 import { RecordedIo } from './recorded-io.ts';
 
 const SIZE = 4 * MiB;

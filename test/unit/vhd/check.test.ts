@@ -1,10 +1,10 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { MiB } from '../../../src/base/units.ts';
-import { checkVhd } from '../../../src/vhd/check.ts';
-import { createChild } from '../../../src/vhd/create-child.ts';
-import { encodeFooter, type Footer } from '../../../src/vhd/footer.ts';
-import { encodeHeader } from '../../../src/vhd/header.ts';
-import { VhdImage } from '../../../src/vhd/image.ts';
+import { checkVhd } from '../../../src/vhd/check/check.ts';
+import { createChild } from '../../../src/vhd/image/create-child.ts';
+import { encodeFooter, type Footer } from '../../../src/vhd/format/footer.ts';
+import { encodeHeader } from '../../../src/vhd/format/header.ts';
+import { VhdImage } from '../../../src/vhd/image/image.ts';
 import { RecordedIo } from './recorded-io.ts';
 
 const UUID = '22222222-2222-2222-2222-222222222222';

@@ -1,9 +1,9 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { MiB, SECTOR } from '../../../src/base/units.ts';
-import { openChain, type VhdChain } from '../../../src/vhd/chain.ts';
-import { checkVhd } from '../../../src/vhd/check.ts';
-import { createChild } from '../../../src/vhd/create-child.ts';
+import { openChain, type VhdChain } from '../../../src/vhd/chain/chain.ts';
+import { checkVhd } from '../../../src/vhd/check/check.ts';
+import { createChild } from '../../../src/vhd/image/create-child.ts';
 import { RecordedIo, type Recorded } from './recorded-io.ts';
 
 const SIZE = 8 * MiB;

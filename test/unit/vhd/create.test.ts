@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { MiB, SECTOR, TiB } from '../../../src/base/units.ts';
-import { openChain } from '../../../src/vhd/chain.ts';
-import { createChild } from '../../../src/vhd/create-child.ts';
-import { createVhd, emptyVhdBytes } from '../../../src/vhd/create.ts';
-import { VhdImage } from '../../../src/vhd/image.ts';
+import { openChain } from '../../../src/vhd/chain/chain.ts';
+import { createChild } from '../../../src/vhd/image/create-child.ts';
+import { createVhd, emptyVhdBytes } from '../../../src/vhd/image/create.ts';
+import { VhdImage } from '../../../src/vhd/image/image.ts';
 import { RecordedIo } from './recorded-io.ts';
 import { stamped, vector, VectorFiles } from './vectors.ts';
 

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { HEADER_SUMMARY_BYTES, summariseHeader } from '../../../src/vhd/header-summary.ts';
-import { MACX, W2KU } from '../../../src/vhd/locator.ts';
-import { parentLvName } from '../../../src/vhd/parent-names.ts';
+import { HEADER_SUMMARY_BYTES, summariseHeader } from '../../../src/vhd/format/header-summary.ts';
+import { MACX, W2KU } from '../../../src/vhd/format/locator.ts';
+import { parentLvName } from '../../../src/vhd/format/parent-names.ts';
 import { VectorFiles } from './vectors.ts';
 
 let files: VectorFiles;

@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { MiB, SECTOR } from '../../../src/base/units.ts';
-import { checkVhd } from '../../../src/vhd/check.ts';
-import { createVhd } from '../../../src/vhd/create.ts';
-import { decodeFooter } from '../../../src/vhd/footer.ts';
-import { summariseHeader } from '../../../src/vhd/header-summary.ts';
-import { VhdImage } from '../../../src/vhd/image.ts';
+import { checkVhd } from '../../../src/vhd/check/check.ts';
+import { createVhd } from '../../../src/vhd/image/create.ts';
+import { decodeFooter } from '../../../src/vhd/format/footer.ts';
+import { summariseHeader } from '../../../src/vhd/format/header-summary.ts';
+import { VhdImage } from '../../../src/vhd/image/image.ts';
 import { RecordedIo } from './recorded-io.ts';
 
 const UUID = '22222222-2222-2222-2222-222222222222';

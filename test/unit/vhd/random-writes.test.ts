@@ -1,10 +1,10 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { MiB } from '../../../src/base/units.ts';
-import { openChain, type VhdChain } from '../../../src/vhd/chain.ts';
-import { checkVhd } from '../../../src/vhd/check.ts';
-import { createChild } from '../../../src/vhd/create-child.ts';
-import { createVhd } from '../../../src/vhd/create.ts';
+import { openChain, type VhdChain } from '../../../src/vhd/chain/chain.ts';
+import { checkVhd } from '../../../src/vhd/check/check.ts';
+import { createChild } from '../../../src/vhd/image/create-child.ts';
+import { createVhd } from '../../../src/vhd/image/create.ts';
 import { RecordedIo } from './recorded-io.ts';
 
 const SIZE = 6 * MiB;

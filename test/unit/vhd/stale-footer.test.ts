@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { MiB } from '../../../src/base/units.ts';
-import { openChain } from '../../../src/vhd/chain.ts';
-import { checkVhd } from '../../../src/vhd/check.ts';
-import { createChild } from '../../../src/vhd/create-child.ts';
-import { createVhd } from '../../../src/vhd/create.ts';
-import { decodeFooter, encodeFooter, FOOTER_BYTES, newFooter } from '../../../src/vhd/footer.ts';
-import { VhdImage } from '../../../src/vhd/image.ts';
+import { openChain } from '../../../src/vhd/chain/chain.ts';
+import { checkVhd } from '../../../src/vhd/check/check.ts';
+import { createChild } from '../../../src/vhd/image/create-child.ts';
+import { createVhd } from '../../../src/vhd/image/create.ts';
+import { decodeFooter, encodeFooter, FOOTER_BYTES, newFooter } from '../../../src/vhd/format/footer.ts';
+import { VhdImage } from '../../../src/vhd/image/image.ts';
 import { RecordedIo } from './recorded-io.ts';
 
 const OWN = '22222222-2222-2222-2222-222222222222';

@@ -1,14 +1,19 @@
 import * as fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { decodeBat, encodeBat } from '../../../src/vhd/bat.ts';
-import { batmapChecksum, decodeBatmapHeader, encodeBatmapHeader, usedMapBytes } from '../../../src/vhd/batmap.ts';
-import { countOnes, runEnd, setBits, testBit } from '../../../src/vhd/bits.ts';
-import { packedGeometry } from '../../../src/vhd/geometry.ts';
-import { decodeFooter, encodeFooter, newFooter } from '../../../src/vhd/footer.ts';
-import { decodeHeader, encodeHeader, newHeader, parentNameText } from '../../../src/vhd/header.ts';
-import { bytes64, defineLayout, latin, u32 } from '../../../src/vhd/layout.ts';
-import { decodeLocatorText, encodeLocatorText, MACX, W2KU, W2RU } from '../../../src/vhd/locator.ts';
-import { batBytes, batmapHeaderOffset } from '../../../src/vhd/places.ts';
+import { decodeBat, encodeBat } from '../../../src/vhd/format/bat.ts';
+import {
+  batmapChecksum,
+  decodeBatmapHeader,
+  encodeBatmapHeader,
+  usedMapBytes,
+} from '../../../src/vhd/format/batmap.ts';
+import { countOnes, runEnd, setBits, testBit } from '../../../src/vhd/format/bits.ts';
+import { packedGeometry } from '../../../src/vhd/format/geometry.ts';
+import { decodeFooter, encodeFooter, newFooter } from '../../../src/vhd/format/footer.ts';
+import { decodeHeader, encodeHeader, newHeader, parentNameText } from '../../../src/vhd/format/header.ts';
+import { bytes64, defineLayout, latin, u32 } from '../../../src/vhd/format/layout.ts';
+import { decodeLocatorText, encodeLocatorText, MACX, W2KU, W2RU } from '../../../src/vhd/format/locator.ts';
+import { batBytes, batmapHeaderOffset } from '../../../src/vhd/format/places.ts';
 import { soundNames, VectorFiles } from './vectors.ts';
 
 let files: VectorFiles;

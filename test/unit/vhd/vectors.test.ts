@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { MiB } from '../../../src/base/units.ts';
-import { checkVhd } from '../../../src/vhd/check.ts';
-import { VhdImage } from '../../../src/vhd/image.ts';
+import { checkVhd } from '../../../src/vhd/check/check.ts';
+import { VhdImage } from '../../../src/vhd/image/image.ts';
 import { expectedContent, sha256Of, soundNames, vector, VectorFiles, vectorNames, vectors } from './vectors.ts';
 
 let files: VectorFiles;

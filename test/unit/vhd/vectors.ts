@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { BlockIo } from '../../../src/base/block-io.ts';
 import { MiB, SECTOR } from '../../../src/base/units.ts';
-import { openChain, type VhdChain } from '../../../src/vhd/chain.ts';
+import { openChain, type VhdChain } from '../../../src/vhd/chain/chain.ts';
 import { fileIo } from './file-io.ts';
 
 /** [first sector, sectors, generation] */

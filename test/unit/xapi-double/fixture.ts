@@ -17,7 +17,10 @@ export interface Request {
   readonly [member: string]: unknown;
 }
 
-/** What a command does otherwise than the driver's default; `calls` are made before, "$member" standing for a member of the request. */
+/**
+ * What a command does otherwise than the driver's default; `calls` are made before, "$member" standing for a member of
+ * the request.
+ */
 export interface Behaviour {
   readonly fault?: readonly [number, string];
   readonly value?: unknown;
@@ -35,7 +38,10 @@ export interface DriverPool {
   readonly behave: (commands: Readonly<Record<string, Behaviour>>) => void;
 }
 
-/** Two hosts with a driver for SR type "stock" (stock-driver.py). `atEnd` registers the clean-up: the end of the test, where left out. */
+/**
+ * Two hosts with a driver for SR type "stock" (stock-driver.py). `atEnd` registers the clean-up: the end of the test,
+ * where left out.
+ */
 export async function startDriverPool(
   profileId: DoubleProfileId = '8.3a',
   atEnd: (cleanUp: () => Promise<void>) => void = onTestFinished,

@@ -190,7 +190,10 @@ test('a session of our own is ended also after the deadline', async () => {
   expect(double.sessions.size).toBe(before);
 });
 
-/** Listens with room for one waiting connection, accepts nothing before its stdin ends, then answers whoever asks something. */
+/**
+ * Listens with room for one waiting connection, accepts nothing before its stdin ends, then answers whoever asks
+ * something.
+ */
 const BUSY_SERVER = `
 import socket, sys
 s = socket.socket(socket.AF_UNIX)

@@ -2,8 +2,8 @@ import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { memoryIo } from '../../../support/lvhd-memory-io.ts';
 import type { MemoryIo } from '../../../support/lvhd-memory-io.ts';
-import { MetadataVolume } from '../../../../src/lvhd/mgt/metadata-volume.ts';
-import type { VdiMetadata } from '../../../../src/lvhd/mgt/record.ts';
+import { MetadataVolume } from '../../../../src/lvhd/metadata/metadata-volume.ts';
+import type { VdiMetadata } from '../../../../src/lvhd/metadata/record.ts';
 
 const SR = {
   uuid: '11111111-2222-3333-4444-555555555555',

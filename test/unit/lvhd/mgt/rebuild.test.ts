@@ -2,9 +2,9 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { RbdsrError } from '../../../../src/base/error.ts';
 import { vdiUuid } from '../../../../src/base/ids.ts';
-import { planRebuild } from '../../../../src/lvhd/mgt/rebuild.ts';
-import type { VdiMetadata } from '../../../../src/lvhd/mgt/record.ts';
-import { salvage } from '../../../../src/lvhd/mgt/salvage.ts';
+import { planRebuild } from '../../../../src/lvhd/metadata/rebuild.ts';
+import type { VdiMetadata } from '../../../../src/lvhd/metadata/record.ts';
+import { salvage } from '../../../../src/lvhd/metadata/salvage.ts';
 import { type MemoryIo, memoryIo } from '../../../support/lvhd-memory-io.ts';
 
 const SR = 'f021ca4c-2e84-40ca-9d5d-e98778fb994b';

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { memoryIo } from '../../../support/lvhd-memory-io.ts';
-import { MetadataVolume } from '../../../../src/lvhd/mgt/metadata-volume.ts';
-import type { VdiMetadata, VdiRecord } from '../../../../src/lvhd/mgt/record.ts';
+import { MetadataVolume } from '../../../../src/lvhd/metadata/metadata-volume.ts';
+import type { VdiMetadata, VdiRecord } from '../../../../src/lvhd/metadata/record.ts';
 
 /** Volumes the stock storage manager wrote (test/fixtures/mgt), and what its own reader makes of them. */
 interface VectorVdi {

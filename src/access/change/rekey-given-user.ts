@@ -1,0 +1,137 @@
+import type { Deadline } from '../../base/deadline.ts';
+import { hasCode, RbdsrError } from '../../base/error.ts';
+import type { Secret } from '../../base/secret.ts';
+import { type ClusterAccess, clusterAccess, parseUser } from '../../ceph/cluster/access.ts';
+import { controlPlaneOf } from '../../ceph/control/tools/ceph-tools.ts';
+import { refuseUnusableKey } from '../../ceph/krbd/kernel-keys.ts';
+import { finishSwitch, switchUser } from '../change-kept.ts';
+import { hostPaths } from '../../dom0/host-profile.ts';
+import { KEPT_SECRET } from '../kept-key.ts';
+import { krbdAt } from '../../sr/image/krbd-of-host.ts';
+import type { Xapi } from '../../xapi/client.ts';
+import { isGone } from '../../xapi/failure.ts';
+import { createSecret, destroySecret, setSecretValue } from '../../xapi/secret.ts';
+import type { StringMap } from '../../xapi/values.ts';
+import { givePbdLogin } from '../pbd-logins.ts';
+import type { PoolSr } from '../pool-sr.ts';
+
+export interface GivenUser {
+  /** With or without `client.`; the one of now where left out. */
+  readonly user?: string;
+  readonly key: Secret;
+}
+
+export interface Given {
+  readonly user: string;
+  /** The cluster let this user open the image; false where this host has no ceph tools to try it with. */
+  readonly tried: boolean;
+}
+
+/**
+ * Makes the SR use this cephx user and key. 'invalid-secret' for what is no key, 'kernel-unsupported' for one that this
+ * host cannot use, 'cluster-auth' where the cluster refuses it: then nothing is changed.
+ */
+export async function rekeyGivenUser(
+  root: string,
+  xapi: Xapi,
+  poolSr: PoolSr,
+  { user, key }: GivenUser,
+  deadline: Deadline,
+): Promise<Given> {
+  const before = poolSr.kind === 'rbd' ? await ofPbds(xapi, poolSr) : await ofSr(xapi, poolSr);
+  const access = clusterAccess({ monitors: before.monitors, user: user ?? before.user, key });
+  await refuseUnusableKey(access, krbdAt(root).keys, deadline);
+  const tried = await tryAccess(root, access, poolSr, deadline);
+  await before.change(access);
+  return { user: access.user, tried };
+}
+
+/** The user and the monitors of now, and how another user is written. */
+interface Before {
+  readonly monitors: string;
+  readonly user: string;
+  change(access: ClusterAccess): Promise<void>;
+}
+
+async function ofPbds(xapi: Xapi, { sr, pbds }: PoolSr): Promise<Before> {
+  const config = pbds[0]?.deviceConfig ?? {};
+  const before = parseUser(orDefault(config['user'], 'admin'));
+  return {
+    monitors: orDefault(config['monitors'], ''),
+    user: before,
+    change: async ({ user, key }) => {
+      const fields: StringMap =
+        user === before && pbds.every((pbd) => userOf(pbd.deviceConfig) === before) ? {} : { user };
+      await givePbdLogin(xapi, sr.uuid, pbds, { passwordKey: 'password', value: key, fields, instead: ['keyring'] });
+      const kept = sr.smConfig[KEPT_SECRET];
+      if (kept !== undefined) await setSecretValue(xapi, kept, key).catch(unlessGone);
+    },
+  };
+}
+
+/** The next plug on the pool master makes a copy that is gone anew. */
+function unlessGone(error: unknown): void {
+  if (!isGone(error)) throw error;
+}
+
+function userOf(config: StringMap): string {
+  return parseUser(orDefault(config['user'], 'admin'));
+}
+
+async function ofSr(xapi: Xapi, { sr, pbds, kept }: PoolSr): Promise<Before> {
+  if (kept === undefined) {
+    throw new RbdsrError('config-missing', {
+      what: `SR ${sr.uuid} keeps no monitors yet, because it was never plugged since it was introduced`,
+      todo: 'Plug it once, or leave out --key-stdin: then a user of its own is made over SSH.',
+    });
+  }
+  return {
+    monitors: kept.monitors,
+    user: kept.user,
+    change: async ({ user, key }) => {
+      await finishSwitch(xapi, sr);
+      const secret = await createSecret(xapi, key, sr.uuid);
+      if (!(await switchUser(xapi, sr, user, secret))) await destroySecret(xapi, secret);
+      // Where the wizard was given a cephx user, what it was given is kept true: for an sr-introduce elsewhere, say.
+      for (const [userKey, passwordKey] of CEPHX_FIELDS) {
+        const typed = pbds.filter(({ deviceConfig }) => isCephx(userKey, deviceConfig[userKey]));
+        const fields = { [userKey]: `client.${user}` };
+        await givePbdLogin(xapi, sr.uuid, typed, { passwordKey, value: key, fields, instead: [] });
+      }
+    },
+  };
+}
+
+const CEPHX_FIELDS = [
+  ['chapuser', 'chappassword'],
+  ['incoming_chapuser', 'incoming_chappassword'],
+] as const;
+
+function isCephx(userKey: string, value = ''): boolean {
+  return value.startsWith('client.') || (userKey === 'incoming_chapuser' && value !== '');
+}
+
+/** With the ceph tools of this host, where it has any. */
+async function tryAccess(
+  root: string,
+  access: ClusterAccess,
+  { sr, spec }: PoolSr,
+  deadline: Deadline,
+): Promise<boolean> {
+  if (spec === undefined) return false;
+  try {
+    await controlPlaneOf(access, { runDir: hostPaths(root, '').runDir }).imageInfo(spec, deadline);
+    return true;
+  } catch (error) {
+    if (hasCode(error, 'control-plane-missing')) return false;
+    if (!(error instanceof RbdsrError)) throw error;
+    throw new RbdsrError(error.code, {
+      ...error.detail,
+      what: `SR ${sr.uuid} keeps its key: the new one does not open its image: ${error.detail.what}`,
+    });
+  }
+}
+
+function orDefault(text: string | undefined, fallback: string): string {
+  return text === undefined || text === '' ? fallback : text;
+}

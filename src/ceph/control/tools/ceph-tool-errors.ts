@@ -1,0 +1,89 @@
+import { constants } from 'node:os';
+import { hasCode, RbdsrError } from '../../../base/error.ts';
+import type { RunOutcome } from '../../../system/run.ts';
+import { printable } from '../../image/image-spec.ts';
+
+/** One call of `rbd` or `ceph`, for the messages about how it failed. */
+export interface ToolFailure {
+  readonly outcome: RunOutcome;
+  readonly program: 'rbd' | 'ceph';
+  /** "rbd info". */
+  readonly command: string;
+  /** Without `client.`. */
+  readonly user: string;
+  /** "the cluster at 10.0.0.11:6789". */
+  readonly cluster: string;
+}
+
+/** "rbd info", "ceph osd pool ls": the words before the first option, three at most. */
+export function commandOf(program: 'rbd' | 'ceph', args: readonly string[]): string {
+  const firstOption = args.findIndex((word) => word.startsWith('-'));
+  return [program, ...args.slice(0, firstOption < 0 ? args.length : firstOption).slice(0, 3)].join(' ');
+}
+
+export function succeeded(outcome: RunOutcome): boolean {
+  return outcome.end.kind === 'exit' && outcome.end.code === 0;
+}
+
+/** Both programs exit with the errno of what failed; this is its name. */
+export function errnoOf(outcome: RunOutcome): string {
+  if (outcome.end.kind === 'not-started') return outcome.end.errno;
+  if (outcome.end.kind !== 'exit') return 'ETIMEDOUT';
+  const { code } = outcome.end;
+  return Object.entries(constants.errno).find(([, value]) => value === code)?.[0] ?? `exit ${code}`;
+}
+
+/** The errno a 'control-plane-failed' error carries. */
+export function exitErrno(error: unknown): string | undefined {
+  const errno = hasCode(error, 'control-plane-failed') ? error.detail.facts?.['errno'] : undefined;
+  return typeof errno === 'string' ? errno : undefined;
+}
+
+export function toolFailed({ outcome, command }: ToolFailure): RbdsrError {
+  const errno = errnoOf(outcome);
+  const said = withoutNoise(outcome.stderr);
+  return new RbdsrError('control-plane-failed', {
+    what: `\`${command}\` failed`,
+    found: said === '' ? errno : `${errno}: ${said}`,
+    facts: { command, errno },
+  });
+}
+
+export function toolNotAllowed({ outcome, command, user, cluster }: ToolFailure): RbdsrError {
+  return new RbdsrError('cluster-auth', {
+    what: `${cluster} does not let client.${user} do what \`${command}\` needs`,
+    expected: "an existing user, its own key, and mon 'profile rbd', osd 'profile rbd pool=POOL'",
+    found: errnoOf(outcome),
+    todo: `\`ceph auth get client.${user}\` on a host with an admin key shows the user's key and capabilities.`,
+    facts: { command, user },
+  });
+}
+
+/**
+ * The rbd tool takes `/` and `@` in a name apart and would act on another image; the kernel does not. Refused, naming
+ * the character.
+ */
+export function refuseUnspeakable(name: string, part: 'pool' | 'image'): void {
+  const [character] = /[/@\0]/.exec(name) ?? [];
+  if (character === undefined && name !== '') return;
+  throw new RbdsrError('control-plane-failed', {
+    what: `the rbd tool cannot be told of the ${part} ${JSON.stringify(printable(name))}`,
+    expected: `a name without / and @`,
+    found: character === undefined ? 'an empty name' : JSON.stringify(character),
+    todo: 'Such an image can be mapped, but not listed, created or resized by RBDSR.',
+    facts: { errno: 'EINVAL' },
+  });
+}
+
+/**
+ * The last lines of stderr without what librados and librbd log there: `2026-11-24T08:58:58.772+0000 7f3b624931c0 -1
+ * ...`.
+ */
+export function withoutNoise(stderr: string): string {
+  return stderr
+    .split('\n')
+    .map((line) => line.trim())
+    .filter((line) => line !== '' && !/^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9:.]+\S*\s+[0-9a-f]{8,}\s/.test(line))
+    .slice(-3)
+    .join('; ');
+}

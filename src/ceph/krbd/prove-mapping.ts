@@ -1,0 +1,139 @@
+import { statSync } from 'node:fs';
+import { join } from 'node:path';
+import type { BlockIo } from '../../base/block-io.ts';
+import type { Deadline } from '../../base/deadline.ts';
+import { hasCode, RbdsrError } from '../../base/error.ts';
+import { openBlockIo } from '../../system/io/block-device.ts';
+import { writeAttribute } from '../../system/sysfs.ts';
+import { formatSpec } from '../image/image-spec.ts';
+import type { KrbdHost } from './krbd-host.ts';
+import { readMapping } from './krbd-sysfs.ts';
+import type { Mapping } from './mapping.ts';
+
+/**
+ * A mapping may be used when its node is there with the right numbers, the node is as large as the image (and as
+ * expected, where that is known), and one direct read of 4 KiB has answered. Returns the mapping with its size as it is
+ * now. 'device-missing' | 'image-foreign' | 'osd-unresponsive'.
+ */
+export async function proveMapping(
+  host: KrbdHost,
+  mapping: Mapping,
+  expectedBytes: number | undefined,
+  deadline: Deadline,
+): Promise<Mapping> {
+  await waitForNode(mapping, deadline);
+  const sized = await withSize(host, mapping, expectedBytes, deadline);
+  const size = await readOnce(sized, deadline);
+  if (size === sized.sizeBytes) return sized;
+  throw new RbdsrError('device-missing', {
+    what: `${sized.device} is not as large as the image it maps, ${formatSpec(sized.spec)}`,
+    expected: `${sized.sizeBytes} bytes`,
+    found: `${size} bytes`,
+  });
+}
+
+/** udev, or the kernel's own devtmpfs, makes the node a moment after the write to `add` returned. */
+async function waitForNode(mapping: Mapping, deadline: Deadline): Promise<void> {
+  try {
+    await deadline
+      .within(NODE_MS)
+      .until(() => (isNodeOf(mapping) ? true : undefined), `the device node ${mapping.device}`, 20);
+  } catch (error) {
+    if (!hasCode(error, 'deadline')) throw error;
+    throw new RbdsrError('device-missing', {
+      what: `${formatSpec(mapping.spec)} is mapped, but its device node ${mapping.device} does not appear`,
+      expected: `a block device ${mapping.major}:${mapping.minor}`,
+      todo: 'Check that udevd runs and that /dev is a devtmpfs.',
+      cause: error,
+    });
+  }
+}
+
+const NODE_MS = 10_000;
+
+function isNodeOf(mapping: Mapping): boolean {
+  const stat = statSync(mapping.device, { throwIfNoEntry: false, bigint: true });
+  if (stat?.isBlockDevice() !== true) return false;
+  // makedev(3) of glibc: 32 bits of each number, interleaved.
+  const major = ((stat.rdev >> 8n) & 0xfffn) | ((stat.rdev >> 32n) & ~0xfffn);
+  const minor = (stat.rdev & 0xffn) | ((stat.rdev >> 12n) & ~0xffn & 0xffffffffn);
+  return major === BigInt(mapping.major) && minor === BigInt(mapping.minor);
+}
+
+/** An image that grew while nothing watched it is read anew by a write to `refresh`. */
+async function withSize(
+  host: KrbdHost,
+  mapping: Mapping,
+  expectedBytes: number | undefined,
+  deadline: Deadline,
+): Promise<Mapping> {
+  const now = readMapping(host.roots, mapping.index) ?? mapping;
+  if (expectedBytes === undefined || now.sizeBytes === expectedBytes) return now;
+  const refresh = join(host.roots.sysRoot, 'bus/rbd/devices', String(mapping.index), 'refresh');
+  await answered(writeAttribute(refresh, '1'), mapping, deadline);
+  const then = readMapping(host.roots, mapping.index) ?? now;
+  if (then.sizeBytes === expectedBytes) return then;
+  throw new RbdsrError('image-foreign', {
+    what: `image ${formatSpec(mapping.spec)} does not have the size it should have`,
+    expected: `${expectedBytes} bytes`,
+    found: `${then.sizeBytes} bytes`,
+  });
+}
+
+async function readOnce(mapping: Mapping, deadline: Deadline): Promise<number> {
+  let size = 0;
+  const read = async (): Promise<void> => {
+    const io: BlockIo = await openBlockIo(mapping.device, 'read');
+    try {
+      size = io.size;
+      await io.read(0, Math.min(PROBE_BYTES, io.size));
+    } finally {
+      await io.close();
+    }
+  };
+  await answered(read(), mapping, deadline);
+  return size;
+}
+
+const PROBE_BYTES = 4096;
+
+/**
+ * What `work` gives, or 'osd-unresponsive' once a part of the deadline has passed: the caller must still have time to
+ * answer. The work goes on in a thread of the pool until the kernel lets it go.
+ */
+async function answered(work: Promise<void>, mapping: Mapping, deadline: Deadline): Promise<void> {
+  try {
+    await deadline
+      .within(Math.min(ANSWER_MS, deadline.leftMs * 0.9))
+      .race(work, `a read of 4 KiB from ${mapping.device}`);
+  } catch (error) {
+    work.catch(() => {});
+    if (!hasCode(error, 'deadline', 'io')) throw error;
+    if (error.code === 'io' && error.detail.facts?.['errno'] !== 'ETIMEDOUT') throw refused(mapping, error);
+    throw new RbdsrError('osd-unresponsive', {
+      what: `${formatSpec(mapping.spec)} is mapped as ${mapping.device}, but the OSDs do not answer`,
+      expected: 'one read of 4 KiB to be answered',
+      found: error.message,
+      todo: '`ceph -s` and `ceph osd tree` show the OSDs; check that this host reaches their public network (ports 6800 to 7568), with the same MTU.',
+      facts: { device: mapping.device },
+      cause: error,
+    });
+  }
+}
+
+/**
+ * The kernel makes EIO of whatever an OSD answers, a refusal by the cephx capabilities among it (linux
+ * `drivers/block/rbd.c`).
+ */
+function refused(mapping: Mapping, cause: RbdsrError): RbdsrError {
+  return new RbdsrError('io', {
+    what: `${formatSpec(mapping.spec)} is mapped as ${mapping.device}, but cannot be read`,
+    expected: 'one read of 4 KiB to be answered',
+    found: cause.message,
+    todo: `The kernel's log says more: dmesg. A cephx user must be allowed to use the image's pool and, where \`rbd info\` shows a data_pool, that one too: osd 'profile rbd pool=POOL, profile rbd pool=DATA'.`,
+    facts: { device: mapping.device },
+    cause,
+  });
+}
+
+const ANSWER_MS = 15_000;

@@ -1,0 +1,17 @@
+import type { CliCall } from '../cli-call.ts';
+import { openDisk } from './open-disk.ts';
+import { streamDisk } from './stream-disk.ts';
+
+/**
+ * `rbdsr vhd cat`: what a guest would read. Blocks that no image of the chain has cost no read; the whole chain is
+ * opened before the first byte goes out.
+ */
+export async function catVhd(call: CliCall, path: string, o: { readonly parent?: readonly string[] }): Promise<number> {
+  const disk = await openDisk(path, o.parent);
+  try {
+    await streamDisk(disk, call.stdout);
+    return 0;
+  } finally {
+    await disk.close();
+  }
+}

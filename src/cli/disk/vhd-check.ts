@@ -1,0 +1,26 @@
+import { printable } from '../../ceph/image/image-spec.ts';
+import { checkVhd } from '../../vhd/check/check.ts';
+import type { CliCall } from '../cli-call.ts';
+import { openImageFile } from './open-disk.ts';
+
+/** `rbdsr vhd check`: every finding about one image, its parents left aside. 0 when it is sound. */
+export async function showCheck(
+  call: CliCall,
+  path: string,
+  o: { readonly json?: true; readonly inUse?: true },
+): Promise<number> {
+  const io = await openImageFile(path);
+  try {
+    const findings = await checkVhd(io, { endFooterOptional: o.inUse === true });
+    const sound = findings.every(({ severity }) => severity !== 'error');
+    if (o.json === true) {
+      call.print(`${JSON.stringify({ file: path, sound, findings }, undefined, 2)}\n`);
+    } else {
+      for (const { severity, code, message } of findings) call.print(`${severity}: ${printable(message)} (${code})\n`);
+      call.print(`${printable(path)} is ${sound ? 'sound' : 'not sound'}\n`);
+    }
+    return sound ? 0 : 1;
+  } finally {
+    await io.close();
+  }
+}

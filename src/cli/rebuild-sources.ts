@@ -1,5 +1,0 @@
-import type { BlockIo } from '../base/block-io.ts';
-import type { RebuildInput } from '../lvhd/mgt/rebuild.ts';
-
-/** What can be learned of an SR, and its metadata volume while the work on it runs. */
-export type RebuildSources = Pick<RebuildInput, 'nodes' | 'allNodes' | 'xapi'> & { readonly mgt: BlockIo };

@@ -1,0 +1,208 @@
+import type { Deadline } from '../../base/deadline.ts';
+import { RbdsrError } from '../../base/error.ts';
+import { isUuid, srUuid, vdiUuid } from '../../base/ids.ts';
+import type { SrUuid } from '../../base/ids.ts';
+import { faultPoint } from '../../system/fault-point.ts';
+import type { DataPath, Disk, DiskId, DiskStatus, DiskOfPath } from '../datapath.ts';
+import type { DataPathHost } from '../datapath-host.ts';
+import { ensureLink, ensureNode, linksOf, linkTarget, nodeNumbers, removeLinks, removeServiceLinks } from '../links.ts';
+import type { DiskLinks } from '../links.ts';
+import { TapCtl } from './tap-ctl.ts';
+import { launchTapdisk } from './tapdisk-launch.ts';
+import type { Launched } from './tapdisk-launch.ts';
+import { isPaused } from './tapdisk-list.ts';
+import type { Tapdisk } from './tapdisk-list.ts';
+import { TapdiskNote } from './tapdisk-note.ts';
+
+/**
+ * XenServer's and XCP-ng's own way: one tapdisk per disk, told what to do by tap-ctl. A tapdisk is given the volume's
+ * own path: blktap knows the device-mapper name behind that, and beside it those of the parents, but follows any other
+ * link to a node that has no name (blktap `canonpath`).
+ */
+export class TapdiskDataPath implements DataPath {
+  readonly #host: DataPathHost;
+  readonly #diskOfPath: DiskOfPath;
+
+  constructor(host: DataPathHost, diskOfPath: DiskOfPath) {
+    this.#host = host;
+    this.#diskOfPath = diskOfPath;
+  }
+
+  async activate(disk: Disk, deadline: Deadline): Promise<void> {
+    const links = linksOf(this.#host, disk);
+    const tapCtl = this.#tapCtl(deadline);
+    const running = await this.#serving(tapCtl, disk);
+    const note = this.#note(disk);
+    await note.takeAway(tapCtl);
+    if (running === undefined) await this.#removeStale(tapCtl, links);
+    ensureLink(links.phy, disk.target);
+    const request = { ...disk, path: disk.target, root: this.#host.paths.root, note };
+    if (running !== undefined && running.kind !== disk.kind) throw otherKind(disk, running);
+    const tapdisk = running ?? (await launchOrUnlink());
+    faultPoint('tapdisk.opened');
+    if (links.backend !== undefined) ensureNode(links.backend, this.#tapdev(tapdisk));
+    if (links.nbd !== undefined) ensureLink(links.nbd, nbdSocket(this.#host, tapdisk.pid, tapdisk.minor));
+
+    async function launchOrUnlink(): Promise<Launched> {
+      try {
+        return await launchTapdisk(tapCtl, request, deadline);
+      } catch (error) {
+        removeLinks(links);
+        throw error;
+      }
+    }
+  }
+
+  /**
+   * Finishes a deactivation that was cut short too: then the tapdisk has no image any more and only the node tells its
+   * minor.
+   */
+  async deactivate(disk: DiskId, deadline: Deadline): Promise<void> {
+    const links = linksOf(this.#host, disk);
+    const tapCtl = this.#tapCtl(deadline);
+    const running = await this.#serving(tapCtl, disk);
+    if (running !== undefined) {
+      await tapCtl.close(running.pid, running.minor);
+      faultPoint('tapdisk.closed');
+    }
+    await this.#note(disk).takeAway(tapCtl);
+    await this.#release(tapCtl, running?.minor ?? minorOf(links), links);
+    removeLinks(links);
+  }
+
+  async status(disk: DiskId, deadline: Deadline): Promise<DiskStatus | undefined> {
+    const links = linksOf(this.#host, disk);
+    const running = await this.#serving(this.#tapCtl(deadline), disk);
+    return running === undefined ? undefined : statusOf(disk, running, links);
+  }
+
+  /** Nothing is known of a tapdisk that is gone. */
+  mayHaveLost(): boolean {
+    return false;
+  }
+
+  hasUntoldLoss(): boolean {
+    return false;
+  }
+
+  async list(sr: SrUuid, deadline: Deadline): Promise<readonly DiskStatus[]> {
+    const inSr = (path: string): boolean => this.#diskOf(path)?.sr === sr;
+    const serving = (await this.#tapCtl(deadline).serving(inSr)).map(whole).filter((one) => one !== undefined);
+    return serving.flatMap((running) => {
+      const disk = this.#diskOf(running.path);
+      return disk === undefined ? [] : [statusOf(disk, running, linksOf(this.#host, disk))];
+    });
+  }
+
+  #note({ vdi }: DiskId): TapdiskNote {
+    return new TapdiskNote(`${this.#host.paths.runDir}/tapdisk/${vdi}.json`);
+  }
+
+  #tapCtl(deadline: Deadline): TapCtl {
+    const { root } = this.#host.paths;
+    const { closeTimeoutSeconds } = this.#host.datapath;
+    const timeout = closeTimeoutSeconds === undefined ? {} : { closeTimeoutSeconds };
+    return new TapCtl({ program: `${root}/usr/sbin/tap-ctl`, ...timeout, deadline });
+  }
+
+  /** By every name that the disk has or had: a volume whose kind changes gets another one while its tapdisk runs. */
+  async #serving(tapCtl: TapCtl, disk: DiskId): Promise<Serving | undefined> {
+    const isOurs = (path: string): boolean => sameDisk(this.#diskOf(path), disk);
+    const found = (await tapCtl.serving(isOurs)).map(whole).filter((one) => one !== undefined);
+    if (found.length <= 1) return found[0];
+    throw new RbdsrError('tapdisk-running', {
+      what: `several tapdisks serve VDI ${disk.vdi}`,
+      expected: 'one',
+      found: found.map(({ pid, minor, path }) => `pid ${pid} minor ${minor} (${path})`).join(', '),
+    });
+  }
+
+  /** Tapdisks of RBDSR 0.1.0 were given the phy link, and outlive an update. */
+  #diskOf(path: string): DiskId | undefined {
+    const { root, devSmDir } = this.#host.paths;
+    const [, sr = '', vdi = ''] = /^\/phy\/([^/]+)\/([^/]+)$/.exec(after(devSmDir, path)) ?? [];
+    if (isUuid(sr) && isUuid(vdi)) return { sr: srUuid(sr), vdi: vdiUuid(vdi) };
+    return this.#diskOfPath(after(root, path));
+  }
+
+  /**
+   * What a crash left: links whose tapdisk is gone or without an image. A node that leads to another disk's tapdisk
+   * stays and is refused.
+   */
+  async #removeStale(tapCtl: TapCtl, links: DiskLinks): Promise<void> {
+    const minor = minorOf(links);
+    if (minor === undefined) return;
+    const [present] = await tapCtl.list(minor);
+    if (present?.image === undefined) await this.#release(tapCtl, minor, links);
+  }
+
+  /**
+   * Detaches and frees the minor unless it serves an image: then it is another disk's, whatever our node says. The
+   * links go before the minor does, so that none of them can ever lead to the next disk that gets it; a crash between
+   * the two costs a minor.
+   */
+  async #release(tapCtl: TapCtl, minor: number | undefined, links: DiskLinks): Promise<void> {
+    const present = minor === undefined ? undefined : (await tapCtl.list(minor))[0];
+    const ours = present?.image === undefined ? present : undefined;
+    if (ours?.pid !== undefined && minor !== undefined) await tapCtl.detach(ours.pid, minor);
+    faultPoint('tapdisk.detached');
+    removeServiceLinks(links);
+    faultPoint('tapdisk.unlinked');
+    if (ours !== undefined && minor !== undefined) await tapCtl.free(minor);
+  }
+
+  /** The block device of a minor: its numbers are those of the node that blktap made. */
+  #tapdev({ minor }: { readonly minor: number }): { major: number; minor: number } {
+    const path = `${this.#host.paths.root}/dev/xen/blktap-2/tapdev${minor}`;
+    const numbers = nodeNumbers(path);
+    if (numbers !== undefined) return numbers;
+    throw new RbdsrError('tapdisk-failed', { what: `the device ${path} of a running tapdisk is not there` });
+  }
+}
+
+interface Serving {
+  readonly pid: number;
+  readonly minor: number;
+  readonly kind: string;
+  readonly path: string;
+  readonly paused: boolean;
+}
+
+/** A tapdisk that serves an image. */
+function whole(tapdisk: Tapdisk): Serving | undefined {
+  const { pid, minor, image } = tapdisk;
+  if (pid === undefined || minor === undefined || image === undefined) return undefined;
+  return { pid, minor, ...image, paused: isPaused(tapdisk) };
+}
+
+function sameDisk(one: DiskId | undefined, other: DiskId): boolean {
+  return one?.sr === other.sr && one.vdi === other.vdi;
+}
+
+/** What follows `prefix` in `path`; '' where it does not begin so. */
+function after(prefix: string, path: string): string {
+  return path.startsWith(prefix) ? path.slice(prefix.length) : '';
+}
+
+function statusOf(disk: DiskId, { pid, paused }: Serving, { backend }: DiskLinks): DiskStatus {
+  return { sr: disk.sr, vdi: disk.vdi, pid, paused, ...(backend === undefined ? {} : { device: backend }) };
+}
+
+function nbdSocket(host: DataPathHost, pid: number, minor: number): string {
+  return `${host.paths.blktapControlDir}/nbd${pid}.${minor}`;
+}
+
+/** From the node, or where there are none from the NBD link's target. */
+function minorOf(links: DiskLinks): number | undefined {
+  if (links.backend !== undefined) return nodeNumbers(links.backend)?.minor;
+  const minor = links.nbd === undefined ? undefined : /\/nbd[0-9]+\.([0-9]+)$/.exec(linkTarget(links.nbd) ?? '')?.[1];
+  return minor === undefined ? undefined : Number(minor);
+}
+
+function otherKind(disk: Disk, running: Serving): RbdsrError {
+  return new RbdsrError('tapdisk-running', {
+    what: `a tapdisk (pid ${running.pid}) already serves VDI ${disk.vdi}`,
+    expected: `as ${disk.kind}`,
+    found: `as ${running.kind}:${running.path}`,
+  });
+}

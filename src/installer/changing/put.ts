@@ -1,0 +1,96 @@
+import { chownSync, mkdirSync, readFileSync, utimesSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { RbdsrError } from '../../base/error.ts';
+import { faultPoint } from '../../system/fault-point.ts';
+import { ensureDir, removeIfExists } from '../../system/files.ts';
+import type { Host } from '../host.ts';
+import type { JournalEntry } from './journal.ts';
+import { beforeOurs, keepBefore } from './own-content.ts';
+import { describeState, fingerprint, type PathState, readState } from './path-state.ts';
+import type { Placement, Want } from './placement.ts';
+import { saveFile } from './saved-file.ts';
+import { stageFile, stageLink } from './stage.ts';
+import { fingerprintOf } from './want-fingerprint.ts';
+
+/** The folders of RBDSR's own, which come and go with the product and its journal. */
+const OWN_FOLDERS = /^\/opt\/rbdsr(\/state(\/.*)?)?$/;
+
+/**
+ * Puts one path into the wanted state: saves what is there, records it, then replaces it in one step. True when
+ * something was written. A process that dies after any step leaves what the next enable finishes and the next disable
+ * undoes. Steps: docs/installing.md.
+ */
+export function put(host: Host, change: string, placement: Placement): boolean {
+  putFolders(host, change, dirname(placement.path));
+  const file = host.at(placement.path);
+  const current = readState(file);
+  const wanted = fingerprintOf(placement.want);
+  const before = host.journal.entry(change, placement.path);
+  if (fingerprint(current) === wanted && before !== undefined) return false;
+  if (current.kind === 'other' || (current.kind === 'folder' && placement.want.kind !== 'folder')) {
+    throw new RbdsrError('invalid-argument', {
+      what: `${placement.path} is in the way`,
+      expected: 'a file, a link or nothing',
+      found: describeState(current),
+      todo: 'Move it away.',
+    });
+  }
+  const found = foundAt(host, placement, current, before);
+  if (current.kind === 'file') saveFile(host, current, () => readFileSync(file));
+  faultPoint('host.saved');
+  const entry: JournalEntry = {
+    change,
+    path: placement.path,
+    found,
+    wrote: [...new Set([...(before?.wrote ?? []), wanted])],
+    ...(placement.block === undefined ? {} : { block: placement.block }),
+  };
+  host.journal.record(entry);
+  host.steps.push({
+    path: placement.path,
+    was: current,
+    entry,
+    ...(before === undefined ? {} : { entryBefore: before }),
+  });
+  faultPoint('host.recorded');
+  if (fingerprint(current) === wanted) return false;
+  write(host, file, placement.want, current);
+  faultPoint('host.written');
+  return true;
+}
+
+function putFolders(host: Host, change: string, folder: string): void {
+  if (host.has(folder)) return;
+  putFolders(host, change, dirname(folder));
+  if (OWN_FOLDERS.test(folder)) ensureDir(host.at(folder), 0o755);
+  else put(host, change, { path: folder, want: { kind: 'folder', mode: 0o755 }, owner: 'ours' });
+}
+
+/** What disable is to put back: never anything of RBDSR's own. */
+function foundAt(host: Host, placement: Placement, current: PathState, before: JournalEntry | undefined): PathState {
+  const known = before !== undefined && before.wrote.includes(fingerprint(current));
+  const own = known ? undefined : beforeOurs(host, placement, current);
+  if (own !== undefined && (before === undefined || placement.block === true)) return keepBefore(host, own);
+  if (before === undefined) return current;
+  return own === undefined && isNewOfTheirs(placement, current, before) ? current : before.found;
+}
+
+/**
+ * A host update, or an administrator, has put something of their own there since: from now on that is what was there
+ * before us.
+ */
+function isNewOfTheirs(placement: Placement, current: PathState, before: JournalEntry): boolean {
+  return placement.owner === 'theirs' && current.kind !== 'absent' && !before.wrote.includes(fingerprint(current));
+}
+
+function write(host: Host, file: string, want: Want, current: PathState): void {
+  if (want.kind === 'absent') removeIfExists(file);
+  else if (want.kind === 'folder') mkdirSync(file, { mode: want.mode });
+  else if (want.kind === 'link') stageLink(host, want.target, file);
+  else {
+    stageFile(host, want.data, want.mode, file, (staged) => {
+      if (current.kind === 'file') chownSync(staged, current.uid, current.gid);
+      if (want.mtimeMs !== undefined) utimesSync(staged, want.mtimeMs / 1000, want.mtimeMs / 1000);
+    });
+  }
+}

@@ -1,0 +1,92 @@
+import { rmdirSync, rmSync } from 'node:fs';
+import { Deadline } from '../../base/deadline.ts';
+import { ensureDir } from '../../system/files.ts';
+import { faultPoint } from '../../system/fault-point.ts';
+import { type HeldLock, takeRecordLock } from '../../system/locks/record-lock.ts';
+import type { Change } from './change.ts';
+import { type Host, OLD_STOCK_DIR, SAVED_DIR, STATE_DIR, STOCK_DIR } from '../host.ts';
+import { isOrWasEnabled, type JournalContent, type JournalEntry, type JournalHead } from './journal.ts';
+import { clearStage } from './stage.ts';
+import { inUndoOrder } from './undo-order.ts';
+import { type LeftAlone, undo } from './undo.ts';
+
+const LOCK_MS = 60_000;
+const SETTLE_MS = 60_000;
+
+/**
+ * One enable, disable or repair at a time. What the one before has done is in the journal from here on. 'lock-busy'
+ * names who has it.
+ */
+export async function lockHost(host: Host): Promise<HeldLock> {
+  const path = `${host.profile.paths.runDir}/host.lock`;
+  const lock = await takeRecordLock(path, { wait: true, deadline: Deadline.after(LOCK_MS) });
+  try {
+    host.journal.reload();
+    return lock;
+  } catch (error) {
+    await lock.release();
+    throw error;
+  }
+}
+
+/** Writes down what is going on; `lost`: with entries of a journal that was lost. */
+export function begin(host: Host, state: JournalContent['state'], lost: readonly JournalEntry[] = []): void {
+  const wasEnabled = state === 'enabling' && isOrWasEnabled(host.journal.content);
+  beginWith(
+    host,
+    {
+      product: host.product,
+      profile: host.profile.id,
+      state,
+      ...(wasEnabled ? { wasEnabled } : {}),
+    },
+    lost,
+  );
+}
+
+/** After the steps of this run were taken back: the journal says again what it said before it. */
+export function goBackTo(host: Host, { product, profile, state, wasEnabled }: JournalContent): void {
+  beginWith(host, { product, profile, state, ...(wasEnabled === undefined ? {} : { wasEnabled }) });
+}
+
+function beginWith(host: Host, head: JournalHead, lost: readonly JournalEntry[] = []): void {
+  ensureDir(host.at(STATE_DIR), 0o700);
+  clearStage(host);
+  host.journal.begin(head, lost);
+  faultPoint('host.begun');
+}
+
+/**
+ * Undoes all that the journal has, the last entry first, and then the journal: also what another version of RBDSR did.
+ */
+export function revertAll(host: Host): readonly LeftAlone[] {
+  begin(host, 'disabling');
+  const left = inUndoOrder(host.journal.entries).flatMap((entry) => undo(host, entry) ?? []);
+  rmSync(host.at(SAVED_DIR), { recursive: true, force: true });
+  clearStage(host);
+  faultPoint('host.reverted');
+  host.journal.remove();
+  for (const folder of [STATE_DIR, STOCK_DIR, OLD_STOCK_DIR]) removeIfEmpty(host.at(folder));
+  return left;
+}
+
+/** Tells services, in sentences what failed. */
+export async function settleAll(
+  host: Host,
+  changes: readonly Change[],
+  direction: 'apply' | 'revert',
+): Promise<readonly string[]> {
+  const deadline = Deadline.after(SETTLE_MS);
+  const problems: string[] = [];
+  for (const change of changes) problems.push(...(await change.settle(host, direction, deadline)));
+  return problems;
+}
+
+function removeIfEmpty(folder: string): void {
+  try {
+    rmdirSync(folder);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code !== 'ENOENT' && code !== 'ENOTEMPTY') throw error;
+  }
+}

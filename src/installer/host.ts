@@ -1,0 +1,88 @@
+import { existsSync } from 'node:fs';
+import type { Deadline } from '../base/deadline.ts';
+import { detectProfile, hostPaths, type HostProfile } from '../dom0/host-profile.ts';
+import { readHostSettings } from '../dom0/host-settings.ts';
+import { type Inventory, readInventory } from '../dom0/inventory.ts';
+import { runProgram, type RunOutcome } from '../system/run.ts';
+import { type HostVersion, hostVersion } from '../dom0/host-versions.ts';
+import { Journal, type JournalEntry } from './changing/journal.ts';
+import type { PathState } from './changing/path-state.ts';
+
+/** Where the product lives, as the host sees it. */
+export const PRODUCT = '/opt/rbdsr';
+export const LAUNCHER = `${PRODUCT}/launcher.sh`;
+export const STATE_DIR = `${PRODUCT}/state`;
+export const SAVED_DIR = `${STATE_DIR}/saved`;
+export const SM_DIR = '/opt/xensource/sm';
+/** What xapi and the stock storage manager find as the driver of SR type lvmoiscsi. */
+export const DIVERTED_ENTRY = `${SM_DIR}/LVMoISCSISR`;
+/**
+ * What that leads to: a copy of the product's dispatcher, beside the stock driver, so that iSCSI works without anything
+ * in /opt/rbdsr.
+ */
+export const DIVERT = `${SM_DIR}/rbdsr-divert.py`;
+/** Where the stock entry is kept: not in the SM folder itself, where xapi takes whatever ends in "SR" for a driver. */
+export const STOCK_DIR = `${SM_DIR}/rbdsr-stock`;
+/** Where 0.1.0 kept it. */
+export const OLD_STOCK_DIR = `${PRODUCT}/stock`;
+
+/** The host that enable, disable and check work on: the real one, or a tree of files below `root`. */
+export interface Host {
+  /** Prefix of every path; empty on a real host. */
+  readonly root: string;
+  readonly inventory: Inventory;
+  readonly profile: HostProfile;
+  readonly version: HostVersion;
+  /** The version of RBDSR that is running. */
+  readonly product: string;
+  readonly journal: Journal;
+  /** What this process has written so far, in order: what a failing enable takes back. */
+  readonly steps: Step[];
+  /** Where a path of the host is for this process. */
+  at(path: string): string;
+  has(path: string): boolean;
+  /** Runs a program of the host; undefined where the host has no such program. */
+  run(
+    program: string,
+    args: readonly string[],
+    deadline: Deadline,
+    env?: Readonly<Record<string, string>>,
+  ): Promise<RunOutcome | undefined>;
+}
+
+export interface Step {
+  readonly path: string;
+  readonly was: PathState;
+  readonly entry: JournalEntry;
+  /** The entry that this one replaced. */
+  readonly entryBefore?: JournalEntry;
+}
+
+/**
+ * 'config-missing' where this is no dom0, 'kernel-unsupported' where the version is not known. `versionLine` is the
+ * product's.
+ */
+export function openHost(root: string, versionLine: string): Host {
+  const paths = hostPaths(root, '');
+  const inventory = readInventory(paths.inventory);
+  const profile = detectProfile(readHostSettings(paths.settings), inventory, root);
+  const at = (path: string): string => root + path;
+  return {
+    root,
+    inventory,
+    profile,
+    version: hostVersion(profile.id),
+    product: plainVersion(versionLine),
+    steps: [],
+    journal: new Journal(at(`${STATE_DIR}/changes.json`)),
+    at,
+    has: (path) => existsSync(at(path)),
+    run: async (program, args, deadline, env = {}) =>
+      existsSync(at(program)) ? runProgram(at(program), args, { deadline, env }) : undefined,
+  };
+}
+
+/** `Version : 0.1.0` as `0.1.0`. */
+export function plainVersion(line: string): string {
+  return line.replace(/^Version\s*:\s*/, '').trim();
+}

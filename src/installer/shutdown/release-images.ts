@@ -1,0 +1,81 @@
+import { type ChildProcessByStdio, spawn } from 'node:child_process';
+import type { Readable } from 'node:stream';
+import { Deadline } from '../../base/deadline.ts';
+import { messageOf } from '../../base/error.ts';
+import { formatSpec } from '../../ceph/image/image-spec.ts';
+import type { Mapping } from '../../ceph/krbd/mapping.ts';
+import { krbdOf } from '../../sr/image/krbd-of-host.ts';
+import type { Host } from '../host.ts';
+import type { Released } from './release-mapping.ts';
+
+/** All images together; the unit's own limit is 90 s. */
+const TOTAL_MS = 60_000;
+/** Of it, for the process of an image to start and to say how it went. */
+const ANSWER_MS = 5000;
+
+/**
+ * What the release unit runs when it is stopped. Undefined where the host is not shutting down: then somebody stopped
+ * the unit, and SRs are in use. Each image is unmapped by a process of its own, `releaser` with the number of the
+ * mapping (release-mapping.ts), for one that waits in the kernel for the cluster cannot end, and this one has to: the
+ * network is stopped after it.
+ */
+export async function releaseImages(
+  host: Host,
+  releaser: readonly string[],
+  totalMs = TOTAL_MS,
+): Promise<readonly Released[] | undefined> {
+  if (!(await isShuttingDown(host))) return undefined;
+  const deadline = Deadline.after(totalMs);
+  return Promise.all(
+    krbdOf(host)
+      .list()
+      .map((mapping) => releaseElsewhere(releaser, mapping, deadline)),
+  );
+}
+
+async function releaseElsewhere(
+  [program = '', ...args]: readonly string[],
+  mapping: Mapping,
+  deadline: Deadline,
+): Promise<Released> {
+  const label = `${mapping.device} (${formatSpec(mapping.spec)})`;
+  const milliseconds = String(Math.max(0, Math.round(deadline.leftMs - ANSWER_MS)));
+  const child = spawn(program, [...args, String(mapping.index), milliseconds], {
+    detached: true,
+    cwd: '/',
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
+  try {
+    const answer = await deadline.race(firstLine(child), 'the process that unmaps it');
+    return { label, ...(JSON.parse(answer) as Omit<Released, 'label'>) };
+  } catch (error) {
+    return { label, how: 'left', problem: messageOf(error) };
+  } finally {
+    child.stdout.destroy();
+    child.unref();
+  }
+}
+
+/** It may be long after its answer that the process ends. */
+function firstLine(child: ChildProcessByStdio<null, Readable, null>): Promise<string> {
+  return new Promise((resolve, reject) => {
+    let text = '';
+    child.stdout.on('data', (chunk: Buffer) => {
+      text += chunk.toString('utf8');
+      if (text.includes('\n')) resolve(text);
+    });
+    child.stdout.on('end', () => reject(new Error('the process that unmaps it ended and said nothing')));
+    child.on('error', reject);
+  });
+}
+
+/** systemd says so itself; elsewhere the runlevel is 0 (halt) or 6 (reboot). */
+async function isShuttingDown(host: Host): Promise<boolean> {
+  const deadline = Deadline.after(5000);
+  if (host.version.services === 'systemd') {
+    const outcome = await host.run('/usr/bin/systemctl', ['is-system-running'], deadline);
+    return outcome?.stdout.trim() === 'stopping';
+  }
+  const outcome = await host.run('/sbin/runlevel', [], deadline);
+  return outcome !== undefined && /^\S+ [06]$/.test(outcome.stdout.trim());
+}

@@ -1,0 +1,58 @@
+import type { BlockIo } from '../../base/block-io.ts';
+import { RbdsrError } from '../../base/error.ts';
+import type { VdiUuid } from '../../base/ids.ts';
+import { faultPoint } from '../../system/fault-point.ts';
+import type { Lvm } from '../../lvm/lvm.ts';
+import type { LvReport, VgReport } from '../../lvm/report.ts';
+import { journalLv, listJournals } from './journal.ts';
+import type { JournalEntry } from './journal.ts';
+import { JOURNAL_TAG } from '../names.ts';
+import { SMALL_LV_SIZE } from '../sizes.ts';
+
+/**
+ * Opens a logical volume by name for one use; the caller closes it. In production the active LV's node; through the
+ * physical extents where nothing can be activated. An `open` after a resize sees the new size; `known` is what LVM has
+ * just told of the LV, which then is not asked again.
+ */
+export type OpenLv = (lvName: string, mode: 'read' | 'write', known?: LvReport) => Promise<BlockIo>;
+
+/**
+ * Notes down an operation before its first write. 'journal' where the VDI has one of this type already. A value that
+ * does not fit the name is written before the LV gets its tag: an untagged journal LV is no journal, so a cut never
+ * leaves one without a value.
+ */
+export async function createJournal(
+  lvm: Lvm,
+  report: VgReport,
+  openLv: OpenLv,
+  journal: { readonly type: string; readonly id: VdiUuid; readonly value: string },
+): Promise<JournalEntry> {
+  const { type, id, value } = journal;
+  const present = listJournals(report).find((entry) => entry.type === type && entry.id === id);
+  if (present !== undefined) {
+    throw new RbdsrError('journal', { what: `VDI ${id} already has a ${type} journal`, found: present.lvName });
+  }
+  const { name, content } = journalLv(lvm.vg, type, id, value);
+  if (content === undefined) {
+    await lvm.createLv(name, SMALL_LV_SIZE, { tag: JOURNAL_TAG });
+    return { type, id, lvName: name, value };
+  }
+  if (report.lvs.some((lv) => lv.name === name)) await lvm.removeLv(name);
+  const lv = await lvm.createLv(name, SMALL_LV_SIZE);
+  faultPoint('journal.created');
+  const io = await openLv(name, 'write', lv);
+  try {
+    await io.write(0, content);
+    await io.flush();
+  } finally {
+    await io.close();
+  }
+  faultPoint('journal.value-written');
+  await lvm.addTag(name, JOURNAL_TAG);
+  return { type, id, lvName: name, value: undefined };
+}
+
+/** After the operation's last write. One that is gone is a success. */
+export async function removeJournal(lvm: Lvm, entry: JournalEntry): Promise<void> {
+  await lvm.removeLv(entry.lvName);
+}

@@ -1,0 +1,129 @@
+import { hasCode, messageOf, RbdsrError } from '../../base/error.ts';
+import type { VdiUuid } from '../../base/ids.ts';
+import { openByExtents } from '../../lvhd/extent-open.ts';
+import { deflate, inflate } from '../../lvhd/ops/inflate.ts';
+import { journalsOf } from '../../lvhd/journal/journal.ts';
+import type { VdiNode } from '../../lvhd/lv-table.ts';
+import { openVhd } from '../../lvhd/open-vhd.ts';
+import { deflatedLvSize, fullVhdLvSize, lvSize } from '../../lvhd/sizes.ts';
+import type { VgReport } from '../../lvm/report.ts';
+import { changeVdi, vdiByUuid } from '../../xapi/vdi.ts';
+import { type AttachedSr, noteSrTotals, recoverIfMaster, type SrNodes } from '../attached-sr.ts';
+import type { SrWork } from '../work/work.ts';
+import { askMaster, mayStillRun } from '../hosts/master-plugin.ts';
+import { readDisk } from '../read-disks.ts';
+
+/**
+ * How long stock tries for the SR's lock while it holds a VDI's: the other order would wait for us (sm
+ * `lvhdutil.attachThin`).
+ */
+const SR_LOCK_MS = 20_000;
+
+/** A guest may write every block, so the volume of a writable VHD has to hold them all. 'vdi-provision'. */
+export async function provideRoom(work: SrWork, sr: AttachedSr, leaf: VdiNode, grow: boolean): Promise<void> {
+  if (leaf.kind !== 'vhd' || leaf.lvSizeBytes >= fullVhdLvSize(leaf.virtualSizeBytes)) return;
+  try {
+    if (!grow)
+      throw new RbdsrError('vdi-provision', { what: 'only the pool master grows it, and xapi is not asked here' });
+    if (work.subject.srMaster) {
+      const lock = await work.lockSr(sr.uuid, { deadline: work.deadline.within(SR_LOCK_MS) });
+      await growVolume(work, sr, leaf.uuid);
+      await lock.release();
+      return;
+    }
+    await askMaster(work, sr.uuid, leaf.uuid, 'inflate');
+    // Active already is what a call that was cut short left: with the table of the old size.
+    if (leaf.active) await sr.lvm.refresh(leaf.lvName);
+  } catch (error) {
+    const room = hasCode(error, 'sr-full') ? error.detail.todo : undefined;
+    throw new RbdsrError('vdi-provision', {
+      what: `the volume of VDI ${leaf.uuid} cannot be grown for writing: ${messageOf(error)}`,
+      ...(room === undefined ? {} : { todo: room }),
+      cause: error,
+    });
+  }
+}
+
+/** Disks whose volume is shrunk when they are deactivated. */
+export function isGivenBack({ allocation }: Pick<AttachedSr, 'allocation'>, isASnapshot: boolean): boolean {
+  return allocation === 'thin' || isASnapshot;
+}
+
+/**
+ * For a disk that is active nowhere and that still bears this host's mark: gives back what a thin disk, or a snapshot,
+ * does not use. A failure costs only room, so it is a warning; but where LVM may still be at it, it is a failure, and
+ * the mark keeps other hosts away until deactivating again has found it done: a guest of theirs would write where the
+ * volume is about to end.
+ */
+export async function giveBackRoom(work: SrWork, sr: AttachedSr, leaf: VdiNode): Promise<void> {
+  if (leaf.kind !== 'vhd' || leaf.lvSizeBytes < fullVhdLvSize(leaf.virtualSizeBytes)) return;
+  try {
+    if (work.subject.srMaster) {
+      const lock = await work.lockSr(sr.uuid, { deadline: work.deadline.within(SR_LOCK_MS) });
+      await shrinkVolume(work, sr, leaf.uuid);
+      await lock.release();
+    } else {
+      await askMaster(work, sr.uuid, leaf.uuid, 'deflate');
+    }
+  } catch (error) {
+    if (mayStillRun(error)) throw error;
+    work.log.warn(`SR ${sr.uuid}: VDI ${leaf.uuid} keeps its full size: ${messageOf(error)}`);
+  }
+}
+
+/** On the SR master, under the SR's lock: to the size that holds every block. Large enough already: nothing to do. */
+export async function growVolume(work: SrWork, sr: AttachedSr, vdi: VdiUuid): Promise<void> {
+  work.waiting(`LVM to grow the volume of VDI ${vdi}`);
+  const { report, tree } = await undisturbed(work, sr, vdi);
+  const node = tree.get(vdi);
+  if (node.kind !== 'vhd') return;
+  const world = { lvm: sr.lvm, openLv: openByExtents(sr.lvm, sr.openPv) };
+  const bytes = fullVhdLvSize(node.virtualSizeBytes);
+  if (await inflate(world, report, vdi, bytes)) await tellXapi(work, report, node, lvSize(bytes));
+}
+
+/**
+ * On the SR master, under the SR's lock, for a disk that is active nowhere: to the size of its data. 'vdi-in-use' where
+ * it is open here.
+ */
+export async function shrinkVolume(work: SrWork, sr: AttachedSr, vdi: VdiUuid): Promise<void> {
+  work.waiting(`LVM to shrink the volume of VDI ${vdi}`);
+  const { report, tree } = await undisturbed(work, sr, vdi);
+  const node = tree.get(vdi);
+  if (node.kind !== 'vhd') return;
+  if (node.open) throw new RbdsrError('vdi-in-use', { what: `VDI ${vdi} is open on this host` });
+  const openLv = openByExtents(sr.lvm, sr.openPv);
+  const io = await openLv(
+    node.lvName,
+    'read',
+    report.lvs.find(({ name }) => name === node.lvName),
+  );
+  let physicalSize: number;
+  try {
+    physicalSize = (await openVhd(io, 'read')).physicalSizeBytes;
+  } finally {
+    await io.close();
+  }
+  const bytes = deflatedLvSize(physicalSize);
+  if (await deflate({ lvm: sr.lvm, openLv }, report, vdi, bytes)) await tellXapi(work, report, node, bytes);
+}
+
+/** The volume has its size by now, so a failure is a warning: the next scan tells it. */
+async function tellXapi(work: SrWork, report: VgReport, node: VdiNode, bytes: number): Promise<void> {
+  work.waiting(`xapi to record the new size of the volume of VDI ${node.uuid}`);
+  try {
+    const xapi = await work.xapi();
+    await changeVdi(xapi, await vdiByUuid(xapi, node.uuid), { physicalUtilisation: bytes });
+  } catch (error) {
+    work.log.warn(`what VDI ${node.uuid} takes is not told to xapi before the next scan: ${messageOf(error)}`);
+  }
+  await noteSrTotals(work, () => ({ ...report, freeBytes: report.freeBytes - (bytes - node.lvSizeBytes) }));
+}
+
+/** The disk as it is under the lock, an interrupted growing of it undone first. */
+async function undisturbed(work: SrWork, sr: AttachedSr, vdi: VdiUuid): Promise<SrNodes> {
+  const found = await readDisk(work, sr, vdi);
+  if (journalsOf(found.report, vdi).length === 0) return found;
+  await recoverIfMaster(work, sr, found.report);
+  return readDisk(work, sr, vdi);
+}

@@ -1,0 +1,52 @@
+import { hasCode } from '../base/error.ts';
+import { type ImageSpec, sameSpec } from '../ceph/image/image-spec.ts';
+import { srSmConfig } from '../xapi/sr.ts';
+import { readAttachedRecord } from './attached-record.ts';
+import { type AttachedSr, attachedSr } from './attached-sr.ts';
+import type { SrWork } from './work/work.ts';
+import { krbdOf } from './image/krbd-of-host.ts';
+import { imageSpecOf, type SrConfig } from './config/sr-type.ts';
+import { srOf } from './work/subject.ts';
+
+/**
+ * The SR of the call for commands that take something down, also where the record of its attach is gone: then the
+ * kernel says whether the image that device_config names (`configure`) is mapped, and LVM whether it holds this SR.
+ * Undefined where it is not: then no volume of it is active here.
+ */
+export async function findAttachedSr(work: SrWork, configure: () => SrConfig): Promise<AttachedSr | undefined> {
+  const uuid = srOf(work);
+  const record = readAttachedRecord(work.profile.paths, uuid);
+  if (record !== undefined) {
+    const mapping = krbdOf(work).find(record.spec, record.fsid);
+    return mapping === undefined ? undefined : attachedSr(work, uuid, mapping, record);
+  }
+  const wanted = configured(configure);
+  if (
+    wanted === undefined ||
+    !krbdOf(work)
+      .list()
+      .some(({ spec }) => sameSpec(spec, wanted.spec))
+  )
+    return undefined;
+  const { srRef } = work.subject;
+  const smConfig = srRef === undefined ? {} : await srSmConfig(await work.xapi(), srRef);
+  const mapping = krbdOf(work).find(wanted.spec, smConfig['rbd_fsid']);
+  if (mapping === undefined) return undefined;
+  const allocation = smConfig['allocation'] === 'thin' ? 'thin' : wanted.config.allocation;
+  const sr = attachedSr(work, uuid, mapping, { spec: wanted.spec, allocation });
+  work.waiting(`LVM to read ${sr.vg}`);
+  if ((await sr.lvm.report()) === undefined) return undefined;
+  work.log.warn(`SR ${uuid}: the record of its attach is gone; found its image at ${mapping.device}`);
+  return sr;
+}
+
+/** A PBD whose device_config nobody understands has never been plugged. */
+function configured(configure: () => SrConfig): { readonly config: SrConfig; readonly spec: ImageSpec } | undefined {
+  try {
+    const config = configure();
+    return { config, spec: imageSpecOf(config) };
+  } catch (error) {
+    if (hasCode(error, 'config-missing', 'config-invalid', 'image-unmappable')) return undefined;
+    throw error;
+  }
+}

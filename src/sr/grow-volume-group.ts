@@ -1,0 +1,17 @@
+import { MiB } from '../base/units.ts';
+import type { VgReport } from '../lvm/report.ts';
+import type { AttachedSr } from './attached-sr.ts';
+import type { SrWork } from './work/work.ts';
+
+/** Stock ignores less: a device may be a little larger than its last resize asked for. Bytes. */
+const WORTH_GROWING = 100 * MiB;
+
+/** On the SR master: lets the volume group use an image that has been made larger. True where it did. */
+export async function growVolumeGroup(work: SrWork, sr: AttachedSr, report: VgReport): Promise<boolean> {
+  if (!work.subject.srMaster) return false;
+  const [pv] = report.pvs;
+  if (pv === undefined || pv.deviceSizeBytes - pv.sizeBytes - pv.dataStartBytes < WORTH_GROWING) return false;
+  work.log.info(`SR ${sr.uuid}: ${sr.mapping.device} has grown; LVM uses it now`);
+  await sr.lvm.growPv(report);
+  return true;
+}

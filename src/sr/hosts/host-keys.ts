@@ -1,0 +1,144 @@
+import { existsSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { RbdsrError } from '../../base/error.ts';
+import { undo } from '../../base/undo.ts';
+import { faultPoint } from '../../system/fault-point.ts';
+import { addMapKey, removeMapKey, setMapKey } from '../../xapi/map-keys.ts';
+import { vdiSmConfig } from '../../xapi/vdi.ts';
+import type { StringMap } from '../../xapi/values.ts';
+import { undoWork } from '../work/work-until.ts';
+import type { SrWork } from '../work/work.ts';
+import { markedInEarnest } from './marked-hosts.ts';
+import { hostRefOf, vdiOf, vdiRefOf } from '../work/subject.ts';
+
+const PREFIX = 'host_';
+const MAP = 'VDI.sm_config';
+const RETRY_MS = 1000;
+const BELIEVED_MS = 15_000;
+
+/** The hosts that have the VDI active: their references. */
+export function activeHosts(smConfig: StringMap): readonly string[] {
+  return Object.keys(smConfig)
+    .filter((key) => key.startsWith(PREFIX))
+    .map((key) => key.slice(PREFIX.length));
+}
+
+/** The same without one of them. */
+export function otherHosts(smConfig: StringMap, host: string): readonly string[] {
+  return activeHosts(smConfig).filter((other) => other !== host);
+}
+
+/** Hosts whose claim does not go together with ours: one writer excludes all others. Pure. */
+export function conflictingHosts(smConfig: StringMap, host: string, writable: boolean): readonly string[] {
+  return otherHosts(smConfig, host).filter(
+    (other) => smConfig[PREFIX + other] === 'RW' || (writable && smConfig[PREFIX + other] === 'RO'),
+  );
+}
+
+/** Why the VDI may not be activated for the moment; undefined where nothing holds it back. Pure. */
+export function heldBackBy(smConfig: StringMap, activatingKey: boolean): string | undefined {
+  const keys = activatingKey ? ['paused', 'relinking'] : ['paused'];
+  return keys.find((key) => Object.hasOwn(smConfig, key));
+}
+
+/**
+ * `activating` that no host bears: of an activate that died before it had tagged the VDI. One that lives does so within
+ * a call to xapi, so that it is believed for a while. Pure.
+ */
+export function isAbandoned(smConfig: StringMap, seenForMs: number): boolean {
+  return seenForMs > BELIEVED_MS && activeHosts(smConfig).length === 0;
+}
+
+/**
+ * Tags the VDI as active on this host, so that a snapshot or a coalesce on the master knows whom to tell (sm
+ * `blktap2.VDI._add_tag`). Single keys only: every host of the pool writes to this map. Undefined: held back, to be
+ * tried again without the VDI's lock, which has been so for `waitedMs`. `isNew` tells whether the tag is ours to take
+ * away after a failure. 'vdi-unavailable' for another host's claim.
+ */
+export async function tryClaim(
+  work: SrWork,
+  writable: boolean,
+  waitedMs: number,
+): Promise<{ readonly isNew: boolean } | undefined> {
+  const xapi = await work.xapi();
+  const ref = vdiRefOf(work);
+  const host = hostRefOf(work);
+  const key = PREFIX + host;
+  const value = writable ? 'RW' : 'RO';
+  const { activatingKey } = work.profile;
+  const before = await vdiSmConfig(xapi, ref);
+  await refuseConflicts(work, before, writable);
+  if (heldBackBy(before, activatingKey) !== undefined) return undefined;
+  // Our own key beside it is left by a call of ours that died: nobody else activates under this host's lock of the VDI.
+  const own = Object.hasOwn(before, key);
+  const mine = own || isAbandoned(before, waitedMs);
+  if (activatingKey && !(await addMapKey(xapi, MAP, ref, 'activating', 'True')) && !mine) return undefined;
+  faultPoint('vdi-activate.activating');
+  try {
+    if (own && before[key] !== value) await setMapKey(xapi, MAP, ref, key, value);
+    if (!own) await addMapKey(xapi, MAP, ref, key, value);
+    const after = await vdiSmConfig(xapi, ref);
+    if (heldBackBy(after, activatingKey) === undefined && conflictsOf(work, after, writable).length === 0) {
+      return { isNew: !own };
+    }
+  } catch (error) {
+    return undoClaim(work, error, !own);
+  }
+  if (!own) await releaseClaim(work);
+  await finishClaim(work);
+  return undefined;
+}
+
+/** After `error`, which it throws; also where nobody knows whether xapi has taken the tag. */
+export async function undoClaim(work: SrWork, error: unknown, release: boolean): Promise<never> {
+  const undoing = undoWork(work);
+  return undo(error, {
+    [`the mark on VDI ${vdiOf(work)} in xapi`]: async () => {
+      await finishClaim(undoing);
+      if (release) await releaseClaim(undoing);
+    },
+  });
+}
+
+/** `activating` goes when the disk can be used, or when it is not going to be. */
+export async function finishClaim(work: SrWork): Promise<void> {
+  if (work.profile.activatingKey) await removeMapKey(await work.xapi(), MAP, vdiRefOf(work), 'activating');
+}
+
+/**
+ * After a crash `activating` may be left beside our tag. It is another host's where such a one has tagged the VDI, too.
+ */
+export async function releaseAbandonedClaim(work: SrWork, smConfig: StringMap): Promise<void> {
+  const isOurs = otherHosts(smConfig, hostRefOf(work)).length === 0;
+  if (Object.hasOwn(smConfig, 'activating') && isOurs) await finishClaim(work);
+  await releaseClaim(work);
+}
+
+export async function releaseClaim(work: SrWork): Promise<void> {
+  await removeMapKey(await work.xapi(), MAP, vdiRefOf(work), PREFIX + hostRefOf(work));
+}
+
+/** Before the next attempt; 'deadline' where there is no time for one. */
+export async function waitForRelease(work: SrWork, why: string, startedAt: number): Promise<void> {
+  work.waiting(why);
+  if (work.deadline.leftMs <= RETRY_MS) throw work.deadline.exceeded(why, startedAt);
+  await sleep(RETRY_MS);
+}
+
+async function refuseConflicts(work: SrWork, smConfig: StringMap, writable: boolean): Promise<void> {
+  const kept = await markedInEarnest(work, conflictsOf(work, smConfig, writable));
+  if (kept === undefined) return;
+  throw new RbdsrError('vdi-unavailable', {
+    what: `VDI ${vdiOf(work)} not detached cleanly`,
+    expected: 'no other host that has it active',
+    found: `its mark says ${smConfig[PREFIX + kept.ref] ?? ''}, and ${kept.found}`,
+    todo: kept.todo,
+    facts: { host: kept.ref },
+  });
+}
+
+/** None where the administrator has said that he knows what he does (sm `blktap2`, NO_MULTIPLE_ATTACH). */
+function conflictsOf(work: SrWork, smConfig: StringMap, writable: boolean): readonly string[] {
+  if (existsSync(`${work.profile.paths.root}/etc/xensource/allow_multiple_vdi_attach`)) return [];
+  return conflictingHosts(smConfig, hostRefOf(work), writable);
+}

@@ -1,0 +1,76 @@
+import type { BlockIo } from '../../base/block-io.ts';
+import { hasCode, RbdsrError } from '../../base/error.ts';
+import { checkBatmap } from './check-batmap.ts';
+import { checkBlocks } from './check-blocks.ts';
+import { checkPlaces } from './check-places.ts';
+import { copyCounts, readFooterAt } from '../format/find-footer.ts';
+import { encodeFooter, type Footer, FOOTER_BYTES } from '../format/footer.ts';
+import { Findings, type Finding } from './findings.ts';
+import { HEADER_BYTES } from '../format/header.ts';
+import { readBat, readHeader } from '../image/metadata.ts';
+
+export interface CheckOptions {
+  /** The end footer may be missing, as it is while a tapdisk has the disk open (`vhd-util check -i`). */
+  readonly endFooterOptional?: boolean;
+}
+
+/**
+ * What is wrong with an image, its parents left aside; empty where all is well. It is sound when no finding is an
+ * error, which agrees with blktap's `vhd-util check`. Only reads; throws where `io` cannot be read.
+ */
+export async function checkVhd(io: BlockIo, o: CheckOptions = {}): Promise<Finding[]> {
+  const findings = new Findings();
+  if (io.size < 2 * FOOTER_BYTES + HEADER_BYTES) {
+    findings.error('too-small', `${io.size} bytes cannot hold two footers and a header`);
+    return findings.all();
+  }
+  const footer = await checkFooters(io, o, findings);
+  if (footer === undefined) return findings.all();
+  const header = await orFinding(readHeader(io, footer), (why) => findings.error('header', why));
+  if (header === undefined) return findings.all();
+  const entries = (await readBat(io, footer, header)).subarray(0, Math.ceil(footer.currentSize / header.blockSize));
+  const batmap = await checkBatmap(io, footer, header, entries, findings);
+  const metadataEndsAt = await checkPlaces(io, footer, header, batmap, findings);
+  checkBlocks(entries, metadataEndsAt, io.size - FOOTER_BYTES, findings);
+  return findings.all();
+}
+
+/** The footer to go on with: the one that every reader takes (`findFooter`). */
+async function checkFooters(io: BlockIo, o: CheckOptions, findings: Findings): Promise<Footer | undefined> {
+  const end = await orFinding(endFooter(io, findings), (why) => {
+    if (o.endFooterOptional !== true) findings.error('end-footer', `the footer at the end: ${why}`);
+  });
+  const copy = await orFinding(readFooterAt(io, 'copy'), (why) => {
+    findings.error('footer-copy', `the copy of the footer at byte 0: ${why}`);
+  });
+  if (end !== undefined && copy !== undefined && !encodeFooter(end).equals(encodeFooter(copy))) {
+    const foreign = copyCounts(end, copy) ? ': the one at the end belongs to another image' : '';
+    findings.error(
+      'footers-differ',
+      `the footer at byte ${io.size - FOOTER_BYTES} and its copy at byte 0 differ${foreign}`,
+    );
+  }
+  return end === undefined || (copy !== undefined && copyCounts(end, copy)) ? copy : end;
+}
+
+async function endFooter(io: BlockIo, findings: Findings): Promise<Footer> {
+  try {
+    return await readFooterAt(io, 'end');
+  } catch (error) {
+    if (!hasCode(error, 'vhd-corrupt')) throw error;
+    const legacy = await orFinding(readFooterAt(io, 'legacy-end'), () => {});
+    if (legacy === undefined) throw error;
+    findings.warning('end-footer', `the footer at byte ${io.size - FOOTER_BYTES + 1} is an old one of 511 bytes`);
+    return legacy;
+  }
+}
+
+async function orFinding<T>(read: Promise<T>, report: (why: string) => void): Promise<T | undefined> {
+  try {
+    return await read;
+  } catch (error) {
+    if (!(error instanceof RbdsrError && error.code === 'vhd-corrupt')) throw error;
+    report(error.message);
+    return undefined;
+  }
+}

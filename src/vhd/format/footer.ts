@@ -1,0 +1,115 @@
+import { SECTOR } from '../../base/units.ts';
+import { byteSumChecksum } from './checksum.ts';
+import { corrupt, hex } from './corrupt.ts';
+import { packedGeometry } from './geometry.ts';
+import { bytes64, type Decoded, defineLayout, latin, raw, raw64, u32, u8, uuid } from './layout.ts';
+
+export const FOOTER_BYTES = 512;
+export const DYNAMIC = 3;
+export const DIFFERENCING = 4;
+const VERSION = 0x00010000;
+const UNUSED = 0xffff_ffff_ffff_ffffn;
+
+/**
+ * The footer, also kept as a copy at offset 0. Source: Virtual Hard Disk Image Format Specification, Microsoft 2006,
+ * "Hard Disk Footer Format"; blktap vhd.h for `hidden`, which lies in the specification's reserved bytes.
+ */
+const layout = defineLayout('footer', FOOTER_BYTES, {
+  cookie: latin(8),
+  features: u32,
+  version: u32,
+  /** Byte of the dynamic header; all ones on a fixed disk. */
+  dataOffset: raw64,
+  /** Seconds since 2000-01-01 00:00:00 UTC. */
+  timestamp: u32,
+  creatorApp: latin(4),
+  creatorVersion: u32,
+  creatorOs: u32,
+  /** Bytes at creation; never changed afterwards. */
+  originalSize: bytes64,
+  /** Bytes the guest sees. */
+  currentSize: bytes64,
+  geometry: u32,
+  diskType: u32,
+  checksum: u32,
+  uuid,
+  savedState: u8,
+  hidden: u8,
+  reserved: raw(426),
+});
+
+/** The checksum is verified when decoding and computed when encoding, so a value never carries a stale one. */
+export type Footer = Omit<Decoded<typeof layout>, 'checksum'>;
+
+/** `at` is the byte of the disk the footer was read from, for messages. Throws 'vhd-corrupt'. */
+export function decodeFooter(bytes: Uint8Array, at: number): Footer {
+  const { checksum, ...footer } = layout.decode(bytes, at);
+  const reject = (field: keyof typeof footer | 'checksum', expected: string, found: string): never => {
+    throw corrupt(`footer.${field}`, at + layout.offsetOf(field), expected, found);
+  };
+  if (footer.cookie !== 'conectix') reject('cookie', "'conectix'", JSON.stringify(footer.cookie));
+  const sum = byteSumChecksum(bytes.subarray(0, FOOTER_BYTES), layout.offsetOf('checksum'));
+  if (checksum !== sum) reject('checksum', hex(sum), hex(checksum));
+  if (footer.version !== VERSION) reject('version', hex(VERSION), hex(footer.version));
+  if (footer.diskType !== DYNAMIC && footer.diskType !== DIFFERENCING) {
+    reject('diskType', '3 (dynamic) or 4 (differencing)', `${footer.diskType}`);
+  }
+  if (footer.dataOffset === UNUSED || footer.dataOffset % 512n !== 0n || footer.dataOffset > BigInt(2 ** 52)) {
+    reject('dataOffset', 'the byte of the dynamic header, a multiple of 512', hex(footer.dataOffset, 16));
+  }
+  if (footer.currentSize % SECTOR !== 0) reject('currentSize', 'a multiple of 512', `${footer.currentSize}`);
+  return Object.freeze(footer);
+}
+
+export function encodeFooter(footer: Footer): Buffer {
+  const bytes = layout.encode({ ...footer, checksum: 0 });
+  bytes.writeUInt32BE(byteSumChecksum(bytes), layout.offsetOf('checksum'));
+  return bytes;
+}
+
+/** A footer as blktap's libvhd 1.3 writes it. `timestamp` is in seconds since 2000. */
+export function newFooter(o: {
+  readonly uuid: string;
+  readonly timestamp: number;
+  readonly virtualSizeBytes: number;
+  readonly diskType: typeof DYNAMIC | typeof DIFFERENCING;
+}): Footer {
+  return Object.freeze({
+    cookie: 'conectix',
+    features: 2,
+    version: VERSION,
+    dataOffset: BigInt(FOOTER_BYTES),
+    timestamp: o.timestamp,
+    creatorApp: 'tap\0',
+    creatorVersion: 0x00010003,
+    creatorOs: 0,
+    originalSize: o.virtualSizeBytes,
+    currentSize: o.virtualSizeBytes,
+    geometry: packedGeometry(o.virtualSizeBytes),
+    diskType: o.diskType,
+    uuid: o.uuid,
+    savedState: 0,
+    hidden: 0,
+    reserved: Buffer.alloc(426),
+  });
+}
+
+/** The footer of the same disk after a change of its virtual size; the original size stays. */
+export function resizedFooter(footer: Footer, virtualSizeBytes: number): Footer {
+  return Object.freeze({ ...footer, currentSize: virtualSizeBytes, geometry: packedGeometry(virtualSizeBytes) });
+}
+
+/** Whether a batmap follows the BAT: blktap from creator version 1.2 on always writes one. */
+export function promisesBatmap(footer: Footer): boolean {
+  return footer.creatorApp.startsWith('tap') && footer.creatorVersion >= 0x00010002;
+}
+
+/** Seconds since 1970 to seconds since 2000, the epoch of VHD. */
+function vhdTimestamp(unixSeconds: number): number {
+  return Math.max(0, Math.floor(unixSeconds) - 946_684_800);
+}
+
+/** The `timestamp` field of a moment; a number is the field's own value. */
+export function timestampField(moment: Date | number): number {
+  return typeof moment === 'number' ? moment : vhdTimestamp(moment.getTime() / 1000);
+}

@@ -1,0 +1,46 @@
+import type { BlockIo } from '../../base/block-io.ts';
+import { type Header, parentNameText } from './header.ts';
+import { decodeLocatorText, LOCATOR_BYTES, MACX } from './locator.ts';
+
+/** What an image says about where its parent is. */
+export interface ParentNames {
+  /** The parent-name field: in an SR the device-mapper name. */
+  readonly name: string;
+  /**
+   * Paths in the locators that can be read, in order of their slots; "./name" is relative to the directory of the
+   * child.
+   */
+  readonly locators: readonly { readonly slot: number; readonly code: number; readonly path: string }[];
+}
+
+/** Skips locators of other platforms and those that lie outside the image. */
+export async function readParentNames(io: BlockIo, header: Header): Promise<ParentNames> {
+  const locators: { slot: number; code: number; path: string }[] = [];
+  for (const [slot, { code, length, offset }] of header.locators.entries()) {
+    if (code === 0 || length === 0 || length > LOCATOR_BYTES || offset + length > io.size) continue;
+    const path = decodeLocatorText(code, await io.read(offset, length));
+    if (path !== undefined) locators.push({ slot, code, path });
+  }
+  return { name: parentNameText(header), locators };
+}
+
+/** Every path an image knows its parent by, in the order in which to try them, each once. */
+export function fileParentNames(names: ParentNames): string[] {
+  return [...new Set([...names.locators.map(({ path }) => path), ...(names.name === '' ? [] : [`./${names.name}`])])];
+}
+
+/**
+ * The LV a name stands for, as `vhd-util scan` finds it: of a device-mapper name (`-` doubled, parts joined by a single
+ * one) the last part; the parent-name field first, then a locator, MACX before the others. Undefined where there is no
+ * name at all.
+ */
+export function parentLvName(names: ParentNames): string | undefined {
+  const macx = names.locators.find(({ code }) => code === MACX) ?? names.locators[0];
+  const name = names.name === '' ? macx?.path : names.name;
+  return name === undefined ? undefined : lastDmPart(name.slice(name.lastIndexOf('/') + 1));
+}
+
+function lastDmPart(dmName: string): string {
+  const parts = dmName.replaceAll('--', '\0').split('-');
+  return (parts.at(-1) ?? '').replaceAll('\0', '-');
+}

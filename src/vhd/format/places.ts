@@ -1,0 +1,51 @@
+import { roundUp, SECTOR } from '../../base/units.ts';
+import { BAT_ENTRY, UNALLOCATED } from './bat.ts';
+import type { BatmapHeader } from './batmap.ts';
+import { FOOTER_BYTES } from './footer.ts';
+import { BLOCK_BYTES, HEADER_BYTES } from './header.ts';
+import type { Header } from './header.ts';
+import { locatorSpace } from './locator.ts';
+
+/** Sectors of data in a block. */
+export const BLOCK_SECTORS = BLOCK_BYTES / SECTOR;
+/** One bit per sector of a block: one sector. */
+export const BITMAP_BYTES = BLOCK_SECTORS / 8;
+/** A block on the disk: bitmap, then data. */
+export const STORED_BLOCK_BYTES = BITMAP_BYTES + BLOCK_BYTES;
+/** blktap starts data areas on this boundary, whatever lies before. */
+const DATA_ALIGNMENT = 4096;
+
+/** Bytes of the BAT with its padding. */
+export function batBytes(header: Pick<Header, 'maxBatEntries'>): number {
+  return roundUp(SECTOR, header.maxBatEntries * BAT_ENTRY);
+}
+
+/** Where the batmap's header lies, if there is one. */
+export function batmapHeaderOffset(header: Header): number {
+  return header.tableOffset + batBytes(header);
+}
+
+/** The byte behind the last structure that is no block. */
+export function metadataEnd(dataOffset: number, header: Header, batmap: BatmapHeader | undefined): number {
+  const ends = [dataOffset + HEADER_BYTES, header.tableOffset + batBytes(header)];
+  if (batmap !== undefined) ends.push(batmap.mapOffset + batmap.mapSectors * SECTOR);
+  for (const locator of header.locators) if (locator.code !== 0) ends.push(locator.offset + locatorSpace(locator));
+  return Math.max(...ends);
+}
+
+/** The byte behind the last block, or `metadataEnd` where there is none. */
+export function dataEnd(entries: Uint32Array, metadataEndsAt: number): number {
+  let last = -1;
+  for (const entry of entries) if (entry !== UNALLOCATED && entry > last) last = entry;
+  return last < 0 ? metadataEndsAt : Math.max(metadataEndsAt, last * SECTOR + STORED_BLOCK_BYTES);
+}
+
+/** The sector of the bitmap of a block placed behind `end`, so that its data starts on a 4096-byte boundary. */
+export function nextBlockSector(end: number): number {
+  return (roundUp(DATA_ALIGNMENT, end + BITMAP_BYTES) - BITMAP_BYTES) / SECTOR;
+}
+
+/** What `vhd-util query -s` calls the physical size: data and one footer. */
+export function physicalSize(end: number): number {
+  return end + FOOTER_BYTES;
+}
