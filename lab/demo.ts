@@ -34,7 +34,7 @@ const WITH_XEN = `Real, too: Xen, its dom0s and guests whose disks go through bl
 Not real: xapi is a double of ours.`;
 
 const { xen = false } = parseArgs({ options: { xen: { type: 'boolean' } } }).values;
-const story = new Story();
+const story = new Story(xen ? [300, 600] : [75, 100]);
 story.say(REAL, xen ? WITH_XEN : WITHOUT_XEN);
 const WHO = xen ? 'A Xen guest' : 'A program';
 let pool: Pool | undefined;

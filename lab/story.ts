@@ -1,3 +1,5 @@
+import { bareNodeMs, factorOf } from './machine/machine-speed.mjs';
+
 interface Step {
   readonly title: string;
   readonly seconds: number;
@@ -7,7 +9,13 @@ interface Step {
 /** An account for a person who watches: what happens, how long it took, how it ended. */
 export class Story {
   readonly #steps: Step[] = [];
+  readonly #limits: readonly [aim: number, most: number];
   readonly #errors: string[] = [];
+
+  /** `limits`: what all of it is to take and may take at most, seconds, where `node -e 0` takes REFERENCE_MS. */
+  constructor(limits: readonly [aim: number, most: number]) {
+    this.#limits = limits;
+  }
 
   async step<T>(title: string, work: () => Promise<T>): Promise<T> {
     print(`\n${title} ...`);
@@ -45,6 +53,11 @@ export class Story {
       print(`${seconds.toFixed(1).padStart(9)}  ${title}${ok ? '' : ' (FAILED)'}`);
     const total = this.#steps.reduce((sum, { seconds }) => sum + seconds, 0);
     print(`${total.toFixed(1).padStart(9)}  in all`);
+    const nodeMs = bareNodeMs();
+    const factor = factorOf(nodeMs);
+    const [aim, most] = this.#limits.map((seconds) => (seconds * factor).toFixed(0));
+    const here = `\`node -e 0\` takes ${nodeMs.toFixed(0)} ms here, a factor of ${factor.toFixed(2)}`;
+    print(`${here}: the aim is ${aim} s, the limit ${most} s.`);
   }
 
   /** The exit code, said in words. */

@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util';
 import { openDoor } from './door/door.ts';
+import { bareNodeMs, factorOf } from './machine/machine-speed.mjs';
 import { startLab } from './start-pool.ts';
 
 // `npm run lab [-- --hosts 2 --xen-hosts 0 --monitors 3 --osds 3]`: keeps a lab up until Ctrl-C.
@@ -11,6 +12,7 @@ const { values } = parseArgs({
     osds: { type: 'string', default: '3' },
   },
 });
+const began = performance.now();
 const lab = await startLab({
   hosts: Number(values.hosts),
   xenHosts: Number(values['xen-hosts']),
@@ -19,12 +21,15 @@ const lab = await startLab({
   progress: (step) => print(step),
 });
 const { pool } = lab;
+const seconds = (performance.now() - began) / 1000;
+const nodeMs = bareNodeMs();
 await pool.cluster.createImage('rbd/sr1', { sizeMiB: 2048 });
 const user = await pool.cluster.createUser('xen', ['rbd']);
 const monitors = pool.cluster.monitors.join(',');
 const door = await openDoor(lab);
 print(`
-The lab is up; Ctrl-C takes it down. In another terminal:
+The lab is up after ${seconds.toFixed(1)} s (\`node -e 0\` takes ${nodeMs.toFixed(0)} ms here, a factor of ${factorOf(nodeMs).toFixed(2)}).
+Ctrl-C takes it down. In another terminal:
 
   a program on a host    node scripts/run-ts.mjs lab/exec.ts ${door} host1 -- lsblk
   a shell on a host      node scripts/run-ts.mjs lab/exec.ts ${door} host1

@@ -1,30 +1,11 @@
 // What each part of `npm test` may take, and what is said of a part that takes more. The seconds hold where `node -e 0`
 // takes REFERENCE_MS on an idle machine of two cores; on a slower one they are multiplied by its factor.
-import { spawnSync } from 'node:child_process';
+import { factorOf } from '../lab/machine/machine-speed.mjs';
 
-const REFERENCE_MS = 40;
-const ROUNDS = 7;
 const SLOWEST = 10;
 
 /** Seconds. Together with set-up they stay below the 35 minutes that a whole run may take. */
 export const SHARES = { check: 60, unit: 180, host: 420, lab: 1320 };
-
-/**
- * How long `node -e 0` takes here, milliseconds: the shortest of a few, since anything else that runs only adds to it.
- */
-export function bareNodeMs() {
-  const times = Array.from({ length: ROUNDS }, () => {
-    const started = performance.now();
-    spawnSync(process.execPath, ['-e', '0'], { stdio: 'ignore' });
-    return performance.now() - started;
-  });
-  return Math.min(...times);
-}
-
-/** How much longer than on the reference machine things may take; a faster machine is given no less. */
-export function factorOf(nodeMs) {
-  return Math.max(1, nodeMs / REFERENCE_MS);
-}
 
 /**
  * The table of parts that ran, `{ name, seconds, tests: [{ name, seconds }] }` each, as lines. A part over its share is

@@ -8,7 +8,8 @@ import { constants, tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { runChecks } from './check.mjs';
 import { project, setUp } from './setup.mjs';
-import { bareNodeMs, sharesTable } from './test-shares.mjs';
+import { bareNodeMs } from '../lab/machine/machine-speed.mjs';
+import { sharesTable } from './test-shares.mjs';
 
 const PARTS = ['check', 'unit', 'host', 'lab'];
 /** Of vitest, where a part is more than one. */

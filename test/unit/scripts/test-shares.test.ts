@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { expect, test } from 'vitest';
+import { factorOf } from '../../../lab/machine/machine-speed.mjs';
 
 interface PartTime {
   readonly name: string;
@@ -8,11 +9,10 @@ interface PartTime {
   readonly tests: readonly { readonly name: string; readonly seconds: number }[];
 }
 
-const { SHARES, factorOf, sharesTable } = (await import(
+const { SHARES, sharesTable } = (await import(
   pathToFileURL(join(import.meta.dirname, '../../../scripts/test-shares.mjs')).href
 )) as {
   readonly SHARES: Readonly<Record<string, number>>;
-  readonly factorOf: (nodeMs: number) => number;
   readonly sharesTable: (parts: readonly PartTime[], nodeMs: number) => string[];
 };
 
