@@ -63,21 +63,22 @@ export function newBatmapHeader(at: number, maxBatEntries: number): BatmapHeader
   });
 }
 
-/** How many bytes of the map its checksum covers: those of the current virtual size, in whole sectors. */
-function checkedMapBytes(currentSize: number): number {
+/**
+ * Bytes of the map that count: those that its checksum covers (blktap `vhd_checksum_batmap`), whole sectors. Of some
+ * sizes, such as 8 GiB and 2 MiB, they hold no bit for the last few blocks: bits behind them are nobody's, for what
+ * stock leaves there after a resize is what was there before.
+ */
+export function usedMapBytes(currentSize: number): number {
   return roundUp(SECTOR, Math.floor(currentSize / 2 ** 24));
 }
 
-/**
- * Bytes of the map that hold the bits of the current virtual size, in whole sectors: a few more than are checked, at
- * times.
- */
-export function usedMapBytes(currentSize: number): number {
-  return roundUp(SECTOR, Math.ceil(currentSize / 2 ** 24));
+/** The block is one of those that the map has a bit for. */
+export function hasMapBit(map: Uint8Array, block: number): boolean {
+  return block < map.length * 8;
 }
 
 /** `map` holds `usedMapBytes`. */
 export function batmapChecksum(header: Pick<BatmapHeader, 'version'>, currentSize: number, map: Uint8Array): number {
-  const checked = map.subarray(0, checkedMapBytes(currentSize));
+  const checked = map.subarray(0, usedMapBytes(currentSize));
   return header.version === VERSION_1_1 ? signedByteSumChecksum(checked) : byteSumChecksum(checked);
 }

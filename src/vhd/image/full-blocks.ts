@@ -4,6 +4,7 @@ import {
   batmapChecksum,
   type BatmapHeader,
   BATMAP_HEADER_BYTES,
+  hasMapBit,
   usedMapBytes,
   encodeBatmapHeader,
 } from '../format/batmap.ts';
@@ -67,7 +68,7 @@ export class FullBlocks {
   async save(io: BlockIo, footer: Footer, header: Header): Promise<void> {
     if (!this.#stale || this.#batmap === undefined) return;
     const map = Buffer.alloc(usedMapBytes(footer.currentSize));
-    for (const [block, full] of this.#flags.entries()) if (full === 1) setBits(map, block, 1);
+    for (const [block, full] of this.#flags.entries()) if (full === 1 && hasMapBit(map, block)) setBits(map, block, 1);
     const head = encodeBatmapHeader({
       ...this.#batmap,
       mapChecksum: batmapChecksum(this.#batmap, footer.currentSize, map),

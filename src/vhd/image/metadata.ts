@@ -34,6 +34,10 @@ export async function readHeader(io: BlockIo, footer: Footer): Promise<Header> {
   }
   const header = decodeHeader(await io.read(at, HEADER_BYTES), at);
   const blocks = blockCount(footer);
+  if (blocks > MAX_BLOCKS) {
+    const most = `at most ${MAX_BLOCKS * BLOCK_BYTES} bytes, 2 TiB`;
+    throw corrupt('footer.currentSize', 48, most, `${footer.currentSize}`);
+  }
   if (blocks > header.maxBatEntries) {
     throw corrupt(
       'header.maxBatEntries',
@@ -52,6 +56,9 @@ export async function readHeader(io: BlockIo, footer: Footer): Promise<Header> {
   }
   return header;
 }
+
+/** Of the largest disk that 32 bits of sectors can place: more is not counted, or a damaged size takes all memory. */
+const MAX_BLOCKS = 2 ** 20;
 
 /** Blocks of the current virtual size. */
 export function blockCount(footer: Pick<Footer, 'currentSize'>): number {
