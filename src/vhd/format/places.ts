@@ -1,7 +1,7 @@
 import { roundUp, SECTOR } from '../../base/units.ts';
 import { BAT_ENTRY, UNALLOCATED } from './bat.ts';
-import type { BatmapHeader } from './batmap.ts';
-import { FOOTER_BYTES } from './footer.ts';
+import { type BatmapHeader, newBatmapHeader } from './batmap.ts';
+import { type Footer, FOOTER_BYTES, promisesBatmap } from './footer.ts';
 import { BLOCK_BYTES, HEADER_BYTES } from './header.ts';
 import type { Header } from './header.ts';
 import { locatorSpace } from './locator.ts';
@@ -31,6 +31,17 @@ export function metadataEnd(dataOffset: number, header: Header, batmap: BatmapHe
   if (batmap !== undefined) ends.push(batmap.mapOffset + batmap.mapSectors * SECTOR);
   for (const locator of header.locators) if (locator.code !== 0) ends.push(locator.offset + locatorSpace(locator));
   return Math.max(...ends);
+}
+
+/**
+ * The same for placing blocks in an image that may be damaged: where its batmap cannot be read, the place of it is kept
+ * free all the same, for stock tools find it by its place and write there.
+ */
+export function reservedEnd(footer: Footer, header: Header, batmap: BatmapHeader | undefined): number {
+  const expected = promisesBatmap(footer)
+    ? newBatmapHeader(batmapHeaderOffset(header), header.maxBatEntries)
+    : undefined;
+  return metadataEnd(Number(footer.dataOffset), header, batmap ?? expected);
 }
 
 /** The byte behind the last block, or `metadataEnd` where there is none. */

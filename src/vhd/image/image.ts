@@ -12,7 +12,7 @@ import type { FooterPlace } from '../format/find-footer.ts';
 import { FullBlocks } from './full-blocks.ts';
 import { BLOCK_BYTES, type Header } from '../format/header.ts';
 import { blockCount, type Metadata, readBat, readMetadata } from './metadata.ts';
-import { metadataEnd, physicalSize } from '../format/places.ts';
+import { reservedEnd, physicalSize } from '../format/places.ts';
 import { readExtents } from './read-extents.ts';
 
 /**
@@ -163,7 +163,7 @@ export class VhdImage {
   async killData(): Promise<void> {
     this.#mustWrite();
     await this.flush();
-    this.#store.clear(metadataEnd(Number(this.footer.dataOffset), this.header, this.#batmap));
+    this.#store.clear(reservedEnd(this.footer, this.header, this.#batmap));
     await this.#full.save(this.io, this.footer, this.header);
     await this.flush();
   }
@@ -209,7 +209,7 @@ export class VhdImage {
 
 async function readBlocks(io: BlockIo, found: Metadata): Promise<{ table: BlockTable; full: FullBlocks }> {
   const { footer, header, batmap } = found;
-  const endsAt = metadataEnd(Number(footer.dataOffset), header, batmap);
+  const endsAt = reservedEnd(footer, header, batmap);
   const sectors = await readBat(io, footer, header);
   const table = new BlockTable(sectors, blockCount(footer), endsAt, {
     name: io.name,

@@ -10,9 +10,9 @@ import { RecordedIo } from './recorded-io.ts';
 const UUID = '22222222-2222-2222-2222-222222222222';
 const BLOCK = 2 * MiB;
 
-async function disk(virtualSizeBytes: number): Promise<RecordedIo> {
+async function disk(virtualSizeBytes: number, maxVirtualSizeBytes = 16 * GiB): Promise<RecordedIo> {
   const io = new RecordedIo(16 * MiB);
-  await createVhd(io, { virtualSizeBytes, maxVirtualSizeBytes: 16 * GiB, uuid: UUID, timestamp: 0 });
+  await createVhd(io, { virtualSizeBytes, maxVirtualSizeBytes, uuid: UUID, timestamp: 0 });
   return io;
 }
 
@@ -67,3 +67,16 @@ it.each([2 * TiB + BLOCK, 4 * TiB, 2 ** 52])(
     expect((await checkVhd(io)).map(({ message }) => message).join()).toContain('2 TiB');
   },
 );
+
+it('a batmap whose header is damaged keeps its place: no block lands there', async () => {
+  const io = await disk(64 * MiB, 2 * TiB);
+  const { batmap, footer, header } = await readMetadata(io, {});
+  const head = batmap!.mapOffset - 512;
+  const mapEnd = batmap!.mapOffset + batmap!.mapSectors * 512;
+  io.bytes.write('damaged!', head);
+  const image = await VhdImage.open(io, 'write');
+  for (let block = 0; block < 4; block += 1) await image.write(block * BLOCK, Buffer.alloc(512, block + 1));
+  await image.close();
+  const places = [...(await readBat(io, footer, header)).subarray(0, 4)];
+  expect(Math.min(...places) * 512).toBeGreaterThanOrEqual(mapEnd);
+});
