@@ -1,6 +1,8 @@
 import { RbdsrError } from './error.ts';
 
 const CLEAN_UP_MS = 5000;
+/** What a timer of Node holds, 24.8 days: one that is set for longer goes off at once. */
+const LONGEST_MS = 2 ** 31 - 1;
 
 /**
  * The moment by which an operation has to have answered, on the monotonic clock. Made once in `main` and passed down;
@@ -14,7 +16,7 @@ export class Deadline {
   }
 
   static after(ms: number): Deadline {
-    return new Deadline(performance.now() + ms);
+    return new Deadline(performance.now() + Math.min(ms, LONGEST_MS));
   }
 
   /** Milliseconds left, never below 0. */
