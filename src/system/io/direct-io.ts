@@ -3,7 +3,7 @@ import { RbdsrError } from '../../base/error.ts';
 import { roundDown } from '../../base/units.ts';
 import { alignedBuffer, isAligned } from './aligned-buffer.ts';
 import type { DescriptorIo } from './descriptor-io.ts';
-import { RangeGate } from './range-gate.ts';
+import { RangeGate } from '../../base/range-gate.ts';
 
 /** Any alignment over a descriptor with O_DIRECT, which takes whole sectors in page-aligned memory only. */
 export class DirectIo implements BlockIo {
