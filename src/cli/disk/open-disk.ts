@@ -35,7 +35,7 @@ export async function openDisk(path: string, parents: readonly string[] = []): P
 }
 
 /** A logical volume: its footers count as for the scan of its SR. */
-async function isBlockDevice(path: string): Promise<boolean> {
+export async function isBlockDevice(path: string): Promise<boolean> {
   return (await stat(path)).isBlockDevice();
 }
 
@@ -45,7 +45,7 @@ async function isBlockDevice(path: string): Promise<boolean> {
 async function refuseStranger(io: BlockIo): Promise<void> {
   const places = [io.size - FOOTER_BYTES, io.size - FOOTER_BYTES + 1, 0].filter((at) => at >= 0 && at + 8 <= io.size);
   const starts = await settled(places.map(async (at) => (await io.read(at, 8)).toString('latin1')));
-  if (starts.includes('conectix')) return;
+  if (starts.some((start) => start === 'conectix' || start === 'v_poison')) return;
   throw new RbdsrError('vhd-corrupt', {
     what: `${printable(io.name)} is not a VHD`,
     expected: 'a footer, which starts with "conectix", at its end or at byte 0',

@@ -1,5 +1,7 @@
 import type { CliCall } from '../cli-call.ts';
-import { openDisk } from './open-disk.ts';
+import { refuseUnreadable } from '../../vhd/check/refuse-unreadable.ts';
+import { VhdImage } from '../../vhd/image/image.ts';
+import { isBlockDevice, openDisk } from './open-disk.ts';
 import { streamDisk } from './stream-disk.ts';
 
 /**
@@ -9,6 +11,9 @@ import { streamDisk } from './stream-disk.ts';
 export async function catVhd(call: CliCall, path: string, o: { readonly parent?: readonly string[] }): Promise<number> {
   const disk = await openDisk(path, o.parent);
   try {
+    const images = [disk.leaf, ...disk.parents.filter((parent) => parent instanceof VhdImage)];
+    const copyFirst = await isBlockDevice(path);
+    for (const { io } of images) await refuseUnreadable(io, { copyFirst });
     await streamDisk(disk, call.stdout);
     return 0;
   } finally {

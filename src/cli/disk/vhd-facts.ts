@@ -27,7 +27,7 @@ function footerFacts({ footer, footerPlace: foundAt }: VhdImage) {
     uuid: footer.uuid,
     type: footer.diskType === DIFFERENCING ? 'differencing' : 'dynamic',
     virtualBytes: footer.currentSize,
-    originalBytes: footer.originalSize,
+    originalBytes: exactly(footer.originalSize),
     geometry: { cylinders: geometry >>> 16, heads: (geometry >> 8) & 255, sectors: geometry & 255 },
     created: timeOf(footer.timestamp),
     creator: footer.creatorApp.replaceAll('\0', ''),
@@ -72,6 +72,11 @@ function allocationOf(image: VhdImage) {
     allocatedBlocks: image.allocatedBlocks,
     physicalBytes: image.physicalSizeBytes,
   };
+}
+
+/** A number where JSON can hold it. */
+function exactly(value: bigint): number | string {
+  return value <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(value) : String(value);
 }
 
 /** Seconds since 2000, the epoch of VHD. */

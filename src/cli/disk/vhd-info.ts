@@ -28,7 +28,7 @@ function textOf(facts: VhdFacts): string {
     ['uuid', footer.uuid],
     ['type', footer.type + (footer.hidden ? ', hidden' : '')],
     ['virtual size', size(footer.virtualBytes)],
-    ['size at creation', size(footer.originalBytes)],
+    ['size at creation', typeof footer.originalBytes === 'number' ? size(footer.originalBytes) : footer.originalBytes],
     ['geometry', `${cylinders} cylinders, ${heads} heads, ${sectors} sectors`],
     ['created', `${footer.created} by ${JSON.stringify(footer.creator)} ${footer.creatorVersion}`],
     ['footer read at', PLACES[footer.foundAt] ?? footer.foundAt],

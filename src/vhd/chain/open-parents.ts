@@ -6,8 +6,8 @@ import { fileParentNames, parentLvName, readParentNames } from '../format/parent
 import { settled } from '../../base/settle.ts';
 import { undo } from '../../base/undo.ts';
 
-/** Levels of a chain, the leaf and a raw base included: sm `MAX_CHAIN_SIZE`. */
-export const MAX_CHAIN = 30;
+/** Levels that are followed: far more than an SR makes (sm `MAX_CHAIN_SIZE`, 30), for others made longer ones. */
+export const MAX_CHAIN = 1000;
 
 /** How a child names its parent. */
 export interface ParentReference {

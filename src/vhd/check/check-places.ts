@@ -46,7 +46,8 @@ export async function checkPlaces(
   return metadataEnd(Number(footer.dataOffset), header, batmap);
 }
 
-function regionsOf(footer: Footer, header: Header, batmap: BatmapHeader | undefined): Region[] {
+/** Where everything lies that is no block. */
+export function regionsOf(footer: Footer, header: Header, batmap: BatmapHeader | undefined): Region[] {
   const region = (what: string, start: number, bytes: number): Region => ({ what, start, end: start + bytes });
   const regions = [
     region('footer copy', 0, FOOTER_BYTES),

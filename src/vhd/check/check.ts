@@ -3,8 +3,9 @@ import { hasCode, RbdsrError } from '../../base/error.ts';
 import { checkBatmap } from './check-batmap.ts';
 import { checkBlocks } from './check-blocks.ts';
 import { checkPlaces } from './check-places.ts';
-import { copyCounts, readFooterAt } from '../format/find-footer.ts';
-import { encodeFooter, type Footer, FOOTER_BYTES } from '../format/footer.ts';
+import { copyCounts, footersAgree, readFooterAt } from '../format/find-footer.ts';
+import { type Footer, FOOTER_BYTES } from '../format/footer.ts';
+import { checkFields } from './check-fields.ts';
 import { Findings, type Finding } from './findings.ts';
 import { HEADER_BYTES } from '../format/header.ts';
 import { readBat, readHeader } from '../image/metadata.ts';
@@ -28,10 +29,12 @@ export async function checkVhd(io: BlockIo, o: CheckOptions = {}): Promise<Findi
   if (footer === undefined) return findings.all();
   const header = await orFinding(readHeader(io, footer), (why) => findings.error('header', why));
   if (header === undefined) return findings.all();
+  checkFields(footer, header, findings);
   const entries = (await readBat(io, footer, header)).subarray(0, Math.ceil(footer.currentSize / header.blockSize));
   const batmap = await checkBatmap(io, footer, header, entries, findings);
   const metadataEndsAt = await checkPlaces(io, footer, header, batmap, findings);
-  checkBlocks(entries, metadataEndsAt, io.size - FOOTER_BYTES, findings);
+  const isOld = findings.all().some(({ severity, code }) => severity === 'warning' && code === 'end-footer');
+  checkBlocks(entries, metadataEndsAt, io.size - FOOTER_BYTES + Number(isOld), findings);
   return findings.all();
 }
 
@@ -43,7 +46,7 @@ async function checkFooters(io: BlockIo, o: CheckOptions, findings: Findings): P
   const copy = await orFinding(readFooterAt(io, 'copy'), (why) => {
     findings.error('footer-copy', `the copy of the footer at byte 0: ${why}`);
   });
-  if (end !== undefined && copy !== undefined && !encodeFooter(end).equals(encodeFooter(copy))) {
+  if (end !== undefined && copy !== undefined && !footersAgree(end, copy)) {
     const foreign = copyCounts(end, copy) ? ': the one at the end belongs to another image' : '';
     findings.error(
       'footers-differ',

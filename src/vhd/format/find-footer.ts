@@ -1,6 +1,6 @@
 import type { BlockIo } from '../../base/block-io.ts';
 import { hasCode, RbdsrError } from '../../base/error.ts';
-import { decodeFooter, encodeFooter, type Footer, FOOTER_BYTES } from './footer.ts';
+import { decodeFooter, encodeFooter, type Footer, FOOTER_BYTES, isHiddenByCopy } from './footer.ts';
 
 /**
  * Where a footer was found: at the end, 511 bytes long at the end (images older than 2004), or the copy at offset 0.
@@ -28,13 +28,21 @@ export async function findFooter(io: BlockIo, o: { readonly copyFirst?: boolean 
     return copy;
   }
   if (copy instanceof RbdsrError) return end;
-  return copyCounts(end.footer, copy.footer, o.copyFirst === true) ? copy : end;
+  if (copyCounts(end.footer, copy.footer, o.copyFirst === true)) return copy;
+  if (!isHiddenByCopy(end.footer)) return end;
+  return { ...end, footer: Object.freeze({ ...end.footer, hidden: copy.footer.hidden }) };
+}
+
+/** The two say the same, but for the one way in which they may differ. */
+export function footersAgree(end: Footer, copy: Footer): boolean {
+  const alike = isHiddenByCopy(end) ? { ...end, hidden: copy.hidden } : end;
+  return encodeFooter(alike).equals(encodeFooter(copy));
 }
 
 /** Of two valid footers. */
 export function copyCounts(end: Footer, copy: Footer, copyFirst = false): boolean {
   if (end.uuid !== copy.uuid) return true;
-  return copyFirst && !encodeFooter(end).equals(encodeFooter(copy));
+  return copyFirst && !footersAgree(end, copy);
 }
 
 async function endFooter(io: BlockIo): Promise<FoundFooter> {

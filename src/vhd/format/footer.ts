@@ -8,6 +8,11 @@ export const FOOTER_BYTES = 512;
 export const DYNAMIC = 3;
 export const DIFFERENCING = 4;
 const VERSION = 0x00010000;
+const COOKIE = 'conectix';
+/** Both footers bear it while blktap resizes (libvhd-journal, `VHD_POISON_COOKIE`). */
+const POISON = 'v_poison';
+/** It hid a disk without summing anew, and in the copy of the footer alone. */
+const TAP_1_1 = 0x00010001;
 const UNUSED = 0xffff_ffff_ffff_ffffn;
 
 /**
@@ -25,8 +30,8 @@ const layout = defineLayout('footer', FOOTER_BYTES, {
   creatorApp: latin(4),
   creatorVersion: u32,
   creatorOs: u32,
-  /** Bytes at creation; never changed afterwards. */
-  originalSize: bytes64,
+  /** Bytes at creation; never changed afterwards, and asked by nobody: some makers leave all ones. */
+  originalSize: raw64,
   /** Bytes the guest sees. */
   currentSize: bytes64,
   geometry: u32,
@@ -47,9 +52,10 @@ export function decodeFooter(bytes: Uint8Array, at: number): Footer {
   const reject = (field: keyof typeof footer | 'checksum', expected: string, found: string): never => {
     throw corrupt(`footer.${field}`, at + layout.offsetOf(field), expected, found);
   };
-  if (footer.cookie !== 'conectix') reject('cookie', "'conectix'", JSON.stringify(footer.cookie));
+  if (footer.cookie !== COOKIE && footer.cookie !== POISON)
+    reject('cookie', "'conectix'", JSON.stringify(footer.cookie));
   const sum = byteSumChecksum(bytes.subarray(0, FOOTER_BYTES), layout.offsetOf('checksum'));
-  if (checksum !== sum) reject('checksum', hex(sum), hex(checksum));
+  if (checksum !== sum && !isSumFromBefore(footer, bytes, checksum)) reject('checksum', hex(sum), hex(checksum));
   if (footer.version !== VERSION) reject('version', hex(VERSION), hex(footer.version));
   if (footer.diskType !== DYNAMIC && footer.diskType !== DIFFERENCING) {
     reject('diskType', '3 (dynamic) or 4 (differencing)', `${footer.diskType}`);
@@ -75,7 +81,7 @@ export function newFooter(o: {
   readonly diskType: typeof DYNAMIC | typeof DIFFERENCING;
 }): Footer {
   return Object.freeze({
-    cookie: 'conectix',
+    cookie: COOKIE,
     features: 2,
     version: VERSION,
     dataOffset: BigInt(FOOTER_BYTES),
@@ -83,7 +89,7 @@ export function newFooter(o: {
     creatorApp: 'tap\0',
     creatorVersion: 0x00010003,
     creatorOs: 0,
-    originalSize: o.virtualSizeBytes,
+    originalSize: BigInt(o.virtualSizeBytes),
     currentSize: o.virtualSizeBytes,
     geometry: packedGeometry(o.virtualSizeBytes),
     diskType: o.diskType,
@@ -97,6 +103,24 @@ export function newFooter(o: {
 /** The footer of the same disk after a change of its virtual size; the original size stays. */
 export function resizedFooter(footer: Footer, virtualSizeBytes: number): Footer {
   return Object.freeze({ ...footer, currentSize: virtualSizeBytes, geometry: packedGeometry(virtualSizeBytes) });
+}
+
+/** A resize of the disk was cut short: it may be looked at, and not be used. */
+export function isPoisoned(footer: Footer): boolean {
+  return footer.cookie === POISON;
+}
+
+/** Made by a tap whose hidden flag counts in the copy of the footer (blktap libvhd, `vhd_read_footer`). */
+export function isHiddenByCopy({ creatorApp, creatorVersion }: Footer): boolean {
+  return creatorApp.startsWith('tap') && creatorVersion === TAP_1_1;
+}
+
+/** The sum of the time before the disk was hidden: blktap bears it of that version (`vhd_validate_footer`). */
+function isSumFromBefore(footer: Omit<Footer, 'checksum'>, bytes: Uint8Array, found: number): boolean {
+  if (footer.hidden === 0 || !isHiddenByCopy(footer)) return false;
+  const shown = Buffer.from(bytes.subarray(0, FOOTER_BYTES));
+  shown[layout.offsetOf('hidden')] = 0;
+  return byteSumChecksum(shown, layout.offsetOf('checksum')) === found;
 }
 
 /** Whether a batmap follows the BAT: blktap from creator version 1.2 on always writes one. */

@@ -6,6 +6,13 @@ export const MACX = 0x4d616358;
 export const W2KU = 0x57326b75;
 /** "W2ru": a relative path in UTF-16, little endian. */
 export const W2RU = 0x57327275;
+/** "Wi2r" and "Wi2k": paths of eight-bit text, deprecated by the specification; nobody reads them any more. */
+const DEPRECATED = [0x57693272, 0x5769326b];
+
+export function isKnownLocator(code: number): boolean {
+  return [MACX, W2KU, W2RU, ...DEPRECATED].includes(code);
+}
+
 /** Bytes of the text of one locator, at most. */
 export const LOCATOR_BYTES = 512;
 
@@ -37,10 +44,12 @@ export function locatorSpace(locator: Locator): number {
 export function decodeLocatorText(code: number, text: Buffer): string | undefined {
   if (code === MACX) {
     const url = text.toString('utf8');
-    return url.startsWith('file://') ? url.slice('file://'.length) : undefined;
+    return url.startsWith('file://') ? url.slice('file://'.length).replace(/\0+$/, '') : undefined;
   }
   if (code !== W2KU && code !== W2RU) return undefined;
-  return text.length % 2 === 0 ? text.toString('utf16le').replaceAll('\\', '/') : undefined;
+  if (text.length % 2 !== 0) return undefined;
+  // Some makers count the zero at its end.
+  return text.toString('utf16le').replace(/\0+$/, '').replaceAll('\\', '/');
 }
 
 /** The text of a locator that names `path` ("./name"). */

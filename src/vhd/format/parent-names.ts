@@ -1,6 +1,9 @@
 import type { BlockIo } from '../../base/block-io.ts';
 import { type Header, parentNameText } from './header.ts';
-import { decodeLocatorText, LOCATOR_BYTES, MACX } from './locator.ts';
+import { decodeLocatorText, MACX } from './locator.ts';
+
+/** Bytes of a path that others may have written; we write LOCATOR_BYTES at most. */
+const LONGEST_TEXT = 65_536;
 
 /** What an image says about where its parent is. */
 export interface ParentNames {
@@ -17,7 +20,7 @@ export interface ParentNames {
 export async function readParentNames(io: BlockIo, header: Header): Promise<ParentNames> {
   const locators: { slot: number; code: number; path: string }[] = [];
   for (const [slot, { code, length, offset }] of header.locators.entries()) {
-    if (code === 0 || length === 0 || length > LOCATOR_BYTES || offset + length > io.size) continue;
+    if (code === 0 || length === 0 || length > LONGEST_TEXT || offset + length > io.size) continue;
     const path = decodeLocatorText(code, await io.read(offset, length));
     if (path !== undefined) locators.push({ slot, code, path });
   }

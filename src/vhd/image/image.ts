@@ -6,7 +6,7 @@ import { setBits } from '../format/bits.ts';
 import { BlockStore } from './block-store.ts';
 import { BlockTable } from './block-table.ts';
 import type { Extent } from './extents.ts';
-import { DIFFERENCING, type Footer, FOOTER_BYTES, resizedFooter } from '../format/footer.ts';
+import { DIFFERENCING, type Footer, isPoisoned, FOOTER_BYTES, resizedFooter } from '../format/footer.ts';
 import { FooterStore } from './footer-store.ts';
 import type { FooterPlace } from '../format/find-footer.ts';
 import { FullBlocks } from './full-blocks.ts';
@@ -49,6 +49,7 @@ export class VhdImage {
    */
   static async open(io: BlockIo, mode: 'read' | 'write', o: { readonly copyFirst?: boolean } = {}): Promise<VhdImage> {
     const found = await readMetadata(io, o);
+    if (mode === 'write') refusePoisoned(io, found.footer);
     const { table, full } = await readBlocks(io, found);
     return new VhdImage(io, mode, found, table, full);
   }
@@ -205,6 +206,14 @@ export class VhdImage {
       found: `${length} bytes at offset ${offset}`,
     });
   }
+}
+
+function refusePoisoned(io: BlockIo, footer: Footer): void {
+  if (!isPoisoned(footer)) return;
+  throw new RbdsrError('vhd-corrupt', {
+    what: `a resize of ${io.name} was cut short (its footers say v_poison)`,
+    todo: 'Play its journal back with the tool that resized it, or restore the disk.',
+  });
 }
 
 async function readBlocks(io: BlockIo, found: Metadata): Promise<{ table: BlockTable; full: FullBlocks }> {

@@ -93,10 +93,13 @@ describe('the checker', () => {
     expect(io.log).toEqual([]);
   });
 
-  it('warns of locators on a disk without a parent', async () => {
+  it('warns of locators on a disk without a parent; that its header names one is an error, as for vhd-util', async () => {
     const io = new RecordedIo(Buffer.from(sound));
     footers({ diskType: 3 })(io.bytes);
-    expect((await checkVhd(io)).map(({ severity, code }) => [severity, code])).toEqual([['warning', 'locator']]);
+    expect((await checkVhd(io)).map(({ severity, code }) => [severity, code])).toEqual([
+      ['error', 'header-field'],
+      ['warning', 'locator'],
+    ]);
   });
 
   it('says of noise how much more there is', async () => {

@@ -21,7 +21,7 @@ async function twin(name: string): Promise<RecordedIo> {
   const { footer, header } = original;
   const io = new RecordedIo(original.io.size, name);
   const vhd = {
-    virtualSizeBytes: footer.originalSize,
+    virtualSizeBytes: Number(footer.originalSize),
     maxVirtualSizeBytes: original.maxVirtualSizeBytes,
     uuid: footer.uuid,
     timestamp: footer.timestamp,

@@ -58,7 +58,7 @@ describe('structures', () => {
       features: fc.nat(),
       timestamp: fc.nat(),
       creatorApp: fc.constantFrom('tap\0', 'vpc ', 'win '),
-      originalSize: sizes,
+      originalSize: sizes.map(BigInt),
       currentSize: sizes,
       hidden: fc.integer({ min: 0, max: 255 }),
       uuid: fc.uuid(),
