@@ -1,4 +1,4 @@
-import { openAttachedSr } from '../../sr/attached-sr.ts';
+import { openAttachedSr } from '../../sr/open-attached-sr.ts';
 import type { Handler } from '../handler.ts';
 import { unitReply } from '../protocol/reply.ts';
 import { scanSr } from '../../sr/scan.ts';

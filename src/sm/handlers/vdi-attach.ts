@@ -1,5 +1,5 @@
 import { attachAnswer } from '../../datapath/attach-answer.ts';
-import { openAttachedSr } from '../../sr/attached-sr.ts';
+import { openAttachedSr } from '../../sr/open-attached-sr.ts';
 import type { Handler } from '../handler.ts';
 import { structReply } from '../protocol/reply.ts';
 import { vdiOf } from '../../sr/work/subject.ts';
