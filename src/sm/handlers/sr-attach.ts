@@ -29,7 +29,7 @@ const SHARE_OF_SCAN = 0.8;
 /** Maps the image and readies the SR on this host. Attached already: every step finds its work done. */
 export const handler: Handler = async (call) => {
   const uuid = srOf(call);
-  const config = configOf(call);
+  const config = await configOf(call);
   const spec = imageSpecOf(config);
   const { paths } = call.profile;
   const before = readAttachedRecord(paths, uuid);

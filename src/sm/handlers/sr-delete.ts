@@ -46,7 +46,7 @@ export const handler: Handler = async (call) => {
     });
   removeAttachedRecord(call.profile.paths, sr.uuid);
   await configOf(call)
-    .retire?.(call)
+    .then((config) => config.retire?.(call))
     .catch((error: unknown) => call.log.warn(`SR ${sr.uuid} is deleted, but: ${messageOf(error)}`));
   return unitReply;
 };

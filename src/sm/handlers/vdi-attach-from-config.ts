@@ -14,7 +14,7 @@ import type { SrWork } from '../../sr/work/work.ts';
  */
 export const handler: Handler = async (call) => {
   const vdi = vdiOf(call);
-  const sr = await attachForConfig(call, configOf(call));
+  const sr = await attachForConfig(call, await configOf(call));
   const lock = await call.lockVdi(vdi);
   try {
     const node = await attachTarget(call, sr, vdi, { writable: true, grow: false });
