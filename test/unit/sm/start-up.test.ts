@@ -68,7 +68,7 @@ const OF_PROGRAM: readonly (readonly [Program, string, readonly string[]])[] = [
 ];
 
 /** Builtin modules of Node that take milliseconds to load. */
-const DEAR = ['child_process', 'crypto', 'net'];
+const DEAR = ['child_process', 'crypto', 'net', 'fs/promises'];
 
 let product: MarkedProduct;
 beforeAll(async () => {
