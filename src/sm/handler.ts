@@ -9,10 +9,10 @@ export type Handler = (call: SmCall) => Promise<Reply>;
 /** Everything a handler gets; made by `run-command.ts`. */
 export interface SmCall extends SrWork {
   readonly request: SmRequest;
-  readonly srType: SrType;
+  readonly srType: () => Promise<SrType>;
 }
 
 /** device_config of the call, understood. */
-export function configOf({ srType, request }: SmCall): SrConfig {
-  return srType.config(request.deviceConfig);
+export async function configOf({ srType, request }: SmCall): Promise<SrConfig> {
+  return (await srType()).config(request.deviceConfig);
 }

@@ -13,14 +13,17 @@ import { srOf } from './work/subject.ts';
  * kernel says whether the image that device_config names (`configure`) is mapped, and LVM whether it holds this SR.
  * Undefined where it is not: then no volume of it is active here.
  */
-export async function findAttachedSr(work: SrWork, configure: () => SrConfig): Promise<AttachedSr | undefined> {
+export async function findAttachedSr(
+  work: SrWork,
+  configure: () => Promise<SrConfig>,
+): Promise<AttachedSr | undefined> {
   const uuid = srOf(work);
   const record = readAttachedRecord(work.profile.paths, uuid);
   if (record !== undefined) {
     const mapping = krbdOf(work).find(record.spec, record.fsid);
     return mapping === undefined ? undefined : attachedSr(work, uuid, mapping, record);
   }
-  const wanted = configured(configure);
+  const wanted = await configured(configure);
   if (
     wanted === undefined ||
     !krbdOf(work)
@@ -41,9 +44,11 @@ export async function findAttachedSr(work: SrWork, configure: () => SrConfig): P
 }
 
 /** A PBD whose device_config nobody understands has never been plugged. */
-function configured(configure: () => SrConfig): { readonly config: SrConfig; readonly spec: ImageSpec } | undefined {
+async function configured(
+  configure: () => Promise<SrConfig>,
+): Promise<{ readonly config: SrConfig; readonly spec: ImageSpec } | undefined> {
   try {
-    const config = configure();
+    const config = await configure();
     return { config, spec: imageSpecOf(config) };
   } catch (error) {
     if (hasCode(error, 'config-missing', 'config-invalid', 'image-unmappable')) return undefined;

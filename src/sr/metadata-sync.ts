@@ -6,7 +6,9 @@ import type { VgReport } from '../lvm/report.ts';
 import { faultPoint } from '../system/fault-point.ts';
 import { srRecord } from '../xapi/sr.ts';
 import { type VdiRecord, vdisOfSr } from '../xapi/vdi.ts';
-import { type AttachedSr, recoverIfMaster, reportOf, withMetadata } from './attached-sr.ts';
+import type { AttachedSr } from './attached-sr.ts';
+import { recoverIfMaster } from './recovered-sr.ts';
+import { reportOf, withMetadata } from './read-sr.ts';
 import type { SrWork } from './work/work.ts';
 
 /**

@@ -1,5 +1,6 @@
 import type { VdiUuid } from '../base/ids.ts';
-import { type AttachedSr, readChain, readNodes, type SrNodes } from './attached-sr.ts';
+import type { AttachedSr } from './attached-sr.ts';
+import { readChain, readNodes, type SrNodes } from './read-sr.ts';
 import type { SrWork } from './work/work.ts';
 
 /** So many volumes are named, and of more only how many there are. */

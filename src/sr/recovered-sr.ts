@@ -1,6 +1,9 @@
+import { openByExtents } from '../lvhd/extent-open.ts';
 import { listJournals } from '../lvhd/journal/journal.ts';
+import { recoverJournals } from '../lvhd/journal/recover.ts';
 import type { VgReport } from '../lvm/report.ts';
-import { type AttachedSr, recoverIfMaster, reportOf, type SrNodes } from './attached-sr.ts';
+import type { AttachedSr } from './attached-sr.ts';
+import { reportOf, type SrNodes } from './read-sr.ts';
 import type { SrWork } from './work/work.ts';
 
 /**
@@ -21,4 +24,33 @@ export async function recoveredNodes(work: SrWork, sr: AttachedSr, read: () => P
   if (listJournals(found.report).length === 0) return found;
   await recoverIfMaster(work, sr, found.report);
   return read();
+}
+
+/**
+ * On the SR master, before a command that changes metadata: undoes what was interrupted, as `report` shows it. True
+ * where there was something, so that the report is old. The caller holds the SR lock. 'journal' for what this release
+ * cannot undo.
+ */
+export async function recoverIfMaster(work: SrWork, sr: AttachedSr, report: VgReport): Promise<boolean> {
+  if (!work.subject.srMaster || work.subject.srRef === undefined) return false;
+  const done = await recoverJournals(
+    {
+      lvm: sr.lvm,
+      // Nothing becomes active by it, on whatever host the volume may be in use.
+      openLv: openByExtents(sr.lvm, sr.openPv),
+      refreshElsewhere: async (lvNames) => {
+        const { refreshElsewhere } = await import('./hosts/master-plugin.ts');
+        await refreshElsewhere(work, sr.uuid, lvNames);
+      },
+    },
+    report,
+  );
+  for (const { vdi, failure } of done) {
+    const what =
+      failure === undefined
+        ? `undid the interrupted growing of VDI ${vdi}`
+        : `the interrupted growing of VDI ${vdi} is not undone, and it cannot be used: ${failure.message}`;
+    work.log.warn(`SR ${sr.uuid}: ${what}`);
+  }
+  return done.some(({ failure }) => failure === undefined);
 }

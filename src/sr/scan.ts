@@ -11,7 +11,10 @@ import { planReconciliation, reconcile, type ReconcileStep } from '../xapi/recon
 import type { StorageVdi } from '../xapi/storage-vdi.ts';
 import { poolRefByUuid } from '../xapi/pool.ts';
 import { type VdiRecord, vdisOfSr } from '../xapi/vdi.ts';
-import { type AttachedSr, recoverIfMaster, updateSrTotals, withMetadata } from './attached-sr.ts';
+import type { AttachedSr } from './attached-sr.ts';
+import { recoverIfMaster } from './recovered-sr.ts';
+import { updateSrTotals } from './sr-totals.ts';
+import { withMetadata } from './read-sr.ts';
 import { finishDeletions } from './finish-deletions.ts';
 import { growVolumeGroup } from './grow-volume-group.ts';
 import type { SrWork } from './work/work.ts';

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import {
   closeSync,
   fchmodSync,
@@ -20,7 +19,7 @@ import { dirname } from 'node:path';
  * umask.
  */
 export function writeFileAtomic(path: string, data: string | Uint8Array, mode: number): void {
-  const temporary = `${path}.${process.pid}.${randomBytes(4).toString('hex')}`;
+  const temporary = `${path}.${process.pid}.${process.hrtime.bigint().toString(16)}`;
   try {
     const fd = openSync(temporary, 'wx', mode);
     try {

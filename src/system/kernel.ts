@@ -2,7 +2,6 @@ import { existsSync } from 'node:fs';
 import { release } from 'node:os';
 import type { Deadline } from '../base/deadline.ts';
 import { RbdsrError } from '../base/error.ts';
-import { runFailure, runProgram } from './run.ts';
 
 /** "4.19.0+1". */
 export function kernelRelease(): string {
@@ -12,6 +11,8 @@ export function kernelRelease(): string {
 /** Loads the module unless the kernel has it already, built in or loaded. 'kernel-module-missing' | 'deadline'. */
 export async function ensureModule(name: string, deadline: Deadline): Promise<void> {
   if (existsSync(`/sys/module/${name.replaceAll('-', '_')}`)) return;
+  // Whoever asks for the kernel's version runs no program.
+  const { runFailure, runProgram } = await import('./run.ts');
   const outcome = await runProgram('modprobe', ['--', name], { deadline });
   if (outcome.end.kind === 'exit' && outcome.end.code === 0) return;
   if (outcome.end.kind === 'timeout') throw runFailure(outcome);

@@ -1,5 +1,5 @@
-import { readFileSync } from 'node:fs';
-import { open, readFile } from 'node:fs/promises';
+// `promises` and not node:fs/promises, which takes a millisecond to load: most commands only read here.
+import { promises, readFileSync } from 'node:fs';
 
 /**
  * The attribute's text without surrounding white space, or undefined where the kernel has no such attribute (or its
@@ -19,7 +19,7 @@ export function readAttribute(path: string): string | undefined {
  */
 export async function readQueueAttribute(path: string): Promise<string | undefined> {
   try {
-    return (await readFile(path, 'utf8')).trim();
+    return (await promises.readFile(path, 'utf8')).trim();
   } catch (error) {
     return absent(error);
   }
@@ -36,7 +36,7 @@ function absent(error: unknown): undefined {
  * the cluster has answered. Rejects with the kernel's errno as a NodeJS error.
  */
 export async function writeAttribute(path: string, text: string): Promise<void> {
-  const handle = await open(path, 'w');
+  const handle = await promises.open(path, 'w');
   try {
     await handle.write(text);
   } finally {

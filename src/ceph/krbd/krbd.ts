@@ -3,16 +3,15 @@ import { hasCode, RbdsrError } from '../../base/error.ts';
 import { undo } from '../../base/undo.ts';
 import { ensureModule } from '../../system/kernel.ts';
 import type { ClusterAccess } from '../cluster/access.ts';
+import type { KeyType } from '../cluster/cephx-key.ts';
 import type { ImageSpec } from '../image/image-spec.ts';
-import { type KernelKeys, kernelKeys, kernelTakes } from './kernel-keys.ts';
-import { kernelTraits } from './kernel-traits.ts';
+import type { KernelKeys } from './kernel-keys.ts';
+import { type KernelTraits, kernelTraits } from './kernel-traits.ts';
 import { controlFiles, HOST_ROOTS, listMappings, supportedFeatures } from './krbd-sysfs.ts';
 import type { KrbdHost, MapRequest } from './krbd-host.ts';
-import { mapImage, type MapResult } from './map-image.ts';
+import type { MapResult } from './map-image.ts';
 import { selectMapping } from './mapping.ts';
 import type { Mapping } from './mapping.ts';
-import { proveMapping } from './prove-mapping.ts';
-import { refuseIfOpen, unmapImage } from './unmap-image.ts';
 
 export interface KrbdOptions {
   /** Default `/sys`. */
@@ -29,7 +28,7 @@ export interface KrbdOptions {
 
 /**
  * RBD images as block devices of this host, by the kernel's own client and its sysfs interface: no ceph program is
- * needed.
+ * needed. Most commands only look for a mapping: the code of what changes one is loaded when it is asked for.
  */
 export class Krbd {
   readonly host: KrbdHost;
@@ -43,15 +42,8 @@ export class Krbd {
       kernelLog: options.kernelLog ?? '/dev/kmsg',
       kernel: kernelTraits(options.release),
     };
-    this.keys = kernelKeys(this.host.kernel, async (type, deadline) => {
-      try {
-        await this.loadModule(deadline);
-      } catch (error) {
-        if (hasCode(error, 'kernel-module-missing')) return false;
-        throw error;
-      }
-      return kernelTakes(type);
-    });
+    const { kernel } = this.host;
+    this.keys = { kernel, types: (deadline) => this.#keyTypes(kernel, deadline) };
   }
 
   /** Every mapping of the host. No network, no device is touched. */
@@ -80,6 +72,9 @@ export class Krbd {
    */
   async map(access: ClusterAccess, spec: ImageSpec, request: MapRequest, deadline: Deadline): Promise<MapResult> {
     await this.loadModule(deadline);
+    const { mapImage } = await import('./map-image.ts');
+    const { proveMapping } = await import('./prove-mapping.ts');
+    const { unmapImage } = await import('./unmap-image.ts');
     const { mapping, isNew } = await mapImage(this.host, access, spec, request, deadline);
     try {
       return { mapping: await proveMapping(this.host, mapping, request.sizeBytes, deadline), isNew };
@@ -95,11 +90,13 @@ export class Krbd {
    * the requests of whoever has it open: only on an explicit order.
    */
   async unmap(mapping: Mapping, deadline: Deadline, options: { readonly force?: boolean } = {}): Promise<void> {
+    const { unmapImage } = await import('./unmap-image.ts');
     await unmapImage(this.host, mapping, options, deadline);
   }
 
   /** 'device-busy', as `unmap` would throw it once the devices `ours` on it (`dm-3`) are gone. Changes nothing. */
   async refuseIfOpen(mapping: Mapping, ours: readonly string[], deadline: Deadline): Promise<void> {
+    const { refuseIfOpen } = await import('./unmap-image.ts');
     await refuseIfOpen(mapping, ours, deadline);
   }
 
@@ -107,5 +104,19 @@ export class Krbd {
   async loadModule(deadline: Deadline): Promise<void> {
     if (controlFiles(this.host.roots) !== undefined) return;
     await ensureModule('rbd', deadline);
+  }
+
+  async #keyTypes(kernel: KernelTraits, deadline: Deadline): Promise<readonly KeyType[]> {
+    const { kernelKeys, kernelTakes } = await import('./kernel-keys.ts');
+    const takes = async (type: KeyType): Promise<boolean> => {
+      try {
+        await this.loadModule(deadline);
+      } catch (error) {
+        if (hasCode(error, 'kernel-module-missing')) return false;
+        throw error;
+      }
+      return kernelTakes(type);
+    };
+    return kernelKeys(kernel, takes).types(deadline);
   }
 }

@@ -8,7 +8,8 @@ import { createMessage } from '../../xapi/message.ts';
 import { addMapKey, setMapKey } from '../../xapi/map-keys.ts';
 import { srSmConfig } from '../../xapi/sr.ts';
 import { readAttachedRecord, writeAttachedRecord } from '../../sr/attached-record.ts';
-import { type AttachedSr, attachedSr, reportOf } from '../../sr/attached-sr.ts';
+import { type AttachedSr, attachedSr } from '../../sr/attached-sr.ts';
+import { reportOf } from '../../sr/read-sr.ts';
 import { workUntil, undoWork } from '../../sr/work/work-until.ts';
 import { growVolumeGroup } from '../../sr/grow-volume-group.ts';
 import { configOf, type Handler, type SmCall } from '../handler.ts';
@@ -28,7 +29,7 @@ const SHARE_OF_SCAN = 0.8;
 /** Maps the image and readies the SR on this host. Attached already: every step finds its work done. */
 export const handler: Handler = async (call) => {
   const uuid = srOf(call);
-  const config = configOf(call);
+  const config = await configOf(call);
   const spec = imageSpecOf(config);
   const { paths } = call.profile;
   const before = readAttachedRecord(paths, uuid);

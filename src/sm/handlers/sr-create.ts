@@ -26,7 +26,7 @@ const SMALLEST_IMAGE = 64 * MiB;
  * shown to be blank, or to hold the beginning of this very SR. Crash states: docs/recovery.md, "sr_create".
  */
 export const handler: Handler = async (call) => {
-  const config = configOf(call);
+  const config = await configOf(call);
   try {
     await createSr(call, config, imageSpecOf(config));
   } catch (error) {

@@ -5,7 +5,8 @@ import { unfinishedVolumes } from '../../lvhd/ops/vdi-create.ts';
 import type { VgReport } from '../../lvm/report.ts';
 import { faultPoint } from '../../system/fault-point.ts';
 import { removeAttachedRecord } from '../../sr/attached-record.ts';
-import { type AttachedSr, openAttachedSr } from '../../sr/attached-sr.ts';
+import type { AttachedSr } from '../../sr/attached-sr.ts';
+import { openAttachedSr } from '../../sr/open-attached-sr.ts';
 import { configOf, type Handler } from '../handler.ts';
 import { krbdOf } from '../../sr/image/krbd-of-host.ts';
 import { blankMapped } from '../../sr/image/map-sr-image.ts';
@@ -45,7 +46,7 @@ export const handler: Handler = async (call) => {
     });
   removeAttachedRecord(call.profile.paths, sr.uuid);
   await configOf(call)
-    .retire?.(call)
+    .then((config) => config.retire?.(call))
     .catch((error: unknown) => call.log.warn(`SR ${sr.uuid} is deleted, but: ${messageOf(error)}`));
   return unitReply;
 };

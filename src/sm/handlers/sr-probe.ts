@@ -19,7 +19,7 @@ import { imageSpecOf, type SrConfig } from '../../sr/config/sr-type.ts';
  * anywhere.
  */
 export const handler: Handler = async (call) => {
-  const config = configOf(call);
+  const config = await configOf(call);
   if (config.pool === undefined) return textReply(await listPools(call, config));
   if (config.image === undefined) return textReply(await listImages(call, config, config.pool));
   return textReply(await whatIsOn(call, config));

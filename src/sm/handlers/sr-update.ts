@@ -1,6 +1,8 @@
 import { hasCode } from '../../base/error.ts';
 import { srRecord } from '../../xapi/sr.ts';
-import { noteSrTotals, openAttachedSr, reportOf, withMetadata } from '../../sr/attached-sr.ts';
+import { noteSrTotals } from '../../sr/sr-totals.ts';
+import { openAttachedSr } from '../../sr/open-attached-sr.ts';
+import { reportOf, withMetadata } from '../../sr/read-sr.ts';
 import type { Handler } from '../handler.ts';
 import { orRebuild } from '../../sr/metadata-refusal.ts';
 import { unitReply } from '../protocol/reply.ts';

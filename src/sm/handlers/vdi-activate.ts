@@ -1,6 +1,6 @@
 import { messageOf } from '../../base/error.ts';
 import { faultPoint } from '../../system/fault-point.ts';
-import { openAttachedSr } from '../../sr/attached-sr.ts';
+import { openAttachedSr } from '../../sr/open-attached-sr.ts';
 import type { Handler, SmCall } from '../handler.ts';
 import { finishClaim, tryClaim, undoClaim, waitForRelease } from '../../sr/hosts/host-keys.ts';
 import { unitReply } from '../protocol/reply.ts';

@@ -14,7 +14,7 @@ import { srOf, vdiOf } from '../../sr/work/subject.ts';
  */
 export const handler: Handler = async (call) => {
   const vdi = vdiOf(call);
-  const config = configOf(call);
+  const config = await configOf(call);
   const spec = imageSpecOf(config);
   const mapping = krbdOf(call).find(spec);
   const uuid = srOf(call);

@@ -11,7 +11,7 @@ import { srOf, vdiOf } from '../../sr/work/subject.ts';
  */
 export const handler: Handler = async (call) => {
   const sr = srOf(call);
-  const config = configOf(call);
+  const config = await configOf(call);
   imageSpecOf(config);
   const folder = keyringFolder(call.profile.paths.root);
   const keyring = `${folder}/${sr}.keyring`;

@@ -1,7 +1,9 @@
 import { RbdsrError } from '../../base/error.ts';
 import { planResize, resizeVolume } from '../../lvhd/ops/vdi-resize.ts';
 import { changeVdi, vdiSmConfig } from '../../xapi/vdi.ts';
-import { noteSrTotals, openAttachedSr, reportOf } from '../../sr/attached-sr.ts';
+import { noteSrTotals } from '../../sr/sr-totals.ts';
+import { openAttachedSr } from '../../sr/open-attached-sr.ts';
+import { reportOf } from '../../sr/read-sr.ts';
 import type { Handler } from '../handler.ts';
 import { activeHosts } from '../../sr/hosts/host-keys.ts';
 import { markedInEarnest } from '../../sr/hosts/marked-hosts.ts';

@@ -1,6 +1,7 @@
 import { hasCode } from '../../base/error.ts';
 import { vdiRecord } from '../../xapi/vdi.ts';
-import { openAttachedSr, withMetadata } from '../../sr/attached-sr.ts';
+import { openAttachedSr } from '../../sr/open-attached-sr.ts';
+import { withMetadata } from '../../sr/read-sr.ts';
 import type { Handler } from '../handler.ts';
 import { checkXmlText } from '../protocol/illegal-xml.ts';
 import { orRebuild } from '../../sr/metadata-refusal.ts';

@@ -1,5 +1,6 @@
 import { vdiOfLv } from '../../lvhd/names.ts';
-import { openAttachedSr, reportOf } from '../../sr/attached-sr.ts';
+import { openAttachedSr } from '../../sr/open-attached-sr.ts';
+import { reportOf } from '../../sr/read-sr.ts';
 import type { PluginCall } from './plugin-call.ts';
 
 /**

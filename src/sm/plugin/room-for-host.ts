@@ -1,6 +1,6 @@
 import { RbdsrError } from '../../base/error.ts';
 import { vdiByUuid, vdiSmConfig } from '../../xapi/vdi.ts';
-import { openAttachedSr } from '../../sr/attached-sr.ts';
+import { openAttachedSr } from '../../sr/open-attached-sr.ts';
 import { activeHosts } from '../../sr/hosts/host-keys.ts';
 import { growVolume, shrinkVolume } from '../../sr/disk/vdi-room.ts';
 import type { PluginCall } from './plugin-call.ts';
