@@ -1,0 +1,12 @@
+import type { Protocol } from '../base/steps.ts';
+import { volumeSteps } from '../lvhd/ops/vdi-create.ts';
+import { recordSteps } from '../sm/handlers/vdi-create.ts';
+
+/**
+ * Every protocol that is a list of steps. `npm run check` compares each with its table in docs/recovery.md, and
+ * test/host/sm/every-step.test.ts kills the driver after every step. In no bundle.
+ */
+export const protocols: readonly Protocol[] = [
+  { title: 'vdi_create', steps: [...volumeSteps.vhd, ...recordSteps] },
+  { title: 'vdi_create of a raw disk', steps: [...volumeSteps.aio, ...recordSteps] },
+];

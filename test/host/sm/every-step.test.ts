@@ -1,0 +1,67 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { vdiDestroy } from '../../../lab/xapi-double/vdi-operations.ts';
+import type { Mender } from '../../../src/base/steps.ts';
+import { MiB } from '../../../src/base/units.ts';
+import { protocols } from '../../../src/main/protocols.ts';
+import { leftBehind, remains } from './left-behind.ts';
+import { PoolWithDisk } from './pool-with-disk.ts';
+
+// Every step of every protocol (src/main/protocols.ts): the driver is killed after it, what there is then is exactly
+// what the step says it leaves, and each command that is to mend that does, on a pool where it has not been mended yet.
+
+let made: PoolWithDisk;
+beforeAll(async () => {
+  made = await PoolWithDisk.make();
+});
+afterAll(() => made[Symbol.asyncDispose]());
+
+/** How a protocol is come to, on this pool, with a disk of so many bytes. */
+interface Walk {
+  /** What the call needs. */
+  readonly before?: (bytes: number) => Promise<unknown>;
+  readonly call: (bytes: number) => Promise<unknown>;
+}
+
+const raw = { smConfig: { type: 'raw' } };
+
+/** By the protocol's title. */
+const walks: Readonly<Record<string, Walk>> = {
+  vdi_create: { call: (virtualSize) => made.create({ virtualSize }) },
+  'vdi_create of a raw disk': { call: (virtualSize) => made.create({ virtualSize, ...raw }) },
+};
+
+const menders: Readonly<Partial<Record<Mender, (walk: Walk, bytes: number) => Promise<unknown>>>> = {
+  again: (walk, bytes) => walk.call(bytes),
+  sr_scan: () => made.scan(),
+  vdi_create: () => made.create(),
+};
+
+const steps = protocols.flatMap(({ title, steps: list }) => list.map((step) => ({ title, ...step })));
+const kills = steps.flatMap(({ title, name = '', leaves, mendedBy }) =>
+  mendedBy.by.map((mender) => [title, name, mender, leaves.id] as const),
+);
+/** No two alike: a volume may hold what it held in the life before. */
+let sizeMiB = 2;
+
+test.each(kills)('%s killed at %s, mended by %s', async (title, name, mender, left) => {
+  const bytes = (sizeMiB += 4) * MiB;
+  const walk = walks[title];
+  if (walk === undefined) throw new Error(`no walk of ${title}`);
+  await walk.before?.(bytes);
+  await made.killedAt(name, () => walk.call(bytes));
+  expect(await remains(made, bytes)).toEqual(leftBehind[left]);
+  await menders[mender]?.(walk, bytes);
+  await made.allIsWell();
+  for (const { ref } of made.others()) await vdiDestroy(made.pool.double, ref);
+  await made.allIsWell();
+});
+
+test('every protocol has a walk, every step that is mended a command for it, every state a look, and none more', () => {
+  expect(Object.keys(walks).toSorted()).toEqual(protocols.map(({ title }) => title).toSorted());
+  for (const { name, mendedBy } of steps) {
+    if (name !== undefined) expect(mendedBy.by, name).not.toEqual([]);
+    for (const mender of mendedBy.by) expect(menders, name).toHaveProperty(mender);
+  }
+  const named = steps.filter(({ name }) => name !== undefined).map(({ leaves }) => leaves.id);
+  expect(Object.keys(leftBehind).toSorted()).toEqual([...new Set(named)].toSorted());
+});
