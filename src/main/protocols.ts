@@ -1,6 +1,7 @@
 import type { Protocol } from '../base/steps.ts';
 import { volumeSteps } from '../lvhd/ops/vdi-create.ts';
 import { recordSteps } from '../sm/handlers/vdi-create.ts';
+import { deletionSteps } from '../sm/handlers/vdi-delete.ts';
 
 /**
  * Every protocol that is a list of steps. `npm run check` compares each with its table in docs/recovery.md, and
@@ -9,4 +10,5 @@ import { recordSteps } from '../sm/handlers/vdi-create.ts';
 export const protocols: readonly Protocol[] = [
   { title: 'vdi_create', steps: [...volumeSteps.vhd, ...recordSteps] },
   { title: 'vdi_create of a raw disk', steps: [...volumeSteps.aio, ...recordSteps] },
+  { title: 'vdi_delete', steps: deletionSteps },
 ];

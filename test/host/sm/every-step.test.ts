@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { Row } from '../../../lab/xapi-double/database.ts';
 import { vdiDestroy } from '../../../lab/xapi-double/vdi-operations.ts';
 import type { Mender } from '../../../src/base/steps.ts';
 import { MiB } from '../../../src/base/units.ts';
@@ -24,10 +25,21 @@ interface Walk {
 
 const raw = { smConfig: { type: 'raw' } };
 
-/** By the protocol's title. */
-const walks: Readonly<Record<string, Walk>> = {
-  vdi_create: { call: (virtualSize) => made.create({ virtualSize }) },
-  'vdi_create of a raw disk': { call: (virtualSize) => made.create({ virtualSize, ...raw }) },
+/** Made by `before`. */
+let disk: Row;
+const aDisk = async (virtualSize: number, more = {}): Promise<void> => {
+  disk = await made.create({ virtualSize, ...more });
+};
+const deleteIt = (): Promise<void> => vdiDestroy(made.pool.double, disk.ref);
+
+/** By the protocol's title; more than one where it goes other ways with other disks. */
+const walks: Readonly<Record<string, readonly Walk[]>> = {
+  vdi_create: [{ call: (virtualSize) => made.create({ virtualSize }) }],
+  'vdi_create of a raw disk': [{ call: (virtualSize) => made.create({ virtualSize, ...raw }) }],
+  vdi_delete: [
+    { before: aDisk, call: deleteIt },
+    { before: (bytes) => aDisk(bytes, raw), call: deleteIt },
+  ],
 };
 
 const menders: Readonly<Partial<Record<Mender, (walk: Walk, bytes: number) => Promise<unknown>>>> = {
@@ -38,15 +50,15 @@ const menders: Readonly<Partial<Record<Mender, (walk: Walk, bytes: number) => Pr
 
 const steps = protocols.flatMap(({ title, steps: list }) => list.map((step) => ({ title, ...step })));
 const kills = steps.flatMap(({ title, name = '', leaves, mendedBy }) =>
-  mendedBy.by.map((mender) => [title, name, mender, leaves.id] as const),
+  mendedBy.by.flatMap((mender) =>
+    (walks[title] ?? []).map((walk, index) => [title, name, mender, index, leaves.id, walk] as const),
+  ),
 );
 /** No two alike: a volume may hold what it held in the life before. */
 let sizeMiB = 2;
 
-test.each(kills)('%s killed at %s, mended by %s', async (title, name, mender, left) => {
+test.each(kills)('%s killed at %s, mended by %s (%i)', async (_title, name, mender, _index, left, walk) => {
   const bytes = (sizeMiB += 4) * MiB;
-  const walk = walks[title];
-  if (walk === undefined) throw new Error(`no walk of ${title}`);
   await walk.before?.(bytes);
   await made.killedAt(name, () => walk.call(bytes));
   expect(await remains(made, bytes)).toEqual(leftBehind[left]);

@@ -25,6 +25,11 @@ export const leftBehind: Readonly<Record<string, Remains>> = {
   'volume-only': { volume: 'whole', metadata: false, xapi: false, totals: 'old' },
   'volume-and-metadata': { volume: 'whole', metadata: true, xapi: false, totals: 'old' },
   disk: { volume: 'whole', metadata: true, xapi: true, totals: 'old' },
+  hidden: { volume: 'hidden', metadata: true, xapi: true, totals: 'right' },
+  'hidden-marked': { volume: 'hidden, marked', metadata: true, xapi: true, totals: 'right' },
+  'hidden-without-metadata': { volume: 'hidden, marked', metadata: false, xapi: true, totals: 'right' },
+  'hidden-volume-only': { volume: 'hidden, marked', metadata: false, xapi: false, totals: 'right' },
+  totals: { volume: 'none', metadata: false, xapi: false, totals: 'old' },
 };
 
 /** Of the one disk beside the kept one, of this many bytes: what a volume held before has another size. */
