@@ -4,6 +4,7 @@ import { volumeSteps } from '../lvhd/ops/vdi-create.ts';
 import { resizeSteps } from '../lvhd/ops/vdi-resize.ts';
 import { recordSteps } from '../sm/handlers/vdi-create.ts';
 import { deletionSteps } from '../sm/handlers/vdi-delete.ts';
+import { metadataSteps } from '../sr/metadata-sync.ts';
 
 /**
  * Every protocol that is a list of steps. `npm run check` compares each with its table in docs/recovery.md, and
@@ -17,4 +18,5 @@ export const protocols: readonly Protocol[] = [
   { title: 'undoing that', steps: undoInflateSteps },
   { title: 'vdi_resize', steps: resizeSteps.vhd },
   { title: 'vdi_resize of a raw disk', steps: resizeSteps.aio },
+  { title: 'the metadata volume at sr_attach', steps: metadataSteps },
 ];

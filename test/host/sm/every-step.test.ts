@@ -1,11 +1,14 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Row, stringOf } from '../../../lab/xapi-double/database.ts';
+import { pbdOn } from '../../../lab/xapi-double/driver.ts';
+import { pbdPlug } from '../../../lab/xapi-double/pbd-operations.ts';
 import { vdiDestroy, vdiResize } from '../../../lab/xapi-double/vdi-operations.ts';
 import type { Mender } from '../../../src/base/steps.ts';
 import { MiB } from '../../../src/base/units.ts';
 import { fullVhdLvSize } from '../../../src/lvhd/sizes.ts';
 import { protocols } from '../../../src/main/protocols.ts';
 import { decodeFooter, encodeFooter, FOOTER_BYTES } from '../../../src/vhd/format/footer.ts';
+import { loseAttachRecord } from '../../support/loop-pool.ts';
 import { leaveStaleEnd } from '../../support/lvhd-stale-end.ts';
 import { GROWTH, leftBehind } from './left-behind.ts';
 import { PoolWithDisk } from './pool-with-disk.ts';
@@ -37,6 +40,8 @@ const deleteIt = (): Promise<void> => vdiDestroy(made.pool.double, disk.ref);
 
 const growIt = (bytes: number): Promise<unknown> => vdiResize(made.pool.double, disk.ref, bytes + GROWTH);
 
+const pbd = (): string => pbdOn(made.pool.double, made.pool.srRef, made.pool.double.master.ref).ref;
+
 /** A footer of another VHD lies where the volume is going to end. */
 async function aDiskBeforeOldData(bytes: number): Promise<void> {
   await aDisk(bytes);
@@ -66,11 +71,27 @@ const walks: Readonly<Record<string, readonly Walk[]>> = {
     },
   ],
   vdi_resize: [{ before: aDisk, call: growIt }],
+  'the metadata volume at sr_attach': [
+    {
+      before: async () => {
+        // As after a restart of the host; its device the test has open.
+        made.pool.double.db.get('PBD', pbd()).fields['currently_attached'] = false;
+        loseAttachRecord(made.pool.root(0), made.pool.sr.lvm.vg.replace('VG_XenStorage-', ''));
+        // The next one comes to lie there: as on an image that was blank.
+        const io = await made.pool.sr.openLv('MGT', 'write');
+        await io.write(0, Buffer.alloc(io.size));
+        await io.flush();
+        await made.pool.sr.lvm.removeLv('MGT');
+      },
+      call: () => pbdPlug(made.pool.double, pbd()),
+    },
+  ],
   'vdi_resize of a raw disk': [{ before: (bytes) => aDisk(bytes, raw), call: growIt }],
 };
 
 const menders: Readonly<Partial<Record<Mender, (walk: Walk, bytes: number) => Promise<unknown>>>> = {
   again: (walk, bytes) => walk.call(bytes),
+  sr_attach: () => pbdPlug(made.pool.double, pbd()),
   sr_scan: () => made.scan(),
   vdi_create: () => made.create(),
 };

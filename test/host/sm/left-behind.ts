@@ -54,6 +54,10 @@ export const leftBehind: Readonly<Record<string, Look>> = {
   'grown-journalled': grows({ journal: true, volume: 'new', end: 'footer', disk: 'old', xapi: 'old' }),
   'small-vhd-in-grown-volume': grows({ journal: false, volume: 'new', end: 'footer', disk: 'old', xapi: 'old' }),
   'grown-vhd': grows({ journal: false, volume: 'new', end: 'footer', disk: 'new', xapi: 'old' }),
+  'metadata-volume-empty': async ({ pool: { sr } }) => {
+    const io = await sr.openLv('MGT', 'read');
+    expect((await io.read(0, 512)).every((byte) => byte === 0)).toBe(true);
+  },
   'grown-raw-volume': async (made, bytes) => {
     const { lv } = await theVolume(made);
     expect([lv?.sizeBytes, made.others()[0]?.fields['virtual_size']]).toEqual([bytes + GROWTH, bytes]);
