@@ -16,6 +16,7 @@ const parts = [
   // Loaded when the modules are there.
   { name: 'layers', faults: async () => (await import('./layers.mjs')).layerFaults(project) },
   { name: 'folders', faults: async () => (await import('./folders.mjs')).folderFaults(project) },
+  { name: 'protocols', faults: async () => (await import('./protocols.mjs')).protocolFaults(project) },
 ];
 
 /**

@@ -1,9 +1,10 @@
 import { messageOf } from '../base/error.ts';
+import { lastStep, type Step, step } from '../base/steps.ts';
 import type { VdiMetadata } from '../lvhd/metadata/record.ts';
 import { MGT_LV, vdiOfLv, vdiTypeOfLv } from '../lvhd/names.ts';
 import { SMALL_LV_SIZE } from '../lvhd/sizes.ts';
 import type { VgReport } from '../lvm/report.ts';
-import { faultPoint } from '../system/fault-point.ts';
+import { runSteps } from '../system/running-steps.ts';
 import { srRecord } from '../xapi/sr.ts';
 import { type VdiRecord, vdisOfSr } from '../xapi/vdi.ts';
 import type { AttachedSr } from './attached-sr.ts';
@@ -23,7 +24,7 @@ export async function prepareMetadata(work: SrWork, sr: AttachedSr): Promise<voi
     const found = await reportOf(sr);
     const report = (await recoverIfMaster(work, sr, found)) ? await reportOf(sr) : found;
     if (report.lvs.some(({ name }) => name === MGT_LV)) await synchronise(work, sr, srRef, report);
-    else await createMetadata(work, sr, srRef);
+    else await runSteps(metadataSteps, { work, sr, srRef });
   } catch (error) {
     work.log.warn(`SR ${sr.uuid}: its metadata could not be brought up to date: ${messageOf(error)}`);
   }
@@ -32,13 +33,27 @@ export async function prepareMetadata(work: SrWork, sr: AttachedSr): Promise<voi
   });
 }
 
-/**
- * An LV without content reads as "no metadata", so a crash between the two steps is mended by `synchronise` of the next
- * attach.
- */
-async function createMetadata(work: SrWork, sr: AttachedSr, srRef: string): Promise<void> {
+interface Synchronising {
+  readonly work: SrWork;
+  readonly sr: AttachedSr;
+  readonly srRef: string;
+}
+
+/** An LV without content reads as "no metadata". */
+export const metadataSteps: readonly Step<Synchronising>[] = [
+  step('sr-attach.after-mgt-lv', makeVolume, {
+    does: '`lvcreate MGT`',
+    leaves: { id: 'metadata-volume-empty', says: 'an LV without a header, where the image was blank there' },
+    mendedBy: { by: ['sr_attach'], says: 'the next sr_attach fills it' },
+  }),
+  lastStep(writeFirst, 'it is written: the verb *create* above'),
+];
+
+async function makeVolume({ sr }: Synchronising): Promise<void> {
   await sr.lvm.createLv(MGT_LV, SMALL_LV_SIZE);
-  faultPoint('sr-attach.after-mgt-lv');
+}
+
+async function writeFirst({ work, sr, srRef }: Synchronising): Promise<void> {
   await writeAll(work, sr, srRef, await reportOf(sr));
 }
 

@@ -1,9 +1,11 @@
 import { RbdsrError } from '../../base/error.ts';
 import type { VdiUuid } from '../../base/ids.ts';
+import { lastStep, type Mending, type Step, step } from '../../base/steps.ts';
 import { formatBytes, SECTOR } from '../../base/units.ts';
 import type { Lvm } from '../../lvm/lvm.ts';
 import type { LvReport, VgReport } from '../../lvm/report.ts';
-import { faultPoint } from '../../system/fault-point.ts';
+import { runSteps } from '../../system/running-steps.ts';
+import type { JournalEntry } from '../journal/journal.ts';
 import { createJournal, removeJournal } from '../journal/journals.ts';
 import type { OpenLv } from '../journal/journals.ts';
 import { lvName } from '../names.ts';
@@ -16,50 +18,42 @@ export interface InflateWorld {
   readonly openLv: OpenLv;
 }
 
+/** The change of one volume's size. */
+interface Sizing {
+  readonly world: InflateWorld;
+  readonly report: VgReport;
+  readonly vdi: VdiUuid;
+  /** As it is now. */
+  lv: LvReport;
+  /** Bytes it is to have. */
+  readonly target: number;
+  journal?: JournalEntry;
+}
+
 /**
  * Grows the LV of a VHD to hold `bytes` (rounded up to 4 MiB); nothing to do where it is as large. True when it grew.
- * 'sr-full' before anything is written. The caller holds the SR lock and has made the LV writable. Steps, each on disk
- * before the next (sm `lvhdutil.inflate`, docs/recovery.md):
- *
- * | step | a cut after it leaves |
- * |---|---|
- * | `inflate.journal-created`: journal `inflate_<vdi>_<old size>` | the journal; nothing else changed |
- * | `inflate.resized`: the LV has its new size | the end footer is in the middle; at the end stale data, even a valid
- * footer: the copy counts |
- * | `inflate.zeroed`: the last sector is zero | no footer at the end: readers take the copy at offset 0 |
- * | `inflate.footer-written`: footer at the new end | a valid, grown VHD; the journal still asks to undo it |
- * | the journal is removed | done |
- *
- * `undoInflate` undoes every one of them. No guest writes before the end, so nothing is lost by it.
+ * 'sr-full' before anything is written. The caller holds the SR lock and has made the LV writable. As sm
+ * `lvhdutil.inflate`; `undoInflate` undoes every step. No guest writes before the end, so nothing is lost by it.
  */
 export async function inflate(world: InflateWorld, report: VgReport, vdi: VdiUuid, bytes: number): Promise<boolean> {
-  const { lvm, openLv } = world;
   const lv = vhdLv(report, vdi);
   const target = lvSize(bytes);
   if (target <= lv.sizeBytes) return false;
   refuseWithoutRoom(report, target - lv.sizeBytes + SMALL_LV_SIZE, `growing ${lv.name} to ${formatBytes(target)}`);
-  const journal = await createJournal(lvm, report, openLv, { type: 'inflate', id: vdi, value: String(lv.sizeBytes) });
-  faultPoint('inflate.journal-created');
-  const grown = await lvm.growLv(lv.name, target);
-  faultPoint('inflate.resized');
-  await zeroLastSector(openLv, grown);
-  faultPoint('inflate.zeroed');
-  await moveFooter(openLv, grown, target);
-  faultPoint('inflate.footer-written');
-  await removeJournal(lvm, journal);
+  await runSteps(inflateSteps, { world, report, vdi, lv, target });
   return true;
 }
 
 /**
  * Shrinks the LV of a VHD to `bytes` (rounded up to 4 MiB); nothing to do where it is no larger. True when it shrank.
- * No journal: after `deflate.footer-written` the VHD is valid at both sizes. 'vhd-corrupt' where its data does not fit,
- * before anything is written.
+ * No journal: after its first step the VHD is valid at both sizes. 'vhd-corrupt' where its data does not fit, before
+ * anything is written.
  */
 export async function deflate(world: InflateWorld, report: VgReport, vdi: VdiUuid, bytes: number): Promise<boolean> {
   const lv = vhdLv(report, vdi);
   const target = lvSize(bytes);
   if (target >= lv.sizeBytes) return false;
-  await shrink(world, lv, target);
+  await runSteps(deflateSteps, { world, report, vdi, lv, target });
   return true;
 }
 
@@ -73,30 +67,107 @@ export async function undoInflate(
   vdi: VdiUuid,
   journalledBytes: number,
 ): Promise<boolean> {
-  const { lvm, openLv } = world;
-  const lv = vhdLv(report, vdi);
-  if (lv.readOnly) await lvm.setPermission(lv.name, 'rw');
-  faultPoint('undo-inflate.writable');
-  const target = lvSize(journalledBytes);
-  const grown = lv.sizeBytes > target;
-  if (grown) {
-    await zeroLastSector(openLv, lv);
-    faultPoint('undo-inflate.zeroed');
-    await shrink(world, lv, target);
-  }
-  faultPoint('undo-inflate.resized');
-  if (lv.readOnly) await lvm.setPermission(lv.name, 'r');
+  const sizing = { world, report, vdi, lv: vhdLv(report, vdi), target: lvSize(journalledBytes) };
+  const grown = isLarger(sizing);
+  await runSteps(undoInflateSteps, sizing);
   return grown;
 }
 
-async function shrink({ lvm, openLv }: InflateWorld, lv: LvReport, target: number): Promise<void> {
-  await moveFooter(openLv, lv, target);
-  faultPoint('deflate.footer-written');
-  await lvm.shrinkLv(lv.name, target);
+const undone: Mending = {
+  by: ['sr_scan', 'again'],
+  says: 'the next command on the SR master that changes metadata undoes it',
+};
+const goesOn: Mending = { by: ['sr_scan'], says: 'the next command on the SR master that changes metadata goes on' };
+
+export const inflateSteps: readonly Step<Sizing>[] = [
+  step('inflate.journal-created', noteSize, {
+    does: 'journal LV `inflate_<vdi>_<old size>`',
+    leaves: { id: 'journal-only', says: 'the journal; nothing else has changed' },
+    mendedBy: undone,
+  }),
+  step('inflate.resized', grow, {
+    does: '`lvresize`',
+    leaves: {
+      id: 'grown-over-old-data',
+      says: 'the end footer in the middle, old data at the end, a valid footer at times: the copy at byte 0 counts',
+    },
+    mendedBy: undone,
+  }),
+  step('inflate.zeroed', zeroLastSector, {
+    does: 'the last sector is zeroed',
+    leaves: { id: 'grown-without-end', says: 'no footer at the end: readers take the copy at byte 0' },
+    mendedBy: undone,
+  }),
+  step('inflate.footer-written', moveFooter, {
+    does: 'footer at the new end',
+    leaves: { id: 'grown-journalled', says: 'a valid, grown VHD that the journal still asks to undo' },
+    mendedBy: undone,
+  }),
+  lastStep(forgetSize, 'the journal is removed'),
+];
+
+const footerAtOldEnd = step('deflate.footer-written', moveFooter, {
+  does: 'footer at the old end',
+  leaves: { id: 'grown-without-end', says: 'the same; a VHD that is valid at the old size' },
+  mendedBy: goesOn,
+  when: isLarger,
+});
+
+const deflateSteps: readonly Step<Sizing>[] = [footerAtOldEnd, lastStep(shrink, '`lvresize`')];
+
+export const undoInflateSteps: readonly Step<Sizing>[] = [
+  step('undo-inflate.writable', makeWritable, {
+    does: 'the volume is made writable, where it is not',
+    leaves: { id: 'grown-journalled', says: 'what the growing has left' },
+    mendedBy: goesOn,
+  }),
+  step('undo-inflate.zeroed', zeroLastSector, {
+    does: 'the last sector is zeroed, where it has grown',
+    leaves: { id: 'grown-without-end', says: 'no footer at the end: readers take the copy at byte 0' },
+    mendedBy: goesOn,
+    when: isLarger,
+  }),
+  footerAtOldEnd,
+  step('undo-inflate.resized', shrink, {
+    does: '`lvresize`',
+    leaves: { id: 'journal-only', says: 'the journal, and a volume of its old size' },
+    mendedBy: goesOn,
+  }),
+  lastStep(makeReadOnly, 'the volume is made read-only, where it was; the journal is removed'),
+];
+
+function isLarger({ lv, target }: Sizing): boolean {
+  return lv.sizeBytes > target;
 }
 
-async function zeroLastSector(openLv: OpenLv, lv: LvReport): Promise<void> {
-  const io = await openLv(lv.name, 'write', lv);
+async function noteSize(sizing: Sizing): Promise<void> {
+  const { world, report, vdi, lv } = sizing;
+  const journal = { type: 'inflate', id: vdi, value: String(lv.sizeBytes) };
+  sizing.journal = await createJournal(world.lvm, report, world.openLv, journal);
+}
+
+async function grow(sizing: Sizing): Promise<void> {
+  sizing.lv = await sizing.world.lvm.growLv(sizing.lv.name, sizing.target);
+}
+
+async function forgetSize({ world, journal }: Sizing): Promise<void> {
+  if (journal !== undefined) await removeJournal(world.lvm, journal);
+}
+
+async function makeWritable({ world, lv }: Sizing): Promise<void> {
+  if (lv.readOnly) await world.lvm.setPermission(lv.name, 'rw');
+}
+
+async function makeReadOnly({ world, lv }: Sizing): Promise<void> {
+  if (lv.readOnly) await world.lvm.setPermission(lv.name, 'r');
+}
+
+async function shrink(sizing: Sizing): Promise<void> {
+  if (isLarger(sizing)) await sizing.world.lvm.shrinkLv(sizing.lv.name, sizing.target);
+}
+
+async function zeroLastSector({ world, lv }: Sizing): Promise<void> {
+  const io = await world.openLv(lv.name, 'write', lv);
   try {
     await io.write(io.size - SECTOR, Buffer.alloc(SECTOR));
     await io.flush();
@@ -105,22 +176,19 @@ async function zeroLastSector(openLv: OpenLv, lv: LvReport): Promise<void> {
   }
 }
 
-/**
- * `vhd-util modify -s`: the footer in the last sector of a device of `deviceSize` bytes, which must lie behind all
- * data.
- */
-async function moveFooter(openLv: OpenLv, lv: LvReport, deviceSize: number): Promise<void> {
-  const io = await openLv(lv.name, 'write', lv);
+/** `vhd-util modify -s`: the footer in the last sector of a device of the wanted size, which must hold all data. */
+async function moveFooter({ world, lv, target }: Sizing): Promise<void> {
+  const io = await world.openLv(lv.name, 'write', lv);
   try {
     const image = await openVhd(io, 'write');
-    if (image.physicalSizeBytes > deviceSize) {
+    if (image.physicalSizeBytes > target) {
       throw new RbdsrError('vhd-corrupt', {
         what: `the data of ${lv.name} ends behind the size its volume is to get`,
-        expected: `at most ${deviceSize} bytes`,
+        expected: `at most ${target} bytes`,
         found: `${image.physicalSizeBytes} bytes`,
       });
     }
-    await image.writeFooterAt(deviceSize);
+    await image.writeFooterAt(target);
     await io.flush();
   } finally {
     await io.close();

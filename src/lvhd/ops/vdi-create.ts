@@ -1,12 +1,13 @@
 import type { BlockIo } from '../../base/block-io.ts';
 import { hasCode, RbdsrError } from '../../base/error.ts';
+import { type Left, type Mending, type Step, step } from '../../base/steps.ts';
 import { undo } from '../../base/undo.ts';
 import type { VdiUuid } from '../../base/ids.ts';
 import { formatBytes } from '../../base/units.ts';
 import { extentIo } from '../../lvm/extents.ts';
 import type { Lvm } from '../../lvm/lvm.ts';
 import type { LvReport, VgReport } from '../../lvm/report.ts';
-import { faultPoint } from '../../system/fault-point.ts';
+import { runSteps } from '../../system/running-steps.ts';
 import { createVhd } from '../../vhd/image/create.ts';
 import { isUnfinished, lvName, unfinishedLvName, type VdiKind, vdiOfLv } from '../names.ts';
 import { acceptedVirtualSize, EMPTY_VHD_LV_SIZE, fullVhdLvSize, lvSize, PREALLOCATED_VIRTUAL_SIZE } from '../sizes.ts';
@@ -65,37 +66,28 @@ export interface CreateWorld {
   readonly openPv: (mode: 'read' | 'write') => Promise<BlockIo>;
 }
 
+/** The making of one volume. */
+interface Making {
+  readonly world: CreateWorld;
+  readonly plan: VdiPlan;
+  /** As LVM has made it. */
+  lv?: LvReport;
+}
+
 /**
  * Makes the volume of a new disk, inactive on every host. After a failure it is gone again. A volume that has its final
- * name holds a whole disk: an empty VHD that could not be read would keep the SR from being scanned.
- *
- * | step | a cut after it leaves |
- * |---|---|
- * | `vdi-create.after-lv`: lvcreate `new_<vdi>` (a raw disk: `LV-<vdi>`, and no more steps) | a volume no scan looks
- * at; the next vdi_create removes it |
- * | `vdi-create.after-vhd`: the VHD, written through the extents | the same |
- * | `vdi-create.after-volume`: lvrename to `VHD-<vdi>` | a whole, empty disk without records: the next sr_scan
- * introduces it |
- *
- * The command goes on with the metadata record and xapi's record (src/sm/handlers/vdi-create.ts).
+ * name holds a whole disk: an empty VHD that could not be read would keep the SR from being scanned. The command goes
+ * on with the disk's records (src/sm/handlers/vdi-create.ts).
  */
 export async function createVolume(world: CreateWorld, plan: VdiPlan): Promise<void> {
-  const { lvm } = world;
-  const first = plan.kind === 'aio' ? plan.lvName : unfinishedLvName(plan.uuid);
-  let lv: LvReport | undefined;
+  const making: Making = { world, plan };
   try {
-    lv = await lvm.createLv(first, plan.lvSizeBytes);
-    faultPoint('vdi-create.after-lv');
-    if (plan.kind === 'vhd') {
-      await writeVhd(world, plan, lv);
-      faultPoint('vdi-create.after-vhd');
-      await lvm.renameLv(first, plan.lvName);
-    }
-    faultPoint('vdi-create.after-volume');
+    await runSteps(volumeSteps[plan.kind], making);
   } catch (error) {
     // Then there is nothing of ours: what has the name is somebody's.
-    if (lv === undefined && hasCode(error, 'lvm-create', 'sr-full')) throw error;
-    const undoing = lvm.forCleanUp();
+    if (making.lv === undefined && hasCode(error, 'lvm-create', 'sr-full')) throw error;
+    const undoing = world.lvm.forCleanUp();
+    const first = firstName(plan);
     return undo(error, {
       [`the volume ${first}`]: () => undoing.removeLv(first),
       [`the volume ${plan.lvName}`]: () => undoing.removeLv(plan.lvName),
@@ -103,8 +95,58 @@ export async function createVolume(world: CreateWorld, plan: VdiPlan): Promise<v
   }
 }
 
-async function writeVhd({ openPv }: CreateWorld, plan: VdiPlan, lv: LvReport): Promise<void> {
-  const pv = await openPv('write');
+const removed: Mending = { by: ['sr_scan', 'vdi_create'], says: 'the next sr_scan or vdi_create removes it' };
+const introduced: Mending = { by: ['sr_scan'], says: 'sr_scan introduces it under its uuid' };
+const rawDisk: Left = { id: 'volume-only', says: 'a whole disk without records' };
+
+/** What makes a volume of each kind. */
+export const volumeSteps: Readonly<Record<VdiKind, readonly Step<Making>[]>> = {
+  vhd: [
+    step('vdi-create.after-lv', makeVolume, {
+      does: '`lvcreate new_<vdi>`',
+      leaves: { id: 'new-volume-blank', says: 'a volume without a disk' },
+      mendedBy: removed,
+    }),
+    step('vdi-create.after-vhd', writeVhd, {
+      does: 'the VHD, through the extents',
+      leaves: { id: 'new-volume-vhd', says: 'a disk under a name that no scan looks at' },
+      mendedBy: removed,
+    }),
+    step('vdi-create.after-volume', nameVolume, {
+      does: '`lvrename` to `VHD-<vdi>`',
+      leaves: { id: 'volume-only', says: 'a whole, empty disk without records' },
+      mendedBy: {
+        ...introduced,
+        says: `${introduced.says}; \`rbdsr mgt rebuild\` gives it a record in the metadata volume, or delete it`,
+      },
+    }),
+  ],
+  aio: [
+    step('vdi-create.after-lv', makeVolume, {
+      does: '`lvcreate LV-<vdi>`, its name from the start',
+      leaves: rawDisk,
+      mendedBy: introduced,
+    }),
+    step('vdi-create.after-volume', nameVolume, { does: 'nothing more', leaves: rawDisk, mendedBy: introduced }),
+  ],
+};
+
+async function makeVolume(making: Making): Promise<void> {
+  const { world, plan } = making;
+  making.lv = await world.lvm.createLv(firstName(plan), plan.lvSizeBytes);
+}
+
+async function nameVolume({ world, plan }: Making): Promise<void> {
+  if (firstName(plan) !== plan.lvName) await world.lvm.renameLv(firstName(plan), plan.lvName);
+}
+
+function firstName(plan: VdiPlan): string {
+  return plan.kind === 'aio' ? plan.lvName : unfinishedLvName(plan.uuid);
+}
+
+async function writeVhd({ world, plan, lv }: Making): Promise<void> {
+  if (lv === undefined) throw new RbdsrError('internal', { what: `the volume of VDI ${plan.uuid} is not made yet` });
+  const pv = await world.openPv('write');
   try {
     await createVhd(extentIo(pv, lv), {
       virtualSizeBytes: plan.virtualSizeBytes,

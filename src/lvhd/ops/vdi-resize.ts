@@ -1,12 +1,15 @@
 import { RbdsrError } from '../../base/error.ts';
+import { type Step, step } from '../../base/steps.ts';
 import { formatBytes } from '../../base/units.ts';
 import type { Lvm } from '../../lvm/lvm.ts';
 import type { VgReport } from '../../lvm/report.ts';
-import { faultPoint } from '../../system/fault-point.ts';
+import { runSteps } from '../../system/running-steps.ts';
 import type { VhdImage } from '../../vhd/image/image.ts';
 import { openByExtents, type OpenPv } from '../extent-open.ts';
 import { inflate } from './inflate.ts';
+import type { OpenLv } from '../journal/journals.ts';
 import type { VdiNode } from '../lv-table.ts';
+import type { VdiKind } from '../names.ts';
 import { openVhd } from '../open-vhd.ts';
 import { acceptedVirtualSize, fullVhdLvSize, lvSize } from '../sizes.ts';
 
@@ -38,16 +41,16 @@ export function planResize(
   return { virtualSizeBytes, lvSizeBytes: Math.max(node.lvSizeBytes, full) };
 }
 
-/**
- * Grows a disk that is attached nowhere. The volume first, then what the guest sees of it.
- *
- * | step | a cut after it leaves |
- * |---|---|
- * | the steps of `inflate` (inflate.ts) | its journal: the next command that writes metadata undoes them |
- * | `vdi-resize.after-lv`: the volume has its new size | a VHD as large as before in a larger volume; resizing again
- * goes on. A raw disk is resized |
- * | `vdi-resize.after-vhd`: footers and batmap say the new size | a resized disk; the next sr_scan tells xapi |
- */
+/** The growing of one disk. */
+interface Growing {
+  readonly lvm: Lvm;
+  readonly openLv: OpenLv;
+  readonly report: VgReport;
+  readonly node: VdiNode;
+  readonly plan: ResizePlan;
+}
+
+/** Grows a disk that is attached nowhere. The volume first, then what the guest sees of it. */
 export async function resizeVolume(
   world: { readonly lvm: Lvm; readonly openPv: OpenPv },
   report: VgReport,
@@ -55,19 +58,46 @@ export async function resizeVolume(
   plan: ResizePlan,
 ): Promise<void> {
   const { lvm, openPv } = world;
-  if (node.kind === 'aio') {
-    await lvm.growLv(node.lvName, plan.lvSizeBytes);
-    faultPoint('vdi-resize.after-lv');
-    return;
-  }
   const openLv = openByExtents(lvm, openPv);
+  await runSteps(resizeSteps[node.kind === 'aio' ? 'aio' : 'vhd'], { lvm, openLv, report, node, plan });
+}
+
+/** What grows a disk of each kind; the volume of a VHD grows by the steps of `inflate`, with a journal of its own. */
+export const resizeSteps: Readonly<Record<VdiKind, readonly Step<Growing>[]>> = {
+  vhd: [
+    step('vdi-resize.after-lv', growVhdVolume, {
+      does: 'the LV grows, by the steps above',
+      leaves: { id: 'small-vhd-in-grown-volume', says: 'a VHD as large as before in a larger LV' },
+      mendedBy: { by: ['again'], says: 'vdi_resize again goes on' },
+    }),
+    step('vdi-resize.after-vhd', growVhd, {
+      does: 'footers and batmap say the new size',
+      leaves: { id: 'grown-vhd', says: 'a resized disk' },
+      mendedBy: { by: ['sr_scan'], says: 'sr_scan tells xapi' },
+    }),
+  ],
+  aio: [
+    step('vdi-resize.after-lv', growRawVolume, {
+      does: 'the LV grows',
+      leaves: { id: 'grown-raw-volume', says: 'a resized disk' },
+      mendedBy: { by: ['sr_scan'], says: 'sr_scan tells xapi' },
+    }),
+  ],
+};
+
+async function growRawVolume({ lvm, node, plan }: Growing): Promise<void> {
+  await lvm.growLv(node.lvName, plan.lvSizeBytes);
+}
+
+async function growVhdVolume({ lvm, openLv, report, node, plan }: Growing): Promise<void> {
   await inflate({ lvm, openLv }, report, node.uuid, plan.lvSizeBytes);
-  faultPoint('vdi-resize.after-lv');
+}
+
+async function growVhd({ openLv, node, plan }: Growing): Promise<void> {
   const io = await openLv(node.lvName, 'write');
   const image = await openOrClose();
   await image.resizeFast(plan.virtualSizeBytes);
   await image.close();
-  faultPoint('vdi-resize.after-vhd');
 
   async function openOrClose(): Promise<VhdImage> {
     try {

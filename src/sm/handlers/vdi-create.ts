@@ -1,11 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { RbdsrError } from '../../base/error.ts';
+import { type Step, step } from '../../base/steps.ts';
 import { undo } from '../../base/undo.ts';
 import { type VdiUuid, vdiUuid } from '../../base/ids.ts';
 import { checkPlan, createVolume, planVdi, unfinishedVolumes, type VdiPlan } from '../../lvhd/ops/vdi-create.ts';
 import type { VdiKind } from '../../lvhd/names.ts';
 import type { VgReport } from '../../lvm/report.ts';
-import { faultPoint } from '../../system/fault-point.ts';
+import { runSteps } from '../../system/running-steps.ts';
 import { introduceVdi } from '../../xapi/vdi.ts';
 import type { AttachedSr } from '../../sr/attached-sr.ts';
 import { openAttachedSr } from '../../sr/open-attached-sr.ts';
@@ -21,15 +22,7 @@ import { kindKeys } from '../../sr/disk/vdi-kind.ts';
 import { sizeArgument } from '../arguments.ts';
 import { srRefOf } from '../../sr/work/subject.ts';
 
-/**
- * Data before what points to it: the volume, the metadata record, xapi's record. After a failure none of them is left.
- *
- * | step | a cut after it leaves |
- * |---|---|
- * | the steps of `createVolume` (src/lvhd/ops/vdi-create.ts) | see there |
- * | `vdi-create.after-metadata` | a whole disk with its names: the next sr_scan introduces it |
- * | `vdi-create.after-introduce` | a disk that xapi has; only the SR's totals are old until the next scan |
- */
+/** Data before what points to it: the volume, the metadata record, xapi's record. After a failure none is left. */
 export const handler: Handler = async (call) => {
   const { args, vdiSmConfig = {} } = call.request;
   const [, nameLabel = '', nameDescription = ''] = args;
@@ -49,7 +42,7 @@ export const handler: Handler = async (call) => {
   call.waiting(`LVM to make ${plan.lvName} of ${plan.lvSizeBytes} bytes`);
   await createVolume(sr, plan);
   try {
-    await record(call, sr, plan, report);
+    await runSteps(recordSteps, { call, sr, plan, report });
   } catch (error) {
     return undo(error, {
       'its metadata record': () => withMetadata(sr, (mgt) => mgt.delete(plan.uuid), report),
@@ -61,7 +54,48 @@ export const handler: Handler = async (call) => {
   return vdiReply(plan.uuid);
 };
 
-async function record(call: SmCall, sr: AttachedSr, plan: VdiPlan, report: VgReport): Promise<void> {
+/** The recording of a disk whose volume is made. */
+interface Recording {
+  readonly call: SmCall;
+  readonly sr: AttachedSr;
+  readonly plan: VdiPlan;
+  readonly report: VgReport;
+}
+
+/** They follow those of the volume (src/lvhd/ops/vdi-create.ts). */
+export const recordSteps: readonly Step<Recording>[] = [
+  step('vdi-create.after-metadata', addMetadata, {
+    does: 'record in the metadata volume',
+    leaves: { id: 'volume-and-metadata', says: 'a disk with its name' },
+    mendedBy: { by: ['sr_scan'], says: 'sr_scan introduces it' },
+  }),
+  step('vdi-create.after-introduce', introduce, {
+    does: 'record in xapi',
+    leaves: { id: 'disk', says: "the SR's totals are old" },
+    mendedBy: { by: ['sr_scan'], says: 'sr_scan' },
+  }),
+];
+
+async function addMetadata({ call, sr, plan, report }: Recording): Promise<void> {
+  const { args, vdiType = 'user' } = call.request;
+  const [, nameLabel = '', nameDescription = '', , , , , ro = ''] = args;
+  const metadata = {
+    uuid: plan.uuid,
+    nameLabel,
+    nameDescription,
+    isASnapshot: false,
+    snapshotOf: '',
+    snapshotTime: '',
+    type: vdiType,
+    vdiType: plan.kind,
+    readOnly: ro === 'true',
+    managed: true,
+    metadataOfPool: '',
+  };
+  await orRebuild(sr.uuid, () => withMetadata(sr, (mgt) => mgt.add(metadata), report));
+}
+
+async function introduce({ call, plan }: Recording): Promise<void> {
   const { args, vdiType = 'user', vdiSmConfig = {} } = call.request;
   const [
     ,
@@ -73,23 +107,6 @@ async function record(call: SmCall, sr: AttachedSr, plan: VdiPlan, report: VgRep
     snapshotOf = '',
     ro = '',
   ] = args;
-  const readOnly = ro === 'true';
-  const isASnapshot = snapshot === 'true';
-  const metadata = {
-    uuid: plan.uuid,
-    nameLabel,
-    nameDescription,
-    isASnapshot: false,
-    snapshotOf: '',
-    snapshotTime: '',
-    type: vdiType,
-    vdiType: plan.kind,
-    readOnly,
-    managed: true,
-    metadataOfPool: '',
-  };
-  await orRebuild(sr.uuid, () => withMetadata(sr, (mgt) => mgt.add(metadata), report));
-  faultPoint('vdi-create.after-metadata');
   call.waiting('xapi to record the disk');
   await introduceVdi(await call.xapi(), call.profile.dbIntroduceArity, {
     uuid: plan.uuid,
@@ -97,16 +114,15 @@ async function record(call: SmCall, sr: AttachedSr, plan: VdiPlan, report: VgRep
     nameLabel,
     nameDescription,
     type: vdiType,
-    readOnly,
+    readOnly: ro === 'true',
     smConfig: { ...vdiSmConfig, ...kindKeys(plan.kind, call.profile) },
     virtualSize: plan.virtualSizeBytes,
     physicalUtilisation: plan.lvSizeBytes,
     metadataOfPool: pool,
-    isASnapshot,
+    isASnapshot: snapshot === 'true',
     snapshotTime,
     snapshotOf,
   });
-  faultPoint('vdi-create.after-introduce');
 }
 
 /** The volume group without interrupted operations and without the volumes of creations that were cut short. */

@@ -1,7 +1,9 @@
 import { hasCode, messageOf, RbdsrError } from '../../base/error.ts';
+import { type Mending, type Step, step } from '../../base/steps.ts';
+import type { VdiNode } from '../../lvhd/lv-table.ts';
 import { checkDeletable, hideVdi, markDeleted } from '../../lvhd/ops/vdi-delete.ts';
 import type { VgReport } from '../../lvm/report.ts';
-import { faultPoint } from '../../system/fault-point.ts';
+import { runSteps } from '../../system/running-steps.ts';
 import { isGone } from '../../xapi/failure.ts';
 import { forgetVdi, type VdiRecord, vdiRecord } from '../../xapi/vdi.ts';
 import type { AttachedSr } from '../../sr/attached-sr.ts';
@@ -17,17 +19,7 @@ import { recoveredNodes } from '../../sr/recovered-sr.ts';
 import { unitReply } from '../protocol/reply.ts';
 import { vdiOf, vdiRefOf } from '../../sr/work/subject.ts';
 
-/**
- * What points to the disk before its data, and first the mark that keeps it from coming back.
- *
- * | step | a cut after it leaves |
- * |---|---|
- * | `vdi-delete.after-hidden` | a disk no scan shows: the next sr_scan, or deleting it again, goes on |
- * | `vdi-delete.after-mark`: the tag that says it was a disk | the same |
- * | `vdi-delete.after-metadata` | the same |
- * | `vdi-delete.after-forget` | a hidden volume without records, which only takes room: the next sr_scan removes it |
- * | `vdi-delete.after-lv` | the SR's totals are old until the next scan |
- */
+/** What points to the disk before its data, and first the mark that keeps it from coming back. */
 export const handler: Handler = async (call) => {
   const vdi = vdiOf(call);
   const sr = await openAttachedSr(call);
@@ -46,17 +38,10 @@ export const handler: Handler = async (call) => {
     checkDeletable(node, tree, { isUsers: record?.managed === true });
     // Refused while the disk is still whole and visible.
     await orRebuild(sr.uuid, () => withMetadata(sr, (mgt) => mgt.read(), report));
-    // A header that nobody can read hides nothing, and may be readable later: then the mark has to do.
-    if (node.scanError === undefined) {
-      await hideVdi(sr, report, node);
-      faultPoint('vdi-delete.after-hidden');
-    }
-    await markDeleted(sr, report, node);
-    faultPoint('vdi-delete.after-mark');
   }
-  await forget(call, sr, report);
-  const removed = node !== undefined && (await removeVolume(call, sr, node.lvName));
-  const freeBytes = report.freeBytes + (removed ? node.lvSizeBytes : 0);
+  const deletion: Deletion = { call, sr, report, freeBytes: report.freeBytes, ...(node === undefined ? {} : { node }) };
+  await runSteps(deletionSteps, deletion);
+  const { freeBytes } = deletion;
   await noteSrTotals(call, () => ({ ...report, freeBytes }), { delta: -(record?.virtualSize ?? 0) });
   return unitReply;
 };
@@ -70,24 +55,77 @@ async function recordOf(call: SmCall): Promise<VdiRecord | undefined> {
   }
 }
 
-async function forget(call: SmCall, sr: AttachedSr, report: VgReport): Promise<void> {
+interface Deletion {
+  readonly call: SmCall;
+  readonly sr: AttachedSr;
+  readonly report: VgReport;
+  /** Missing where no volume is there any more. */
+  readonly node?: VdiNode;
+  freeBytes: number;
+}
+
+const goesOn: Mending = { by: ['sr_scan', 'again'], says: 'the next sr_scan, or vdi_delete again, goes on' };
+const notShown = 'a disk no scan shows';
+
+export const deletionSteps: readonly Step<Deletion>[] = [
+  step('vdi-delete.after-hidden', hide, {
+    does: 'the disk is hidden: in the footers of a VHD, by the tag `hidden` of a raw volume',
+    leaves: { id: 'hidden', says: notShown },
+    mendedBy: goesOn,
+    // A header that nobody can read hides nothing, and may be readable later: then the mark has to do.
+    when: ({ node }) => node !== undefined && node.scanError === undefined,
+  }),
+  step('vdi-delete.after-mark', mark, {
+    does: 'its volume gets the tag `rbdsr-deleted`',
+    leaves: { id: 'hidden-marked', says: `${notShown}, known as deleted` },
+    mendedBy: goesOn,
+    when: ({ node }) => node !== undefined,
+  }),
+  step('vdi-delete.after-metadata', forgetMetadata, {
+    does: 'its record in the metadata volume is deleted',
+    leaves: { id: 'hidden-without-metadata', says: 'the same, without that record' },
+    mendedBy: goesOn,
+  }),
+  step('vdi-delete.after-forget', forget, {
+    does: 'its record in xapi is removed',
+    leaves: { id: 'hidden-volume-only', says: 'a hidden volume that only takes room' },
+    mendedBy: { by: ['sr_scan'], says: 'the next sr_scan, the stock garbage collector, or sr_delete' },
+  }),
+  step('vdi-delete.after-lv', removeVolume, {
+    does: '`lvremove`',
+    leaves: { id: 'totals', says: "the SR's totals are old" },
+    mendedBy: { by: ['sr_scan'], says: 'sr_scan' },
+    when: ({ node }) => node !== undefined,
+  }),
+];
+
+async function hide({ sr, report, node }: Deletion): Promise<void> {
+  if (node !== undefined) await hideVdi(sr, report, node);
+}
+
+async function mark({ sr, report, node }: Deletion): Promise<void> {
+  if (node !== undefined) await markDeleted(sr, report, node);
+}
+
+async function forgetMetadata({ call, sr, report }: Deletion): Promise<void> {
   await orRebuild(sr.uuid, () => withMetadata(sr, (mgt) => mgt.delete(vdiOf(call)), report));
-  faultPoint('vdi-delete.after-metadata');
+}
+
+async function forget({ call }: Deletion): Promise<void> {
   call.waiting('xapi to forget the disk');
   await forgetVdi(await call.xapi(), vdiRefOf(call));
-  faultPoint('vdi-delete.after-forget');
 }
 
 /** The disk is gone for everybody by now: a volume that something holds is left to the next sr_scan. */
-async function removeVolume(call: SmCall, sr: AttachedSr, name: string): Promise<boolean> {
-  call.waiting(`LVM to remove ${name}`);
+async function removeVolume(deletion: Deletion): Promise<void> {
+  const { call, sr, node } = deletion;
+  if (node === undefined) return;
+  call.waiting(`LVM to remove ${node.lvName}`);
   try {
-    await sr.lvm.removeLv(name);
-    faultPoint('vdi-delete.after-lv');
-    return true;
+    await sr.lvm.removeLv(node.lvName);
+    deletion.freeBytes += node.lvSizeBytes;
   } catch (error) {
     if (!hasCode(error, 'device-busy', 'lvm-delete')) throw error;
-    call.log.warn(`SR ${sr.uuid}: ${name} stays, hidden: ${messageOf(error)}`);
-    return false;
+    call.log.warn(`SR ${sr.uuid}: ${node.lvName} stays, hidden: ${messageOf(error)}`);
   }
 }

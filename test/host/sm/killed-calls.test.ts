@@ -1,85 +1,39 @@
-import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { mapOf, type Row, stringOf } from '../../../lab/xapi-double/database.ts';
-import { srScan } from '../../../lab/xapi-double/sr-operations.ts';
 import { pbdOn } from '../../../lab/xapi-double/driver.ts';
 import { pbdPlug } from '../../../lab/xapi-double/pbd-operations.ts';
 import {
   vdiActivate,
   vdiAttach,
-  vdiCreate,
   vdiDeactivate,
   vdiDestroy,
   vdiDetach,
   vdiResize,
 } from '../../../lab/xapi-double/vdi-operations.ts';
-import type { BlockIo } from '../../../src/base/block-io.ts';
-import { vdiUuid } from '../../../src/base/ids.ts';
 import { MiB } from '../../../src/base/units.ts';
-import { listJournals } from '../../../src/lvhd/journal/journal.ts';
-import { readVdiNodes } from '../../../src/lvhd/lv-table.ts';
-import { MetadataVolume } from '../../../src/lvhd/metadata/metadata-volume.ts';
-import { openVdi } from '../../../src/lvhd/open-vdi.ts';
-import { VdiTree } from '../../../src/lvhd/tree.ts';
-import { checkVhd } from '../../../src/vhd/check/check.ts';
-import { killedAt as killed } from '../../support/killed-at.ts';
-import { type LoopPool, loopPool, loseAttachRecord } from '../../support/loop-pool.ts';
+import { type LoopPool, loseAttachRecord } from '../../support/loop-pool.ts';
+import { PoolWithDisk } from './pool-with-disk.ts';
 
 // The driver is killed in the middle of a call of xapi's, at every point where that leaves something
 // (docs/recovery.md); then what that page says mends it is done, and records, volumes and metadata agree, and a disk
 // with known content still has it. What needs an active volume, an NBD server or the kernel's RBD client is in
 // test/lab/scenarios/crashes.ts.
 
+let made: PoolWithDisk;
 let pool: LoopPool;
 let kept: Row;
-const content = randomBytes(5 * MiB);
 beforeAll(async () => {
-  pool = await loopPool();
-  kept = await create({ virtualSize: 8 * MiB, nameLabel: 'kept' });
-  await using disk = await contentOf(kept, 'write');
-  await disk.write(0, content);
+  made = await PoolWithDisk.make();
+  ({ pool, kept } = made);
 });
-afterAll(() => pool[Symbol.asyncDispose]());
+afterAll(() => made[Symbol.asyncDispose]());
 
-const create = (more: Partial<Parameters<typeof vdiCreate>[1]> = {}): Promise<Row> =>
-  vdiCreate(pool.double, { sr: pool.srRef, virtualSize: 2 * MiB, nameLabel: 'made', ...more });
-const scan = (): Promise<void> => srScan(pool.double, pool.srRef);
-const disks = (): Row[] => pool.double.db.where('VDI', 'SR', pool.srRef);
-const others = (): Row[] => disks().filter(({ ref }) => ref !== kept.ref);
+const create: PoolWithDisk['create'] = (more) => made.create(more);
+const scan = (): Promise<void> => made.scan();
+const others = (): Row[] => made.others();
 const mib = (row: Row): number => Number(row.fields['virtual_size']) / MiB;
-
-async function contentOf(row: Row, mode: 'read' | 'write' = 'read'): Promise<BlockIo & AsyncDisposable> {
-  const { sr } = pool;
-  const tree = new VdiTree(await readVdiNodes(await sr.report(), sr.pvIo));
-  const io = await openVdi(tree, vdiUuid(stringOf(row, 'uuid')), sr.openLv, mode);
-  return Object.assign(io, { [Symbol.asyncDispose]: () => io.close() });
-}
-
-const killedAt = (point: string, call: () => Promise<unknown>): Promise<void> =>
-  killed(pool.double, (environment, work) => pool.withEnvironment(environment, work), point, call);
-
-async function allIsWell(): Promise<void> {
-  const { sr, double } = pool;
-  const { lvs } = await sr.report();
-  const volumes = disks().map((row) => {
-    const raw = mapOf(row, 'sm_config')['vdi_type'] === 'aio';
-    return `${raw ? 'LV' : 'VHD'}-${stringOf(row, 'uuid')}`;
-  });
-  expect(lvs.map(({ name }) => name).sort()).toEqual(['MGT', ...volumes].sort());
-  expect(listJournals(await sr.report())).toEqual([]);
-  for (const [index, row] of disks().entries()) {
-    const lv = lvs.find(({ name }) => name === volumes[index]);
-    expect(row.fields['physical_utilisation']).toBe(lv?.sizeBytes);
-    if (lv?.name.startsWith('VHD-') === true) expect(await checkVhd(await sr.openLv(lv.name, 'read'))).toEqual([]);
-  }
-  const { vdis, problems } = await new MetadataVolume(await sr.openLv('MGT', 'read')).read();
-  expect(problems).toEqual([]);
-  // A disk that a scan has found has no record there: `rbdsr mgt rebuild` makes one.
-  expect(disks().map((row) => stringOf(row, 'uuid'))).toEqual(expect.arrayContaining(vdis.map(({ uuid }) => uuid)));
-  await using disk = await contentOf(kept);
-  expect((await disk.read(0, content.length)).equals(content)).toBe(true);
-  expect(double.offences).toEqual([]);
-}
+const killedAt: PoolWithDisk['killedAt'] = (point, call) => made.killedAt(point, call);
+const allIsWell = (): Promise<void> => made.allIsWell();
 
 test.each([
   ['vdi-create.after-lv', {}, 0],
