@@ -10,9 +10,9 @@ import type { Command } from './command-table.ts';
 import { findCommand } from './commands.ts';
 import { describeFailure, faultDocument, faultOf } from './protocol/fault.ts';
 import type { Handler } from './handler.ts';
-import { detectProfile, type HostProfile, hostPaths } from '../dom0/host-profile.ts';
-import { deadlineSeconds, readHostSettings } from '../dom0/host-settings.ts';
-import { readInventory } from '../dom0/inventory.ts';
+import { type HostProfile, hostPaths } from '../dom0/host-profile.ts';
+import { deadlineSeconds } from '../dom0/host-settings.ts';
+import { thisHost } from '../dom0/this-host.ts';
 import { LateAnswer, ownDeadline } from './late-answer.ts';
 import { type Driver, rbdDriver } from './driver.ts';
 import { openWork } from '../sr/work/open-work.ts';
@@ -80,8 +80,7 @@ async function carryOut(argv: readonly string[], surroundings: Surroundings, sta
   const command = commandOf(request);
   state.command = command;
   setProcessTitle(`rbdsr sm ${request.command}`);
-  const settings = readHostSettings(paths.settings);
-  const profile = detectProfile(settings, readInventory(paths.inventory), root);
+  const { settings, profile } = thisHost(root);
   state.profile = profile;
   checkRequest(request, command);
 

@@ -11,7 +11,7 @@ import { recoverJournals } from '../lvhd/journal/recover.ts';
 import { VdiTree } from '../lvhd/tree.ts';
 import { extentIo } from '../lvm/extents.ts';
 import { Lvm } from '../lvm/lvm.ts';
-import type { VgReport } from '../lvm/report.ts';
+import { lvNamed, type VgReport } from '../lvm/report.ts';
 import { openBlockIo } from '../system/io/block-device.ts';
 import { setSrTotals, srVirtualAllocation } from '../xapi/sr.ts';
 import { type AttachedRecord, readAttachedRecord } from './attached-record.ts';
@@ -139,7 +139,7 @@ export async function withMetadata<T>(
   work: (mgt: MetadataVolume) => Promise<T>,
   known?: VgReport,
 ): Promise<T> {
-  const lv = (known ?? (await reportOf(sr))).lvs.find(({ name }) => name === MGT_LV);
+  const lv = lvNamed(known ?? (await reportOf(sr)), MGT_LV);
   if (lv === undefined) {
     throw new RbdsrError('lvm-missing', {
       what: `SR ${sr.uuid} has no metadata volume`,

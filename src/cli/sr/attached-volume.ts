@@ -7,6 +7,7 @@ import { readVdiNodes } from '../../lvhd/lv-table.ts';
 import { MGT_LV, vgName } from '../../lvhd/names.ts';
 import { extentIo } from '../../lvm/extents.ts';
 import { Lvm } from '../../lvm/lvm.ts';
+import { lvNamed } from '../../lvm/report.ts';
 import { readAttachedRecord } from '../../sr/attached-record.ts';
 import { hostPaths } from '../../dom0/host-profile.ts';
 import { openBlockIo } from '../../system/io/block-device.ts';
@@ -36,7 +37,7 @@ export async function withAttachedVolume(
     // One report, which only reads: it needs no lock of the host around it.
     const lvm = new Lvm({ device, vg: vgName(uuid), writable: false, serialise: () => undefined, deadline });
     const report = await lvm.report();
-    const lv = report?.lvs.find(({ name }) => name === MGT_LV);
+    const lv = lvNamed(report, MGT_LV);
     if (report === undefined || report.partial || lv === undefined) {
       throw new RbdsrError('lvm-missing', {
         what: `SR ${uuid} has no metadata volume on ${device}`,

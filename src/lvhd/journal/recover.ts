@@ -1,6 +1,6 @@
 import { hasCode, RbdsrError } from '../../base/error.ts';
 import type { VdiUuid } from '../../base/ids.ts';
-import type { VgReport } from '../../lvm/report.ts';
+import { lvNamed, type VgReport } from '../../lvm/report.ts';
 import { undoInflate } from '../ops/inflate.ts';
 import type { InflateWorld } from '../ops/inflate.ts';
 import { listJournals, readJournalValue, refuseUnfinished } from './journal.ts';
@@ -47,7 +47,7 @@ async function undoOrLeave(world: RecoveryWorld, report: VgReport, entry: Journa
   const vdi = entry.id;
   try {
     const lv = lvName('vhd', vdi);
-    const present = report.lvs.some(({ name }) => name === lv);
+    const present = lvNamed(report, lv) !== undefined;
     const resized = present && (await undoInflate(world, report, vdi, await journalledSize(world, entry)));
     if (resized) await world.refreshElsewhere([lv]);
     await removeJournal(world.lvm, entry);
