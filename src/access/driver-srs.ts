@@ -1,7 +1,7 @@
 import { Deadline } from '../base/deadline.ts';
 import type { ImageSpec } from '../ceph/image/image-spec.ts';
 import type { MappingClaim } from '../ceph/krbd/stale-mappings.ts';
-import { clusterOf } from '../sr/config/cluster-key.ts';
+import { fsidOf } from '../sr/config/fsid-key.ts';
 import { isDiverted } from '../sr/config/diverted.ts';
 import { choiceOfRbd, choiceOfWizard, chosenImage } from '../sr/config/image-choice.ts';
 import { thisHost } from '../dom0/this-host.ts';
@@ -25,7 +25,7 @@ export async function driverSrs(xapi: Xapi, hostRef: string): Promise<readonly D
   const srs = new Map((await allSrs(xapi)).map((sr) => [sr.ref, sr]));
   return (await allPbds(xapi)).flatMap((pbd) => {
     const sr = srs.get(pbd.sr);
-    if (pbd.host !== hostRef || sr === undefined || !isDriven(sr, pbd)) return [];
+    if (pbd.host !== hostRef || sr === undefined || !isDriverSr(sr, pbd)) return [];
     const spec = specOf(sr, pbd);
     return [{ sr, pbd, ...(spec === undefined ? {} : { spec }) }];
   });
@@ -34,7 +34,7 @@ export async function driverSrs(xapi: Xapi, hostRef: string): Promise<readonly D
 /** What it claims of this host's mappings; nothing where it is not known which image it stands on. */
 export function claimOf({ sr, pbd, spec }: DriverSr): MappingClaim[] {
   if (spec === undefined) return [];
-  const fsid = clusterOf(sr.smConfig);
+  const fsid = fsidOf(sr.smConfig);
   return [{ srUuid: sr.uuid, spec, attached: pbd.currentlyAttached, ...(fsid === undefined ? {} : { fsid }) }];
 }
 
@@ -54,7 +54,7 @@ export async function withLocalXapi<T>(
 }
 
 /** Type rbd, or LVM over iSCSI with our port. */
-export function isDriven(sr: SrRecord, pbd: PbdRecord): boolean {
+export function isDriverSr(sr: SrRecord, pbd: PbdRecord): boolean {
   return sr.type === 'rbd' || (sr.type === 'lvmoiscsi' && isDiverted(pbd.deviceConfig));
 }
 

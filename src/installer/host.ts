@@ -5,7 +5,7 @@ import type { Inventory } from '../dom0/inventory.ts';
 import { thisHost } from '../dom0/this-host.ts';
 import { runProgram, type RunOutcome } from '../system/run.ts';
 import { type HostVersion, hostVersion } from '../dom0/host-versions.ts';
-import { Journal, type JournalEntry } from './changing/journal.ts';
+import { Journal, type ChangeEntry } from './changing/journal.ts';
 import type { PathState } from './changing/path-state.ts';
 
 /** Where the product lives, as the host sees it. */
@@ -53,9 +53,9 @@ export interface Host {
 export interface Step {
   readonly path: string;
   readonly was: PathState;
-  readonly entry: JournalEntry;
+  readonly entry: ChangeEntry;
   /** The entry that this one replaced. */
-  readonly entryBefore?: JournalEntry;
+  readonly entryBefore?: ChangeEntry;
 }
 
 /**

@@ -1,4 +1,4 @@
-import { clusterOf } from '../../sr/config/cluster-key.ts';
+import { fsidOf } from '../../sr/config/fsid-key.ts';
 import type { Deadline } from '../../base/deadline.ts';
 import { hasCode, RbdsrError } from '../../base/error.ts';
 import { type ClusterAccess, clusterAccess } from '../../ceph/cluster/access.ts';
@@ -100,7 +100,7 @@ async function askTools(
   deadline: Deadline,
 ): Promise<boolean> {
   const { sr } = poolSr;
-  const wanted = clusterOf(sr.smConfig);
+  const wanted = fsidOf(sr.smConfig);
   const before = await accessOf(xapi, poolSr);
   if (wanted === undefined || before === undefined) return false;
   const access = clusterAccess({ monitors, user: before.user, key: before.key });

@@ -1,5 +1,5 @@
 import type { CliCall } from '../cli-call.ts';
-import { openDisk } from './open-disk.ts';
+import { openWholeImage } from './whole-image.ts';
 import { streamDisk } from './stream-disk.ts';
 
 /**
@@ -7,7 +7,7 @@ import { streamDisk } from './stream-disk.ts';
  * opened before the first byte goes out.
  */
 export async function catVhd(call: CliCall, path: string, o: { readonly parent?: readonly string[] }): Promise<number> {
-  const disk = await openDisk(path, o.parent);
+  const disk = await openWholeImage(path, o.parent);
   try {
     await streamDisk(disk, call.stdout);
     return 0;

@@ -16,7 +16,7 @@ import { krbdOf } from '../../sr/image/krbd-of-host.ts';
 import { mapForCall } from '../../sr/image/map-sr-image.ts';
 import { prepareMetadata } from '../../sr/metadata-sync.ts';
 import { unitReply } from '../protocol/reply.ts';
-import { clusterKeys, clusterOf } from '../../sr/config/cluster-key.ts';
+import { fsidKeys, fsidOf } from '../../sr/config/fsid-key.ts';
 import { imageSpecOf } from '../../sr/config/sr-type.ts';
 import { scanSr } from '../../sr/scan.ts';
 import { releaseImage } from '../../sr/image/release-image.ts';
@@ -34,7 +34,7 @@ export const handler: Handler = async (call) => {
   const { paths } = call.profile;
   const before = readAttachedRecord(paths, uuid);
   const smConfig = await smConfigOf(call);
-  const fsid = clusterOf(smConfig);
+  const fsid = fsidOf(smConfig);
   const wasAttached = before !== undefined && krbdOf(call).find(spec, before.fsid) !== undefined;
 
   const access = await config.access(call);
@@ -96,7 +96,7 @@ async function recordInXapi(call: SmCall, sr: AttachedSr): Promise<void> {
   if (srRef === undefined || !srMaster) return;
   const xapi = await call.xapi();
   const now = await srSmConfig(xapi, srRef);
-  const wanted: Record<string, string> = { use_vhd: 'true', allocation: sr.allocation, ...clusterKeys(sr.mapping) };
+  const wanted: Record<string, string> = { use_vhd: 'true', allocation: sr.allocation, ...fsidKeys(sr.mapping) };
   for (const [key, value] of Object.entries(wanted)) {
     if (now[key] !== value) await setMapKey(xapi, 'SR.sm_config', srRef, key, value);
   }

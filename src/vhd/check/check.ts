@@ -5,7 +5,7 @@ import { checkBlocks } from './check-blocks.ts';
 import { checkPlaces } from './check-places.ts';
 import { copyCounts, readFooterAt } from '../format/find-footer.ts';
 import { encodeFooter, type Footer, FOOTER_BYTES } from '../format/footer.ts';
-import { Findings, type Finding } from './findings.ts';
+import { Findings, type ImageFinding } from './findings.ts';
 import { HEADER_BYTES } from '../format/header.ts';
 import { readBat, readHeader } from '../image/metadata.ts';
 
@@ -18,7 +18,7 @@ export interface CheckOptions {
  * What is wrong with an image, its parents left aside; empty where all is well. It is sound when no finding is an
  * error, which agrees with blktap's `vhd-util check`. Only reads; throws where `io` cannot be read.
  */
-export async function checkVhd(io: BlockIo, o: CheckOptions = {}): Promise<Finding[]> {
+export async function checkVhd(io: BlockIo, o: CheckOptions = {}): Promise<ImageFinding[]> {
   const findings = new Findings();
   if (io.size < 2 * FOOTER_BYTES + HEADER_BYTES) {
     findings.error('too-small', `${io.size} bytes cannot hold two footers and a header`);

@@ -6,7 +6,7 @@ import { readVdiNodes } from '../../../src/lvhd/lv-table.ts';
 import type { VdiNode } from '../../../src/lvhd/lv-table.ts';
 import { extractUuid } from '../../../src/lvhd/names.ts';
 import { MetadataVolume } from '../../../src/lvhd/metadata/metadata-volume.ts';
-import type { VdiRecord } from '../../../src/lvhd/metadata/record.ts';
+import type { MetadataRecord } from '../../../src/lvhd/metadata/record.ts';
 import { openVdi } from '../../../src/lvhd/open-vdi.ts';
 import { recoverJournals } from '../../../src/lvhd/journal/recover.ts';
 import { VdiTree } from '../../../src/lvhd/tree.ts';
@@ -51,7 +51,7 @@ function found(node: VdiNode) {
   return { lvName, kind, lvSizeBytes, lvReadOnly, hidden, parentUuid, virtualSizeBytes };
 }
 
-function asStock(vdi: VdiRecord) {
+function asStock(vdi: MetadataRecord) {
   const flag = (value: boolean): string => (value ? '1' : '0');
   return {
     name_label: vdi.nameLabel,
