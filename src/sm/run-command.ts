@@ -5,9 +5,7 @@ import { setProcessTitle } from '../system/process-title.ts';
 import { createSmLog } from '../system/sm-log.ts';
 import { encodeResponse } from '../xmlrpc/encode.ts';
 import { answerInTime } from './answer-in-time.ts';
-import { checkRequest } from './check-request.ts';
-import type { Command } from './command-table.ts';
-import { findCommand } from './commands.ts';
+import { checkRequest, type Command, findCommand } from './commands.ts';
 import { describeFailure, faultDocument, faultOf } from './protocol/fault.ts';
 import type { Handler } from './handler.ts';
 import { type HostProfile, hostPaths } from '../dom0/host-profile.ts';
@@ -17,8 +15,7 @@ import { LateAnswer, ownDeadline } from './late-answer.ts';
 import { type Driver, rbdDriver } from './driver.ts';
 import { openWork } from '../sr/work/open-work.ts';
 import type { Reply } from './protocol/reply.ts';
-import { decodeRequest, type SmRequest } from './protocol/request.ts';
-import { summarise } from './protocol/request-summary.ts';
+import { decodeRequest, type SmRequest, summarise } from './protocol/request.ts';
 
 export interface Surroundings {
   /** Prefix of every path of the host; empty on a real one. */

@@ -9,7 +9,7 @@ import { noMonitorAnswers, surveyMonitors } from '../../ceph/cluster/monitor-sur
 import { resolveMonitors } from '../../ceph/cluster/resolve-monitors.ts';
 import { keepMonitors } from '../change-kept.ts';
 import { keptBySr } from '../kept-access.ts';
-import { resolveAccess } from '../cluster-access.ts';
+import { resolveAccess } from '../rbd-type.ts';
 import { parseDeviceConfig } from '../../sr/config/device-config.ts';
 import { hostPaths } from '../../dom0/host-profile.ts';
 import type { Xapi } from '../../xapi/client.ts';

@@ -9,7 +9,7 @@ import { faultPoint } from '../../system/fault-point.ts';
 import { introduceVdi } from '../../xapi/vdi.ts';
 import { type AttachedSr, openAttachedSr, reportOf, noteSrTotals, withMetadata } from '../../sr/attached-sr.ts';
 import type { Handler, SmCall } from '../handler.ts';
-import { checkXmlText } from '../protocol/illegal-xml.ts';
+import { checkXmlText } from '../protocol/request.ts';
 import { orRebuild } from '../../sr/metadata-refusal.ts';
 import { recoveredReport } from '../../sr/recovered-sr.ts';
 import { vdiReply } from '../protocol/reply.ts';

@@ -2,7 +2,7 @@ import { hasCode } from '../../base/error.ts';
 import { vdiRecord } from '../../xapi/vdi.ts';
 import { openAttachedSr, withMetadata } from '../../sr/attached-sr.ts';
 import type { Handler } from '../handler.ts';
-import { checkXmlText } from '../protocol/illegal-xml.ts';
+import { checkXmlText } from '../protocol/request.ts';
 import { updatesOfVdi } from '../../sr/metadata-of-vdi.ts';
 import { orRebuild } from '../../sr/metadata-refusal.ts';
 import { unitReply } from '../protocol/reply.ts';
