@@ -1,10 +1,10 @@
 import { Deadline } from '../base/deadline.ts';
 import type { ImageSpec } from '../ceph/image/image-spec.ts';
 import type { MappingClaim } from '../ceph/krbd/stale-mappings.ts';
+import { fsidOf } from '../sr/config/fsid-key.ts';
 import { isDiverted } from '../sr/config/diverted.ts';
-import { detectProfile, hostPaths } from '../dom0/host-profile.ts';
-import { readHostSettings } from '../dom0/host-settings.ts';
-import { readInventory } from '../dom0/inventory.ts';
+import { choiceOfRbd, choiceOfWizard, chosenImage } from '../sr/config/image-choice.ts';
+import { thisHost } from '../dom0/this-host.ts';
 import { loginXapi, type Xapi } from '../xapi/client.ts';
 import { hostByUuid } from '../xapi/host.ts';
 import { allPbds, type PbdRecord } from '../xapi/pbd.ts';
@@ -25,7 +25,7 @@ export async function driverSrs(xapi: Xapi, hostRef: string): Promise<readonly D
   const srs = new Map((await allSrs(xapi)).map((sr) => [sr.ref, sr]));
   return (await allPbds(xapi)).flatMap((pbd) => {
     const sr = srs.get(pbd.sr);
-    if (pbd.host !== hostRef || sr === undefined || !isDriven(sr, pbd)) return [];
+    if (pbd.host !== hostRef || sr === undefined || !isDriverSr(sr, pbd)) return [];
     const spec = specOf(sr, pbd);
     return [{ sr, pbd, ...(spec === undefined ? {} : { spec }) }];
   });
@@ -34,7 +34,7 @@ export async function driverSrs(xapi: Xapi, hostRef: string): Promise<readonly D
 /** What it claims of this host's mappings; nothing where it is not known which image it stands on. */
 export function claimOf({ sr, pbd, spec }: DriverSr): MappingClaim[] {
   if (spec === undefined) return [];
-  const fsid = sr.smConfig['rbd_fsid'];
+  const fsid = fsidOf(sr.smConfig);
   return [{ srUuid: sr.uuid, spec, attached: pbd.currentlyAttached, ...(fsid === undefined ? {} : { fsid }) }];
 }
 
@@ -44,10 +44,8 @@ export async function withLocalXapi<T>(
   work: (xapi: Xapi, hostRef: string) => Promise<T>,
   ms = XAPI_MS,
 ): Promise<T> {
-  const paths = hostPaths(root, '');
-  const inventory = readInventory(paths.inventory);
-  const { xapiSocket } = detectProfile(readHostSettings(paths.settings), inventory, root).paths;
-  const xapi = await loginXapi({ socketPath: xapiSocket, deadline: Deadline.after(ms) });
+  const { inventory, profile } = thisHost(root);
+  const xapi = await loginXapi({ socketPath: profile.paths.xapiSocket, deadline: Deadline.after(ms) });
   try {
     return await work(xapi, await hostByUuid(xapi, inventory.hostUuid));
   } finally {
@@ -56,17 +54,11 @@ export async function withLocalXapi<T>(
 }
 
 /** Type rbd, or LVM over iSCSI with our port. */
-export function isDriven(sr: SrRecord, pbd: PbdRecord): boolean {
+export function isDriverSr(sr: SrRecord, pbd: PbdRecord): boolean {
   return sr.type === 'rbd' || (sr.type === 'lvmoiscsi' && isDiverted(pbd.deviceConfig));
 }
 
-/** A diverted SR has the pool as its IQN and the image as its SCSI id. */
+/** The image that a PBD of an SR of ours names. */
 export function specOf(sr: SrRecord, { deviceConfig }: PbdRecord): ImageSpec | undefined {
-  const [pool, image] =
-    sr.type === 'rbd'
-      ? [deviceConfig['pool'], deviceConfig['image']]
-      : [deviceConfig['targetIQN'], deviceConfig['SCSIid']];
-  const { namespace } = deviceConfig;
-  if (pool === undefined || image === undefined) return undefined;
-  return { pool, image, ...(namespace === undefined || namespace === '' ? {} : { namespace }) };
+  return chosenImage(sr.type === 'rbd' ? choiceOfRbd(deviceConfig) : choiceOfWizard(deviceConfig));
 }

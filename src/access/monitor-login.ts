@@ -1,3 +1,4 @@
+import { fsidOf } from '../sr/config/fsid-key.ts';
 import type { Deadline } from '../base/deadline.ts';
 import { RbdsrError } from '../base/error.ts';
 import { silentLog } from '../base/log.ts';
@@ -61,7 +62,7 @@ export async function monitorOf(root: string, choice: SshChoice, deadline: Deadl
 /** The facts of the cluster, which has to be the SR's: 'config-invalid' for another one. */
 export async function factsOfSameCluster(host: MonitorHost, { sr }: PoolSr, deadline: Deadline): Promise<ClusterFacts> {
   const facts = await host.facts(deadline);
-  const wanted = sr.smConfig['rbd_fsid'];
+  const wanted = fsidOf(sr.smConfig);
   if (wanted !== undefined && wanted !== facts.fsid) throw otherCluster(sr.uuid, wanted, facts.fsid);
   return facts;
 }

@@ -9,7 +9,7 @@ import { takeRecordLock } from '../system/locks/record-lock.ts';
 import type { Xapi } from '../xapi/client.ts';
 import { allPbds, type PbdRecord } from '../xapi/pbd.ts';
 import { allSrs, type SrRecord } from '../xapi/sr.ts';
-import { isDriven, specOf, withLocalXapi } from './driver-srs.ts';
+import { isDriverSr, specOf, withLocalXapi } from './driver-srs.ts';
 
 /** An SR of this pool that RBDSR drives, and all its PBDs. */
 export interface PoolSr {
@@ -52,7 +52,7 @@ async function poolSr(xapi: Xapi, uuid: string): Promise<PoolSr> {
   }
   const pbds = (await allPbds(xapi)).filter((pbd) => pbd.sr === sr.ref);
   const kept = sr.type === 'rbd' ? undefined : readKept(sr.smConfig);
-  if (kept === undefined && !pbds.some((pbd) => isDriven(sr, pbd))) throw notOurs(sr, pbds);
+  if (kept === undefined && !pbds.some((pbd) => isDriverSr(sr, pbd))) throw notOurs(sr, pbds);
   const spec = pbds.map((pbd) => specOf(sr, pbd)).find((found) => found !== undefined);
   return {
     sr,

@@ -1,7 +1,7 @@
 import { Command, CommanderError } from 'commander';
 import { messageOf, RbdsrError } from '../base/error.ts';
 import type { CliCall, CliSurroundings } from './cli-call.ts';
-import type { CheckOptions as HostCheckOptions } from './install/host-check.ts';
+import type { HostCheckOptions } from './install/host-check.ts';
 import type { DoctorOptions } from './install/doctor.ts';
 import type { RebuildOptions } from './sr/mgt-rebuild.ts';
 import type { RekeyOptions } from './sr/rekey.ts';

@@ -5,7 +5,7 @@ import { readSecret } from '../system/secret-input.ts';
 import type { CliCall } from './cli-call.ts';
 
 /** Options of every command that may ask a monitor over SSH. */
-export interface SshOptions {
+export interface SshFlags {
   readonly monitor?: string;
   readonly sshUser?: string;
   readonly passwordStdin?: true;
@@ -16,7 +16,7 @@ export interface SshOptions {
  * What was named, the password asked for: on a terminal wherever a user was named, else only when the operator says
  * that it comes.
  */
-export async function sshChoice(call: CliCall, o: SshOptions): Promise<SshChoice> {
+export async function sshChoice(call: CliCall, o: SshFlags): Promise<SshChoice> {
   const asked = o.passwordStdin === true || (o.sshUser !== undefined && call.stdin?.isTTY === true);
   const password = asked ? await secretFrom(call, `password of ${o.sshUser ?? 'the SSH user'}`) : undefined;
   return {

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import type { Deadline } from '../base/deadline.ts';
-import { RbdsrError } from '../base/error.ts';
+import { answered, readOnce } from '../system/io/answered.ts';
 import { openBlockIo } from '../system/io/block-device.ts';
 import { takeFairlock } from '../system/locks/fairlock.ts';
 import { type HeldLock, takeRecordLock } from '../system/locks/record-lock.ts';
@@ -46,19 +46,9 @@ async function proveAndTake(work: Work, device: string, socket: string, deadline
   return takeFairlock(socket, deadline);
 }
 
-async function prove(work: Work, device: string, until: Deadline): Promise<void> {
+async function prove(work: Work, device: string, deadline: Deadline): Promise<void> {
   work.waiting(`an answer of the cluster to one read from ${device}`);
-  const deadline = until.within(PROOF_MS);
   const io = await openBlockIo(device, 'read');
-  try {
-    await deadline.race(io.read(0, 4096), `one read from ${device}`);
-  } catch (error) {
-    throw new RbdsrError('osd-unresponsive', {
-      what: `${device} is mapped, but the OSDs do not answer`,
-      expected: `one read within ${PROOF_MS / 1000} s`,
-      todo: 'Look at the cluster: ceph -s.',
-      cause: error,
-    });
-  }
-  await io.close();
+  const mapped = `${device} is mapped`;
+  await answered(readOnce(io), { device, mapped, ms: PROOF_MS, deadline });
 }

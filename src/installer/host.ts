@@ -1,11 +1,11 @@
 import { existsSync } from 'node:fs';
 import type { Deadline } from '../base/deadline.ts';
-import { detectProfile, hostPaths, type HostProfile } from '../dom0/host-profile.ts';
-import { readHostSettings } from '../dom0/host-settings.ts';
-import { type Inventory, readInventory } from '../dom0/inventory.ts';
+import type { HostProfile } from '../dom0/host-profile.ts';
+import type { Inventory } from '../dom0/inventory.ts';
+import { thisHost } from '../dom0/this-host.ts';
 import { runProgram, type RunOutcome } from '../system/run.ts';
 import { type HostVersion, hostVersion } from '../dom0/host-versions.ts';
-import { Journal, type JournalEntry } from './changing/journal.ts';
+import { Journal, type ChangeEntry } from './changing/journal.ts';
 import type { PathState } from './changing/path-state.ts';
 
 /** Where the product lives, as the host sees it. */
@@ -53,9 +53,9 @@ export interface Host {
 export interface Step {
   readonly path: string;
   readonly was: PathState;
-  readonly entry: JournalEntry;
+  readonly entry: ChangeEntry;
   /** The entry that this one replaced. */
-  readonly entryBefore?: JournalEntry;
+  readonly entryBefore?: ChangeEntry;
 }
 
 /**
@@ -63,9 +63,7 @@ export interface Step {
  * product's.
  */
 export function openHost(root: string, versionLine: string): Host {
-  const paths = hostPaths(root, '');
-  const inventory = readInventory(paths.inventory);
-  const profile = detectProfile(readHostSettings(paths.settings), inventory, root);
+  const { inventory, profile } = thisHost(root);
   const at = (path: string): string => root + path;
   return {
     root,

@@ -2,7 +2,7 @@ import type { BlockIo } from '../base/block-io.ts';
 import { RbdsrError } from '../base/error.ts';
 import { extentIo } from '../lvm/extents.ts';
 import type { Lvm } from '../lvm/lvm.ts';
-import type { LvReport } from '../lvm/report.ts';
+import { lvNamed, type LvReport } from '../lvm/report.ts';
 import type { OpenLv } from './journal/journals.ts';
 
 export type OpenPv = (mode: 'read' | 'write') => Promise<BlockIo>;
@@ -13,7 +13,7 @@ export type OpenPv = (mode: 'read' | 'write') => Promise<BlockIo>;
  */
 export function openByExtents(lvm: Lvm, openPv: OpenPv): OpenLv {
   return async (name, mode, known) => {
-    const lv = known ?? (await lvm.report())?.lvs.find((entry) => entry.name === name);
+    const lv = known ?? lvNamed(await lvm.report(), name);
     if (lv === undefined)
       throw new RbdsrError('lvm-missing', { what: `there is no logical volume ${name} in ${lvm.vg}` });
     return openLvExtents(openPv, lv, mode);

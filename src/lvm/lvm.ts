@@ -12,7 +12,7 @@ import { lvNodeGone, lvNodePresent, openersOfLv } from './_nodes.ts';
 import { hasDevice, leadsToExtents } from './_tables.ts';
 import { labelOf } from './_label.ts';
 import { readReport } from './_read-report.ts';
-import type { LvReport, VgReport } from './report.ts';
+import { lvNamed, type LvReport, type VgReport } from './report.ts';
 
 export interface LvmOptions {
   /** The one device node LVM may see. */
@@ -115,7 +115,7 @@ export class Lvm {
     const becomesActive = isUnknownOption(outcome);
     if (becomesActive) outcome = await this.#changing('lvcreate', args);
     const report = await this.report();
-    const lv = lvOf(report, name);
+    const lv = lvNamed(report, name);
     const isMade = lv?.sizeBytes === wholeExtents(report, bytes) && (tag === undefined || lv?.tags.includes(tag));
     if (succeeded(outcome) && lv !== undefined && isMade) {
       if (becomesActive) await this.deactivate(name);
@@ -143,7 +143,7 @@ export class Lvm {
     }
     const report = outcomes.size === 0 ? undefined : await this.report();
     for (const [name, outcome] of outcomes) {
-      if (lvOf(report, name) === undefined) continue;
+      if (lvNamed(report, name) === undefined) continue;
       throw lvmFailure('lvm-delete', `logical volume ${name} cannot be removed`, outcome);
     }
   }
@@ -152,7 +152,7 @@ export class Lvm {
   async renameLv(from: string, to: string): Promise<void> {
     const outcome = await this.#changing('lvrename', [this.vg, from, to]);
     const report = await this.report();
-    const has = (name: string): boolean => lvOf(report, name) !== undefined;
+    const has = (name: string): boolean => lvNamed(report, name) !== undefined;
     if (has(to) && !has(from)) return;
     if (!has(from)) throw missingLv(this.vg, from);
     throw lvmFailure('lvm-create', `logical volume ${from} cannot be renamed to ${to}`, outcome);
@@ -178,7 +178,7 @@ export class Lvm {
 
   async #resized(name: string, bytes: number, outcome: RunOutcome): Promise<LvReport> {
     const report = await this.report();
-    const lv = lvOf(report, name);
+    const lv = lvNamed(report, name);
     if (lv === undefined) throw missingLv(this.vg, name);
     if (lv.sizeBytes === wholeExtents(report, bytes)) return lv;
     refuseWhenFull(report, bytes - lv.sizeBytes, `growing ${name} to ${formatBytes(bytes)}`);
@@ -286,7 +286,7 @@ export class Lvm {
   }
 
   async #lv(name: string): Promise<LvReport> {
-    const lv = lvOf(await this.report(), name);
+    const lv = lvNamed(await this.report(), name);
     if (lv === undefined) throw missingLv(this.vg, name);
     return lv;
   }
@@ -312,7 +312,7 @@ export class Lvm {
       const outcome =
         command === 'lvchange' ? await this.#locally(args) : await lvmCommand(this.#context, command, args);
       if (succeeded(outcome)) return outcome;
-      const lv = lvOf(await this.report(), name);
+      const lv = lvNamed(await this.report(), name);
       if (done(lv)) return undefined;
       const pointless = lv?.active !== true || attempt === ATTEMPTS || this.#context.deadline.leftMs < 2000;
       if (!pointless) {
@@ -331,10 +331,6 @@ export class Lvm {
 
 function isUnknownOption({ end }: RunOutcome): boolean {
   return end.kind === 'exit' && end.code === INVALID_COMMAND_LINE;
-}
-
-function lvOf(report: VgReport | undefined, name: string): LvReport | undefined {
-  return report?.lvs.find((lv) => lv.name === name);
 }
 
 /** `bytes` as LVM makes them, rounded up. */

@@ -43,6 +43,11 @@ export interface LvSegment {
   readonly type: string;
 }
 
+/** Undefined where the group has no volume of that name, and where there is no group. */
+export function lvNamed(report: VgReport | undefined, name: string): LvReport | undefined {
+  return report?.lvs.find((lv) => lv.name === name);
+}
+
 /**
  * The columns `pvs` is asked for: known to every LVM from 2.02.84 on. One row per run of extents, free ones included.
  */

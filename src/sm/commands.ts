@@ -1,4 +1,34 @@
-import type { Command, Need } from './command-table.ts';
+import { RbdsrError } from '../base/error.ts';
+import type { Handler } from './handler.ts';
+import { checkXmlText, type SmRequest } from './protocol/request.ts';
+
+/** One command of the SM protocol. */
+export interface Command {
+  /** Holds `/var/lock/sm/<sr>/sr` from before the handler starts until it is done. */
+  readonly exclusive: boolean;
+  /**
+   * Changes something of the SR on this host without that lock: what an earlier command may still write there is waited
+   * for all the same.
+   */
+  readonly changes: boolean;
+  /** Refused on a host that is not the pool master: one writer of LVM metadata. */
+  readonly masterOnly: boolean;
+  /** Members a request must carry; what is absent is a 'bad-request'. */
+  readonly needs: readonly Need[];
+  /** Names of the entries of `args` that must be there. */
+  readonly args: readonly string[];
+  /** Seconds after which the launcher answers for a worker that has not. */
+  readonly deadlineSeconds: number;
+  /** The number of a failure that has no number of its own (a program, xapi), as SRCommand of sm has it. */
+  readonly defaultNumber: number;
+  /** Loads the code of this command and nothing else; absent: known, and answered 38 with `why`. */
+  readonly load?: () => Promise<Handler>;
+  /** Why it does not work, as a sentence. */
+  readonly why?: string;
+}
+
+/** A member of SmRequest. `srRef` proves that xapi speaks: only then LVM metadata may be written. */
+export type Need = 'session' | 'srRef' | 'srUuid' | 'vdiRef' | 'vdiUuid';
 
 const SR: readonly Need[] = ['session', 'srRef', 'srUuid'];
 const VDI: readonly Need[] = [...SR, 'vdiRef', 'vdiUuid'];
@@ -137,3 +167,35 @@ export function findCommand(name: string): Command | undefined {
 }
 
 export const COMMAND_NAMES: readonly string[] = Object.keys(COMMANDS);
+
+/** Whether `request` carries what `command` needs, and this host may run it. Throws 'bad-request' or 'not-master'. */
+export function checkRequest(request: SmRequest, command: Command): void {
+  for (const need of command.needs) {
+    if (request[need] === undefined) throw incomplete(request, `the member ${MEMBER_NAMES[need]} is missing`);
+  }
+  for (const [index, name] of command.args.entries()) {
+    if (request.args[index] === undefined) throw incomplete(request, `args[${index}], ${name}, is missing`);
+  }
+  if (request.command === 'vdi_create') {
+    checkXmlText('name_label', request.args[1] ?? '');
+    checkXmlText('name_description', request.args[2] ?? '');
+  }
+  if (command.masterOnly && !request.srMaster) {
+    throw new RbdsrError('not-master', {
+      what: `${request.command} was sent to a host that is not the pool master`,
+      expected: 'device_config SRmaster "true"',
+    });
+  }
+}
+
+const MEMBER_NAMES: Readonly<Record<Need, string>> = {
+  session: 'session_ref',
+  srRef: 'sr_ref',
+  srUuid: 'sr_uuid',
+  vdiRef: 'vdi_ref',
+  vdiUuid: 'vdi_uuid',
+};
+
+function incomplete(request: SmRequest, what: string): RbdsrError {
+  return new RbdsrError('bad-request', { what: `the ${request.command} request is incomplete: ${what}` });
+}

@@ -5,20 +5,17 @@ import { setProcessTitle } from '../system/process-title.ts';
 import { createSmLog } from '../system/sm-log.ts';
 import { encodeResponse } from '../xmlrpc/encode.ts';
 import { answerInTime } from './answer-in-time.ts';
-import { checkRequest } from './check-request.ts';
-import type { Command } from './command-table.ts';
-import { findCommand } from './commands.ts';
+import { checkRequest, type Command, findCommand } from './commands.ts';
 import { describeFailure, faultDocument, faultOf } from './protocol/fault.ts';
 import type { Handler } from './handler.ts';
-import { detectProfile, type HostProfile, hostPaths } from '../dom0/host-profile.ts';
-import { deadlineSeconds, readHostSettings } from '../dom0/host-settings.ts';
-import { readInventory } from '../dom0/inventory.ts';
+import { type HostProfile, hostPaths } from '../dom0/host-profile.ts';
+import { deadlineSeconds } from '../dom0/host-settings.ts';
+import { thisHost } from '../dom0/this-host.ts';
 import { LateAnswer, ownDeadline } from './late-answer.ts';
 import { type Driver, rbdDriver } from './driver.ts';
 import { openWork } from '../sr/work/open-work.ts';
 import type { Reply } from './protocol/reply.ts';
-import { decodeRequest, type SmRequest } from './protocol/request.ts';
-import { summarise } from './protocol/request-summary.ts';
+import { decodeRequest, type SmRequest, summarise } from './protocol/request.ts';
 
 export interface Surroundings {
   /** Prefix of every path of the host; empty on a real one. */
@@ -80,8 +77,7 @@ async function carryOut(argv: readonly string[], surroundings: Surroundings, sta
   const command = commandOf(request);
   state.command = command;
   setProcessTitle(`rbdsr sm ${request.command}`);
-  const settings = readHostSettings(paths.settings);
-  const profile = detectProfile(settings, readInventory(paths.inventory), root);
+  const { settings, profile } = thisHost(root);
   state.profile = profile;
   checkRequest(request, command);
 

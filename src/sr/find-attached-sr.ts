@@ -5,6 +5,7 @@ import { readAttachedRecord } from './attached-record.ts';
 import { type AttachedSr, attachedSr } from './attached-sr.ts';
 import type { SrWork } from './work/work.ts';
 import { krbdOf } from './image/krbd-of-host.ts';
+import { fsidOf } from './config/fsid-key.ts';
 import { imageSpecOf, type SrConfig } from './config/sr-type.ts';
 import { srOf } from './work/subject.ts';
 
@@ -33,7 +34,7 @@ export async function findAttachedSr(
     return undefined;
   const { srRef } = work.subject;
   const smConfig = srRef === undefined ? {} : await srSmConfig(await work.xapi(), srRef);
-  const mapping = krbdOf(work).find(wanted.spec, smConfig['rbd_fsid']);
+  const mapping = krbdOf(work).find(wanted.spec, fsidOf(smConfig));
   if (mapping === undefined) return undefined;
   const allocation = smConfig['allocation'] === 'thin' ? 'thin' : wanted.config.allocation;
   const sr = attachedSr(work, uuid, mapping, { spec: wanted.spec, allocation });

@@ -3,12 +3,13 @@ import { lastStep, type Step, step } from '../base/steps.ts';
 import type { VdiMetadata } from '../lvhd/metadata/record.ts';
 import { MGT_LV, vdiOfLv, vdiTypeOfLv } from '../lvhd/names.ts';
 import { SMALL_LV_SIZE } from '../lvhd/sizes.ts';
-import type { VgReport } from '../lvm/report.ts';
+import { lvNamed, type VgReport } from '../lvm/report.ts';
 import { runSteps } from '../system/running-steps.ts';
 import { srRecord } from '../xapi/sr.ts';
-import { type VdiRecord, vdisOfSr } from '../xapi/vdi.ts';
+import { vdisOfSr } from '../xapi/vdi.ts';
 import type { AttachedSr } from './attached-sr.ts';
 import { recoverIfMaster } from './recovered-sr.ts';
+import { metadataOfVdi, namesOfVdi } from './metadata-of-vdi.ts';
 import { reportOf, withMetadata } from './read-sr.ts';
 import type { SrWork } from './work/work.ts';
 
@@ -23,7 +24,7 @@ export async function prepareMetadata(work: SrWork, sr: AttachedSr): Promise<voi
   try {
     const found = await reportOf(sr);
     const report = (await recoverIfMaster(work, sr, found)) ? await reportOf(sr) : found;
-    if (report.lvs.some(({ name }) => name === MGT_LV)) await synchronise(work, sr, srRef, report);
+    if (lvNamed(report, MGT_LV) !== undefined) await synchronise(work, sr, srRef, report);
     else await runSteps(metadataSteps, { work, sr, srRef });
   } catch (error) {
     work.log.warn(`SR ${sr.uuid}: its metadata could not be brought up to date: ${messageOf(error)}`);
@@ -61,13 +62,12 @@ async function writeAll(work: SrWork, sr: AttachedSr, srRef: string, report: VgR
   const xapi = await work.xapi();
   const { nameLabel, nameDescription } = await srRecord(xapi, srRef);
   const vdis = (await vdisOfSr(xapi, srRef)).filter(({ uuid }) => diskOf(report, uuid) !== undefined);
-  const names = new Map(vdis.map(({ ref, uuid }) => [ref, uuid]));
   await withMetadata(
     sr,
     (mgt) =>
       mgt.create(
         { uuid: sr.uuid, allocation: sr.allocation, nameLabel, nameDescription },
-        vdis.map((vdi) => metadataOf(vdi, diskOf(report, vdi.uuid)?.vdiType ?? 'vhd', names.get(vdi.snapshotOf) ?? '')),
+        vdis.map((vdi) => metadataOfVdi(vdi, diskOf(report, vdi.uuid)?.vdiType ?? 'vhd', vdis)),
       ),
     report,
   );
@@ -95,7 +95,9 @@ async function synchronise(work: SrWork, sr: AttachedSr, srRef: string, report: 
           continue;
         }
         if (disk.foreign) continue;
-        const changes = differences(record, { vdiType: disk.vdiType, ...namesOf(records.get(record.uuid)) });
+        const vdi = records.get(record.uuid);
+        const names = vdi === undefined ? {} : namesOfVdi(vdi);
+        const changes = differences(record, { vdiType: disk.vdiType, ...names });
         if (changes !== undefined) await mgt.updateVdi(record.uuid, changes);
       }
     },
@@ -105,7 +107,7 @@ async function synchronise(work: SrWork, sr: AttachedSr, srRef: string, report: 
 
 /** Made but never written: its first sector holds no header. */
 async function isEmptyVolume(sr: AttachedSr, report: VgReport): Promise<boolean> {
-  const lv = report.lvs.find(({ name }) => name === MGT_LV);
+  const lv = lvNamed(report, MGT_LV);
   const [segment] = lv?.segments ?? [];
   if (segment === undefined) return false;
   const pv = await sr.openPv('read');
@@ -115,10 +117,6 @@ async function isEmptyVolume(sr: AttachedSr, report: VgReport): Promise<boolean>
   } finally {
     await pv.close();
   }
-}
-
-function namesOf(vdi: VdiRecord | undefined): Partial<VdiMetadata> {
-  return vdi === undefined ? {} : { nameLabel: vdi.nameLabel, nameDescription: vdi.nameDescription };
 }
 
 function differences(record: VdiMetadata, wanted: Partial<VdiMetadata>): Partial<VdiMetadata> | undefined {
@@ -134,20 +132,4 @@ function diskOf(report: VgReport, uuid: string): { readonly vdiType: string; rea
     return { vdiType: vdiTypeOfLv(name, vdi.kind), foreign: vdi.kind === 'foreign' };
   }
   return undefined;
-}
-
-function metadataOf(vdi: VdiRecord, vdiType: string, snapshotOf: string): VdiMetadata {
-  return {
-    uuid: vdi.uuid,
-    nameLabel: vdi.nameLabel,
-    nameDescription: vdi.nameDescription,
-    isASnapshot: vdi.isASnapshot,
-    snapshotOf,
-    snapshotTime: vdi.isASnapshot ? vdi.snapshotTime : '',
-    type: vdi.type,
-    vdiType,
-    readOnly: vdi.readOnly,
-    managed: vdi.managed,
-    metadataOfPool: vdi.metadataOfPool,
-  };
 }

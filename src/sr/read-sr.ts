@@ -7,7 +7,7 @@ import { MetadataVolume } from '../lvhd/metadata/metadata-volume.ts';
 import { MGT_LV } from '../lvhd/names.ts';
 import { VdiTree } from '../lvhd/tree.ts';
 import { extentIo } from '../lvm/extents.ts';
-import type { VgReport } from '../lvm/report.ts';
+import { lvNamed, type VgReport } from '../lvm/report.ts';
 import type { AttachedSr } from './attached-sr.ts';
 import { unavailable } from './sr-unavailable.ts';
 
@@ -59,7 +59,7 @@ export async function withMetadata<T>(
   work: (mgt: MetadataVolume) => Promise<T>,
   known?: VgReport,
 ): Promise<T> {
-  const lv = (known ?? (await reportOf(sr))).lvs.find(({ name }) => name === MGT_LV);
+  const lv = lvNamed(known ?? (await reportOf(sr)), MGT_LV);
   if (lv === undefined) {
     throw new RbdsrError('lvm-missing', {
       what: `SR ${sr.uuid} has no metadata volume`,

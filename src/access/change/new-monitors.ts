@@ -1,3 +1,4 @@
+import { fsidOf } from '../../sr/config/fsid-key.ts';
 import type { Deadline } from '../../base/deadline.ts';
 import { hasCode, RbdsrError } from '../../base/error.ts';
 import { type ClusterAccess, clusterAccess } from '../../ceph/cluster/access.ts';
@@ -8,7 +9,7 @@ import { noMonitorAnswers, surveyMonitors } from '../../ceph/cluster/monitor-sur
 import { resolveMonitors } from '../../ceph/cluster/resolve-monitors.ts';
 import { keepMonitors } from '../change-kept.ts';
 import { keptBySr } from '../kept-access.ts';
-import { resolveAccess } from '../cluster-access.ts';
+import { resolveAccess } from '../rbd-type.ts';
 import { parseDeviceConfig } from '../../sr/config/device-config.ts';
 import { hostPaths } from '../../dom0/host-profile.ts';
 import type { Xapi } from '../../xapi/client.ts';
@@ -99,7 +100,7 @@ async function askTools(
   deadline: Deadline,
 ): Promise<boolean> {
   const { sr } = poolSr;
-  const wanted = sr.smConfig['rbd_fsid'];
+  const wanted = fsidOf(sr.smConfig);
   const before = await accessOf(xapi, poolSr);
   if (wanted === undefined || before === undefined) return false;
   const access = clusterAccess({ monitors, user: before.user, key: before.key });

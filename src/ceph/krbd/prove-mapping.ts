@@ -1,8 +1,8 @@
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
-import type { BlockIo } from '../../base/block-io.ts';
 import type { Deadline } from '../../base/deadline.ts';
 import { hasCode, RbdsrError } from '../../base/error.ts';
+import { type Answering, answered, readOnce } from '../../system/io/answered.ts';
 import { openBlockIo } from '../../system/io/block-device.ts';
 import { writeAttribute } from '../../system/sysfs.ts';
 import { formatSpec } from '../image/image-spec.ts';
@@ -23,7 +23,7 @@ export async function proveMapping(
 ): Promise<Mapping> {
   await waitForNode(mapping, deadline);
   const sized = await withSize(host, mapping, expectedBytes, deadline);
-  const size = await readOnce(sized, deadline);
+  const size = await answered(openBlockIo(sized.device, 'read').then(readOnce), answering(sized, deadline));
   if (size === sized.sizeBytes) return sized;
   throw new RbdsrError('device-missing', {
     what: `${sized.device} is not as large as the image it maps, ${formatSpec(sized.spec)}`,
@@ -70,7 +70,7 @@ async function withSize(
   const now = readMapping(host.roots, mapping.index) ?? mapping;
   if (expectedBytes === undefined || now.sizeBytes === expectedBytes) return now;
   const refresh = join(host.roots.sysRoot, 'bus/rbd/devices', String(mapping.index), 'refresh');
-  await answered(writeAttribute(refresh, '1'), mapping, deadline);
+  await answered(writeAttribute(refresh, '1'), answering(mapping, deadline));
   const then = readMapping(host.roots, mapping.index) ?? now;
   if (then.sizeBytes === expectedBytes) return then;
   throw new RbdsrError('image-foreign', {
@@ -80,46 +80,19 @@ async function withSize(
   });
 }
 
-async function readOnce(mapping: Mapping, deadline: Deadline): Promise<number> {
-  let size = 0;
-  const read = async (): Promise<void> => {
-    const io: BlockIo = await openBlockIo(mapping.device, 'read');
-    try {
-      size = io.size;
-      await io.read(0, Math.min(PROBE_BYTES, io.size));
-    } finally {
-      await io.close();
-    }
+function answering(mapping: Mapping, deadline: Deadline): Answering {
+  const { device, spec } = mapping;
+  return {
+    device,
+    mapped: `${formatSpec(spec)} is mapped as ${device}`,
+    // The caller must still have time to answer.
+    ms: Math.min(ANSWER_MS, deadline.leftMs * 0.9),
+    deadline,
+    refused: (error) => refused(mapping, error),
   };
-  await answered(read(), mapping, deadline);
-  return size;
 }
 
-const PROBE_BYTES = 4096;
-
-/**
- * What `work` gives, or 'osd-unresponsive' once a part of the deadline has passed: the caller must still have time to
- * answer. The work goes on in a thread of the pool until the kernel lets it go.
- */
-async function answered(work: Promise<void>, mapping: Mapping, deadline: Deadline): Promise<void> {
-  try {
-    await deadline
-      .within(Math.min(ANSWER_MS, deadline.leftMs * 0.9))
-      .race(work, `a read of 4 KiB from ${mapping.device}`);
-  } catch (error) {
-    work.catch(() => {});
-    if (!hasCode(error, 'deadline', 'io')) throw error;
-    if (error.code === 'io' && error.detail.facts?.['errno'] !== 'ETIMEDOUT') throw refused(mapping, error);
-    throw new RbdsrError('osd-unresponsive', {
-      what: `${formatSpec(mapping.spec)} is mapped as ${mapping.device}, but the OSDs do not answer`,
-      expected: 'one read of 4 KiB to be answered',
-      found: error.message,
-      todo: '`ceph -s` and `ceph osd tree` show the OSDs; check that this host reaches their public network (ports 6800 to 7568), with the same MTU.',
-      facts: { device: mapping.device },
-      cause: error,
-    });
-  }
-}
+const ANSWER_MS = 15_000;
 
 /**
  * The kernel makes EIO of whatever an OSD answers, a refusal by the cephx capabilities among it (linux
@@ -135,5 +108,3 @@ function refused(mapping: Mapping, cause: RbdsrError): RbdsrError {
     cause,
   });
 }
-
-const ANSWER_MS = 15_000;

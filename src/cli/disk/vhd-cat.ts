@@ -1,7 +1,7 @@
 import type { CliCall } from '../cli-call.ts';
 import { refuseUnreadable } from '../../vhd/check/refuse-unreadable.ts';
 import { VhdImage } from '../../vhd/image/image.ts';
-import { isBlockDevice, openDisk } from './open-disk.ts';
+import { isBlockDevice, openWholeImage } from './whole-image.ts';
 import { streamDisk } from './stream-disk.ts';
 
 /**
@@ -9,7 +9,7 @@ import { streamDisk } from './stream-disk.ts';
  * opened before the first byte goes out.
  */
 export async function catVhd(call: CliCall, path: string, o: { readonly parent?: readonly string[] }): Promise<number> {
-  const disk = await openDisk(path, o.parent);
+  const disk = await openWholeImage(path, o.parent);
   try {
     const images = [disk.leaf, ...disk.parents.filter((parent) => parent instanceof VhdImage)];
     const copyFirst = await isBlockDevice(path);

@@ -1,7 +1,7 @@
 import { printable } from '../../ceph/image/image-spec.ts';
 import { checkVhd } from '../../vhd/check/check.ts';
 import type { CliCall } from '../cli-call.ts';
-import { openImageFile } from './open-disk.ts';
+import { openImageFile } from './whole-image.ts';
 
 /** `rbdsr vhd check`: every finding about one image, its parents left aside. 0 when it is sound. */
 export async function showCheck(

@@ -1,7 +1,7 @@
 import { formatBytes } from '../../base/units.ts';
 import { printable } from '../../ceph/image/image-spec.ts';
 import type { CliCall } from '../cli-call.ts';
-import { openDisk } from './open-disk.ts';
+import { openWholeImage } from './whole-image.ts';
 import { renderFields } from '../table.ts';
 import { factsOf, type VhdFacts } from './vhd-facts.ts';
 
@@ -11,7 +11,7 @@ export async function showVhd(
   path: string,
   o: { readonly json?: true; readonly parent?: readonly string[] },
 ): Promise<number> {
-  const disk = await openDisk(path, o.parent);
+  const disk = await openWholeImage(path, o.parent);
   try {
     const facts = await factsOf(disk);
     call.print(o.json === true ? `${JSON.stringify(facts, undefined, 2)}\n` : textOf(facts));

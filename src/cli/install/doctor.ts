@@ -4,10 +4,10 @@ import { findLeavings, type Leaving } from '../../installer/leavings/leavings.ts
 import { krbdAt } from '../../sr/image/krbd-of-host.ts';
 import type { SrRecord } from '../../xapi/sr.ts';
 import type { CliCall } from '../cli-call.ts';
-import { sshChoice, type SshOptions } from '../ssh-options.ts';
+import { sshChoice, type SshFlags } from '../ssh-options.ts';
 import { renderTable } from '../table.ts';
 
-export interface DoctorOptions extends SshOptions {
+export interface DoctorOptions extends SshFlags {
   readonly json?: true;
 }
 

@@ -6,13 +6,13 @@ import { checkPool, type PoolMember } from '../../installer/pool-check.ts';
 import type { CliCall } from '../cli-call.ts';
 import { renderFields, renderTable } from '../table.ts';
 
-export interface CheckOptions {
+export interface HostCheckOptions {
   readonly json?: true;
   readonly pool?: true;
 }
 
 /** `rbdsr check`: every part, whether it is well, and how to mend it. 0 only when all is well. */
-export async function checkInstallation(call: CliCall, options: CheckOptions): Promise<number> {
+export async function checkInstallation(call: CliCall, options: HostCheckOptions): Promise<number> {
   const host = openHost(call.root, call.versionLine);
   const findings = await checkHost(host);
   const { members, problem } = options.pool === true ? await poolOf(host) : { members: [], problem: undefined };

@@ -1,6 +1,6 @@
 import { Deadline } from '../../base/deadline.ts';
 import { openHost } from '../../installer/host.ts';
-import { releaseImage } from '../../installer/shutdown/release-mapping.ts';
+import { releaseMapping } from '../../installer/shutdown/release-mapping.ts';
 import { releaseImages } from '../../installer/shutdown/release-images.ts';
 import { thisNode } from '../../system/this-node.ts';
 import type { CliCall } from '../cli-call.ts';
@@ -22,7 +22,7 @@ export async function releaseAllImages(call: CliCall): Promise<number> {
 /** `rbdsr release-image INDEX MILLISECONDS`: one of them, in a process that may have to stay. */
 export async function releaseOneImage(call: CliCall, index: string, milliseconds: string): Promise<number> {
   const deadline = Deadline.after(Number(milliseconds));
-  const released = await releaseImage(openHost(call.root, call.versionLine), Number(index), deadline);
+  const released = await releaseMapping(openHost(call.root, call.versionLine), Number(index), deadline);
   call.print(`${JSON.stringify(released)}\n`);
   return 0;
 }

@@ -1,15 +1,14 @@
 import { Deadline } from '../../base/deadline.ts';
-import { RbdsrError } from '../../base/error.ts';
+import { hasCode, RbdsrError } from '../../base/error.ts';
 import type { SrUuid } from '../../base/ids.ts';
-import { formatSpec } from '../../ceph/image/image-spec.ts';
-import { krbdAt } from '../../sr/image/krbd-of-host.ts';
+import { silentLog } from '../../base/log.ts';
+import { thisHost } from '../../dom0/this-host.ts';
 import { readVdiNodes } from '../../lvhd/lv-table.ts';
-import { MGT_LV, vgName } from '../../lvhd/names.ts';
+import { MGT_LV } from '../../lvhd/names.ts';
 import { extentIo } from '../../lvm/extents.ts';
-import { Lvm } from '../../lvm/lvm.ts';
-import { readAttachedRecord } from '../../sr/attached-record.ts';
-import { hostPaths } from '../../dom0/host-profile.ts';
-import { openBlockIo } from '../../system/io/block-device.ts';
+import { lvNamed } from '../../lvm/report.ts';
+import { type AttachedSr, openAttachedSr } from '../../sr/open-attached-sr.ts';
+import { openWork } from '../../sr/work/open-work.ts';
 import type { CliCall } from '../cli-call.ts';
 import { namesFromXapi } from './mgt-names.ts';
 import type { RebuildSources } from './rebuild-sources.ts';
@@ -26,40 +25,48 @@ export async function withAttachedVolume(
   call: CliCall,
   uuid: SrUuid,
   readOnly: boolean,
-  work: (sources: RebuildSources) => Promise<number>,
+  rebuild: (sources: RebuildSources) => Promise<number>,
 ): Promise<number> {
   const deadline = Deadline.after(COMMAND_MS);
-  const paths = hostPaths(call.root, '');
-  const device = deviceOf(call, uuid);
-  return withSrLock(paths, uuid, deadline, async () => {
+  const sr = await attachedHere(call.root, uuid, deadline);
+  return withSrLock(thisHost(call.root).profile.paths, uuid, deadline, async () => {
     const xapi = await namesFromXapi(call.root, uuid, deadline);
-    // One report, which only reads: it needs no lock of the host around it.
-    const lvm = new Lvm({ device, vg: vgName(uuid), writable: false, serialise: () => undefined, deadline });
-    const report = await lvm.report();
-    const lv = report?.lvs.find(({ name }) => name === MGT_LV);
+    const report = await sr.lvm.report();
+    const lv = lvNamed(report, MGT_LV);
     if (report === undefined || report.partial || lv === undefined) {
       throw new RbdsrError('lvm-missing', {
-        what: `SR ${uuid} has no metadata volume on ${device}`,
+        what: `SR ${uuid} has no metadata volume on ${sr.mapping.device}`,
         todo: 'Unplug and plug its PBD on the pool master: sr_attach makes one.',
       });
     }
-    const pv = await openBlockIo(device, readOnly ? 'read' : 'write');
+    const pv = await sr.openPv(readOnly ? 'read' : 'write');
     try {
-      return await work({ mgt: extentIo(pv, lv), nodes: await readVdiNodes(report, pv), allNodes: true, xapi });
+      return await rebuild({ mgt: extentIo(pv, lv), nodes: await readVdiNodes(report, pv), allNodes: true, xapi });
     } finally {
       await pv.close();
     }
   });
 }
 
-function deviceOf(call: CliCall, uuid: SrUuid): string {
-  const record = readAttachedRecord(hostPaths(call.root, ''), uuid);
-  const krbd = krbdAt(call.root);
-  const mapping = record === undefined ? undefined : krbd.find(record.spec, record.fsid);
-  if (mapping !== undefined) return mapping.device;
-  throw new RbdsrError('sr-unavailable', {
-    what: `SR ${uuid} is not attached on this host`,
-    ...(record === undefined ? {} : { found: `${formatSpec(record.spec)} is not mapped` }),
-    todo: 'Plug its PBD on the pool master, or name a copy of its metadata volume: --device FILE.',
+/** Without a reference of xapi's in its subject, so that LVM only reads. */
+async function attachedHere(root: string, uuid: SrUuid, deadline: Deadline): Promise<AttachedSr> {
+  const { settings, profile } = thisHost(root);
+  const { work } = openWork({
+    subject: { srUuid: uuid, srMaster: false },
+    title: 'mgt rebuild',
+    profile,
+    settings,
+    deadline,
+    log: silentLog,
+    waiting: () => {},
   });
+  try {
+    return await openAttachedSr(work);
+  } catch (error) {
+    if (!hasCode(error, 'sr-unavailable')) throw error;
+    throw new RbdsrError('sr-unavailable', {
+      ...error.detail,
+      todo: 'Plug its PBD on the pool master, or name a copy of its metadata volume: --device FILE.',
+    });
+  }
 }

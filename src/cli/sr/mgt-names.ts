@@ -1,15 +1,13 @@
 import type { Deadline } from '../../base/deadline.ts';
 import { RbdsrError } from '../../base/error.ts';
 import type { RebuildInput } from '../../lvhd/metadata/rebuild.ts';
-import type { VdiMetadata } from '../../lvhd/metadata/record.ts';
-import { detectProfile, hostPaths } from '../../dom0/host-profile.ts';
-import { readHostSettings } from '../../dom0/host-settings.ts';
-import { readInventory } from '../../dom0/inventory.ts';
+import { thisHost } from '../../dom0/this-host.ts';
+import { metadataOfVdi } from '../../sr/metadata-of-vdi.ts';
 import { loginXapi, type Xapi } from '../../xapi/client.ts';
 import { hostByUuid } from '../../xapi/host.ts';
 import { poolMaster } from '../../xapi/pool.ts';
 import { srByUuid, srRecord } from '../../xapi/sr.ts';
-import { type VdiRecord, vdisOfSr } from '../../xapi/vdi.ts';
+import { vdisOfSr } from '../../xapi/vdi.ts';
 
 /**
  * xapi's word on an SR and its disks. 'not-master' on a host that may not write the metadata of a shared SR; an xapi
@@ -20,10 +18,8 @@ export async function namesFromXapi(
   uuid: string,
   deadline: Deadline,
 ): Promise<NonNullable<RebuildInput['xapi']>> {
-  const paths = hostPaths(root, '');
-  const inventory = readInventory(paths.inventory);
-  const { xapiSocket } = detectProfile(readHostSettings(paths.settings), inventory, root).paths;
-  const xapi = await loginXapi({ socketPath: xapiSocket, deadline });
+  const { inventory, profile } = thisHost(root);
+  const xapi = await loginXapi({ socketPath: profile.paths.xapiSocket, deadline });
   try {
     const ref = await srByUuid(xapi, uuid);
     const sr = await srRecord(xapi, ref);
@@ -36,7 +32,7 @@ export async function namesFromXapi(
         nameDescription: sr.nameDescription,
         ...(allocation === 'thick' || allocation === 'thin' ? { allocation } : {}),
       },
-      vdis: vdis.map((vdi) => metadataOf(vdi, vdis)),
+      vdis: vdis.map((vdi) => metadataOfVdi(vdi, vdi.smConfig['vdi_type'] ?? 'vhd', vdis)),
     };
   } finally {
     await xapi.logout();
@@ -49,21 +45,4 @@ async function mustBeMaster(xapi: Xapi, hostUuid: string): Promise<void> {
     what: 'the metadata of a shared SR is written by the pool master',
     todo: 'Run this there.',
   });
-}
-
-/** The volume names the origin of a snapshot by its uuid, xapi by its reference. */
-function metadataOf(vdi: VdiRecord, all: readonly VdiRecord[]): VdiMetadata {
-  return {
-    uuid: vdi.uuid,
-    nameLabel: vdi.nameLabel,
-    nameDescription: vdi.nameDescription,
-    isASnapshot: vdi.isASnapshot,
-    snapshotOf: all.find(({ ref }) => ref === vdi.snapshotOf)?.uuid ?? '',
-    snapshotTime: vdi.isASnapshot ? vdi.snapshotTime : '',
-    type: vdi.type,
-    vdiType: vdi.smConfig['vdi_type'] ?? 'vhd',
-    readOnly: vdi.readOnly,
-    managed: vdi.managed,
-    metadataOfPool: vdi.metadataOfPool,
-  };
 }

@@ -1,7 +1,7 @@
 import { messageOf } from '../../base/error.ts';
 import { printable } from '../../ceph/image/image-spec.ts';
 import { MetadataVolume } from '../../lvhd/metadata/metadata-volume.ts';
-import type { VdiRecord } from '../../lvhd/metadata/record.ts';
+import type { MetadataRecord } from '../../lvhd/metadata/record.ts';
 import { openBlockIo } from '../../system/io/block-device.ts';
 import type { CliCall } from '../cli-call.ts';
 import { renderFields, renderTable } from '../table.ts';
@@ -27,7 +27,7 @@ export async function showMetadata(call: CliCall, path: string, json: boolean): 
 
 const HEAD = ['uuid', 'name', 'type', 'format', 'snapshot of', 'snapshot time', 'flags', 'offset', 'description'];
 
-function row(vdi: VdiRecord): string[] {
+function row(vdi: MetadataRecord): string[] {
   const flags = [vdi.isASnapshot ? 'snapshot' : '', vdi.readOnly ? 'read-only' : '', vdi.managed ? '' : 'unmanaged'];
   return [
     vdi.uuid,

@@ -10,9 +10,9 @@ import { rekeyOwnUser } from '../../access/change/rekey-own-user.ts';
 import { krbdAt } from '../../sr/image/krbd-of-host.ts';
 import type { Xapi } from '../../xapi/client.ts';
 import type { CliCall } from '../cli-call.ts';
-import { onlyOne, secretFrom, sshChoice, type SshOptions } from '../ssh-options.ts';
+import { onlyOne, secretFrom, sshChoice, type SshFlags } from '../ssh-options.ts';
 
-export interface RekeyOptions extends SshOptions {
+export interface RekeyOptions extends SshFlags {
   readonly keyStdin?: true;
   readonly user?: string;
   readonly chapPasswordStdin?: true;

@@ -5,9 +5,9 @@ import { replaceHostKey } from '../../access/change/new-host-key.ts';
 import { findMonitors, setMonitors } from '../../access/change/new-monitors.ts';
 import { type PoolSr, withPoolSr } from '../../access/pool-sr.ts';
 import type { CliCall } from '../cli-call.ts';
-import { sshChoice, type SshOptions } from '../ssh-options.ts';
+import { sshChoice, type SshFlags } from '../ssh-options.ts';
 
-export interface RemonitorOptions extends SshOptions {
+export interface RemonitorOptions extends SshFlags {
   readonly target?: true;
   readonly forgetHostKey?: true;
 }

@@ -9,7 +9,7 @@ import type { Plan } from './placement.ts';
 import { lostEntry, type LostEntry } from './lost-entry.ts';
 import { put } from './put.ts';
 import { inUndoOrder } from './undo-order.ts';
-import { type LeftAlone, undo, withdraw } from './undo.ts';
+import { type LeftAlone, undoEntry, withdraw } from './undo.ts';
 
 /**
  * One thing that enable changes on a host. Enabling, disabling and checking are folds over a list of these
@@ -64,7 +64,7 @@ export function filesChange(o: FilesChange): Change {
     },
     revert(host) {
       const own = host.journal.entries.filter(({ change }) => change === o.name);
-      return inUndoOrder(own).flatMap((entry) => undo(host, entry) ?? []);
+      return inUndoOrder(own).flatMap((entry) => undoEntry(host, entry) ?? []);
     },
     lost: (host) => o.plan(host).placements.flatMap((placement) => lostEntry(host, o.name, placement) ?? []),
     prove: async (host) => (await o.prove?.(host)) ?? [],

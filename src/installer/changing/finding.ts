@@ -1,6 +1,6 @@
 import { hasBlock } from './marked-block.ts';
 import type { Host } from '../host.ts';
-import type { JournalEntry } from './journal.ts';
+import type { ChangeEntry } from './journal.ts';
 import { readFileSync } from 'node:fs';
 import { describeState, fingerprint, readState } from './path-state.ts';
 import { obsoleteEntries } from './obsolete-entries.ts';
@@ -61,7 +61,7 @@ function notWanted(part: string, path: string, { notNeeded }: Plan): Finding {
 }
 
 /** What was done once, and may since be the business of another change or of the host. */
-function recheck(host: Host, part: string, entry: JournalEntry): readonly Finding[] {
+function recheck(host: Host, part: string, entry: ChangeEntry): readonly Finding[] {
   if (host.journal.lastAt(entry.path) !== entry) return [];
   const current = readState(host.at(entry.path));
   if (entry.wrote.includes(fingerprint(current))) {

@@ -3,7 +3,7 @@ import { readIfExists, removeIfExists, writeFileAtomic } from '../../system/file
 import type { PathState } from './path-state.ts';
 
 /** One path that a change has taken over. It is written before the path is touched. */
-export interface JournalEntry {
+export interface ChangeEntry {
   /** The change's name. */
   readonly change: string;
   /** As the host sees it. */
@@ -26,7 +26,7 @@ export interface JournalContent {
   readonly state: 'enabling' | 'enabled' | 'disabling';
   /** While 'enabling': the host was enabled as a whole before, and is to be mended where this was cut short. */
   readonly wasEnabled?: true;
-  readonly entries: readonly JournalEntry[];
+  readonly entries: readonly ChangeEntry[];
 }
 
 export type JournalHead = Pick<JournalContent, 'product' | 'profile' | 'state' | 'wasEnabled'>;
@@ -64,31 +64,31 @@ export class Journal {
     return this.#content;
   }
 
-  get entries(): readonly JournalEntry[] {
+  get entries(): readonly ChangeEntry[] {
     return this.#content?.entries ?? [];
   }
 
-  entry(change: string, path: string): JournalEntry | undefined {
+  entry(change: string, path: string): ChangeEntry | undefined {
     return this.entries.find((entry) => entry.change === change && entry.path === path);
   }
 
   /** The entry that speaks of the path's present content: two changes may follow each other at one path. */
-  lastAt(path: string): JournalEntry | undefined {
+  lastAt(path: string): ChangeEntry | undefined {
     return this.entries.findLast((entry) => entry.path === path);
   }
 
   /** `lost`: entries that another journal had. */
-  begin(head: JournalHead, lost: readonly JournalEntry[] = []): void {
+  begin(head: JournalHead, lost: readonly ChangeEntry[] = []): void {
     this.#write({ format: 1, ...head, entries: [...this.entries, ...lost] });
   }
 
   /** Adds the entry, or puts it in the place of the one for the same change and path. */
-  record(entry: JournalEntry): void {
+  record(entry: ChangeEntry): void {
     const at = this.entries.findIndex(({ change, path }) => change === entry.change && path === entry.path);
     this.#write({ ...this.#begun(), entries: at < 0 ? [...this.entries, entry] : this.entries.with(at, entry) });
   }
 
-  drop(entry: JournalEntry): void {
+  drop(entry: ChangeEntry): void {
     this.#write({ ...this.#begun(), entries: this.entries.filter((other) => other !== entry) });
   }
 

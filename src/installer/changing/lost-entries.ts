@@ -1,7 +1,7 @@
 import { messageOf } from '../../base/error.ts';
 import { CHANGES } from '../change-list.ts';
 import type { Host } from '../host.ts';
-import type { JournalEntry } from './journal.ts';
+import type { ChangeEntry } from './journal.ts';
 import type { LostEntry } from './lost-entry.ts';
 import { keepBefore } from './own-content.ts';
 import type { LeftAlone } from './undo.ts';
@@ -24,7 +24,7 @@ export function lostEntries(host: Host): {
 }
 
 /** For a journal that is written anew. */
-export function keepLost(host: Host, lost: readonly LostEntry[]): readonly JournalEntry[] {
+export function keepLost(host: Host, lost: readonly LostEntry[]): readonly ChangeEntry[] {
   for (const { before } of lost) keepBefore(host, before);
   return lost.map(({ entry }) => entry);
 }

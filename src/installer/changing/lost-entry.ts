@@ -1,12 +1,12 @@
 import type { Host } from '../host.ts';
-import type { JournalEntry } from './journal.ts';
+import type { ChangeEntry } from './journal.ts';
 import { type Before, beforeOurs } from './own-content.ts';
 import { fingerprint, readState } from './path-state.ts';
 import type { Placement } from './placement.ts';
 
 /** An entry that the journal does not have, and what it puts back. */
 export interface LostEntry {
-  readonly entry: JournalEntry;
+  readonly entry: ChangeEntry;
   readonly before: Before;
 }
 

@@ -4,7 +4,7 @@ import { RbdsrError } from '../../base/error.ts';
 import { faultPoint } from '../../system/fault-point.ts';
 import { ensureDir, removeIfExists } from '../../system/files.ts';
 import type { Host } from '../host.ts';
-import type { JournalEntry } from './journal.ts';
+import type { ChangeEntry } from './journal.ts';
 import { beforeOurs, keepBefore } from './own-content.ts';
 import { describeState, fingerprint, type PathState, readState } from './path-state.ts';
 import type { Placement, Want } from './placement.ts';
@@ -38,7 +38,7 @@ export function put(host: Host, change: string, placement: Placement): boolean {
   const found = foundAt(host, placement, current, before);
   if (current.kind === 'file') saveFile(host, current, () => readFileSync(file));
   faultPoint('host.saved');
-  const entry: JournalEntry = {
+  const entry: ChangeEntry = {
     change,
     path: placement.path,
     found,
@@ -67,7 +67,7 @@ function putFolders(host: Host, change: string, folder: string): void {
 }
 
 /** What disable is to put back: never anything of RBDSR's own. */
-function foundAt(host: Host, placement: Placement, current: PathState, before: JournalEntry | undefined): PathState {
+function foundAt(host: Host, placement: Placement, current: PathState, before: ChangeEntry | undefined): PathState {
   const known = before !== undefined && before.wrote.includes(fingerprint(current));
   const own = known ? undefined : beforeOurs(host, placement, current);
   if (own !== undefined && (before === undefined || placement.block === true)) return keepBefore(host, own);
@@ -79,7 +79,7 @@ function foundAt(host: Host, placement: Placement, current: PathState, before: J
  * A host update, or an administrator, has put something of their own there since: from now on that is what was there
  * before us.
  */
-function isNewOfTheirs(placement: Placement, current: PathState, before: JournalEntry): boolean {
+function isNewOfTheirs(placement: Placement, current: PathState, before: ChangeEntry): boolean {
   return placement.owner === 'theirs' && current.kind !== 'absent' && !before.wrote.includes(fingerprint(current));
 }
 

@@ -5,10 +5,10 @@ import { faultPoint } from '../../system/fault-point.ts';
 import { type HeldLock, takeRecordLock } from '../../system/locks/record-lock.ts';
 import type { Change } from './change.ts';
 import { type Host, OLD_STOCK_DIR, SAVED_DIR, STATE_DIR, STOCK_DIR } from '../host.ts';
-import { isOrWasEnabled, type JournalContent, type JournalEntry, type JournalHead } from './journal.ts';
+import { isOrWasEnabled, type JournalContent, type ChangeEntry, type JournalHead } from './journal.ts';
 import { clearStage } from './stage.ts';
 import { inUndoOrder } from './undo-order.ts';
-import { type LeftAlone, undo } from './undo.ts';
+import { type LeftAlone, undoEntry } from './undo.ts';
 
 const LOCK_MS = 60_000;
 const SETTLE_MS = 60_000;
@@ -30,7 +30,7 @@ export async function lockHost(host: Host): Promise<HeldLock> {
 }
 
 /** Writes down what is going on; `lost`: with entries of a journal that was lost. */
-export function begin(host: Host, state: JournalContent['state'], lost: readonly JournalEntry[] = []): void {
+export function begin(host: Host, state: JournalContent['state'], lost: readonly ChangeEntry[] = []): void {
   const wasEnabled = state === 'enabling' && isOrWasEnabled(host.journal.content);
   beginWith(
     host,
@@ -49,7 +49,7 @@ export function goBackTo(host: Host, { product, profile, state, wasEnabled }: Jo
   beginWith(host, { product, profile, state, ...(wasEnabled === undefined ? {} : { wasEnabled }) });
 }
 
-function beginWith(host: Host, head: JournalHead, lost: readonly JournalEntry[] = []): void {
+function beginWith(host: Host, head: JournalHead, lost: readonly ChangeEntry[] = []): void {
   ensureDir(host.at(STATE_DIR), 0o700);
   clearStage(host);
   host.journal.begin(head, lost);
@@ -61,7 +61,7 @@ function beginWith(host: Host, head: JournalHead, lost: readonly JournalEntry[] 
  */
 export function revertAll(host: Host): readonly LeftAlone[] {
   begin(host, 'disabling');
-  const left = inUndoOrder(host.journal.entries).flatMap((entry) => undo(host, entry) ?? []);
+  const left = inUndoOrder(host.journal.entries).flatMap((entry) => undoEntry(host, entry) ?? []);
   rmSync(host.at(SAVED_DIR), { recursive: true, force: true });
   clearStage(host);
   faultPoint('host.reverted');

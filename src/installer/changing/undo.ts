@@ -2,7 +2,7 @@ import { chownSync, existsSync, mkdirSync, readFileSync, rmdirSync, utimesSync }
 import { faultPoint } from '../../system/fault-point.ts';
 import { removeIfExists } from '../../system/files.ts';
 import type { Host } from '../host.ts';
-import type { JournalEntry } from './journal.ts';
+import type { ChangeEntry } from './journal.ts';
 import { withoutBlock } from './marked-block.ts';
 import { describeState, type FileState, fingerprint, type PathState, readState } from './path-state.ts';
 import { removeBytecode } from './bytecode.ts';
@@ -19,7 +19,7 @@ export interface LeftAlone {
  * Puts back what was there before, unless somebody else has changed the path since; then it stays as it is. Either way
  * RBDSR is done with it afterwards, and its entry is gone from the journal.
  */
-export function undo(host: Host, entry: JournalEntry): LeftAlone | undefined {
+export function undoEntry(host: Host, entry: ChangeEntry): LeftAlone | undefined {
   const file = host.at(entry.path);
   const current = readState(file);
   const print = fingerprint(current);
@@ -38,17 +38,17 @@ export function undo(host: Host, entry: JournalEntry): LeftAlone | undefined {
 }
 
 /** 0.1.0, installed again after /opt/rbdsr was lost, took what it had written itself for what was there before it. */
-function foundBy({ found, wrote, block }: JournalEntry): PathState {
+function foundBy({ found, wrote, block }: ChangeEntry): PathState {
   return block !== true && found.kind !== 'folder' && wrote.includes(fingerprint(found)) ? { kind: 'absent' } : found;
 }
 
 /** Undoes what a plan does not want any more; a failing enable takes that back, too. */
-export function withdraw(host: Host, entry: JournalEntry): void {
+export function withdraw(host: Host, entry: ChangeEntry): void {
   const file = host.at(entry.path);
   const was = readState(file);
   if (was.kind === 'file') saveFile(host, was, () => readFileSync(file));
   host.steps.push({ path: entry.path, was, entry, entryBefore: entry });
-  undo(host, entry);
+  undoEntry(host, entry);
 }
 
 /**
@@ -68,7 +68,7 @@ export function takeBack(host: Host): readonly LeftAlone[] {
     });
 }
 
-function leave({ path, found }: JournalEntry, why: string): LeftAlone {
+function leave({ path, found }: ChangeEntry, why: string): LeftAlone {
   return { path, why: `${why}; before RBDSR it was ${describeState(found)}` };
 }
 
@@ -107,7 +107,7 @@ function remove(path: string, file: string): LeftAlone | undefined {
 }
 
 /** The others' changes stay, our lines go. */
-function removeBlock(host: Host, entry: JournalEntry, file: string, current: FileState): LeftAlone | undefined {
+function removeBlock(host: Host, entry: ChangeEntry, file: string, current: FileState): LeftAlone | undefined {
   const rest = withoutBlock(readFileSync(file, 'utf8'));
   if (rest === undefined) return leave(entry, "RBDSR's lines in it are gone or were changed");
   stageFile(host, rest, current.mode, file, (staged) => chownSync(staged, current.uid, current.gid));

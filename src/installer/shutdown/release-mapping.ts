@@ -23,7 +23,7 @@ export interface Released {
  * has it open, by force. An image that no SR of ours stands on is only asked. The kernel ends neither before every
  * request it has sent is answered or has failed.
  */
-export async function releaseImage(host: Host, index: number, deadline: Deadline): Promise<Omit<Released, 'label'>> {
+export async function releaseMapping(host: Host, index: number, deadline: Deadline): Promise<Omit<Released, 'label'>> {
   const krbd = krbdOf(host);
   const mapping = krbd.list().find((found) => found.index === index);
   if (mapping === undefined) return { how: 'unmapped' };

@@ -88,36 +88,6 @@ export function decodeJournalValue(sector: Buffer, lvName: string): string {
   return rest.slice(0, length);
 }
 
-/**
- * Throws 'journal' when an operation was interrupted that this release cannot finish: before that is done, no command
- * may change the metadata of the SR. `handled` are the types the caller recovers itself.
- */
-export function refuseUnfinished(report: VgReport, handled: readonly string[] = ['inflate']): void {
-  const open = listJournals(report).filter((entry) => !handled.includes(entry.type));
-  const [first] = open;
-  if (first === undefined) return;
-  throw new RbdsrError('journal', {
-    what: `${describe(first)} was interrupted and has to be finished or undone first`,
-    found: `journal ${open.map((entry) => entry.lvName).join(', ')} in ${report.name}`,
-    todo: 'Attach the SR once with the stock LVM driver, or with a release of RBDSR that recovers it; no disk is lost meanwhile.',
-    facts: { type: first.type, vdi: first.id, journal: first.lvName },
-  });
-}
-
-const OPERATIONS: Readonly<Record<string, string>> = {
-  clone: 'a snapshot or clone',
-  inflate: 'growing the volume',
-  leaf: 'merging the leaf',
-  coalesce: 'merging the inner node',
-  relink: 'relinking the children',
-  zero: 'zeroing the grown raw parent',
-  jvhd: 'the journalled resize',
-};
-
-function describe(entry: JournalEntry): string {
-  return `${OPERATIONS[entry.type] ?? `operation "${entry.type}"`} of VDI ${entry.id}`;
-}
-
 function parseName(lv: LvReport): JournalEntry {
   const [type, id, ...rest] = lv.name.split('_');
   if (type === undefined || type === '' || id === undefined || !isUuid(id) || rest.length === 0) {

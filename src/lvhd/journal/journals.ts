@@ -3,7 +3,7 @@ import { RbdsrError } from '../../base/error.ts';
 import type { VdiUuid } from '../../base/ids.ts';
 import { faultPoint } from '../../system/fault-point.ts';
 import type { Lvm } from '../../lvm/lvm.ts';
-import type { LvReport, VgReport } from '../../lvm/report.ts';
+import { lvNamed, type LvReport, type VgReport } from '../../lvm/report.ts';
 import { journalLv, listJournals } from './journal.ts';
 import type { JournalEntry } from './journal.ts';
 import { JOURNAL_TAG } from '../names.ts';
@@ -37,7 +37,7 @@ export async function createJournal(
     await lvm.createLv(name, SMALL_LV_SIZE, { tag: JOURNAL_TAG });
     return { type, id, lvName: name, value };
   }
-  if (report.lvs.some((lv) => lv.name === name)) await lvm.removeLv(name);
+  if (lvNamed(report, name) !== undefined) await lvm.removeLv(name);
   const lv = await lvm.createLv(name, SMALL_LV_SIZE);
   faultPoint('journal.created');
   const io = await openLv(name, 'write', lv);

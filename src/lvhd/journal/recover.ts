@@ -1,12 +1,10 @@
 import { hasCode, RbdsrError } from '../../base/error.ts';
 import type { VdiUuid } from '../../base/ids.ts';
 import type { VgReport } from '../../lvm/report.ts';
-import { undoInflate } from '../ops/inflate.ts';
 import type { InflateWorld } from '../ops/inflate.ts';
-import { listJournals, readJournalValue, refuseUnfinished } from './journal.ts';
-import type { JournalEntry } from './journal.ts';
+import { type JournalEntry, listJournals } from './journal.ts';
 import { removeJournal } from './journals.ts';
-import { lvName } from '../names.ts';
+import { type JournalKind, kindOf } from './kinds.ts';
 
 export interface RecoveryWorld extends InflateWorld {
   /**
@@ -17,7 +15,7 @@ export interface RecoveryWorld extends InflateWorld {
 }
 
 export interface Recovered {
-  readonly type: 'inflate';
+  readonly type: string;
   readonly vdi: VdiUuid;
   /** False where the VDI was gone, or the LV still had its old size. */
   readonly resized: boolean;
@@ -26,44 +24,58 @@ export interface Recovered {
 }
 
 /**
- * Undoes the interrupted operations this release can undo, then throws 'journal' if others are left: on the SR master,
- * under the SR lock, before a command that changes metadata. Answers what was done; nothing where there was no journal,
- * and then without any command.
+ * Recovers the interrupted operations this release can (`kinds.ts`), then throws 'journal' if others are left: on the
+ * SR master, under the SR lock, before a command that changes metadata. Answers what was done; nothing where there was
+ * no journal, and then without any command.
  */
 export async function recoverJournals(world: RecoveryWorld, report: VgReport): Promise<readonly Recovered[]> {
   const done: Recovered[] = [];
-  for (const entry of listJournals(report).filter(({ type }) => type === 'inflate')) {
-    done.push(await undoOrLeave(world, report, entry));
+  for (const entry of listJournals(report)) {
+    const { recover } = kindOf(entry);
+    if (recover !== undefined) done.push(await recoverOrLeave(world, report, entry, recover));
   }
   refuseUnfinished(report);
   return done;
 }
 
 /**
+ * Throws 'journal' when an operation was interrupted that this release cannot recover: before that is done, no command
+ * may change the metadata of the SR.
+ */
+export function refuseUnfinished(report: VgReport, canRecover = isRecoverable): void {
+  const open = listJournals(report).filter((entry) => !canRecover(entry));
+  const [first] = open;
+  if (first === undefined) return;
+  throw new RbdsrError('journal', {
+    what: `${kindOf(first).operation} of VDI ${first.id} was interrupted and has to be finished or undone first`,
+    found: `journal ${open.map((entry) => entry.lvName).join(', ')} in ${report.name}`,
+    todo: 'Attach the SR once with the stock LVM driver, or with a release of RBDSR that recovers it; no disk is lost meanwhile.',
+    facts: { type: first.type, vdi: first.id, journal: first.lvName },
+  });
+}
+
+function isRecoverable(entry: JournalEntry): boolean {
+  return kindOf(entry).recover !== undefined;
+}
+
+/**
  * A disk that cannot be read keeps its journal, and no other disk from being changed: the journal is about its volume
  * only.
  */
-async function undoOrLeave(world: RecoveryWorld, report: VgReport, entry: JournalEntry): Promise<Recovered> {
-  const vdi = entry.id;
+async function recoverOrLeave(
+  world: RecoveryWorld,
+  report: VgReport,
+  entry: JournalEntry,
+  recover: NonNullable<JournalKind['recover']>,
+): Promise<Recovered> {
+  const { type, id: vdi } = entry;
   try {
-    const lv = lvName('vhd', vdi);
-    const present = report.lvs.some(({ name }) => name === lv);
-    const resized = present && (await undoInflate(world, report, vdi, await journalledSize(world, entry)));
-    if (resized) await world.refreshElsewhere([lv]);
+    const resized = await recover(world, report, entry);
+    if (resized.length > 0) await world.refreshElsewhere(resized);
     await removeJournal(world.lvm, entry);
-    return { type: 'inflate', vdi, resized };
+    return { type, vdi, resized: resized.length > 0 };
   } catch (error) {
     if (!hasCode(error, 'io', 'vhd-corrupt')) throw error;
-    return { type: 'inflate', vdi, resized: false, failure: error };
+    return { type, vdi, resized: false, failure: error };
   }
-}
-
-async function journalledSize(world: RecoveryWorld, entry: JournalEntry): Promise<number> {
-  const value = await readJournalValue(entry, (name) => world.openLv(name, 'read'));
-  if (/^[1-9][0-9]{0,15}$/.test(value)) return Number(value);
-  throw new RbdsrError('journal', {
-    what: `journal ${entry.lvName} holds no size`,
-    expected: 'the size of the LV before it grew, in bytes',
-    found: JSON.stringify(value.slice(0, 40)),
-  });
 }

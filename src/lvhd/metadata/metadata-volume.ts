@@ -13,14 +13,14 @@ import {
   SR_OFFSET,
 } from './layout.ts';
 import { decodeRecord, encodeRecord } from './record.ts';
-import type { VdiMetadata, VdiRecord } from './record.ts';
+import type { VdiMetadata, MetadataRecord } from './record.ts';
 import { decodeSr, encodeSr, encodeSrNames } from './sr-sectors.ts';
 import type { SrMetadata } from './sr-sectors.ts';
 
 export interface MetadataContent {
   readonly sr: SrMetadata;
   /** Without the deleted ones, in volume order. */
-  readonly vdis: readonly VdiRecord[];
+  readonly vdis: readonly MetadataRecord[];
   /** What a tolerant read had to leave out; always empty after a strict one. */
   readonly problems: readonly RbdsrError[];
 }
@@ -66,7 +66,7 @@ export class MetadataVolume {
   async read(options: { readonly tolerant?: boolean } = {}): Promise<MetadataContent> {
     const area = await this.#area();
     const problems: RbdsrError[] = [];
-    const vdis: VdiRecord[] = [];
+    const vdis: MetadataRecord[] = [];
     for (const [offset, bytes] of slots(area)) {
       try {
         const record = decodeRecord(bytes, offset);
@@ -164,6 +164,6 @@ function* slots(area: Buffer): Generator<[number, Buffer]> {
   }
 }
 
-function allRecords(area: Buffer): readonly VdiRecord[] {
+function allRecords(area: Buffer): readonly MetadataRecord[] {
   return [...slots(area)].map(([offset, bytes]) => decodeRecord(bytes, offset));
 }

@@ -24,7 +24,7 @@ export interface VdiMetadata {
 }
 
 /** A record as it lies on the volume. */
-export interface VdiRecord extends VdiMetadata {
+export interface MetadataRecord extends VdiMetadata {
   readonly offset: number;
   readonly deleted: boolean;
 }
@@ -65,7 +65,7 @@ export function encodeRecord(
 }
 
 /** 'metadata-corrupt' names the record and its offset. */
-export function decodeRecord(bytes: Buffer, offset: number): VdiRecord {
+export function decodeRecord(bytes: Buffer, offset: number): MetadataRecord {
   const part = `record ${(offset - RECORDS_OFFSET) / RECORD_BYTES}`;
   const text = bytes.toString('utf8');
   const shown = () => JSON.stringify(text.slice(0, 120).trimEnd());

@@ -2,7 +2,7 @@ import type { BlockIo } from '../../base/block-io.ts';
 import { hasCode, type RbdsrError } from '../../base/error.ts';
 import { MiB, SECTOR } from '../../base/units.ts';
 import { decodeHeader, HEADER_BYTES, RECORD_BYTES, RECORDS_OFFSET, SR_OFFSET } from './layout.ts';
-import { decodeRecord, type VdiRecord } from './record.ts';
+import { decodeRecord, type MetadataRecord } from './record.ts';
 import { decodeSr, type SrMetadata } from './sr-sectors.ts';
 
 /** Far more than the 4 MiB of any real one: who names another disk by mistake does not fill memory. */
@@ -12,7 +12,7 @@ const MOST_BYTES = 64 * MiB;
 export interface Salvage {
   readonly sr?: SrMetadata;
   /** Without the deleted ones; each uuid once. */
-  readonly vdis: readonly VdiRecord[];
+  readonly vdis: readonly MetadataRecord[];
   /** Empty for a sound volume. */
   readonly problems: readonly RbdsrError[];
 }
@@ -38,7 +38,7 @@ export async function salvage(io: BlockIo): Promise<Salvage> {
   const sr =
     attempt(() => decodeSr(area.subarray(SR_OFFSET, RECORDS_OFFSET))) ??
     identityOf(area.subarray(SR_OFFSET, 2 * SECTOR));
-  const vdis = new Map<string, VdiRecord>();
+  const vdis = new Map<string, MetadataRecord>();
   for (let at = RECORDS_OFFSET; at + RECORD_BYTES <= (length ?? area.length); at += RECORD_BYTES) {
     const bytes = area.subarray(at, at + RECORD_BYTES);
     if (length === undefined && !bytes.includes('<vdi>')) continue;

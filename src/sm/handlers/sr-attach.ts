@@ -17,6 +17,7 @@ import { krbdOf } from '../../sr/image/krbd-of-host.ts';
 import { mapForCall } from '../../sr/image/map-sr-image.ts';
 import { prepareMetadata } from '../../sr/metadata-sync.ts';
 import { unitReply } from '../protocol/reply.ts';
+import { fsidKeys, fsidOf } from '../../sr/config/fsid-key.ts';
 import { imageSpecOf } from '../../sr/config/sr-type.ts';
 import { scanSr } from '../../sr/scan.ts';
 import { releaseImage } from '../../sr/image/release-image.ts';
@@ -34,7 +35,7 @@ export const handler: Handler = async (call) => {
   const { paths } = call.profile;
   const before = readAttachedRecord(paths, uuid);
   const smConfig = await smConfigOf(call);
-  const fsid = smConfig['rbd_fsid'];
+  const fsid = fsidOf(smConfig);
   const wasAttached = before !== undefined && krbdOf(call).find(spec, before.fsid) !== undefined;
 
   const access = await config.access(call);
@@ -96,8 +97,7 @@ async function recordInXapi(call: SmCall, sr: AttachedSr): Promise<void> {
   if (srRef === undefined || !srMaster) return;
   const xapi = await call.xapi();
   const now = await srSmConfig(xapi, srRef);
-  const wanted: Record<string, string> = { use_vhd: 'true', allocation: sr.allocation };
-  if (sr.mapping.fsid !== undefined) wanted['rbd_fsid'] = sr.mapping.fsid;
+  const wanted: Record<string, string> = { use_vhd: 'true', allocation: sr.allocation, ...fsidKeys(sr.mapping) };
   for (const [key, value] of Object.entries(wanted)) {
     if (now[key] !== value) await setMapKey(xapi, 'SR.sm_config', srRef, key, value);
   }

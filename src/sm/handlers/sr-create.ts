@@ -14,6 +14,7 @@ import { refuseImageOfAnotherSr } from '../../sr/image/image-claims.ts';
 import { krbdOf } from '../../sr/image/krbd-of-host.ts';
 import { blankMapped, mapForCall, surveyMapped } from '../../sr/image/map-sr-image.ts';
 import { unitReply } from '../protocol/reply.ts';
+import { keepFsid } from '../../sr/config/fsid-key.ts';
 import { imageSpecOf, type SrConfig } from '../../sr/config/sr-type.ts';
 import { undoWork } from '../../sr/work/work-until.ts';
 import { srOf } from '../../sr/work/subject.ts';
@@ -142,5 +143,5 @@ async function recordInXapi(call: SmCall, mapping: Mapping): Promise<void> {
   if (srRef === undefined) return;
   const xapi = await call.xapi();
   await setMapKey(xapi, 'SR.sm_config', srRef, 'use_vhd', 'true');
-  if (mapping.fsid !== undefined) await setMapKey(xapi, 'SR.sm_config', srRef, 'rbd_fsid', mapping.fsid);
+  await keepFsid(xapi, srRef, mapping);
 }

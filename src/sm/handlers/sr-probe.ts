@@ -12,6 +12,7 @@ import { krbdOf } from '../../sr/image/krbd-of-host.ts';
 import { mapForCall, surveyMapped } from '../../sr/image/map-sr-image.ts';
 import { type Element, xmlDocument } from '../protocol/probe-xml.ts';
 import { textReply } from '../protocol/reply.ts';
+import { lvNamed } from '../../lvm/report.ts';
 import { imageSpecOf, type SrConfig } from '../../sr/config/sr-type.ts';
 
 /**
@@ -80,7 +81,7 @@ async function srElements(call: SmCall, mapping: Mapping, survey: Survey): Promi
 /** For disaster recovery: what the SR was called, and whether it holds a pool's metadata. */
 async function namesOf(call: SmCall, mapping: Mapping, vg: string): Promise<readonly Element[]> {
   const report = await lvmOf(call, mapping, vg).report();
-  const lv = report?.lvs.find(({ name }) => name === MGT_LV);
+  const lv = lvNamed(report, MGT_LV);
   if (lv === undefined) return [];
   const pv = await openBlockIo(mapping.device, 'read');
   try {

@@ -13,7 +13,7 @@ import { openAttachedSr } from '../../sr/open-attached-sr.ts';
 import { reportOf, withMetadata } from '../../sr/read-sr.ts';
 import { noteSrTotals } from '../../sr/sr-totals.ts';
 import type { Handler, SmCall } from '../handler.ts';
-import { checkXmlText } from '../protocol/illegal-xml.ts';
+import { checkXmlText } from '../protocol/request.ts';
 import { orRebuild } from '../../sr/metadata-refusal.ts';
 import { recoveredReport } from '../../sr/recovered-sr.ts';
 import { vdiReply } from '../protocol/reply.ts';

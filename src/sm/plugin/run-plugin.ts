@@ -8,9 +8,9 @@ import { poolMaster } from '../../xapi/pool.ts';
 import { srByUuid } from '../../xapi/sr.ts';
 import { answerInTime } from '../answer-in-time.ts';
 import { describeFailure } from '../protocol/fault.ts';
-import { detectProfile, hostPaths } from '../../dom0/host-profile.ts';
-import { deadlineSeconds, readHostSettings } from '../../dom0/host-settings.ts';
-import { readInventory } from '../../dom0/inventory.ts';
+import { hostPaths } from '../../dom0/host-profile.ts';
+import { deadlineSeconds } from '../../dom0/host-settings.ts';
+import { thisHost } from '../../dom0/this-host.ts';
 import { LateAnswer, ownDeadline } from '../late-answer.ts';
 import { openWork } from '../../sr/work/open-work.ts';
 import type { Outcome, Surroundings } from '../run-command.ts';
@@ -51,16 +51,14 @@ async function carryOut(
     throw new RbdsrError('unknown-command', { what: 'the plug-in has no such function', found: fn });
   }
   setProcessTitle(`rbdsr plugin ${fn}`);
-  const paths = hostPaths(root, '');
-  const settings = readHostSettings(paths.settings);
-  const inventory = readInventory(paths.inventory);
+  const { settings, inventory, profile } = thisHost(root);
   const seconds = deadlineSeconds(settings, `plugin_${fn}`, known?.deadlineSeconds ?? 30);
   const late = new LateAnswer(callDirectory, (error) => failureDocument(fn, error), `plug-in function ${fn}`, seconds);
   const { work, resources } = openWork({
     subject: { srMaster: false },
     session: request.session,
     title: `plugin ${fn}`,
-    profile: detectProfile(settings, inventory, root),
+    profile,
     settings,
     deadline: ownDeadline(seconds),
     log,

@@ -1,3 +1,4 @@
+import { isXmlText } from '../../xmlrpc/xml-text.ts';
 import { RbdsrError } from '../../base/error.ts';
 import { type SrUuid, srUuid, type VdiUuid, vdiUuid } from '../../base/ids.ts';
 import { decodeCall } from '../../xmlrpc/decode.ts';
@@ -134,4 +135,42 @@ type Absent<T> = { [K in keyof T]: T[K] | undefined };
 
 function compact(members: Absent<Required<SmRequest>>): SmRequest {
   return Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined)) as unknown as SmRequest;
+}
+
+/** One request as one line of a log: which command on what, and the names, never the values, of its device_config. */
+export function summarise(request: SmRequest): string {
+  const parts = [request.command];
+  if (request.srUuid !== undefined) parts.push(`sr=${request.srUuid}`);
+  if (request.vdiUuid !== undefined) parts.push(`vdi=${request.vdiUuid}`);
+  if (request.command !== 'vdi_create' && request.args.length > 0)
+    parts.push(`args=${JSON.stringify(request.args).slice(0, 200)}`);
+  if (request.srMaster) parts.push('master');
+  const keys = Object.keys(request.deviceConfig).map((key) => key.slice(0, 64).replaceAll(/[^\w.-]/g, '?'));
+  if (keys.length > 0) parts.push(`device_config=[${keys.slice(0, 30).join(' ')}]`);
+  return parts.join(' ');
+}
+
+/**
+ * Refuses, with 'illegal-xml-char', a label or description that the SR's metadata volume, which is XML, could not
+ * carry.
+ */
+export function checkXmlText(name: string, text: string): void {
+  if (isXmlText(text)) return;
+  const { index, code } = firstIllegal(text);
+  throw new RbdsrError('illegal-xml-char', {
+    what: `${name} contains a character that XML cannot carry`,
+    expected: 'printable text',
+    found: `U+${code.toString(16).toUpperCase().padStart(4, '0')} at position ${index}`,
+    todo: 'Choose a name without control characters.',
+  });
+}
+
+/** Position in characters, not in UTF-16 units, and code point of the first one that XML cannot carry. */
+function firstIllegal(text: string): { readonly index: number; readonly code: number } {
+  let index = 0;
+  for (const character of text) {
+    if (!isXmlText(character)) return { index, code: character.codePointAt(0) ?? 0 };
+    index += 1;
+  }
+  return { index, code: 0 };
 }

@@ -6,20 +6,18 @@ import { printable } from '../../ceph/image/image-spec.ts';
 import { type MapOption, parseMapOptions } from '../../ceph/krbd/map-options.ts';
 import { type MonitorAddress, parseMonitors } from '../../ceph/cluster/monitors.ts';
 import { parseSize } from '../../ceph/image/size-text.ts';
+import { choiceOfRbd, type ImageChoice } from './image-choice.ts';
 import { DEVICE_CONFIG_KEYS } from './driver-config-keys.ts';
 import type { StringMap } from '../../xapi/values.ts';
 
 /** device-config of SR type `rbd`, checked. */
-export interface DeviceConfig {
+export interface DeviceConfig extends ImageChoice {
   /** As written, for what parses it again. */
   readonly monitorsText: string;
   readonly monitors: readonly MonitorAddress[];
   /** Without `client.`. */
   readonly user: string;
   readonly key: KeySource;
-  readonly pool?: string;
-  readonly namespace?: string;
-  readonly image?: string;
   /** Makes the image in sr_create when it is absent. */
   readonly sizeBytes?: number;
   readonly options: readonly MapOption[];
@@ -47,9 +45,7 @@ export function parseDeviceConfig(record: StringMap): DeviceConfig {
     if (!Object.hasOwn(DEVICE_CONFIG_KEYS, key) && !IGNORED.includes(key)) throw unknownKey(key);
   }
   const get = (key: Key): string | undefined => (record[key] === '' ? undefined : record[key]);
-  const pool = get('pool');
-  const namespace = get('namespace');
-  const image = get('image');
+  const { monitors: _text, ...choice } = choiceOfRbd(record);
   const size = get('size');
   const monitorsText = get('monitors') ?? missing('monitors', 'the cluster cannot be found');
   return {
@@ -57,9 +53,7 @@ export function parseDeviceConfig(record: StringMap): DeviceConfig {
     monitors: about('monitors', () => parseMonitors(monitorsText)),
     user: about('user', () => parseUser(get('user') ?? 'admin')),
     key: keySource(get),
-    ...(pool === undefined ? {} : { pool }),
-    ...(namespace === undefined ? {} : { namespace }),
-    ...(image === undefined ? {} : { image }),
+    ...choice,
     ...(size === undefined ? {} : { sizeBytes: about('size', () => parseSize(size)) }),
     options: about('options', () => parseMapOptions(get('options') ?? '')),
     allocation: allocation(get('allocation') ?? 'thick'),

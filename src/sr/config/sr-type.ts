@@ -4,6 +4,7 @@ import { checkMappable, type ImageSpec } from '../../ceph/image/image-spec.ts';
 import type { Mapping } from '../../ceph/krbd/mapping.ts';
 import type { MapOption } from '../../ceph/krbd/map-options.ts';
 import { RbdsrError } from '../../base/error.ts';
+import type { ImageChoice } from './image-choice.ts';
 import type { SrWork } from '../work/work.ts';
 import type { StringMap } from '../../xapi/values.ts';
 
@@ -40,12 +41,6 @@ export interface SrConfig extends ImageChoice {
    * device_config that works at boot, with xapi down: it names a keyring file of this host instead of anything secret.
    */
   frozen(keyring: string, access: ClusterAccess): StringMap;
-}
-
-export interface ImageChoice {
-  readonly pool?: string;
-  readonly namespace?: string;
-  readonly image?: string;
 }
 
 /** Which image; 'config-missing' without pool and image, 'image-unmappable' for one the kernel cannot be told. */

@@ -4,6 +4,7 @@ import { Secret } from '../../base/secret.ts';
 import { parseUser } from '../../ceph/cluster/access.ts';
 import { parseMonitors } from '../../ceph/cluster/monitors.ts';
 import type { StringMap } from '../../xapi/values.ts';
+import { choiceOfWizard } from './image-choice.ts';
 import type { CephxLogin, PasswordSource, SshLogin, WizardConfig } from './wizard-config.ts';
 
 /**
@@ -14,8 +15,7 @@ import type { CephxLogin, PasswordSource, SshLogin, WizardConfig } from './wizar
 export function translate(deviceConfig: StringMap): WizardConfig {
   const get: Get = (key) => (deviceConfig[key] === '' ? undefined : deviceConfig[key]);
   const target = get('target') ?? missingTarget();
-  const pool = get('targetIQN');
-  const image = pool === undefined ? undefined : get('SCSIid');
+  const { pool, image } = choiceOfWizard(deviceConfig);
   const { ssh, cephx } = logins(get);
   return {
     step: pool === undefined ? 'list-pools' : image === undefined ? 'list-images' : 'chosen',

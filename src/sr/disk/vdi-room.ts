@@ -6,7 +6,7 @@ import { journalsOf } from '../../lvhd/journal/journal.ts';
 import type { VdiNode } from '../../lvhd/lv-table.ts';
 import { openVhd } from '../../lvhd/open-vhd.ts';
 import { deflatedLvSize, fullVhdLvSize, lvSize } from '../../lvhd/sizes.ts';
-import type { VgReport } from '../../lvm/report.ts';
+import { lvNamed, type VgReport } from '../../lvm/report.ts';
 import { changeVdi, vdiByUuid } from '../../xapi/vdi.ts';
 import type { AttachedSr } from '../attached-sr.ts';
 import { noteSrTotals } from '../sr-totals.ts';
@@ -96,11 +96,7 @@ export async function shrinkVolume(work: SrWork, sr: AttachedSr, vdi: VdiUuid): 
   if (node.kind !== 'vhd') return;
   if (node.open) throw new RbdsrError('vdi-in-use', { what: `VDI ${vdi} is open on this host` });
   const openLv = openByExtents(sr.lvm, sr.openPv);
-  const io = await openLv(
-    node.lvName,
-    'read',
-    report.lvs.find(({ name }) => name === node.lvName),
-  );
+  const io = await openLv(node.lvName, 'read', lvNamed(report, node.lvName));
   let physicalSize: number;
   try {
     physicalSize = (await openVhd(io, 'read')).physicalSizeBytes;

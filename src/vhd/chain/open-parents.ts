@@ -2,7 +2,7 @@ import type { BlockIo } from '../../base/block-io.ts';
 import { RbdsrError } from '../../base/error.ts';
 import { NO_UUID } from '../format/header.ts';
 import { VhdImage } from '../image/image.ts';
-import { fileParentNames, parentLvName, readParentNames } from '../format/parent-names.ts';
+import { fileParentNames, parentAsScanned, readParentNames } from '../format/parent-names.ts';
 import { settled } from '../../base/settle.ts';
 import { undo } from '../../base/undo.ts';
 
@@ -79,7 +79,7 @@ async function walk(
 
 async function referenceOf(child: VhdImage): Promise<ParentReference> {
   const names = await readParentNames(child.io, child.header);
-  const lvName = parentLvName(names);
+  const lvName = parentAsScanned(names);
   const uuid = child.header.parentUuid;
   return {
     child: child.io.name,

@@ -6,7 +6,7 @@ import { checkPlaces } from './check-places.ts';
 import { copyCounts, footersAgree, readFooterAt } from '../format/find-footer.ts';
 import { type Footer, FOOTER_BYTES } from '../format/footer.ts';
 import { checkFields } from './check-fields.ts';
-import { Findings, type Finding } from './findings.ts';
+import { Findings, type ImageFinding } from './findings.ts';
 import { HEADER_BYTES } from '../format/header.ts';
 import { readBat, readHeader } from '../image/metadata.ts';
 
@@ -19,7 +19,7 @@ export interface CheckOptions {
  * What is wrong with an image, its parents left aside; empty where all is well. It is sound when no finding is an
  * error, which agrees with blktap's `vhd-util check`. Only reads; throws where `io` cannot be read.
  */
-export async function checkVhd(io: BlockIo, o: CheckOptions = {}): Promise<Finding[]> {
+export async function checkVhd(io: BlockIo, o: CheckOptions = {}): Promise<ImageFinding[]> {
   const findings = new Findings();
   if (io.size < 2 * FOOTER_BYTES + HEADER_BYTES) {
     findings.error('too-small', `${io.size} bytes cannot hold two footers and a header`);

@@ -1,5 +1,5 @@
 /** Something a checker has to say about an image. */
-export interface Finding {
+export interface ImageFinding {
   /** An error makes the image unsound. */
   readonly severity: 'error' | 'warning';
   readonly code: FindingCode;
@@ -32,7 +32,7 @@ const MOST_OF_A_KIND = 20;
 
 /** Collects findings and says how many more there are of a kind that repeats. */
 export class Findings {
-  readonly #list: Finding[] = [];
+  readonly #list: ImageFinding[] = [];
   readonly #counts = new Map<FindingCode, number>();
 
   error(code: FindingCode, message: string): void {
@@ -43,16 +43,16 @@ export class Findings {
     this.#add({ severity: 'warning', code, message });
   }
 
-  all(): Finding[] {
+  all(): ImageFinding[] {
     const more = [...this.#counts].filter(([, count]) => count > MOST_OF_A_KIND);
-    const rests = more.map(([code, count]): Finding => {
+    const rests = more.map(([code, count]): ImageFinding => {
       const severity = this.#list.find((finding) => finding.code === code)?.severity ?? 'error';
       return { severity, code, message: `and ${count - MOST_OF_A_KIND} more of this kind` };
     });
     return [...this.#list, ...rests];
   }
 
-  #add(finding: Finding): void {
+  #add(finding: ImageFinding): void {
     const count = (this.#counts.get(finding.code) ?? 0) + 1;
     this.#counts.set(finding.code, count);
     if (count <= MOST_OF_A_KIND) this.#list.push(finding);

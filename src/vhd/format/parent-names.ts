@@ -37,7 +37,7 @@ export function fileParentNames(names: ParentNames): string[] {
  * one) the last part; the parent-name field first, then a locator, MACX before the others. Undefined where there is no
  * name at all.
  */
-export function parentLvName(names: ParentNames): string | undefined {
+export function parentAsScanned(names: ParentNames): string | undefined {
   const macx = names.locators.find(({ code }) => code === MACX) ?? names.locators[0];
   const name = names.name === '' ? macx?.path : names.name;
   return name === undefined ? undefined : lastDmPart(name.slice(name.lastIndexOf('/') + 1));

@@ -17,24 +17,12 @@ import { connectMonitorHost } from '../../../src/ceph/control/ssh/monitor-host.t
 import type { MonitorHost, MonitorHostOptions } from '../../../src/ceph/control/ssh/monitor-host.ts';
 import { poolsOfImage } from '../../../src/ceph/control/own-user.ts';
 import { parseMonitors } from '../../../src/ceph/cluster/monitors.ts';
+import { controlPlaneSuite } from '../../support/control-plane-suite.ts';
 import { failureOf } from '../../support/expect-error.ts';
 import { enterNetwork } from '../ceph/inside-network.ts';
 import { sudoersOfDocument } from './sudoers-document.ts';
 
 const PASSWORD = "p'w $HOME";
-const HOSTILE = [
-  'a b',
-  '-x',
-  '--help',
-  'q\'uo"te',
-  'ünï',
-  'tab\there',
-  'nl\nx',
-  '$(touch pwned)',
-  '; reboot',
-  '--conf=nonexistent',
-  '--version',
-];
 const soon = (ms = 30_000): Deadline => Deadline.after(ms);
 
 let run: RunFolder;
@@ -205,45 +193,14 @@ describe('what the monitor tells', () => {
   });
 });
 
-describe('the whole control plane', () => {
-  test('images are made, grown, watched; a client is fenced', async () => {
-    await using host = await monitor('free');
-    const spec = { pool: 'rbd', image: 'made' };
-    const made = await host.createImage(spec, 10 * MiB + 1, soon());
-    expect(made).toEqual({ sizeBytes: 11 * MiB, features: 1, objectBytes: 4 * MiB });
-    expect(await host.createImage(spec, 99 * MiB, soon())).toEqual(made);
-    expect((await host.resizeImage(spec, 20 * MiB, soon())).sizeBytes).toBe(20 * MiB);
-    expect(await host.watchers(spec, soon())).toEqual([]);
-    await host.fence('10.99.99.99:0/4711', 60, soon());
-    await host.unfence('10.99.99.99:0/4711', soon());
-  });
-
-  test('names that a shell or an option parser would take for something else are data', async () => {
+controlPlaneSuite({
+  name: 'on a monitor over SSH',
+  cluster: () => cluster,
+  with: async (work) => {
     await using host = await monitor('asks');
-    for (const image of HOSTILE) await host.createImage({ pool: 'rbd', image }, MiB, soon());
-    const listed = await host.listImages('rbd', undefined, soon());
-    expect(listed.map(({ spec }) => spec.image)).toEqual(expect.arrayContaining(HOSTILE));
-    for (const image of HOSTILE) expect((await host.imageInfo({ pool: 'rbd', image }, soon())).sizeBytes).toBe(MiB);
-  });
-
-  test('an image that cannot be opened does not hide the others', async () => {
-    await cluster.createImage('rbd/broken', { sizeMiB: 8 });
-    const { id } = await cluster.imageInfo('rbd/broken');
-    await cluster.tool('rados', '-p', 'rbd', 'rm', `rbd_header.${id}`);
-    await using host = await monitor('free');
-    const names = (await host.listImages('rbd', undefined, soon())).map(({ spec }) => spec.image);
-    expect(names).toContain('made');
-    expect(names).not.toContain('broken');
-  });
-
-  test('a pool, a namespace, an image that is not there', async () => {
-    await using host = await monitor('free');
-    await failureOf('pool-missing', () => host.listImages('nopool', undefined, soon()));
-    await failureOf('pool-missing', () => host.listImages('rbd', 'nons', soon()));
-    const error = await failureOf('image-missing', () => host.imageInfo({ pool: 'rbd', image: 'nope' }, soon()));
-    expect(error.message).toContain('rbd/nope');
-    expect(await host.listImages('other', undefined, soon())).toEqual([]);
-  });
+    return await work(host);
+  },
+  may: { everyPool: true, unfence: true },
 });
 
 describe('the short sudoers list of the document', () => {

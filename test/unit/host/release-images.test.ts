@@ -3,7 +3,7 @@ import { onTestFinished, expect, test, vi } from 'vitest';
 import { Deadline } from '../../../src/base/deadline.ts';
 import { RbdsrError } from '../../../src/base/error.ts';
 import { Krbd } from '../../../src/ceph/krbd/krbd.ts';
-import { releaseImage, type Released } from '../../../src/installer/shutdown/release-mapping.ts';
+import { releaseMapping, type Released } from '../../../src/installer/shutdown/release-mapping.ts';
 import { releaseImages } from '../../../src/installer/shutdown/release-images.ts';
 import { type HostFixture, useHosts } from './host-fixture.ts';
 import { linux44, writeTree } from '../../support/recorded-sysfs.ts';
@@ -38,7 +38,7 @@ function shuttingDown(): HostFixture {
 }
 
 const release = (host: HostFixture, ms = 30_000): Promise<Omit<Released, 'label'>> =>
-  releaseImage(host.open(), 0, Deadline.after(ms));
+  releaseMapping(host.open(), 0, Deadline.after(ms));
 
 test('an image that lets go is unmapped, its volumes first', async () => {
   const host = shuttingDown();

@@ -1,8 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { checkRequest } from '../../../src/sm/check-request.ts';
-import { COMMAND_NAMES, findCommand } from '../../../src/sm/commands.ts';
-import { checkXmlText } from '../../../src/sm/protocol/illegal-xml.ts';
-import { decodeRequest } from '../../../src/sm/protocol/request.ts';
+import { checkRequest, COMMAND_NAMES, findCommand } from '../../../src/sm/commands.ts';
+import { checkXmlText, decodeRequest } from '../../../src/sm/protocol/request.ts';
 import { requestText } from './request-text.ts';
 
 /**

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { HEADER_SUMMARY_BYTES, summariseHeader } from '../../../src/vhd/format/header-summary.ts';
 import { MACX, W2KU } from '../../../src/vhd/format/locator.ts';
-import { parentLvName } from '../../../src/vhd/format/parent-names.ts';
+import { parentAsScanned } from '../../../src/vhd/format/parent-names.ts';
 import { VectorFiles } from './vectors.ts';
 
 let files: VectorFiles;
@@ -44,12 +44,12 @@ describe('the first 1536 bytes', () => {
 
   it('name the LV of the parent as vhd-util scan does', () => {
     const dm = 'VG_XenStorage--aa--bb-VHD--cc--dd';
-    expect(parentLvName({ name: dm, locators: [] })).toBe('VHD-cc-dd');
-    expect(parentLvName({ name: '', locators: [] })).toBeUndefined();
+    expect(parentAsScanned({ name: dm, locators: [] })).toBe('VHD-cc-dd');
+    expect(parentAsScanned({ name: '', locators: [] })).toBeUndefined();
     const locators = [
       { slot: 0, code: W2KU, path: './VG_XenStorage--aa-LV--ee' },
       { slot: 1, code: MACX, path: `./${dm}` },
     ];
-    expect(parentLvName({ name: '', locators })).toBe('VHD-cc-dd');
+    expect(parentAsScanned({ name: '', locators })).toBe('VHD-cc-dd');
   });
 });

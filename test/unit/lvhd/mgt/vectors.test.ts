@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { memoryIo } from '../../../support/lvhd-memory-io.ts';
 import { MetadataVolume } from '../../../../src/lvhd/metadata/metadata-volume.ts';
-import type { VdiMetadata, VdiRecord } from '../../../../src/lvhd/metadata/record.ts';
+import type { VdiMetadata, MetadataRecord } from '../../../../src/lvhd/metadata/record.ts';
 
 /** Volumes the stock storage manager wrote (test/fixtures/mgt), and what its own reader makes of them. */
 interface VectorVdi {
@@ -46,7 +46,7 @@ function vector(file: string): Vector {
   return found;
 }
 
-function asStock(vdi: VdiRecord) {
+function asStock(vdi: MetadataRecord) {
   return {
     name_label: vdi.nameLabel,
     name_description: vdi.nameDescription,

@@ -16,7 +16,7 @@ import type { OpenParent, ParentReference } from '../../vhd/chain/open-parents.t
  * in the child count, relative to the child's folder. 'device-missing' | 'vhd-corrupt' | 'invalid-argument' before
  * anything is read of the content.
  */
-export async function openDisk(path: string, parents: readonly string[] = []): Promise<VhdChain> {
+export async function openWholeImage(path: string, parents: readonly string[] = []): Promise<VhdChain> {
   const given = parents.values();
   const leaf = await openImageFile(path);
   try {

@@ -1,0 +1,21 @@
+import { detectProfile, hostPaths, type HostProfile } from './host-profile.ts';
+import { type HostSettings, readHostSettings } from './host-settings.ts';
+import { type Inventory, readInventory } from './inventory.ts';
+
+/** This host, as its files tell: what the administrator has set, what the installation is, and what follows. */
+export interface ThisHost {
+  readonly settings: HostSettings;
+  readonly inventory: Inventory;
+  readonly profile: HostProfile;
+}
+
+/**
+ * Its files are below `root`. 'config-missing' where this is no dom0, 'config-invalid' for settings that are not
+ * understood, 'kernel-unsupported' where the version is not known.
+ */
+export function thisHost(root: string): ThisHost {
+  const paths = hostPaths(root, '');
+  const inventory = readInventory(paths.inventory);
+  const settings = readHostSettings(paths.settings);
+  return { settings, inventory, profile: detectProfile(settings, inventory, root) };
+}

@@ -1,0 +1,51 @@
+import { RbdsrError } from '../../base/error.ts';
+import type { VgReport } from '../../lvm/report.ts';
+import { lvNamed } from '../../lvm/report.ts';
+import { lvName } from '../names.ts';
+import { type InflateWorld, undoInflate } from '../ops/inflate.ts';
+import { type JournalEntry, readJournalValue } from './journal.ts';
+
+/** An operation that a journal notes down. */
+export interface JournalKind {
+  /** As a sentence begins: "growing the volume of VDI ...". */
+  readonly operation: string;
+  /**
+   * Undoes or finishes what was cut short; the journal goes afterwards. Answers the volumes whose size has changed, so
+   * that other hosts reload them. Absent: this release cannot, and refuses to change the SR's metadata.
+   */
+  readonly recover?: (volumes: InflateWorld, report: VgReport, entry: JournalEntry) => Promise<readonly string[]>;
+}
+
+/** By the first part of the journal's name; those of the stock driver (sm `journaler.py`, `cleanup.py`, `LVHDSR`). */
+const KINDS: Readonly<Record<string, JournalKind>> = {
+  inflate: { operation: 'growing the volume', recover: undoGrowing },
+  clone: { operation: 'a snapshot or clone' },
+  leaf: { operation: 'merging the leaf' },
+  coalesce: { operation: 'merging the inner node' },
+  relink: { operation: 'relinking the children' },
+  zero: { operation: 'zeroing the grown raw parent' },
+  jvhd: { operation: 'the journalled resize' },
+};
+
+/** A type that nobody here knows is one that this release cannot recover. */
+export function kindOf({ type }: JournalEntry): JournalKind {
+  const kind = Object.hasOwn(KINDS, type) ? KINDS[type] : undefined;
+  return kind ?? { operation: `operation "${type}"` };
+}
+
+/** A volume that is gone, and one that has its old size, are done. */
+async function undoGrowing(volumes: InflateWorld, report: VgReport, entry: JournalEntry): Promise<readonly string[]> {
+  const lv = lvName('vhd', entry.id);
+  if (lvNamed(report, lv) === undefined) return [];
+  const value = await readJournalValue(entry, (name) => volumes.openLv(name, 'read'));
+  return (await undoInflate(volumes, report, entry.id, sizeIn(value, entry))) ? [lv] : [];
+}
+
+function sizeIn(value: string, entry: JournalEntry): number {
+  if (/^[1-9][0-9]{0,15}$/.test(value)) return Number(value);
+  throw new RbdsrError('journal', {
+    what: `journal ${entry.lvName} holds no size`,
+    expected: 'the size of the LV before it grew, in bytes',
+    found: JSON.stringify(value.slice(0, 40)),
+  });
+}

@@ -1,0 +1,164 @@
+import { spawn } from 'node:child_process';
+import { describe, expect, test } from 'vitest';
+import type { Cluster } from '../../lab/cluster/cluster.ts';
+import { Deadline } from '../../src/base/deadline.ts';
+import { MiB } from '../../src/base/units.ts';
+import type { ControlPlane } from '../../src/ceph/control/control-plane.ts';
+import { failureOf } from './expect-error.ts';
+
+/** One form of the control plane, on a cluster that runs, and what its account may do. */
+export interface PlaneForm {
+  readonly name: string;
+  readonly cluster: () => Cluster;
+  /** Whoever opens a plane closes it when `work` is done. */
+  readonly with: <T>(work: (plane: ControlPlane) => Promise<T>) => Promise<T>;
+  readonly may: {
+    /** Use pool `other`, which lies beside pool `rbd`. */
+    readonly everyPool: boolean;
+    readonly unfence: boolean;
+  };
+}
+
+const HOSTILE = [
+  'a b',
+  '-x',
+  '--help',
+  'q\'uo"te',
+  'ünï',
+  'tab\there',
+  'nl\nx',
+  '$(touch pwned)',
+  'a,b',
+  '\u001b[31m',
+  '; reboot',
+  '--conf=nonexistent',
+  '--version',
+];
+const soon = (): Deadline => Deadline.after(30_000);
+
+/**
+ * What every form of the control plane does, whatever it goes by. The cluster has pools `rbd`, `other` and `unmarked`,
+ * the last one for no application. Leaves image rbd/made, of 20 MiB.
+ */
+export function controlPlaneSuite({ name, cluster, with: withPlane, may }: PlaneForm): void {
+  describe(`the control plane, ${name}`, () => {
+    test('pools marked for rbd are listed, others are not', async () => {
+      const names = (await withPlane((plane) => plane.listPools(soon()))).map((pool) => pool.name);
+      expect(names).toEqual(expect.arrayContaining(['rbd', 'other']));
+      expect(names).not.toContain('unmarked');
+    });
+
+    test('the cluster says its fsid', async () => {
+      expect(await withPlane((plane) => plane.clusterId(soon()))).toBe(cluster().fsid);
+    });
+
+    test('an image is made once, with layering only, and grows', async () => {
+      const spec = { pool: 'rbd', image: 'made' };
+      await withPlane(async (plane) => {
+        const made = await plane.createImage(spec, 10 * MiB + 1, soon());
+        expect(made).toEqual({ sizeBytes: 11 * MiB, features: 1, objectBytes: 4 * MiB });
+        expect(await plane.createImage(spec, 99 * MiB, soon())).toEqual(made);
+        expect((await plane.resizeImage(spec, 20 * MiB, soon())).sizeBytes).toBe(20 * MiB);
+        expect((await plane.resizeImage(spec, 20 * MiB, soon())).sizeBytes).toBe(20 * MiB);
+        await failureOf('invalid-argument', () => plane.resizeImage(spec, 10 * MiB, soon()));
+      });
+      expect((await cluster().imageInfo('rbd/made')).size).toBe(20 * MiB);
+    });
+
+    test('names that a shell or an option parser would take for something else are data', async () => {
+      await withPlane(async (plane) => {
+        for (const image of HOSTILE) await plane.createImage({ pool: 'rbd', image }, MiB, soon());
+        const listed = await plane.listImages('rbd', undefined, soon());
+        expect(listed.map(({ spec }) => spec.image)).toEqual(expect.arrayContaining(HOSTILE));
+        expect(listed.find(({ spec }) => spec.image === 'nl\nx')?.displayName).toBe(String.raw`nl\x0ax`);
+        for (const image of HOSTILE) {
+          expect((await plane.imageInfo({ pool: 'rbd', image }, soon())).sizeBytes).toBe(MiB);
+        }
+      });
+    });
+
+    test('a name the rbd tool would take apart is refused instead of acting on another image', async () => {
+      await withPlane(async (plane) => {
+        await failureOf('control-plane-failed', () => plane.imageInfo({ pool: 'rbd', image: 'other/x' }, soon()));
+        await failureOf('control-plane-failed', () => plane.createImage({ pool: 'rbd', image: 'x@y' }, MiB, soon()));
+      });
+    });
+
+    test('a namespace is a place of its own', async () => {
+      await cluster().tool('rbd', 'namespace', 'create', 'rbd/ns1');
+      const spec = { pool: 'rbd', namespace: 'ns1', image: 'inside' };
+      await withPlane(async (plane) => {
+        await plane.createImage(spec, MiB, soon());
+        expect((await plane.listImages('rbd', 'ns1', soon())).map((entry) => entry.spec)).toEqual([spec]);
+        await failureOf('image-missing', () => plane.imageInfo({ pool: 'rbd', image: 'inside' }, soon()));
+      });
+    });
+
+    test('who has an image open is seen', async () => {
+      await withPlane(async (plane) => {
+        const spec = { pool: 'rbd', image: 'watched' };
+        await plane.createImage(spec, MiB, soon());
+        expect(await plane.watchers(spec, soon())).toEqual([]);
+        const watcher = spawn('rbd', ['--conf', cluster().configPath, 'watch', 'rbd/watched'], {
+          stdio: ['pipe', 'ignore', 'ignore'],
+        });
+        try {
+          // `rbd watch` ends when its stdin does.
+          const seen = await soon().until(async () => {
+            const [found] = await plane.watchers(spec, soon());
+            return found;
+          }, 'the watcher to show');
+          expect(seen.address).toMatch(/^[0-9.]+:[0-9]+\/[0-9]+$/);
+          expect(seen.client).toBeGreaterThan(0);
+        } finally {
+          watcher.kill('SIGKILL');
+        }
+      });
+    });
+
+    test('an image that cannot be opened does not hide the others', async () => {
+      await cluster().createImage('rbd/broken', { sizeMiB: 8 });
+      const { id } = await cluster().imageInfo('rbd/broken');
+      await cluster().tool('rados', '-p', 'rbd', 'rm', `rbd_header.${id}`);
+      const listed = await withPlane((plane) => plane.listImages('rbd', undefined, soon()));
+      const names = listed.map(({ spec }) => spec.image);
+      expect(names).toContain('made');
+      expect(names).not.toContain('broken');
+    });
+
+    test('one client can be fenced; not every account may end it', async () => {
+      const client = '10.99.99.99:0/4711';
+      await withPlane(async (plane) => {
+        await plane.fence(client, 60, soon());
+        expect(await cluster().tool('ceph', 'osd', 'blocklist', 'ls')).toContain(client);
+        if (may.unfence) await plane.unfence(client, soon());
+        else await failureOf('cluster-auth', () => plane.unfence(client, soon()));
+      });
+      const fenced = await cluster().tool('ceph', 'osd', 'blocklist', 'ls');
+      expect(fenced.includes(client)).toBe(!may.unfence);
+    });
+
+    test.each(['10.99.99.99', '10.99.99.99:0', '', '--help', '1/1 x'])('%j is no client to fence', async (address) => {
+      await withPlane((plane) => failureOf('invalid-argument', () => plane.fence(address, 60, soon())));
+    });
+
+    test('a pool, a namespace, an image that is not there', async () => {
+      await withPlane(async (plane) => {
+        const pool = await failureOf('pool-missing', () => plane.listImages('nopool', undefined, soon()));
+        expect(pool.message).toContain('"nopool"');
+        await failureOf('pool-missing', () => plane.createImage({ pool: 'nopool', image: 'x' }, MiB, soon()));
+        const namespace = await failureOf('pool-missing', () => plane.listImages('rbd', 'nons', soon()));
+        expect(namespace.message).toContain('"nons"');
+        const image = await failureOf('image-missing', () => plane.imageInfo({ pool: 'rbd', image: 'nope' }, soon()));
+        expect(image.message).toContain('rbd/nope');
+      });
+    });
+
+    test('a pool of somebody else', async () => {
+      await withPlane(async (plane) => {
+        if (may.everyPool) expect(await plane.listImages('other', undefined, soon())).toEqual([]);
+        else await failureOf('cluster-auth', () => plane.listImages('other', undefined, soon()));
+      });
+    });
+  });
+}
