@@ -2,48 +2,66 @@ import { messageOf } from '../base/error.ts';
 import type { VdiMetadata } from '../lvhd/metadata/record.ts';
 import { MGT_LV, vdiOfLv, vdiTypeOfLv } from '../lvhd/names.ts';
 import { SMALL_LV_SIZE } from '../lvhd/sizes.ts';
-import type { VgReport } from '../lvm/report.ts';
+import type { LvReport, VgReport } from '../lvm/report.ts';
 import { faultPoint } from '../system/fault-point.ts';
-import { srRecord } from '../xapi/sr.ts';
-import { type VdiRecord, vdisOfSr } from '../xapi/vdi.ts';
+import type { SrRecord } from '../xapi/sr.ts';
+import type { VdiRecord } from '../xapi/vdi.ts';
 import { type AttachedSr, recoverIfMaster, reportOf, withMetadata } from './attached-sr.ts';
+import type { VdiRecords } from './vdi-records.ts';
 import type { SrWork } from './work/work.ts';
 
 /**
  * On the SR master at sr_attach: makes the metadata volume where it is missing, else brings it up to what xapi and the
  * LVs say. A damaged volume, or an operation that was interrupted and is not ours to finish, is a warning here: the
- * disks can be used all the same.
+ * disks can be used all the same. Answers the report as it is afterwards; undefined where that is not known.
  */
-export async function prepareMetadata(work: SrWork, sr: AttachedSr): Promise<void> {
+export async function prepareMetadata(
+  work: SrWork,
+  sr: AttachedSr,
+  found: VgReport,
+  known: XapiNames,
+): Promise<VgReport | undefined> {
   const { srMaster, srRef } = work.subject;
-  if (!srMaster || srRef === undefined) return;
+  if (!srMaster || srRef === undefined) return found;
+  let report: VgReport | undefined;
   try {
-    const found = await reportOf(sr);
-    const report = (await recoverIfMaster(work, sr, found)) ? await reportOf(sr) : found;
-    if (report.lvs.some(({ name }) => name === MGT_LV)) await synchronise(work, sr, srRef, report);
-    else await createMetadata(work, sr, srRef);
+    // Undoing has changed volumes.
+    const whole = (await recoverIfMaster(work, sr, found)) ? await reportOf(sr) : found;
+    const isThere = whole.lvs.some(({ name }) => name === MGT_LV);
+    report = isThere ? whole : withLv(whole, await makeVolume(sr));
+    await (isThere ? synchronise : writeAll)(work, sr, report, known);
   } catch (error) {
     work.log.warn(`SR ${sr.uuid}: its metadata could not be brought up to date: ${messageOf(error)}`);
   }
   await sr.lvm.activateAfresh(MGT_LV).catch((error: unknown) => {
     work.log.warn(`SR ${sr.uuid}: its metadata volume could not be activated: ${messageOf(error)}`);
   });
+  return report;
+}
+
+/** What xapi calls the SR and its disks. */
+export interface XapiNames {
+  readonly sr: Pick<SrRecord, 'nameLabel' | 'nameDescription'>;
+  readonly vdis: VdiRecords;
 }
 
 /**
  * An LV without content reads as "no metadata", so a crash between the two steps is mended by `synchronise` of the next
  * attach.
  */
-async function createMetadata(work: SrWork, sr: AttachedSr, srRef: string): Promise<void> {
-  await sr.lvm.createLv(MGT_LV, SMALL_LV_SIZE);
+async function makeVolume(sr: AttachedSr): Promise<LvReport> {
+  const lv = await sr.lvm.createLv(MGT_LV, SMALL_LV_SIZE);
   faultPoint('sr-attach.after-mgt-lv');
-  await writeAll(work, sr, srRef, await reportOf(sr));
+  return lv;
 }
 
-async function writeAll(work: SrWork, sr: AttachedSr, srRef: string, report: VgReport): Promise<void> {
-  const xapi = await work.xapi();
-  const { nameLabel, nameDescription } = await srRecord(xapi, srRef);
-  const vdis = (await vdisOfSr(xapi, srRef)).filter(({ uuid }) => diskOf(report, uuid) !== undefined);
+function withLv(report: VgReport, lv: LvReport): VgReport {
+  return { ...report, freeBytes: report.freeBytes - lv.sizeBytes, lvs: [...report.lvs, lv] };
+}
+
+async function writeAll(work: SrWork, sr: AttachedSr, report: VgReport, known: XapiNames): Promise<void> {
+  const { nameLabel, nameDescription } = known.sr;
+  const vdis = (await known.vdis.of(work)).filter(({ uuid }) => diskOf(report, uuid) !== undefined);
   const names = new Map(vdis.map(({ ref, uuid }) => [ref, uuid]));
   await withMetadata(
     sr,
@@ -56,14 +74,13 @@ async function writeAll(work: SrWork, sr: AttachedSr, srRef: string, report: VgR
   );
 }
 
-async function synchronise(work: SrWork, sr: AttachedSr, srRef: string, report: VgReport): Promise<void> {
+async function synchronise(work: SrWork, sr: AttachedSr, report: VgReport, known: XapiNames): Promise<void> {
   if (await isEmptyVolume(sr, report)) {
-    await writeAll(work, sr, srRef, report);
+    await writeAll(work, sr, report, known);
     return;
   }
-  const xapi = await work.xapi();
-  const { nameLabel, nameDescription } = await srRecord(xapi, srRef);
-  const records = new Map((await vdisOfSr(xapi, srRef)).map((vdi) => [vdi.uuid, vdi]));
+  const { nameLabel, nameDescription } = known.sr;
+  const records = new Map((await known.vdis.of(work)).map((vdi) => [vdi.uuid, vdi]));
   await withMetadata(
     sr,
     async (mgt) => {

@@ -61,9 +61,11 @@ export async function resizeVolume(
     return;
   }
   const openLv = openByExtents(lvm, openPv);
-  await inflate({ lvm, openLv }, report, node.uuid, plan.lvSizeBytes);
+  const hasGrown = await inflate({ lvm, openLv }, report, node.uuid, plan.lvSizeBytes);
   faultPoint('vdi-resize.after-lv');
-  const io = await openLv(node.lvName, 'write');
+  // One that has grown has other extents than the report says.
+  const known = hasGrown ? undefined : report.lvs.find(({ name }) => name === node.lvName);
+  const io = await openLv(node.lvName, 'write', known);
   const image = await openOrClose();
   await image.resizeFast(plan.virtualSizeBytes);
   await image.close();

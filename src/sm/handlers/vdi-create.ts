@@ -8,6 +8,7 @@ import type { VgReport } from '../../lvm/report.ts';
 import { faultPoint } from '../../system/fault-point.ts';
 import { introduceVdi } from '../../xapi/vdi.ts';
 import { type AttachedSr, openAttachedSr, reportOf, noteSrTotals, withMetadata } from '../../sr/attached-sr.ts';
+import { holdDevice } from '../../sr/held-device.ts';
 import type { Handler, SmCall } from '../handler.ts';
 import { checkXmlText } from '../protocol/illegal-xml.ts';
 import { orRebuild } from '../../sr/metadata-refusal.ts';
@@ -32,7 +33,7 @@ export const handler: Handler = async (call) => {
   const [, nameLabel = '', nameDescription = ''] = args;
   checkXmlText('the name of the disk', nameLabel);
   checkXmlText('the description of the disk', nameDescription);
-  const sr = await openAttachedSr(call);
+  const { sr } = holdDevice(call, await openAttachedSr(call));
   const plan = planVdi({
     uuid: newUuid(call),
     kind: kindOf(vdiSmConfig),

@@ -5,6 +5,7 @@ import { faultPoint } from '../../system/fault-point.ts';
 import { isGone } from '../../xapi/failure.ts';
 import { forgetVdi, type VdiRecord, vdiRecord } from '../../xapi/vdi.ts';
 import { type AttachedSr, noteSrTotals, openAttachedSr, withMetadata } from '../../sr/attached-sr.ts';
+import { holdDevice } from '../../sr/held-device.ts';
 import type { Handler, SmCall } from '../handler.ts';
 import { activeHosts } from '../../sr/hosts/host-keys.ts';
 import { markedInEarnest } from '../../sr/hosts/marked-hosts.ts';
@@ -27,7 +28,7 @@ import { vdiOf, vdiRefOf } from '../../sr/work/subject.ts';
  */
 export const handler: Handler = async (call) => {
   const vdi = vdiOf(call);
-  const sr = await openAttachedSr(call);
+  const { sr } = holdDevice(call, await openAttachedSr(call));
   const record = await recordOf(call);
   if (record?.managed === false) {
     throw new RbdsrError('vdi-delete', { what: 'Deleting non-leaf node not permitted', found: `VDI ${vdi}` });

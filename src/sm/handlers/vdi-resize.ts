@@ -1,7 +1,8 @@
 import { RbdsrError } from '../../base/error.ts';
 import { planResize, resizeVolume } from '../../lvhd/ops/vdi-resize.ts';
 import { changeVdi, vdiSmConfig } from '../../xapi/vdi.ts';
-import { noteSrTotals, openAttachedSr, reportOf } from '../../sr/attached-sr.ts';
+import { noteSrTotals, openAttachedSr } from '../../sr/attached-sr.ts';
+import { holdDevice } from '../../sr/held-device.ts';
 import type { Handler } from '../handler.ts';
 import { activeHosts } from '../../sr/hosts/host-keys.ts';
 import { markedInEarnest } from '../../sr/hosts/marked-hosts.ts';
@@ -16,7 +17,7 @@ export const handler: Handler = async (call) => {
   const vdi = vdiOf(call);
   const ref = vdiRefOf(call);
   const sizeBytes = sizeArgument(call, 0);
-  const sr = await openAttachedSr(call);
+  const { sr } = holdDevice(call, await openAttachedSr(call));
   const xapi = await call.xapi();
   const { report, tree } = await recoveredNodes(call, sr, () => readDisk(call, sr, vdi));
   const node = tree.get(vdi);
@@ -35,6 +36,7 @@ export const handler: Handler = async (call) => {
   await resizeVolume(sr, report, node, plan);
   call.waiting('xapi to record the new size');
   await changeVdi(xapi, ref, { virtualSize: plan.virtualSizeBytes, physicalUtilisation: plan.lvSizeBytes });
-  await noteSrTotals(call, () => reportOf(sr), { delta: plan.virtualSizeBytes - node.virtualSizeBytes });
+  const freeBytes = report.freeBytes - (plan.lvSizeBytes - node.lvSizeBytes);
+  await noteSrTotals(call, () => ({ ...report, freeBytes }), { delta: plan.virtualSizeBytes - node.virtualSizeBytes });
   return vdiReply(vdi);
 };
