@@ -74,7 +74,10 @@ export const handler: Handler = async (call) => {
   return unitReply;
 };
 
-/** What xapi has of the SR: of all its hosts the master alone, under the SR's lock, writes what is read here. */
+/**
+ * What xapi has of the SR. Of its keys only the master writes those that are read here, under the SR's lock; a name
+ * that a user changes meanwhile is told by the sr_update after the next scan.
+ */
 async function knownOf(call: SmCall): Promise<Pick<SrRecord, 'smConfig' | 'nameLabel' | 'nameDescription'>> {
   const { srRef } = call.request;
   return srRef === undefined
