@@ -107,7 +107,7 @@ export async function loopPool({
       trace = file;
       try {
         await work();
-        return readFileSync(file, 'utf8');
+        return whole(readFileSync(file, 'utf8'));
       } finally {
         trace = undefined;
       }
@@ -204,6 +204,21 @@ export function loseAttachRecord(root: string, srUuid: string): void {
 /** Every execve and every open of the program and of what it starts goes to the file that follows. */
 const STRACE = ['strace', '-f', '-qq', '-s', '256', '-e', 'trace=execve,openat', '-e', 'signal=none', '-A', '-o'];
 
+/** A call that another process interrupted is two lines: one again. */
+function whole(trace: string): string {
+  const begun = new Map<string, string>();
+  const lines = trace.split('\n').flatMap((line) => {
+    const [, pid = '', rest = ''] = /^(\d+) +(.*)$/.exec(line) ?? [];
+    if (rest.endsWith(' <unfinished ...>')) {
+      begun.set(pid, line.slice(0, -' <unfinished ...>'.length));
+      return [];
+    }
+    const [, end] = /^<\.\.\. \w+ resumed>(.*)$/.exec(rest) ?? [];
+    return end === undefined ? [line] : [`${begun.get(pid) ?? pid}${end}`];
+  });
+  return lines.join('\n');
+}
+
 interface Started {
   readonly pid: string;
   readonly name: string;
@@ -220,13 +235,11 @@ function askedIn(trace: string): Omit<Asked, 'xapi'> {
   const started = programsIn(trace);
   const lvm = started.filter(({ name }) => name === 'lvm');
   const ofLvm = new Set(lvm.map(({ pid }) => pid));
-  const opened = [
-    ...trace.matchAll(/^(\d+) +(?:openat\(AT_FDCWD, "[^"]*\/dev\/rbd0",.*|<\.\.\. openat resumed.*) = \d+$/gm),
-  ];
+  const opened = [...trace.matchAll(/^(\d+) +openat\(AT_FDCWD, "[^"]*\/dev\/rbd0",.* = \d+$/gm)];
   return {
     lvm: lvm.map(({ first }) => first),
     programs: started.map(({ name }) => name).filter((name) => name !== 'lvm' && !LAUNCHER.includes(name)),
-    opens: opened.filter(([line, pid = '']) => line.includes('rbd0') && !ofLvm.has(pid)).length,
+    opens: opened.filter(([, pid = '']) => !ofLvm.has(pid)).length,
   };
 }
 
