@@ -29,6 +29,7 @@ export async function keepKey(work: SrWork, key: Secret): Promise<void> {
   const { srRef } = work.subject;
   if (srRef === undefined) return;
   const xapi = await work.xapi();
+  // Read anew: the operator may have given the SR another key while the image was being mapped.
   const uuid = (await srSmConfig(xapi, srRef))[KEPT_SECRET];
   const kept = await valueOf(xapi, uuid);
   if (kept?.reveal() === key.reveal()) return;

@@ -22,17 +22,32 @@ export interface PvLabel {
  * where there is no label. CRCs are not checked: a damaged label still means that the device is someone's.
  */
 export async function readPvLabel(io: BlockIo): Promise<PvLabel | undefined> {
+  const label = await labelSector(io);
+  if (label === undefined) return undefined;
+  const { sector, offset } = label;
+  const header = sector.readUInt32LE(20);
+  if (header + 40 > SECTOR)
+    return { pvUuid: '', offset, deviceBytes: 0, damage: 'its label names no place in its sector' };
+  const pvUuid = hyphenated(sector.toString('latin1', header, header + 32));
+  const deviceBytes = Number(sector.readBigUInt64LE(header + 32));
+  return { pvUuid, offset, deviceBytes, ...(await volumeGroup(io, metadataArea(sector, header))) };
+}
+
+/** Byte offset of the first metadata area; undefined where there is no label, or none in it that can be told. */
+export async function placeOfMetadata(io: BlockIo): Promise<number | undefined> {
+  const sector = (await labelSector(io))?.sector;
+  const header = sector?.readUInt32LE(20) ?? SECTOR;
+  const area = sector === undefined || header + 40 > SECTOR ? 0 : metadataArea(sector, header);
+  return area === 0 ? undefined : area;
+}
+
+async function labelSector(io: BlockIo): Promise<{ readonly sector: Buffer; readonly offset: number } | undefined> {
   if (io.size < 4 * SECTOR) return undefined;
   const head = await io.read(0, 4 * SECTOR);
   for (let offset = 0; offset < head.length; offset += SECTOR) {
     const sector = head.subarray(offset, offset + SECTOR);
     if (sector.toString('latin1', 0, 8) !== 'LABELONE' || sector.toString('latin1', 24, 32) !== 'LVM2 001') continue;
-    const header = sector.readUInt32LE(20);
-    if (header + 40 > SECTOR)
-      return { pvUuid: '', offset, deviceBytes: 0, damage: 'its label names no place in its sector' };
-    const pvUuid = hyphenated(sector.toString('latin1', header, header + 32));
-    const deviceBytes = Number(sector.readBigUInt64LE(header + 32));
-    return { pvUuid, offset, deviceBytes, ...(await volumeGroup(io, metadataArea(sector, header))) };
+    return { sector, offset };
   }
   return undefined;
 }
@@ -63,7 +78,7 @@ async function volumeGroup(
   if (area === 0) return {};
   if (area + SECTOR > io.size) return { damage: `its metadata begin at byte ${area}, behind the end of the device` };
   const header = await io.read(area, SECTOR);
-  if (header.toString('latin1', 4, 20) !== ' LVM2 x[5A%r0N*>') return { damage: `no metadata begin at byte ${area}` };
+  if (header.toString('latin1', 4, 20) !== METADATA_MAGIC) return { damage: `no metadata begin at byte ${area}` };
   const textOffset = Number(header.readBigUInt64LE(40));
   const textLength = Number(header.readBigUInt64LE(48));
   if (textOffset === 0 || textLength === 0) return {};
@@ -75,6 +90,9 @@ async function volumeGroup(
     ? { damage: `the text of its metadata at byte ${start} names no volume group` }
     : { vgName, vgUuid };
 }
+
+/** Of the header of a metadata area (lvm2 lib/format_text/layout.h, FMTT_MAGIC). */
+export const METADATA_MAGIC = ' LVM2 x[5A%r0N*>';
 
 /** The 32 characters of an LVM id as LVM prints them: 6-4-4-4-4-4-6. */
 function hyphenated(id: string): string {

@@ -1,12 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { BlockIo } from '../base/block-io.ts';
 import type { Deadline } from '../base/deadline.ts';
 import { RbdsrError } from '../base/error.ts';
 import type { ErrorCode } from '../base/error.ts';
 import { formatBytes, KiB, MiB } from '../base/units.ts';
+import { openBlockIo } from '../system/io/block-device.ts';
 import type { HeldLock } from '../system/locks/record-lock.ts';
 import type { RunOutcome } from '../system/run.ts';
 import { lvmCommand, succeeded } from './_command.ts';
 import type { LvmCommandContext } from './_command.ts';
+import { committedNames } from './_committed-names.ts';
 import { lvmFailure, missingLv, refuseWhenFull } from './_failures.ts';
 import { lvNodeGone, lvNodePresent, openersOfLv } from './_nodes.ts';
 import { hasDevice, leadsToExtents } from './_tables.ts';
@@ -30,6 +33,8 @@ export interface LvmOptions {
   /** Added to every command; tests pass `--driverloaded n`. */
   readonly extraArgs?: readonly string[];
   readonly deadline: Deadline;
+  /** How the device is opened for a look at what a change did; unless given, by its path each time. */
+  readonly openDevice?: () => Promise<BlockIo>;
 }
 
 /** How LVM exits where it does not know an option (lvm2 tools/errors.h, EINVALID_CMD_LINE). */
@@ -38,27 +43,34 @@ const INVALID_COMMAND_LINE = 3;
 const ATTEMPTS = 10;
 
 /**
- * One volume group on one device. Every verb is idempotent, and its outcome is looked at: what the volume group, the
- * label or device-mapper hold afterwards decides, for some versions refuse a change and exit 0, and others exit 5 where
- * nothing was to be done (docs/decisions/0009-one-pvs-report.md). Failures carry what LVM said; 'sr-full',
- * 'device-busy' and 'lvm-missing' come from that look, too.
+ * One volume group on one device. Every verb is idempotent, and its outcome is looked at: what a report, the metadata
+ * on the device, the label or device-mapper hold afterwards decides, for some versions refuse a change and exit 0, and
+ * others exit 5 where nothing was to be done (docs/decisions/0009-one-pvs-report.md). Failures carry what LVM said;
+ * 'sr-full', 'device-busy' and 'lvm-missing' come from that look, too.
  */
 export class Lvm {
   readonly vg: string;
   readonly device: string;
   readonly #options: LvmOptions;
   readonly #context: LvmCommandContext;
+  readonly #openDevice: () => Promise<BlockIo>;
 
   constructor(options: LvmOptions) {
     this.#options = options;
     this.vg = options.vg;
     this.device = options.device;
     this.#context = { ...options, extraArgs: options.extraArgs ?? [], systemDir: options.systemDir };
+    this.#openDevice = options.openDevice ?? (() => openBlockIo(options.device, 'read'));
   }
 
   /** The same for undoing what went wrong (Deadline.forCleanUp). */
   forCleanUp(): Lvm {
     return new Lvm({ ...this.#options, deadline: this.#options.deadline.forCleanUp() });
+  }
+
+  /** The same for a command that has the device open already. */
+  lookingThrough(openDevice: () => Promise<BlockIo>): Lvm {
+    return new Lvm({ ...this.#options, openDevice });
   }
 
   /** One command; a second only where an LV has no physical extents. undefined where the device holds no such VG. */
@@ -141,7 +153,10 @@ export class Lvm {
       if (outcome !== undefined) outcomes.set(name, outcome);
       await lvNodeGone(this.vg, name, this.#context.deadline);
     }
-    const report = outcomes.size === 0 ? undefined : await this.report();
+    if (outcomes.size === 0) return;
+    const committed = await committedNames(this.#openDevice, this.vg);
+    if (committed !== undefined && names.every((name) => !committed.has(name))) return;
+    const report = await this.report();
     for (const [name, outcome] of outcomes) {
       if (lvNamed(report, name) === undefined) continue;
       throw lvmFailure('lvm-delete', `logical volume ${name} cannot be removed`, outcome);
@@ -151,6 +166,8 @@ export class Lvm {
   /** 'lvm-missing' where neither name exists. */
   async renameLv(from: string, to: string): Promise<void> {
     const outcome = await this.#changing('lvrename', [this.vg, from, to]);
+    const committed = await committedNames(this.#openDevice, this.vg);
+    if (succeeded(outcome) && committed?.has(to) === true && !committed.has(from)) return;
     const report = await this.report();
     const has = (name: string): boolean => lvNamed(report, name) !== undefined;
     if (has(to) && !has(from)) return;
@@ -251,11 +268,11 @@ export class Lvm {
     await this.#change(name, ['--deltag', tag], 'untagged', (lv) => !lv.tags.includes(tag));
   }
 
-  /** Lets the PV use all of a device that has grown since `before`. */
-  async growPv(before: VgReport): Promise<void> {
+  /** Lets the PV use all of a device that has grown since `before`; the report of after it. */
+  async growPv(before: VgReport): Promise<VgReport> {
     const outcome = await this.#changing('pvresize', [this.device]);
     const report = await this.report();
-    if (report !== undefined && report.sizeBytes > before.sizeBytes) return;
+    if (report !== undefined && report.sizeBytes > before.sizeBytes) return report;
     throw lvmFailure('lvm-resize', `the physical volume ${this.device} cannot be grown`, outcome);
   }
 

@@ -6,12 +6,11 @@ import type { SrWork } from './work/work.ts';
 /** Stock ignores less: a device may be a little larger than its last resize asked for. Bytes. */
 const WORTH_GROWING = 100 * MiB;
 
-/** On the SR master: lets the volume group use an image that has been made larger. True where it did. */
-export async function growVolumeGroup(work: SrWork, sr: AttachedSr, report: VgReport): Promise<boolean> {
-  if (!work.subject.srMaster) return false;
+/** On the SR master: lets the volume group use an image that has been made larger. The report as it is after that. */
+export async function growVolumeGroup(work: SrWork, sr: AttachedSr, report: VgReport): Promise<VgReport> {
+  if (!work.subject.srMaster) return report;
   const [pv] = report.pvs;
-  if (pv === undefined || pv.deviceSizeBytes - pv.sizeBytes - pv.dataStartBytes < WORTH_GROWING) return false;
+  if (pv === undefined || pv.deviceSizeBytes - pv.sizeBytes - pv.dataStartBytes < WORTH_GROWING) return report;
   work.log.info(`SR ${sr.uuid}: ${sr.mapping.device} has grown; LVM uses it now`);
-  await sr.lvm.growPv(report);
-  return true;
+  return sr.lvm.growPv(report);
 }

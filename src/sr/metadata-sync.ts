@@ -3,41 +3,58 @@ import { lastStep, type Step, step } from '../base/steps.ts';
 import type { VdiMetadata } from '../lvhd/metadata/record.ts';
 import { MGT_LV, vdiOfLv, vdiTypeOfLv } from '../lvhd/names.ts';
 import { SMALL_LV_SIZE } from '../lvhd/sizes.ts';
-import { lvNamed, type VgReport } from '../lvm/report.ts';
+import { lvNamed, type LvReport, type VgReport } from '../lvm/report.ts';
 import { runSteps } from '../system/running-steps.ts';
-import { srRecord } from '../xapi/sr.ts';
-import { vdisOfSr } from '../xapi/vdi.ts';
+import type { SrRecord } from '../xapi/sr.ts';
 import type { AttachedSr } from './attached-sr.ts';
 import { recoverIfMaster } from './recovered-sr.ts';
 import { metadataOfVdi, namesOfVdi } from './metadata-of-vdi.ts';
 import { reportOf, withMetadata } from './read-sr.ts';
+import type { VdiRecords } from './vdi-records.ts';
 import type { SrWork } from './work/work.ts';
 
 /**
  * On the SR master at sr_attach: makes the metadata volume where it is missing, else brings it up to what xapi and the
  * LVs say. A damaged volume, or an operation that was interrupted and is not ours to finish, is a warning here: the
- * disks can be used all the same.
+ * disks can be used all the same. Answers the report as it is afterwards; undefined where that is not known.
  */
-export async function prepareMetadata(work: SrWork, sr: AttachedSr): Promise<void> {
+export async function prepareMetadata(
+  work: SrWork,
+  sr: AttachedSr,
+  found: VgReport,
+  known: XapiNames,
+): Promise<VgReport | undefined> {
   const { srMaster, srRef } = work.subject;
-  if (!srMaster || srRef === undefined) return;
+  if (!srMaster || srRef === undefined) return found;
+  let report: VgReport | undefined;
   try {
-    const found = await reportOf(sr);
-    const report = (await recoverIfMaster(work, sr, found)) ? await reportOf(sr) : found;
-    if (lvNamed(report, MGT_LV) !== undefined) await synchronise(work, sr, srRef, report);
-    else await runSteps(metadataSteps, { work, sr, srRef });
+    // Undoing has changed volumes.
+    const whole = (await recoverIfMaster(work, sr, found)) ? await reportOf(sr) : found;
+    const making: Synchronising = { work, sr, known, report: whole };
+    if (lvNamed(whole, MGT_LV) === undefined) await runSteps(metadataSteps, making);
+    else await synchronise(making);
+    report = making.report;
   } catch (error) {
     work.log.warn(`SR ${sr.uuid}: its metadata could not be brought up to date: ${messageOf(error)}`);
   }
   await sr.lvm.activateAfresh(MGT_LV).catch((error: unknown) => {
     work.log.warn(`SR ${sr.uuid}: its metadata volume could not be activated: ${messageOf(error)}`);
   });
+  return report;
+}
+
+/** What xapi calls the SR and its disks. */
+export interface XapiNames {
+  readonly sr: Pick<SrRecord, 'nameLabel' | 'nameDescription'>;
+  readonly vdis: VdiRecords;
 }
 
 interface Synchronising {
   readonly work: SrWork;
   readonly sr: AttachedSr;
-  readonly srRef: string;
+  readonly known: XapiNames;
+  /** As it is by now. */
+  report: VgReport;
 }
 
 /** An LV without content reads as "no metadata". */
@@ -47,21 +64,20 @@ export const metadataSteps: readonly Step<Synchronising>[] = [
     leaves: { id: 'metadata-volume-empty', says: 'an LV without a header, where the image was blank there' },
     mendedBy: { by: ['sr_attach'], says: 'the next sr_attach fills it' },
   }),
-  lastStep(writeFirst, 'it is written: the verb *create* above'),
+  lastStep(writeAll, 'it is written: the verb *create* above'),
 ];
 
-async function makeVolume({ sr }: Synchronising): Promise<void> {
-  await sr.lvm.createLv(MGT_LV, SMALL_LV_SIZE);
+async function makeVolume(making: Synchronising): Promise<void> {
+  making.report = withLv(making.report, await making.sr.lvm.createLv(MGT_LV, SMALL_LV_SIZE));
 }
 
-async function writeFirst({ work, sr, srRef }: Synchronising): Promise<void> {
-  await writeAll(work, sr, srRef, await reportOf(sr));
+function withLv(report: VgReport, lv: LvReport): VgReport {
+  return { ...report, freeBytes: report.freeBytes - lv.sizeBytes, lvs: [...report.lvs, lv] };
 }
 
-async function writeAll(work: SrWork, sr: AttachedSr, srRef: string, report: VgReport): Promise<void> {
-  const xapi = await work.xapi();
-  const { nameLabel, nameDescription } = await srRecord(xapi, srRef);
-  const vdis = (await vdisOfSr(xapi, srRef)).filter(({ uuid }) => diskOf(report, uuid) !== undefined);
+async function writeAll({ work, sr, report, known }: Synchronising): Promise<void> {
+  const { nameLabel, nameDescription } = known.sr;
+  const vdis = (await known.vdis.of(work)).filter(({ uuid }) => diskOf(report, uuid) !== undefined);
   await withMetadata(
     sr,
     (mgt) =>
@@ -73,14 +89,14 @@ async function writeAll(work: SrWork, sr: AttachedSr, srRef: string, report: VgR
   );
 }
 
-async function synchronise(work: SrWork, sr: AttachedSr, srRef: string, report: VgReport): Promise<void> {
+async function synchronise(making: Synchronising): Promise<void> {
+  const { work, sr, report, known } = making;
   if (await isEmptyVolume(sr, report)) {
-    await writeAll(work, sr, srRef, report);
+    await writeAll(making);
     return;
   }
-  const xapi = await work.xapi();
-  const { nameLabel, nameDescription } = await srRecord(xapi, srRef);
-  const records = new Map((await vdisOfSr(xapi, srRef)).map((vdi) => [vdi.uuid, vdi]));
+  const { nameLabel, nameDescription } = known.sr;
+  const records = new Map((await known.vdis.of(work)).map((vdi) => [vdi.uuid, vdi]));
   await withMetadata(
     sr,
     async (mgt) => {

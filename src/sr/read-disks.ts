@@ -1,4 +1,5 @@
 import type { VdiUuid } from '../base/ids.ts';
+import type { VgReport } from '../lvm/report.ts';
 import type { AttachedSr } from './attached-sr.ts';
 import { readChain, readNodes, type SrNodes } from './read-sr.ts';
 import type { SrWork } from './work/work.ts';
@@ -9,13 +10,13 @@ const NAMED = 4;
 /**
  * The SR as a whole. A header that nobody serves ends it at the call's deadline with the name of its volume; others use
  * their disks meanwhile (work-resources.ts). 'deadline' | 'lock-busy' beside an earlier command that is stuck in the
- * same.
+ * same. `known`: a report that is as new as one would be.
  */
-export function readDisks(work: SrWork, sr: AttachedSr): Promise<SrNodes> {
+export function readDisks(work: SrWork, sr: AttachedSr, known?: VgReport): Promise<SrNodes> {
   const silent = new Set<string>();
   const waitedFor = (): string => (silent.size === 0 ? `LVM to read ${sr.vg}` : headersOf(silent, sr));
   work.waiting(`LVM and the headers of the disks on ${sr.mapping.device}`);
-  return work.reading(sr.uuid, () => work.deadline.race(readNodes(sr, silent), waitedFor));
+  return work.reading(sr.uuid, () => work.deadline.race(readNodes(sr, silent, known), waitedFor));
 }
 
 /** One disk with its parents: a header of theirs that nobody serves is their own trouble. */

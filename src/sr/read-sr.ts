@@ -18,11 +18,11 @@ export interface SrNodes {
 }
 
 /**
- * One report and one batch of header reads; `silent`: lv-table.ts. 'sr-unavailable' where the image no longer holds the
+ * One report, unless one is known, and one batch of header reads; `silent`: lv-table.ts. 'sr-unavailable' where the image no longer holds the
  * volume group.
  */
-export function readNodes(sr: AttachedSr, silent?: Set<string>): Promise<SrNodes> {
-  return readWith(sr, (report, pv) => readVdiNodes(report, pv, silent));
+export function readNodes(sr: AttachedSr, silent?: Set<string>, known?: VgReport): Promise<SrNodes> {
+  return readWith(sr, (report, pv) => readVdiNodes(report, pv, silent), known);
 }
 
 /**
@@ -36,8 +36,9 @@ export function readChain(sr: AttachedSr, vdi: VdiUuid): Promise<SrNodes> {
 async function readWith(
   sr: AttachedSr,
   read: (report: VgReport, pv: BlockIo) => Promise<readonly VdiNode[]>,
+  known?: VgReport,
 ): Promise<SrNodes> {
-  const report = await reportOf(sr);
+  const report = known ?? (await reportOf(sr));
   const pv = await sr.openPv('read');
   try {
     return { report, tree: new VdiTree(await read(report, pv)) };

@@ -14,7 +14,7 @@ import { type VdiRecord, vdisOfSr } from '../xapi/vdi.ts';
 import type { AttachedSr } from './attached-sr.ts';
 import { recoverIfMaster } from './recovered-sr.ts';
 import { updateSrTotals } from './sr-totals.ts';
-import { withMetadata } from './read-sr.ts';
+import { type SrNodes, withMetadata } from './read-sr.ts';
 import { finishDeletions } from './finish-deletions.ts';
 import { growVolumeGroup } from './grow-volume-group.ts';
 import type { SrWork } from './work/work.ts';
@@ -23,20 +23,27 @@ import { readDisks } from './read-disks.ts';
 import type { StringMap } from '../xapi/values.ts';
 import { activeHosts } from './hosts/host-keys.ts';
 
+/** What a command has read under the SR's lock before it scans; it says what may have changed. */
+export interface KnownOfSr {
+  readonly report?: VgReport | undefined;
+  /** xapi's records of its disks. */
+  readonly records?: readonly VdiRecord[] | undefined;
+}
+
 /**
  * Makes xapi's records say what is on the image: one LVM report, one batch of header reads, then only what differs.
  * Changes no record where a VHD cannot be read or an operation was interrupted that this release cannot finish. The
  * caller is the SR master and holds the SR lock.
  */
-export async function scanSr(work: SrWork, sr: AttachedSr): Promise<void> {
+export async function scanSr(work: SrWork, sr: AttachedSr, known: KnownOfSr = {}): Promise<void> {
   const { srRef } = work.subject;
   if (srRef === undefined) throw new RbdsrError('bad-request', { what: 'a scan without sr_ref' });
-  const { report, tree } = await readWhole(work, sr);
+  const { report, tree } = await readWhole(work, sr, known.report);
   refuseUnreadable(tree);
   nameForeign(work, sr, tree);
   const content = await metadataOf(work, sr, report);
   const xapi = await work.xapi();
-  const records = await vdisOfSr(xapi, srRef);
+  const records = known.records ?? (await vdisOfSr(xapi, srRef));
   const storage = storageVdis(tree, content?.vdis, work.profile);
   const plan = planReconciliation(records, storage).filter((step) => !isHeld(work, step, tree, records));
   work.waiting('xapi to take what the scan found');
@@ -53,13 +60,16 @@ export async function scanSr(work: SrWork, sr: AttachedSr): Promise<void> {
 }
 
 /** Nothing but the report and the headers, unless the image has grown or an operation was cut short. */
-async function readWhole(work: SrWork, sr: AttachedSr): Promise<{ readonly report: VgReport; readonly tree: VdiTree }> {
-  const first = await readDisks(work, sr);
+async function readWhole(work: SrWork, sr: AttachedSr, known?: VgReport): Promise<SrNodes> {
+  const first = await readDisks(work, sr, known);
   const grown = await growVolumeGroup(work, sr, first.report);
   const undone = await recoverIfMaster(work, sr, first.report);
   const unfinished = unfinishedVolumes(first.report);
   await sr.lvm.removeLvs(unfinished.map(({ name }) => name));
-  return grown || undone || unfinished.length > 0 ? readDisks(work, sr) : first;
+  // The volumes, and what their headers say.
+  if (undone || unfinished.length > 0) return readDisks(work, sr);
+  // Larger by free extents alone, which the totals count.
+  return { report: grown, tree: first.tree };
 }
 
 function refuseUnreadable(tree: VdiTree): void {

@@ -14,8 +14,8 @@ export type ReconcileStep =
 /**
  * What xapi's database lacks to say what the storage says (sm `SR.synchronise`): records of VDIs that are new, then
  * records without a VDI, then records that differ, then which snapshot is of which VDI. A VDI is found by its location,
- * which is its uuid. Nothing to do is an empty plan. The records have to be read after the storage was walked, under
- * the SR's lock.
+ * which is its uuid. Nothing to do is an empty plan. The records have to be read under the SR's lock, and the storage
+ * walked under the same hold of it.
  */
 export function planReconciliation(records: readonly VdiRecord[], storage: readonly StorageVdi[]): ReconcileStep[] {
   const known = new Map(records.map((record) => [record.location, record]));

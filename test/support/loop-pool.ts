@@ -44,7 +44,24 @@ export interface LoopPool extends AsyncDisposable {
   withEnvironment<T>(environment: Readonly<Record<string, string>>, work: () => Promise<T>): Promise<T>;
   /** The programs that the drivers start meanwhile, the launcher's own among them, by name, as strace sees them. */
   programsOf(work: () => Promise<unknown>): Promise<readonly string[]>;
+  /** What the drivers ask meanwhile. */
+  askedBy(work: () => Promise<unknown>): Promise<Asked>;
 }
+
+/** What drivers ask of others while they run. */
+export interface Asked {
+  /** LVM's commands, in order. */
+  readonly lvm: readonly string[];
+  /** The programs but LVM and the launcher's own. */
+  readonly programs: readonly string[];
+  /** How often they open the SR's device themselves, beside LVM. */
+  readonly opens: number;
+  /** Calls to xapi by name, with how often each is made. */
+  readonly xapi: Readonly<Record<string, number>>;
+}
+
+/** What each command costs beside its work: one worker, and the launcher's own few. */
+export const LAUNCHER: readonly string[] = ['launcher.sh', 'mkdir', 'setsid', 'node', 'sleep', 'cat'];
 
 export interface LoopPoolOptions {
   readonly allocation?: 'thin' | 'thick';
@@ -84,6 +101,17 @@ export async function loopPool({
     for (const { root } of hosts) placeImage(root, loop.device);
     let environment: Readonly<Record<string, string>> = {};
     let trace: string | undefined;
+    const traceOf = async (work: () => Promise<unknown>): Promise<string> => {
+      const file = join(folder, 'trace');
+      writeFileSync(file, '');
+      trace = file;
+      try {
+        await work();
+        return whole(readFileSync(file, 'utf8'));
+      } finally {
+        trace = undefined;
+      }
+    };
     let starter: readonly string[] = [];
     const port: HostPort = {
       exec: (hostUuid, program, argument) => {
@@ -131,17 +159,11 @@ export async function loopPool({
           environment = {};
         }
       },
-      programsOf: async (work) => {
-        trace = join(folder, 'trace');
-        writeFileSync(trace, '');
-        try {
-          await work();
-          return [...readFileSync(trace, 'utf8').matchAll(/ execve\("([^"]+)".* = 0$/gm)].map(([, at]) =>
-            basename(at ?? ''),
-          );
-        } finally {
-          trace = undefined;
-        }
+      programsOf: async (work) => programsIn(await traceOf(work)).map(({ name }) => name),
+      askedBy: async (work) => {
+        const before = double.calls.length;
+        const text = await traceOf(work);
+        return { ...askedIn(text), xapi: countsOf(double.calls.slice(before).map(({ method }) => method)) };
       },
       [Symbol.asyncDispose]: end,
     };
@@ -179,8 +201,54 @@ export function loseAttachRecord(root: string, srUuid: string): void {
   unlinkSync(`${root}/var/run/rbdsr/sr/${srUuid}.json`);
 }
 
-/** Every successful execve of the program and of what it starts goes to the file that follows. */
-const STRACE = ['strace', '-f', '-qq', '-s', '256', '-e', 'trace=execve', '-e', 'signal=none', '-A', '-o'];
+/** Every execve and every open of the program and of what it starts goes to the file that follows. */
+const STRACE = ['strace', '-f', '-qq', '-s', '256', '-e', 'trace=execve,openat', '-e', 'signal=none', '-A', '-o'];
+
+/** A call that another process interrupted is two lines: one again. */
+function whole(trace: string): string {
+  const begun = new Map<string, string>();
+  const lines = trace.split('\n').flatMap((line) => {
+    const [, pid = '', rest = ''] = /^(\d+) +(.*)$/.exec(line) ?? [];
+    if (rest.endsWith(' <unfinished ...>')) {
+      begun.set(pid, line.slice(0, -' <unfinished ...>'.length));
+      return [];
+    }
+    const [, end] = /^<\.\.\. \w+ resumed>(.*)$/.exec(rest) ?? [];
+    return end === undefined ? [line] : [`${begun.get(pid) ?? pid}${end}`];
+  });
+  return lines.join('\n');
+}
+
+interface Started {
+  readonly pid: string;
+  readonly name: string;
+  /** Its first argument. */
+  readonly first: string;
+}
+
+function programsIn(trace: string): readonly Started[] {
+  const lines = trace.matchAll(/^(\d+) +execve\("([^"]+)", \["[^"]*"(?:, "([^"]*)")?.* = 0$/gm);
+  return [...lines].map(([, pid = '', at = '', first = '']) => ({ pid, name: basename(at), first }));
+}
+
+function askedIn(trace: string): Omit<Asked, 'xapi'> {
+  const started = programsIn(trace);
+  const lvm = started.filter(({ name }) => name === 'lvm');
+  const ofLvm = new Set(lvm.map(({ pid }) => pid));
+  const opened = [...trace.matchAll(/^(\d+) +openat\(AT_FDCWD, "[^"]*\/dev\/rbd0",.* = \d+$/gm)];
+  return {
+    lvm: lvm.map(({ first }) => first),
+    programs: started.map(({ name }) => name).filter((name) => name !== 'lvm' && !LAUNCHER.includes(name)),
+    opens: opened.filter(([, pid = '']) => !ofLvm.has(pid)).length,
+  };
+}
+
+/** By name, sorted. */
+function countsOf(names: readonly string[]): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const name of names.toSorted()) counts[name] = (counts[name] ?? 0) + 1;
+  return counts;
+}
 
 /** As forkexecd does it. */
 function run(

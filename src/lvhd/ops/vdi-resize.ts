@@ -2,7 +2,7 @@ import { RbdsrError } from '../../base/error.ts';
 import { type Step, step } from '../../base/steps.ts';
 import { formatBytes } from '../../base/units.ts';
 import type { Lvm } from '../../lvm/lvm.ts';
-import type { VgReport } from '../../lvm/report.ts';
+import { lvNamed, type VgReport } from '../../lvm/report.ts';
 import { runSteps } from '../../system/running-steps.ts';
 import type { VhdImage } from '../../vhd/image/image.ts';
 import { openByExtents, type OpenPv } from '../extent-open.ts';
@@ -48,6 +48,8 @@ interface Growing {
   readonly report: VgReport;
   readonly node: VdiNode;
   readonly plan: ResizePlan;
+  /** By the first step, so that `report` is old. */
+  hasGrown?: boolean;
 }
 
 /** Grows a disk that is attached nowhere. The volume first, then what the guest sees of it. */
@@ -89,12 +91,15 @@ async function growRawVolume({ lvm, node, plan }: Growing): Promise<void> {
   await lvm.growLv(node.lvName, plan.lvSizeBytes);
 }
 
-async function growVhdVolume({ lvm, openLv, report, node, plan }: Growing): Promise<void> {
-  await inflate({ lvm, openLv }, report, node.uuid, plan.lvSizeBytes);
+async function growVhdVolume(growing: Growing): Promise<void> {
+  const { lvm, openLv, report, node, plan } = growing;
+  growing.hasGrown = await inflate({ lvm, openLv }, report, node.uuid, plan.lvSizeBytes);
 }
 
-async function growVhd({ openLv, node, plan }: Growing): Promise<void> {
-  const io = await openLv(node.lvName, 'write');
+async function growVhd({ openLv, report, node, plan, hasGrown }: Growing): Promise<void> {
+  // One that has grown has other extents than the report says.
+  const known = hasGrown === true ? undefined : lvNamed(report, node.lvName);
+  const io = await openLv(node.lvName, 'write', known);
   const image = await openOrClose();
   await image.resizeFast(plan.virtualSizeBytes);
   await image.close();

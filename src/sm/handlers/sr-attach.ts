@@ -3,14 +3,17 @@ import { undo } from '../../base/undo.ts';
 import { formatSpec } from '../../ceph/image/image-spec.ts';
 import { IpcFlags } from '../../lvhd/ipc-flags.ts';
 import { RefCounts } from '../../lvhd/refcount.ts';
+import type { VgReport } from '../../lvm/report.ts';
 import { writeAttribute } from '../../system/sysfs.ts';
 import { createMessage } from '../../xapi/message.ts';
 import { addMapKey, setMapKey } from '../../xapi/map-keys.ts';
-import { srSmConfig } from '../../xapi/sr.ts';
+import { type SrRecord, srRecord } from '../../xapi/sr.ts';
+import type { StringMap } from '../../xapi/values.ts';
 import { readAttachedRecord, writeAttachedRecord } from '../../sr/attached-record.ts';
 import { type AttachedSr, attachedSr } from '../../sr/attached-sr.ts';
 import { reportOf } from '../../sr/read-sr.ts';
 import { workUntil, undoWork } from '../../sr/work/work-until.ts';
+import { holdDevice } from '../../sr/held-device.ts';
 import { growVolumeGroup } from '../../sr/grow-volume-group.ts';
 import { configOf, type Handler, type SmCall } from '../handler.ts';
 import { krbdOf } from '../../sr/image/krbd-of-host.ts';
@@ -20,6 +23,7 @@ import { unitReply } from '../protocol/reply.ts';
 import { fsidKeys, fsidOf } from '../../sr/config/fsid-key.ts';
 import { imageSpecOf } from '../../sr/config/sr-type.ts';
 import { scanSr } from '../../sr/scan.ts';
+import { VdiRecords } from '../../sr/vdi-records.ts';
 import { releaseImage } from '../../sr/image/release-image.ts';
 import { clearIdleHostKeys, clearStaleHostKeys } from '../../sr/hosts/stale-host-keys.ts';
 import { srOf } from '../../sr/work/subject.ts';
@@ -34,21 +38,22 @@ export const handler: Handler = async (call) => {
   const spec = imageSpecOf(config);
   const { paths } = call.profile;
   const before = readAttachedRecord(paths, uuid);
-  const smConfig = await smConfigOf(call);
-  const fsid = fsidOf(smConfig);
+  const known = await knownOf(call);
+  const fsid = fsidOf(known.smConfig);
   const wasAttached = before !== undefined && krbdOf(call).find(spec, before.fsid) !== undefined;
 
   const access = await config.access(call);
   const { mapping, isNew } = await mapForCall(call, access, config, spec, fsid === undefined ? {} : { fsid });
-  const allocation = allocationOf(smConfig, config.allocation);
-  const sr = attachedSr(call, uuid, mapping, { spec, allocation });
+  const allocation = allocationOf(known.smConfig, config.allocation);
+  const { sr, letGo } = holdDevice(call, attachedSr(call, uuid, mapping, { spec, allocation }));
+  const vdis = new VdiRecords();
+  let report: VgReport | undefined;
   try {
     call.waiting(`LVM to read ${sr.vg} from ${formatSpec(spec)}`);
-    const report = await reportOf(sr);
-    if (!wasAttached) await forgetLastAttach(call, sr);
-    await growVolumeGroup(call, sr, report);
-    await prepareMetadata(call, sr);
-    await recordInXapi(call, sr);
+    const found = await reportOf(sr);
+    if (!wasAttached) await forgetLastAttach(call, sr, vdis);
+    report = await prepareMetadata(call, sr, await growVolumeGroup(call, sr, found), { sr: known, vdis });
+    await recordInXapi(call, sr, known.smConfig);
     if (call.request.srMaster) await config.mapped?.(call, mapping);
     writeAttachedRecord(paths, uuid, {
       spec,
@@ -59,18 +64,27 @@ export const handler: Handler = async (call) => {
     // A mapping that was here before is somebody's: perhaps another SR's.
     if (!isNew) throw error;
     const undoing = undoWork(call);
-    const release = (): Promise<void> => releaseImage(undoing, attachedSr(undoing, uuid, mapping, sr));
+    const release = async (): Promise<void> => {
+      await letGo();
+      await releaseImage(undoing, attachedSr(undoing, uuid, mapping, sr));
+    };
     return undo(error, { [`the mapping ${mapping.device}`]: release });
   }
-  if (wasAttached) await clearIdleHostKeys(call, uuid);
+  if (wasAttached) await clearIdleHostKeys(call, uuid, vdis);
   await setScheduler(mapping.index);
-  if (call.request.srMaster) await firstScan(call, sr);
+  if (call.request.srMaster) await firstScan(call, sr, report, vdis);
   return unitReply;
 };
 
-async function smConfigOf(call: SmCall): Promise<Readonly<Record<string, string>>> {
+/**
+ * What xapi has of the SR. Of its keys only the master writes those that are read here, under the SR's lock; a name
+ * that a user changes meanwhile is told by the sr_update after the next scan.
+ */
+async function knownOf(call: SmCall): Promise<Pick<SrRecord, 'smConfig' | 'nameLabel' | 'nameDescription'>> {
   const { srRef } = call.request;
-  return srRef === undefined ? {} : srSmConfig(await call.xapi(), srRef);
+  return srRef === undefined
+    ? { smConfig: {}, nameLabel: '', nameDescription: '' }
+    : srRecord(await call.xapi(), srRef);
 }
 
 function allocationOf(smConfig: Readonly<Record<string, string>>, configured: 'thick' | 'thin'): 'thick' | 'thin' {
@@ -82,21 +96,20 @@ function allocationOf(smConfig: Readonly<Record<string, string>>, configured: 't
  * What an earlier life of this host left: counts of active LVs, flags, keys that say a VDI is active here (sm
  * `reset_sr`).
  */
-async function forgetLastAttach(call: SmCall, sr: AttachedSr): Promise<void> {
+async function forgetLastAttach(call: SmCall, sr: AttachedSr, vdis: VdiRecords): Promise<void> {
   const { lockDir, smRunDir } = call.profile.paths;
   new RefCounts(sr.uuid, {
     deadline: call.deadline,
     places: { root: `${smRunDir}/refcount`, lockRoot: lockDir },
   }).reset();
   new IpcFlags(sr.uuid, `${smRunDir}/ipc`).clearAll();
-  await clearStaleHostKeys(call, sr.uuid);
+  await clearStaleHostKeys(call, sr.uuid, vdis);
 }
 
-async function recordInXapi(call: SmCall, sr: AttachedSr): Promise<void> {
+async function recordInXapi(call: SmCall, sr: AttachedSr, now: StringMap): Promise<void> {
   const { srRef, srMaster } = call.request;
   if (srRef === undefined || !srMaster) return;
   const xapi = await call.xapi();
-  const now = await srSmConfig(xapi, srRef);
   const wanted: Record<string, string> = { use_vhd: 'true', allocation: sr.allocation, ...fsidKeys(sr.mapping) };
   for (const [key, value] of Object.entries(wanted)) {
     if (now[key] !== value) await setMapKey(xapi, 'SR.sm_config', srRef, key, value);
@@ -116,10 +129,11 @@ async function setScheduler(index: number): Promise<void> {
  * A scan that fails, or that the time left is too short for, leaves the SR attached; the administrator hears of it (sm
  * `SRCommand`).
  */
-async function firstScan(call: SmCall, sr: AttachedSr): Promise<void> {
+async function firstScan(call: SmCall, sr: AttachedSr, report: VgReport | undefined, vdis: VdiRecords): Promise<void> {
   try {
     const scan = workUntil(call, call.deadline.within(call.deadline.leftMs * SHARE_OF_SCAN));
-    await scanSr(scan, attachedSr(scan, sr.uuid, sr.mapping, sr));
+    const again = { ...attachedSr(scan, sr.uuid, sr.mapping, sr), openPv: sr.openPv };
+    await scanSr(scan, again, { report, records: await vdis.of(scan) });
   } catch (error) {
     call.log.warn(`SR ${sr.uuid}: the scan after the attach failed: ${messageOf(error)}`);
     await tellOfFailedScan(undoWork(call), sr, error).catch((failure: unknown) =>

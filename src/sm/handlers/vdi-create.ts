@@ -9,6 +9,7 @@ import type { VgReport } from '../../lvm/report.ts';
 import { runSteps } from '../../system/running-steps.ts';
 import { introduceVdi } from '../../xapi/vdi.ts';
 import type { AttachedSr } from '../../sr/attached-sr.ts';
+import { holdDevice } from '../../sr/held-device.ts';
 import { openAttachedSr } from '../../sr/open-attached-sr.ts';
 import { reportOf, withMetadata } from '../../sr/read-sr.ts';
 import { noteSrTotals } from '../../sr/sr-totals.ts';
@@ -28,7 +29,7 @@ export const handler: Handler = async (call) => {
   const [, nameLabel = '', nameDescription = ''] = args;
   checkXmlText('the name of the disk', nameLabel);
   checkXmlText('the description of the disk', nameDescription);
-  const sr = await openAttachedSr(call);
+  const { sr } = holdDevice(call, await openAttachedSr(call));
   const plan = planVdi({
     uuid: newUuid(call),
     kind: kindOf(vdiSmConfig),

@@ -8,6 +8,7 @@ import { isGone } from '../../xapi/failure.ts';
 import { forgetVdi, type VdiRecord, vdiRecord } from '../../xapi/vdi.ts';
 import type { AttachedSr } from '../../sr/attached-sr.ts';
 import { noteSrTotals } from '../../sr/sr-totals.ts';
+import { holdDevice } from '../../sr/held-device.ts';
 import { openAttachedSr } from '../../sr/open-attached-sr.ts';
 import { withMetadata } from '../../sr/read-sr.ts';
 import type { Handler, SmCall } from '../handler.ts';
@@ -22,7 +23,7 @@ import { vdiOf, vdiRefOf } from '../../sr/work/subject.ts';
 /** What points to the disk before its data, and first the mark that keeps it from coming back. */
 export const handler: Handler = async (call) => {
   const vdi = vdiOf(call);
-  const sr = await openAttachedSr(call);
+  const { sr } = holdDevice(call, await openAttachedSr(call));
   const record = await recordOf(call);
   if (record?.managed === false) {
     throw new RbdsrError('vdi-delete', { what: 'Deleting non-leaf node not permitted', found: `VDI ${vdi}` });

@@ -2,6 +2,7 @@ import { RbdsrError } from '../../base/error.ts';
 import { planResize, resizeVolume } from '../../lvhd/ops/vdi-resize.ts';
 import { changeVdi, vdiSmConfig } from '../../xapi/vdi.ts';
 import { noteSrTotals } from '../../sr/sr-totals.ts';
+import { holdDevice } from '../../sr/held-device.ts';
 import { openAttachedSr } from '../../sr/open-attached-sr.ts';
 import { reportOf } from '../../sr/read-sr.ts';
 import type { Handler } from '../handler.ts';
@@ -18,7 +19,7 @@ export const handler: Handler = async (call) => {
   const vdi = vdiOf(call);
   const ref = vdiRefOf(call);
   const sizeBytes = sizeArgument(call, 0);
-  const sr = await openAttachedSr(call);
+  const { sr } = holdDevice(call, await openAttachedSr(call));
   const xapi = await call.xapi();
   const { report, tree } = await recoveredNodes(call, sr, () => readDisk(call, sr, vdi));
   const node = tree.get(vdi);
@@ -37,6 +38,7 @@ export const handler: Handler = async (call) => {
   await resizeVolume(sr, report, node, plan);
   call.waiting('xapi to record the new size');
   await changeVdi(xapi, ref, { virtualSize: plan.virtualSizeBytes, physicalUtilisation: plan.lvSizeBytes });
-  await noteSrTotals(call, () => reportOf(sr), { delta: plan.virtualSizeBytes - node.virtualSizeBytes });
+  const freeBytes = report.freeBytes - (plan.lvSizeBytes - node.lvSizeBytes);
+  await noteSrTotals(call, () => ({ ...report, freeBytes }), { delta: plan.virtualSizeBytes - node.virtualSizeBytes });
   return vdiReply(vdi);
 };

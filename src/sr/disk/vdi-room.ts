@@ -119,7 +119,10 @@ async function tellXapi(work: SrWork, report: VgReport, node: VdiNode, bytes: nu
   await noteSrTotals(work, () => ({ ...report, freeBytes: report.freeBytes - (bytes - node.lvSizeBytes) }));
 }
 
-/** The disk as it is under the lock, an interrupted growing of it undone first. */
+/**
+ * The disk as it is under the lock, before which another host may have changed it: read anew, whoever read it before.
+ * An interrupted growing of it is undone first.
+ */
 async function undisturbed(work: SrWork, sr: AttachedSr, vdi: VdiUuid): Promise<SrNodes> {
   const found = await readDisk(work, sr, vdi);
   if (journalsOf(found.report, vdi).length === 0) return found;

@@ -59,6 +59,7 @@ export async function giveUpMark(
       return true;
     });
     if (isQuiet === undefined) return false;
+    // LVM is asked again: an earlier call that was late may have changed what is active since the first look.
     const [leaf] = await detachTarget(work, uuid, sr, vdi);
     const xapi = await work.xapi();
     const vdiRef = await vdiByUuid(xapi, vdi);

@@ -1,7 +1,8 @@
 import { messageOf } from '../../base/error.ts';
 import type { SrUuid, VdiUuid } from '../../base/ids.ts';
 import { removeMapKey } from '../../xapi/map-keys.ts';
-import { type VdiRecord, vdisOfSr } from '../../xapi/vdi.ts';
+import type { VdiRecord } from '../../xapi/vdi.ts';
+import type { VdiRecords } from '../vdi-records.ts';
 import { workUntil } from '../work/work-until.ts';
 import type { SrWork } from '../work/work.ts';
 import { activeHosts } from './host-keys.ts';
@@ -12,11 +13,10 @@ import { whyUnsettled } from './settled-marks.ts';
  * either (sm `SRCommand`, reset_sr). But the master may still be at what this host had asked for before it let go: then
  * its marks stay, which keep other hosts away.
  */
-export async function clearStaleHostKeys(work: SrWork, sr: SrUuid): Promise<void> {
+export async function clearStaleHostKeys(work: SrWork, sr: SrUuid, records: VdiRecords): Promise<void> {
   const { srRef, hostRef } = work.subject;
   if (srRef === undefined || hostRef === undefined) return;
-  const xapi = await work.xapi();
-  const stale = (await vdisOfSr(xapi, srRef)).map((vdi) => ({ vdi, keys: staleKeys(work, vdi, hostRef) }));
+  const stale = (await records.of(work)).map((vdi) => ({ vdi, keys: staleKeys(work, vdi, hostRef) }));
   const marked = stale.filter(({ keys }) => keys.length > 0);
   const why = await whyUnsettled(
     work,
@@ -28,6 +28,9 @@ export async function clearStaleHostKeys(work: SrWork, sr: SrUuid): Promise<void
     work.log.warn(`SR ${sr}: the marks of this host stay on VDI ${names}: ${messageOf(why)}`);
     return;
   }
+  if (marked.length === 0) return;
+  records.changed();
+  const xapi = await work.xapi();
   for (const { vdi, keys } of marked) for (const key of keys) await removeMapKey(xapi, 'VDI.sm_config', vdi.ref, key);
 }
 
@@ -36,13 +39,12 @@ export async function clearStaleHostKeys(work: SrWork, sr: SrUuid): Promise<void
  * that are not lose the mark of this host as when another one had asked for it. Never fails: a mark that stays is in
  * the way of its own disk only.
  */
-export async function clearIdleHostKeys(work: SrWork, sr: SrUuid): Promise<void> {
+export async function clearIdleHostKeys(work: SrWork, sr: SrUuid, records: VdiRecords): Promise<void> {
   const { srRef, hostRef } = work.subject;
   if (srRef === undefined || hostRef === undefined) return;
-  const marked = (await vdisOfSr(await work.xapi(), srRef)).filter(({ smConfig }) =>
-    Object.hasOwn(smConfig, `host_${hostRef}`),
-  );
+  const marked = (await records.of(work)).filter(({ smConfig }) => Object.hasOwn(smConfig, `host_${hostRef}`));
   if (marked.length === 0) return;
+  records.changed();
   const { giveUpMark } = await import('./give-up-mark.ts');
   const asking = workUntil(work, work.deadline.within(IDLE_MS));
   for (const { uuid } of marked) {

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { truncateSync } from 'node:fs';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { Deadline } from '../../../src/base/deadline.ts';
 import { MiB } from '../../../src/base/units.ts';
 import { lvmConfig } from '../../../src/lvm/config.ts';
@@ -141,6 +141,39 @@ describe('Lvm on a loop device', () => {
     await lvm.report();
     await expect(lvm.createLv('big', 1024 * MiB)).rejects.toThrow();
     expect(locks.join(' ')).toBe(Array.from({ length: 4 }, () => 'taken released').join(' '));
+  });
+
+  it('sees on the device what was renamed and removed, also where the text of the metadata begins again at its start', async () => {
+    using loop = loopDevice(200 * MiB);
+    const config = ['--driverloaded', 'n', '--config', lvmConfig({ device: loop.device, writable: true })];
+    // The smallest area there is, so that few changes fill it.
+    execFileSync('lvm', ['vgcreate', ...config, '--metadatasize', '60k', '--dataalignment', '64k', VG, loop.device], {
+      stdio: 'pipe',
+    });
+    const names = Array.from({ length: 30 }, (_, n) => `b${n}`);
+    for (const name of names)
+      execFileSync('lvm', ['lvcreate', ...config, '-an', '-Zn', '-l1', '-n', name, VG], { stdio: 'pipe' });
+    const locks: string[] = [];
+    const lvm = lvmOn(loop.device, { locks });
+    const io = await openBlockIo(loop.device, 'read');
+    onTestFinished(() => io.close());
+    const isSplit = async (): Promise<boolean> => {
+      const header = await io.read(4096, 512);
+      const [ring, offset, size] = [32, 40, 48].map((at) => Number(header.readBigUInt64LE(at)));
+      return (offset ?? 0) + (size ?? 0) > (ring ?? 0);
+    };
+    let changes = 0;
+    for (let split = false; !split && changes < 40; changes += 1) {
+      await (changes % 2 === 0 ? lvm.renameLv('b0', 'a') : lvm.renameLv('a', 'b0'));
+      split = await isSplit();
+    }
+    expect(await isSplit()).toBe(true);
+    expect(locks).toHaveLength(2 * changes);
+    await lvm.removeLvs(['b1', 'b2']);
+    expect(locks).toHaveLength(2 * (changes + 2));
+    expect((await lvm.report())?.lvs.map(({ name }) => name)).toEqual(
+      [changes % 2 === 0 ? 'b0' : 'a', ...names.slice(3)].toSorted(),
+    );
   });
 
   it('an LV without extents is reported, and refused when it is read', async () => {
