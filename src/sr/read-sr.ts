@@ -18,8 +18,8 @@ export interface SrNodes {
 }
 
 /**
- * One report, unless one is known, and one batch of header reads; `silent`: lv-table.ts. 'sr-unavailable' where the image no longer holds the
- * volume group.
+ * One report, unless one is known, and one batch of header reads; `silent`: lv-table.ts. 'sr-unavailable' where the
+ * image no longer holds the volume group.
  */
 export function readNodes(sr: AttachedSr, silent?: Set<string>, known?: VgReport): Promise<SrNodes> {
   return readWith(sr, (report, pv) => readVdiNodes(report, pv, silent), known);

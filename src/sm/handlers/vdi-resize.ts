@@ -4,7 +4,6 @@ import { changeVdi, vdiSmConfig } from '../../xapi/vdi.ts';
 import { noteSrTotals } from '../../sr/sr-totals.ts';
 import { holdDevice } from '../../sr/held-device.ts';
 import { openAttachedSr } from '../../sr/open-attached-sr.ts';
-import { reportOf } from '../../sr/read-sr.ts';
 import type { Handler } from '../handler.ts';
 import { activeHosts } from '../../sr/hosts/host-keys.ts';
 import { markedInEarnest } from '../../sr/hosts/marked-hosts.ts';
