@@ -195,7 +195,12 @@ ls /run/in-memory 2>/dev/null || true`);
       await put(turn);
     }
     const objects = await cluster.tool('rados', '-p', 'copies', 'ls');
-    expect(objects.split('\n').filter(Boolean).sort()).toEqual(['object-0', 'object-1', 'rbd_info']);
+    expect(
+      objects
+        .split('\n')
+        .filter((name) => name.startsWith('object-'))
+        .sort(),
+    ).toEqual(['object-0', 'object-1']);
   });
 
   test('a nearly full cluster says so, a full one too', async () => {
