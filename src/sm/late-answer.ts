@@ -5,7 +5,7 @@ import type { CallDirectory } from '../system/call-directory.ts';
 /**
  * What the launcher answers if the deadline passes first. A process that waits for the kernel cannot speak any more, so
  * the answer is written before the wait. It holds the seconds waited all the same: the launcher gives it at one known
- * moment.
+ * moment. What becomes of the locks then: answer-in-time.ts, sr/work/work-resources.ts.
  */
 export class LateAnswer {
   readonly #directory: CallDirectory | undefined;

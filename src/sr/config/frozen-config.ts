@@ -2,7 +2,10 @@ import { type ClusterAccess, clusterAccess } from '../../ceph/cluster/access.ts'
 import { formatMonitors } from '../../ceph/cluster/monitors.ts';
 import type { StringMap } from '../../xapi/values.ts';
 
-/** What stands in a device_config that HA keeps for the boot, beside the wizard's own keys. */
+/**
+ * What stands in a device_config that HA keeps for the boot, beside the wizard's own keys; that of SR type rbd is made
+ * in access/rbd-type.ts.
+ */
 const KEYS = { monitors: 'rbd_monitors', user: 'rbd_user', keyring: 'rbd_keyring' } as const;
 
 /** A login of the wizard's, which a readable file must not hold and which nobody needs at boot. */
