@@ -44,7 +44,8 @@ export async function withLocalXapi<T>(
   work: (xapi: Xapi, hostRef: string) => Promise<T>,
   ms = XAPI_MS,
 ): Promise<T> {
-  const { inventory, profile } = thisHost(root);
+  // Where xapi is depends on no other setting; who has to know of an odd one asks thisHost himself.
+  const { inventory, profile } = thisHost(root, () => undefined);
   const xapi = await loginXapi({ socketPath: profile.paths.xapiSocket, deadline: Deadline.after(ms) });
   try {
     return await work(xapi, await hostByUuid(xapi, inventory.hostUuid));

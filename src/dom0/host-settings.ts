@@ -17,15 +17,15 @@ export interface HostSettings {
 
 const KEYS = 'profile, datapath, deadline, deadline.<command>, ssh_port';
 
-export function readHostSettings(path: string): HostSettings {
+export function readHostSettings(path: string, odd?: (problem: RbdsrError) => void): HostSettings {
   let text: string;
   try {
     text = readFileSync(path, 'utf8');
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return parseHostSettings('', path);
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return parseHostSettings('', path, odd);
     throw error;
   }
-  return parseHostSettings(text, path);
+  return parseHostSettings(text, path, odd);
 }
 
 /**
@@ -36,33 +36,43 @@ export function deadlineSeconds(settings: HostSettings, name: string, usual: num
   return settings.commandDeadlineSeconds[name] ?? settings.deadlineSeconds ?? usual;
 }
 
-/** Lines of `key = value`; `#` starts a comment. An unknown key or a bad value is refused, naming the line. */
-export function parseHostSettings(text: string, path: string): HostSettings {
-  let profile: string | undefined;
-  let datapath: 'tapdisk' | 'nbd' | undefined;
-  let deadlineSeconds: number | undefined;
-  let sshPort: number | undefined;
-  const commandDeadlineSeconds: Record<string, number> = Object.create(null);
+/**
+ * Lines of `key = value`; `#` starts a comment. An unknown key or a bad value is refused, naming the line; with `odd` it
+ * is handed over there and counts as absent.
+ */
+export function parseHostSettings(text: string, path: string, odd?: (problem: RbdsrError) => void): HostSettings {
+  const found: Settable = { commandDeadlineSeconds: Object.create(null) as Record<string, number> };
   for (const [index, raw] of text.split('\n').entries()) {
     const line = raw.replace(/#.*/, '').trim();
     if (line === '') continue;
-    const where = `${path} line ${index + 1}`;
-    const [, key, value] = /^([a-z0-9_.]+)\s*=\s*(\S+)$/.exec(line) ?? [];
-    if (key === undefined || value === undefined) throw invalid(where, '"key = value"', line);
-    if (key === 'profile') profile = value;
-    else if (key === 'datapath') datapath = oneOf(where, value);
-    else if (key === 'ssh_port') sshPort = port(where, value);
-    else if (key === 'deadline') deadlineSeconds = seconds(where, value);
-    else if (key.startsWith('deadline.')) commandDeadlineSeconds[key.slice('deadline.'.length)] = seconds(where, value);
-    else throw invalid(where, `one of ${KEYS}`, key);
+    try {
+      readLine(line, `${path} line ${index + 1}`, found);
+    } catch (error) {
+      if (odd === undefined || !(error instanceof RbdsrError)) throw error;
+      odd(error);
+    }
   }
-  return {
-    ...(profile === undefined ? {} : { profile }),
-    ...(datapath === undefined ? {} : { datapath }),
-    ...(deadlineSeconds === undefined ? {} : { deadlineSeconds }),
-    ...(sshPort === undefined ? {} : { sshPort }),
-    commandDeadlineSeconds,
-  };
+  return found;
+}
+
+interface Settable extends HostSettings {
+  profile?: string;
+  datapath?: 'tapdisk' | 'nbd';
+  deadlineSeconds?: number;
+  sshPort?: number;
+  readonly commandDeadlineSeconds: Record<string, number>;
+}
+
+function readLine(line: string, where: string, found: Settable): void {
+  const [, key, value] = /^([a-z0-9_.]+)\s*=\s*(\S+)$/.exec(line) ?? [];
+  if (key === undefined || value === undefined) throw invalid(where, '"key = value"', line);
+  if (key === 'profile') found.profile = value;
+  else if (key === 'datapath') found.datapath = oneOf(where, value);
+  else if (key === 'ssh_port') found.sshPort = port(where, value);
+  else if (key === 'deadline') found.deadlineSeconds = seconds(where, value);
+  else if (key.startsWith('deadline.')) {
+    found.commandDeadlineSeconds[key.slice('deadline.'.length)] = seconds(where, value);
+  } else throw invalid(where, `one of ${KEYS}`, key);
 }
 
 function oneOf(where: string, value: string): 'tapdisk' | 'nbd' {

@@ -16,12 +16,24 @@ import { SM_PLUGINS_FILE } from './sm-plugins.ts';
 export async function checkHost(host: Host): Promise<readonly Finding[]> {
   const proofs: Finding[] = [];
   for (const change of CHANGES) proofs.push(...(await change.prove(host)));
-  return [...journalFinding(host), ...checkEach(host), ...proofs, ...(await xapiFinding(host))];
+  return [
+    ...journalFinding(host),
+    ...settingsFindings(host),
+    ...checkEach(host),
+    ...proofs,
+    ...(await xapiFinding(host)),
+  ];
 }
 
 /** "XenServer 8.3 (8.3b)": what the host was taken for. */
 export function titleOf(host: Host): string {
   return `${host.profile.title} (${host.inventory.productVersion.join('.')})`;
+}
+
+/** The driver refuses every command but sr_get_driver_info until such a line is mended. */
+function settingsFindings({ oddSettings }: Host): readonly Finding[] {
+  const todo = 'correct the line, or take it out; SM commands are refused until then';
+  return oddSettings.map(({ message }) => ({ part: 'settings', state: 'attention', what: message, todo }));
 }
 
 function journalFinding(host: Host): readonly Finding[] {

@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import type { Deadline } from '../base/deadline.ts';
+import type { RbdsrError } from '../base/error.ts';
 import type { HostProfile } from '../dom0/host-profile.ts';
 import type { Inventory } from '../dom0/inventory.ts';
 import { thisHost } from '../dom0/this-host.ts';
@@ -32,6 +33,8 @@ export interface Host {
   readonly root: string;
   readonly inventory: Inventory;
   readonly profile: HostProfile;
+  /** Lines of the settings that are not understood: nothing of the installer depends on one. */
+  readonly oddSettings: readonly RbdsrError[];
   readonly version: HostVersion;
   /** The version of RBDSR that is running. */
   readonly product: string;
@@ -63,12 +66,14 @@ export interface Step {
  * product's.
  */
 export function openHost(root: string, versionLine: string): Host {
-  const { inventory, profile } = thisHost(root);
+  const oddSettings: RbdsrError[] = [];
+  const { inventory, profile } = thisHost(root, (problem) => oddSettings.push(problem));
   const at = (path: string): string => root + path;
   return {
     root,
     inventory,
     profile,
+    oddSettings,
     version: hostVersion(profile.id),
     product: plainVersion(versionLine),
     steps: [],

@@ -77,7 +77,9 @@ async function carryOut(argv: readonly string[], surroundings: Surroundings, sta
   const command = commandOf(request);
   state.command = command;
   setProcessTitle(`rbdsr sm ${request.command}`);
-  const { settings, profile } = thisHost(root);
+  // What it announces to xapi depends on no setting but the profile's, and xapi forgets a driver that does not answer.
+  const odd = request.command === 'sr_get_driver_info' ? ignored(log) : undefined;
+  const { settings, profile } = thisHost(root, odd);
   state.profile = profile;
   checkRequest(request, command);
 
@@ -103,6 +105,10 @@ async function carryOut(argv: readonly string[], surroundings: Surroundings, sta
     const handler = own === undefined ? await handlerOf(command) : await own();
     return handler({ ...work, request, srType: driver.type });
   });
+}
+
+function ignored(log: Log): (problem: RbdsrError) => void {
+  return ({ message }) => log.warn(`ignored: ${message}`);
 }
 
 function commandOf(request: SmRequest): Command {
