@@ -3,7 +3,7 @@ import { hasCode, RbdsrError } from '../../base/error.ts';
 import { type Left, type Mending, type Step, step } from '../../base/steps.ts';
 import { undo } from '../../base/undo.ts';
 import type { VdiUuid } from '../../base/ids.ts';
-import { formatBytes } from '../../base/units.ts';
+import { formatBytes, MiB } from '../../base/units.ts';
 import { extentIo } from '../../lvm/extents.ts';
 import type { Lvm } from '../../lvm/lvm.ts';
 import type { LvReport, VgReport } from '../../lvm/report.ts';
@@ -87,7 +87,7 @@ export async function createVolume(world: CreateWorld, plan: VdiPlan): Promise<v
     // Then there is nothing of ours: what has the name is somebody's.
     if (making.lv === undefined && hasCode(error, 'lvm-create', 'sr-full')) throw error;
     const undoing = world.lvm.forCleanUp();
-    const first = firstName(plan);
+    const first = unfinishedLvName(plan.uuid);
     return undo(error, {
       [`the volume ${first}`]: () => undoing.removeLv(first),
       [`the volume ${plan.lvName}`]: () => undoing.removeLv(plan.lvName),
@@ -97,14 +97,14 @@ export async function createVolume(world: CreateWorld, plan: VdiPlan): Promise<v
 
 const removed: Mending = { by: ['sr_scan', 'vdi_create'], says: 'the next sr_scan or vdi_create removes it' };
 const introduced: Mending = { by: ['sr_scan'], says: 'sr_scan introduces it under its uuid' };
-const rawDisk: Left = { id: 'volume-only', says: 'a whole disk without records' };
+const unnamed: Left = { id: 'new-volume-blank', says: 'a volume without a disk' };
 
 /** What makes a volume of each kind. */
 export const volumeSteps: Readonly<Record<VdiKind, readonly Step<Making>[]>> = {
   vhd: [
     step('vdi-create.after-lv', makeVolume, {
       does: '`lvcreate new_<vdi>`',
-      leaves: { id: 'new-volume-blank', says: 'a volume without a disk' },
+      leaves: unnamed,
       mendedBy: removed,
     }),
     step('vdi-create.after-vhd', writeVhd, {
@@ -122,38 +122,58 @@ export const volumeSteps: Readonly<Record<VdiKind, readonly Step<Making>[]>> = {
     }),
   ],
   aio: [
-    step('vdi-create.after-lv', makeVolume, {
-      does: '`lvcreate LV-<vdi>`, its name from the start',
-      leaves: rawDisk,
+    step('vdi-create.after-lv', makeVolume, { does: '`lvcreate new_<vdi>`', leaves: unnamed, mendedBy: removed }),
+    step('vdi-create.after-ends', clearEnds, {
+      does: 'zeroes over its first and last MiB',
+      leaves: unnamed,
+      mendedBy: removed,
+    }),
+    step('vdi-create.after-volume', nameVolume, {
+      does: '`lvrename` to `LV-<vdi>`',
+      leaves: { id: 'volume-only', says: 'a whole disk without records' },
       mendedBy: introduced,
     }),
-    step('vdi-create.after-volume', nameVolume, { does: 'nothing more', leaves: rawDisk, mendedBy: introduced }),
   ],
 };
 
 async function makeVolume(making: Making): Promise<void> {
   const { world, plan } = making;
-  making.lv = await world.lvm.createLv(firstName(plan), plan.lvSizeBytes);
+  making.lv = await world.lvm.createLv(unfinishedLvName(plan.uuid), plan.lvSizeBytes);
 }
 
 async function nameVolume({ world, plan }: Making): Promise<void> {
-  if (firstName(plan) !== plan.lvName) await world.lvm.renameLv(firstName(plan), plan.lvName);
+  await world.lvm.renameLv(unfinishedLvName(plan.uuid), plan.lvName);
 }
 
-function firstName(plan: VdiPlan): string {
-  return plan.kind === 'aio' ? plan.lvName : unfinishedLvName(plan.uuid);
+/** Where partition tables lie: those of a disk that was deleted would show on the new one. */
+const ENDS_BYTES = MiB;
+
+async function clearEnds(making: Making): Promise<void> {
+  await withVolume(making, async (io) => {
+    const zeroes = Buffer.alloc(Math.min(ENDS_BYTES, io.size));
+    await io.write(0, zeroes);
+    await io.write(io.size - zeroes.length, zeroes);
+    await io.flush();
+  });
 }
 
-async function writeVhd({ world, plan, lv }: Making): Promise<void> {
-  if (lv === undefined) throw new RbdsrError('internal', { what: `the volume of VDI ${plan.uuid} is not made yet` });
-  const pv = await world.openPv('write');
-  try {
-    await createVhd(extentIo(pv, lv), {
+async function writeVhd(making: Making): Promise<void> {
+  const { plan } = making;
+  await withVolume(making, (io) =>
+    createVhd(io, {
       virtualSizeBytes: plan.virtualSizeBytes,
       maxVirtualSizeBytes: PREALLOCATED_VIRTUAL_SIZE,
       uuid: crypto.randomUUID(),
       timestamp: new Date(),
-    });
+    }),
+  );
+}
+
+async function withVolume({ world, plan, lv }: Making, work: (io: BlockIo) => Promise<void>): Promise<void> {
+  if (lv === undefined) throw new RbdsrError('internal', { what: `the volume of VDI ${plan.uuid} is not made yet` });
+  const pv = await world.openPv('write');
+  try {
+    await work(extentIo(pv, lv));
   } finally {
     await pv.close();
   }

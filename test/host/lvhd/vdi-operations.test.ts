@@ -62,6 +62,21 @@ describe('making a disk', () => {
     });
   });
 
+  it('a raw disk shows no partition table of the disk that lay there before', async () => {
+    await withSr(async (device, sr) => {
+      const create = [device, SR, 'create', VDI, 'aio', String(SIZE)];
+      expect(await run(create)).toMatchObject({ code: 0 });
+      const ends = [0, SIZE - MiB];
+      const before = await sr.openLv(lvName('aio', VDI), 'write');
+      for (const at of ends) await before.write(at, Buffer.alloc(MiB, 0x55));
+      await before.flush();
+      await sr.lvm.removeLv(lvName('aio', VDI));
+      expect(await run(create)).toMatchObject({ code: 0 });
+      const now = await sr.openLv(lvName('aio', VDI), 'read');
+      for (const at of ends) expect((await now.read(at, MiB)).every((byte) => byte === 0)).toBe(true);
+    });
+  });
+
   it.each(['vdi-create.after-lv', 'vdi-create.after-vhd'])('killed at %s leaves no disk', async (fault) => {
     await withSr(async (device, sr) => {
       expect(await run([device, SR, 'create', VDI, 'vhd', String(SIZE)], fault)).toMatchObject({ signal: 'SIGKILL' });

@@ -72,7 +72,7 @@ const TABLE: Readonly<Record<string, readonly [lvm: string, opens: number, xapi:
     'SR.get_virtual_allocation SR.set_physical_size SR.set_physical_utilisation SR.set_virtual_allocation VDI.db_introduce',
   ],
   'vdi_create of a raw disk': [
-    'pvs lvcreate pvs',
+    'pvs lvcreate pvs lvrename',
     1,
     'SR.get_virtual_allocation SR.set_physical_size SR.set_physical_utilisation SR.set_virtual_allocation VDI.db_introduce',
   ],
