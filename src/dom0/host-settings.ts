@@ -37,8 +37,8 @@ export function deadlineSeconds(settings: HostSettings, name: string, usual: num
 }
 
 /**
- * Lines of `key = value`; `#` starts a comment. An unknown key or a bad value is refused, naming the line; with `odd` it
- * is handed over there and counts as absent.
+ * Lines of `key = value`; `#` starts a comment. An unknown key or a bad value is refused, naming the line; with `odd`
+ * it is handed over there and counts as absent.
  */
 export function parseHostSettings(text: string, path: string, odd?: (problem: RbdsrError) => void): HostSettings {
   const found: Settable = { commandDeadlineSeconds: Object.create(null) as Record<string, number> };

@@ -1,3 +1,4 @@
+import { RbdsrError } from '../base/error.ts';
 import { undo } from '../base/undo.ts';
 import type { Lvm } from '../lvm/lvm.ts';
 import { faultPoint } from '../system/fault-point.ts';
@@ -53,17 +54,34 @@ export function forCleanUp({ lvm, counts }: ActivationWorld): DeactivationWorld 
 }
 
 /**
- * The reverse, the leaf first. Where the leaf is not counted, its ancestors have been released, or never were taken.
+ * The reverse, the leaf first. Where the leaf is not counted, its ancestors have been released, or never were taken. An
+ * ancestor that LVM does not let go stays, counted, and keeps no other: the disk is in use no more once its leaf is
+ * released. Answers those that stay.
  */
-export async function deactivateChain(world: DeactivationWorld, chain: readonly VdiNode[]): Promise<void> {
+export async function deactivateChain(world: DeactivationWorld, chain: readonly VdiNode[]): Promise<readonly Held[]> {
   const [leaf, ...ancestors] = chain;
-  if (leaf === undefined) return;
+  if (leaf === undefined) return [];
   const counted = world.counts.read(leaf.uuid).binary === 1;
-  if (!counted && !leaf.active) return;
+  if (!counted && !leaf.active) return [];
   await deactivateOne(world, leaf, 'binary');
   faultPoint('chain-activation.after-leaf-released');
-  if (!counted) return;
-  for (const node of ancestors) await deactivateOne(world, node, 'normal');
+  if (!counted) return [];
+  const held: Held[] = [];
+  for (const node of ancestors) {
+    try {
+      await deactivateOne(world, node, 'normal');
+    } catch (error) {
+      if (!(error instanceof RbdsrError) || error.code === 'deadline') throw error;
+      held.push({ lvName: node.lvName, error });
+    }
+  }
+  return held;
+}
+
+/** A volume that is active still, and why. */
+export interface Held {
+  readonly lvName: string;
+  readonly error: RbdsrError;
 }
 
 /**

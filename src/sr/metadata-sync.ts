@@ -1,9 +1,10 @@
-import { messageOf } from '../base/error.ts';
+import { messageOf, RbdsrError } from '../base/error.ts';
 import { lastStep, type Step, step } from '../base/steps.ts';
 import type { VdiMetadata } from '../lvhd/metadata/record.ts';
 import { MGT_LV, vdiOfLv, vdiTypeOfLv } from '../lvhd/names.ts';
 import { SMALL_LV_SIZE } from '../lvhd/sizes.ts';
 import { lvNamed, type LvReport, type VgReport } from '../lvm/report.ts';
+import { extentIo } from '../lvm/extents.ts';
 import { runSteps } from '../system/running-steps.ts';
 import type { SrRecord } from '../xapi/sr.ts';
 import type { AttachedSr } from './attached-sr.ts';
@@ -57,19 +58,65 @@ interface Synchronising {
   report: VgReport;
 }
 
-/** An LV without content reads as "no metadata". */
+/**
+ * An LV without content reads as "no metadata". One that has just been made may hold that of an SR which lay there
+ * before: it gets its name when it is empty.
+ */
 export const metadataSteps: readonly Step<Synchronising>[] = [
   step('sr-attach.after-mgt-lv', makeVolume, {
-    does: '`lvcreate MGT`',
-    leaves: { id: 'metadata-volume-empty', says: 'an LV without a header, where the image was blank there' },
+    does: '`lvcreate new_<sr>`',
+    leaves: { id: 'metadata-volume-unnamed', says: 'a volume that nothing looks at' },
+    mendedBy: { by: ['sr_attach'], says: 'the next sr_attach removes it, and begins anew; so does a scan' },
+  }),
+  step('sr-attach.after-mgt-name', nameEmptyVolume, {
+    does: 'zeroes over its first sectors, then `lvrename` to `MGT`',
+    leaves: { id: 'metadata-volume-empty', says: 'an LV without a header' },
     mendedBy: { by: ['sr_attach'], says: 'the next sr_attach fills it' },
   }),
   lastStep(writeAll, 'it is written: the verb *create* above'),
 ];
 
-async function makeVolume(making: Synchronising): Promise<void> {
-  making.report = withLv(making.report, await making.sr.lvm.createLv(MGT_LV, SMALL_LV_SIZE));
+function firstName(sr: AttachedSr): string {
+  return `new_${sr.uuid}`;
 }
+
+/** What a crash has left of it. */
+async function withoutUnnamed(sr: AttachedSr, report: VgReport): Promise<VgReport> {
+  const left = lvNamed(report, firstName(sr));
+  if (left === undefined) return report;
+  await sr.lvm.removeLv(left.name);
+  return {
+    ...report,
+    freeBytes: report.freeBytes + left.sizeBytes,
+    lvs: report.lvs.filter(({ name }) => name !== left.name),
+  };
+}
+
+async function makeVolume(making: Synchronising): Promise<void> {
+  const { sr } = making;
+  making.report = await withoutUnnamed(sr, making.report);
+  making.report = withLv(making.report, await sr.lvm.createLv(firstName(sr), SMALL_LV_SIZE));
+}
+
+async function nameEmptyVolume(making: Synchronising): Promise<void> {
+  const { sr, report } = making;
+  const made = lvNamed(report, firstName(sr));
+  if (made === undefined) throw new RbdsrError('internal', { what: `SR ${sr.uuid} has no volume to name MGT` });
+  const pv = await sr.openPv('write');
+  try {
+    const io = extentIo(pv, made);
+    await io.write(0, Buffer.alloc(HEADER_ROOM));
+    await io.flush();
+  } finally {
+    await pv.close();
+  }
+  await sr.lvm.renameLv(made.name, MGT_LV);
+  const others = report.lvs.filter((lv) => lv !== made);
+  making.report = { ...report, lvs: [...others, { ...made, name: MGT_LV }] };
+}
+
+/** Bytes: more than a header has. */
+const HEADER_ROOM = 4096;
 
 function withLv(report: VgReport, lv: LvReport): VgReport {
   return { ...report, freeBytes: report.freeBytes - lv.sizeBytes, lvs: [...report.lvs, lv] };

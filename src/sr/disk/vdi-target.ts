@@ -80,8 +80,9 @@ export async function attachTarget(
   /** A volume that something still holds stays, and is counted. */
   async function putBack(): Promise<void> {
     await dataPath.deactivate({ sr: disk.sr, vdi }, work.deadline.forCleanUp());
-    await deactivateChain(forCleanUp(world), chain.map(asActive));
+    const [left] = await deactivateChain(forCleanUp(world), chain.map(asActive));
     state.held = false;
+    if (left !== undefined) throw left.error;
   }
 }
 
@@ -105,7 +106,9 @@ export async function detachTarget(
   if (leaf === undefined) return [];
   const whole = isWhole(work, tree, vdi, chain);
   work.waiting(`LVM to deactivate ${leaf.lvName}`);
-  await deactivateChain(activationWorld(work, sr), chain);
+  for (const { lvName, error } of await deactivateChain(activationWorld(work, sr), chain)) {
+    work.log.warn(`VDI ${vdi} is released, and ${lvName} stays active, until the SR is detached: ${error.message}`);
+  }
   faultPoint('vdi-deactivate.after-chain');
   return whole ? chain : [];
 }

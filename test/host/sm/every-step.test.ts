@@ -77,10 +77,7 @@ const walks: Readonly<Record<string, readonly Walk[]>> = {
         // As after a restart of the host; its device the test has open.
         made.pool.double.db.get('PBD', pbd()).fields['currently_attached'] = false;
         loseAttachRecord(made.pool.root(0), made.pool.sr.lvm.vg.replace('VG_XenStorage-', ''));
-        // The next one comes to lie there: as on an image that was blank.
-        const io = await made.pool.sr.openLv('MGT', 'write');
-        await io.write(0, Buffer.alloc(io.size));
-        await io.flush();
+        // The next one comes to lie there, over the content of this one.
         await made.pool.sr.lvm.removeLv('MGT');
       },
       call: () => pbdPlug(made.pool.double, pbd()),

@@ -54,6 +54,10 @@ export const leftBehind: Readonly<Record<string, Look>> = {
   'grown-journalled': grows({ journal: true, volume: 'new', end: 'footer', disk: 'old', xapi: 'old' }),
   'small-vhd-in-grown-volume': grows({ journal: false, volume: 'new', end: 'footer', disk: 'old', xapi: 'old' }),
   'grown-vhd': grows({ journal: false, volume: 'new', end: 'footer', disk: 'new', xapi: 'old' }),
+  'metadata-volume-unnamed': async ({ pool: { sr } }) => {
+    const names = (await sr.report()).lvs.map(({ name }) => name);
+    expect(names.filter((name) => name === 'MGT' || isUnfinished(name))).toEqual([expect.stringMatching(/^new_/)]);
+  },
   'metadata-volume-empty': async ({ pool: { sr } }) => {
     const io = await sr.openLv('MGT', 'read');
     expect((await io.read(0, 512)).every((byte) => byte === 0)).toBe(true);

@@ -41,7 +41,7 @@ test.each([10, 100])('sr_scan of %i disks runs at most two LVM programs, and non
  */
 const TABLE: Readonly<Record<string, readonly [lvm: string, opens: number, xapi: string]>> = {
   'sr_attach of a new SR on the master': [
-    'pvs lvcreate pvs lvchange',
+    'pvs lvcreate pvs lvrename lvchange',
     2,
     'SR.add_to_other_config SR.add_to_sm_config*2 SR.get_record SR.get_sm_config SR.remove_from_sm_config SR.set_physical_size SR.set_physical_utilisation SR.set_virtual_allocation VDI.get_all_records_where secret.create secret.get_by_uuid secret.get_uuid secret.get_value',
   ],

@@ -2,8 +2,14 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Deadline } from '../../../src/base/deadline.ts';
+import { RbdsrError } from '../../../src/base/error.ts';
 import { srUuid, vdiUuid } from '../../../src/base/ids.ts';
-import { activateChain, type ActivationWorld, deactivateChain } from '../../../src/lvhd/chain-activation.ts';
+import {
+  activateChain,
+  type ActivationWorld,
+  deactivateChain,
+  type DeactivationWorld,
+} from '../../../src/lvhd/chain-activation.ts';
 import type { VdiNode } from '../../../src/lvhd/lv-table.ts';
 import { RefCounts } from '../../../src/lvhd/refcount.ts';
 
@@ -71,6 +77,21 @@ describe('chain activation', () => {
     await deactivateChain(world, chain(2, 9));
     expect([...active]).toEqual([]);
     expect(counts.read(id(9))).toEqual({ normal: 0, binary: 0 });
+  });
+
+  it('lets go of all but the ancestor that is in use, which stays counted and is told', async () => {
+    const { active, world, chain } = host();
+    await activateChain(world, chain(1, 7, 8, 9));
+    const busy = new RbdsrError('device-busy', { what: 'lv8 is in use' });
+    const { deactivate } = world.lvm;
+    const stubborn: DeactivationWorld = {
+      ...world,
+      lvm: { deactivate: (name) => (name === 'lv8' ? Promise.reject(busy) : deactivate(name)) },
+    };
+    expect(await deactivateChain(stubborn, chain(1, 7, 8, 9))).toEqual([{ lvName: 'lv8', error: busy }]);
+    expect([...active]).toEqual(['lv8']);
+    expect([7, 8, 9].map((n) => counts.read(id(n)).normal)).toEqual([0, 1, 0]);
+    expect(counts.read(id(1)).binary).toBe(0);
   });
 
   it('is all or nothing', async () => {
