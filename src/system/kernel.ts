@@ -22,3 +22,15 @@ export async function ensureModule(name: string, deadline: Deadline): Promise<vo
     facts: { module: name, kernel: kernelRelease() },
   });
 }
+
+/** Compares the first two numbers: distributions backport fixes, not map options. */
+export function isOlder(release: string, than: string): boolean {
+  const [major, minor] = numbers(release);
+  const [thanMajor, thanMinor] = numbers(than);
+  return major === thanMajor ? minor < thanMinor : major < thanMajor;
+}
+
+function numbers(release: string): readonly [number, number] {
+  const [, major, minor] = /^([0-9]+)\.([0-9]+)/.exec(release) ?? [];
+  return [Number(major ?? 0), Number(minor ?? 0)];
+}

@@ -1,4 +1,4 @@
-import { isOlder } from './kernel-traits.ts';
+import { isOlder } from '../../system/kernel.ts';
 
 /** A feature of the Ceph protocol that a cluster may require of its clients, and what makes it stop requiring it. */
 export interface ClusterFeature {

@@ -1,4 +1,4 @@
-import { kernelRelease } from '../../system/kernel.ts';
+import { isOlder, kernelRelease } from '../../system/kernel.ts';
 import { FEATURES } from '../image/features.ts';
 
 /**
@@ -85,16 +85,4 @@ export function kernelTraits(release: string = kernelRelease()): KernelTraits {
     aes256k: has(SINCE.aes256k),
     imageFeatures: IMAGE_FEATURES_SINCE.filter(([since]) => has(since)).reduce((sum, [, bits]) => sum + bits, 0),
   };
-}
-
-/** Compares the first two numbers: distributions backport fixes, not map options. */
-export function isOlder(release: string, than: string): boolean {
-  const [major, minor] = numbers(release);
-  const [thanMajor, thanMinor] = numbers(than);
-  return major === thanMajor ? minor < thanMinor : major < thanMajor;
-}
-
-function numbers(release: string): readonly [number, number] {
-  const [, major, minor] = /^([0-9]+)\.([0-9]+)/.exec(release) ?? [];
-  return [Number(major ?? 0), Number(minor ?? 0)];
 }

@@ -1,5 +1,6 @@
 import { RbdsrError } from '../../base/error.ts';
-import { isOlder, OPTION_SINCE } from './kernel-traits.ts';
+import { isOlder } from '../../system/kernel.ts';
+import { OPTION_SINCE } from './kernel-traits.ts';
 
 /** A kernel map option an administrator chose: `queue_depth=256`, or `notrim` with no value. */
 export interface MapOption {

@@ -1,4 +1,5 @@
 import { SECTOR } from '../../base/units.ts';
+import { isOlder } from '../../system/kernel.ts';
 
 /** Linux `include/uapi/linux/nbd.h`. */
 export const NBD = {
@@ -8,6 +9,7 @@ export const NBD = {
   clearSocket: 0xab04,
   setSizeBlocks: 0xab07,
   disconnect: 0xab08,
+  setTimeout: 0xab09,
   setFlags: 0xab0a,
 } as const;
 
@@ -48,9 +50,20 @@ export function claimNbd(kernel: NbdKernel, names: readonly string[], socket: nu
   return undefined;
 }
 
-/** What a claimed device is, before it is started: the kernel applies its size then. */
-export function describeNbd(kernel: Pick<NbdKernel, 'ioctl'>, fd: number, size: number, flags: number): void {
+/**
+ * What a claimed device is, before it is started: the kernel applies its size then. Linux 4.9 to 5.3 gives a request
+ * that is not limited the block layer's 30 s and then shuts the one socket: a cluster that stalls for longer would cost
+ * the guest its disk. There it gets a limit that no stall reaches; elsewhere none means none (`drivers/block/nbd.c`).
+ */
+export function describeNbd(
+  kernel: Pick<NbdKernel, 'ioctl'>,
+  fd: number,
+  { size, flags, release }: { readonly size: number; readonly flags: number; readonly release: string },
+): void {
+  if (!isOlder(release, '4.9') && isOlder(release, '5.4')) kernel.ioctl(fd, NBD.setTimeout, DAY_SECONDS);
   kernel.ioctl(fd, NBD.setBlockSize, SECTOR);
   kernel.ioctl(fd, NBD.setSizeBlocks, Math.floor(size / SECTOR));
   kernel.ioctl(fd, NBD.setFlags, flags);
 }
+
+const DAY_SECONDS = 24 * 60 * 60;

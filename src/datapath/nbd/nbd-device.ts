@@ -4,6 +4,7 @@ import { promisify } from 'node:util';
 import type { Deadline } from '../../base/deadline.ts';
 import { RbdsrError } from '../../base/error.ts';
 import { ioctl, ioctlBlocking } from '../../system/libc.ts';
+import { kernelRelease } from '../../system/kernel.ts';
 import { takeRecordLock } from '../../system/locks/record-lock.ts';
 import { runFailure, runProgram } from '../../system/run.ts';
 import { readAttribute } from '../../system/sysfs.ts';
@@ -98,7 +99,7 @@ const kernelNbd: NbdKernel = {
  */
 async function serve(fd: number, socket: Socket, size: number, flags: number): Promise<void> {
   try {
-    describeNbd(kernelNbd, fd, size, flags);
+    describeNbd(kernelNbd, fd, { size, flags, release: kernelRelease() });
     const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()));
     socket.destroy();
     await closed;

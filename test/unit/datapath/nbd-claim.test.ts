@@ -58,7 +58,7 @@ describe('an NBD device', () => {
     const kernel = module.client('us');
     const claim = claimNbd(kernel, names, 44);
     expect(claim?.name).toBe('nbd10');
-    describeNbd(kernel, claim?.fd ?? -1, 1_048_577, 1);
+    describeNbd(kernel, claim?.fd ?? -1, { size: 1_048_577, flags: 1, release: '6.1.0' });
     expect(module.devices).toEqual({ ...others, nbd10: { owner: 'us', socket: 44, blocks: 2048 } });
     expect(module.openCount).toBe(1);
   });
@@ -95,4 +95,23 @@ describe('an NBD device', () => {
     expect(() => claimNbd(broken, ['nbd0'], 44)).toThrow('EPERM');
     expect(module.openCount).toBe(0);
   });
+});
+
+test.each([
+  ['3.10.0', false],
+  ['4.4.0+10', false],
+  ['4.9.0', true],
+  ['4.19.0+1', true],
+  ['5.3.18', true],
+  ['5.4.0', false],
+  ['6.6.100', false],
+])('Linux %s: a request is given a day to be answered: %j', (release, limited) => {
+  const calls: [number, number][] = [];
+  describeNbd({ ioctl: (_fd, request, argument) => void calls.push([request, argument]) }, 3, {
+    size: 4096,
+    flags: 0,
+    release,
+  });
+  expect(calls.filter(([request]) => request === NBD.setTimeout)).toEqual(limited ? [[NBD.setTimeout, 86_400]] : []);
+  expect(calls.map(([request]) => request)).toEqual(expect.arrayContaining([NBD.setSizeBlocks, NBD.setFlags]));
 });
