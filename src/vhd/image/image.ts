@@ -51,6 +51,7 @@ export class VhdImage {
     const found = await readMetadata(io, o);
     if (mode === 'write') refusePoisoned(io, found.footer);
     const { table, full } = await readBlocks(io, found);
+    if (mode === 'write') refuseFullToTheEnd(io, table);
     return new VhdImage(io, mode, found, table, full);
   }
 
@@ -206,6 +207,17 @@ export class VhdImage {
       found: `${length} bytes at offset ${offset}`,
     });
   }
+}
+
+/** Closing, hiding or growing it would write the footer over data. */
+function refuseFullToTheEnd(io: BlockIo, { dataEnd }: BlockTable): void {
+  if (dataEnd <= io.size - FOOTER_BYTES) return;
+  throw new RbdsrError('vhd-corrupt', {
+    what: `${io.name} has no room for a footer behind its data`,
+    expected: `data that ends at byte ${io.size - FOOTER_BYTES} at the latest`,
+    found: `data that ends at byte ${dataEnd}`,
+    todo: 'It can be read; to write it, give its volume at least one sector more.',
+  });
 }
 
 function refusePoisoned(io: BlockIo, footer: Footer): void {
