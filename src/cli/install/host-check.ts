@@ -74,7 +74,7 @@ const MEMBER_WORDS: Readonly<Record<PoolMember['state'], string>> = {
 const MEMBER_TODO: Readonly<Record<PoolMember['state'], string>> = {
   same: '',
   'other-version': 'install the same version on every host',
-  none: 'install RBDSR there, then rbdsr enable',
+  none: 'install RBDSR there and run rbdsr enable before its toolstack restarts: from xapi 25.20 that takes the SR types that it lacks from the whole pool',
   unknown: '',
 };
 
