@@ -42,7 +42,8 @@ test.each([
   ['mgt.add.record-written', {}, 1],
   ['vdi-create.after-metadata', {}, 1],
   ['vdi-create.after-introduce', {}, 1],
-  ['vdi-create.after-lv', { smConfig: { type: 'raw' } }, 1],
+  ['vdi-create.after-lv', { smConfig: { type: 'raw' } }, 0],
+  ['vdi-create.after-ends', { smConfig: { type: 'raw' } }, 0],
   ['vdi-create.after-volume', { smConfig: { type: 'raw' } }, 1],
 ] as const)(
   'vdi_create killed at %s %j: after sr_scan there is no disk or a whole one: %i',
