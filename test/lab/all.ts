@@ -72,7 +72,7 @@ const SCENARIOS: readonly Scenario[] = [
   { title: 'what can go wrong', declare: faults, seconds: 140, osds: 3 },
   { title: 'an attach without a connection', declare: quietAttach, seconds: 12 },
   { title: 'a cluster that does not answer', declare: deadCluster, seconds: 235 },
-  { title: 'a header that nobody serves', declare: silentHeader, seconds: 75, osds: 2 },
+  { title: 'a header that nobody serves', declare: silentHeader, seconds: 155, osds: 2 },
   { title: 'a table that is out of date', declare: staleTable, seconds: 25 },
   { title: 'a last flush that fails', declare: failedFlush, seconds: 20 },
   { title: 'the life of a disk', declare: disks, seconds: 225 },
