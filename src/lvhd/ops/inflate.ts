@@ -3,7 +3,7 @@ import type { VdiUuid } from '../../base/ids.ts';
 import { lastStep, type Mending, type Step, step } from '../../base/steps.ts';
 import { formatBytes, SECTOR } from '../../base/units.ts';
 import type { Lvm } from '../../lvm/lvm.ts';
-import type { LvReport, VgReport } from '../../lvm/report.ts';
+import { lvNamed, type LvReport, type VgReport } from '../../lvm/report.ts';
 import { runSteps } from '../../system/running-steps.ts';
 import type { JournalEntry } from '../journal/journal.ts';
 import { createJournal, removeJournal } from '../journal/journals.ts';
@@ -208,7 +208,7 @@ function refuseWithoutRoom(report: VgReport, wanted: number, what: string): void
 
 function vhdLv(report: VgReport, vdi: VdiUuid): LvReport {
   const name = lvName('vhd', vdi);
-  const lv = report.lvs.find((entry) => entry.name === name);
+  const lv = lvNamed(report, name);
   if (lv === undefined)
     throw new RbdsrError('vdi-missing', { what: `there is no logical volume ${name} in ${report.name}` });
   return lv;

@@ -1,7 +1,7 @@
 import { RbdsrError } from '../../base/error.ts';
 import type { VdiUuid } from '../../base/ids.ts';
 import type { Lvm } from '../../lvm/lvm.ts';
-import type { VgReport } from '../../lvm/report.ts';
+import { lvNamed, type VgReport } from '../../lvm/report.ts';
 import { openLvExtents, type OpenPv } from '../extent-open.ts';
 import type { VdiNode } from '../lv-table.ts';
 import { DELETED_TAG, HIDDEN_TAG } from '../names.ts';
@@ -49,7 +49,7 @@ export async function hideVdi(
     await world.lvm.addTag(node.lvName, HIDDEN_TAG);
     return;
   }
-  const lv = report.lvs.find(({ name }) => name === node.lvName);
+  const lv = lvNamed(report, node.lvName);
   if (lv === undefined) throw new RbdsrError('vdi-missing', { what: `there is no logical volume ${node.lvName}` });
   const io = await openLvExtents(world.openPv, lv, 'write');
   try {
@@ -89,5 +89,5 @@ export function unfinishedDeletions(
 }
 
 function isMarked(report: VgReport, node: VdiNode): boolean {
-  return report.lvs.find(({ name }) => name === node.lvName)?.tags.includes(DELETED_TAG) === true;
+  return lvNamed(report, node.lvName)?.tags.includes(DELETED_TAG) === true;
 }
