@@ -8,7 +8,7 @@ import { printable } from '../../ceph/image/image-spec.ts';
 import { dmName, splitDmName } from '../../lvm/dm-name.ts';
 import { openBlockIo } from '../../system/io/block-device.ts';
 import { openChain, type VhdChain } from '../../vhd/chain/chain.ts';
-import { FOOTER_BYTES } from '../../vhd/format/footer.ts';
+import { footerOffset } from '../../vhd/format/find-footer.ts';
 import type { OpenParent, ParentReference } from '../../vhd/chain/open-parents.ts';
 
 /**
@@ -43,7 +43,9 @@ export async function isBlockDevice(path: string): Promise<boolean> {
  * Says so in one sentence where there is no trace of a VHD; what is wrong with a damaged one is for its decoder to say.
  */
 async function refuseStranger(io: BlockIo): Promise<void> {
-  const places = [io.size - FOOTER_BYTES, io.size - FOOTER_BYTES + 1, 0].filter((at) => at >= 0 && at + 8 <= io.size);
+  const places = (['end', 'legacy-end', 'copy'] as const)
+    .map((place) => footerOffset(io.size, place))
+    .filter((at) => at >= 0 && at + 8 <= io.size);
   const starts = await settled(places.map(async (at) => (await io.read(at, 8)).toString('latin1')));
   if (starts.some((start) => start === 'conectix' || start === 'v_poison')) return;
   throw new RbdsrError('vhd-corrupt', {

@@ -1,9 +1,9 @@
 import type { BlockIo } from '../../base/block-io.ts';
-import { hasCode, RbdsrError } from '../../base/error.ts';
+import { RbdsrError } from '../../base/error.ts';
 import { checkBatmap } from './check-batmap.ts';
 import { checkBlocks } from './check-blocks.ts';
 import { checkPlaces } from './check-places.ts';
-import { copyCounts, footersAgree, readFooterAt } from '../format/find-footer.ts';
+import { copyCounts, endFooter, footerOffset, footersAgree, readFooterAt } from '../format/find-footer.ts';
 import { type Footer, FOOTER_BYTES } from '../format/footer.ts';
 import { checkFields } from './check-fields.ts';
 import { Findings, type ImageFinding } from './findings.ts';
@@ -25,7 +25,7 @@ export async function checkVhd(io: BlockIo, o: CheckOptions = {}): Promise<Image
     findings.error('too-small', `${io.size} bytes cannot hold two footers and a header`);
     return findings.all();
   }
-  const footer = await checkFooters(io, o, findings);
+  const { footer, endFooterAt } = await checkFooters(io, o, findings);
   if (footer === undefined) return findings.all();
   const header = await orFinding(readHeader(io, footer), (why) => findings.error('header', why));
   if (header === undefined) return findings.all();
@@ -33,16 +33,24 @@ export async function checkVhd(io: BlockIo, o: CheckOptions = {}): Promise<Image
   const entries = (await readBat(io, footer, header)).subarray(0, Math.ceil(footer.currentSize / header.blockSize));
   const batmap = await checkBatmap(io, footer, header, entries, findings);
   const metadataEndsAt = await checkPlaces(io, footer, header, batmap, findings);
-  const isOld = findings.all().some(({ severity, code }) => severity === 'warning' && code === 'end-footer');
-  checkBlocks(entries, metadataEndsAt, io.size - FOOTER_BYTES + Number(isOld), findings);
+  checkBlocks(entries, metadataEndsAt, endFooterAt, findings);
   return findings.all();
 }
 
-/** The footer to go on with: the one that every reader takes (`findFooter`). */
-async function checkFooters(io: BlockIo, o: CheckOptions, findings: Findings): Promise<Footer | undefined> {
-  const end = await orFinding(endFooter(io, findings), (why) => {
+/** The footer to go on with, which is the one that every reader takes (`findFooter`), and where data has to end. */
+async function checkFooters(
+  io: BlockIo,
+  o: CheckOptions,
+  findings: Findings,
+): Promise<{ readonly footer: Footer | undefined; readonly endFooterAt: number }> {
+  const atEnd = await orFinding(endFooter(io), (why) => {
     if (o.endFooterOptional !== true) findings.error('end-footer', `the footer at the end: ${why}`);
   });
+  const endFooterAt = footerOffset(io.size, atEnd?.place ?? 'end');
+  if (atEnd?.place === 'legacy-end') {
+    findings.warning('end-footer', `the footer at byte ${endFooterAt} is an old one of 511 bytes`);
+  }
+  const end = atEnd?.footer;
   const copy = await orFinding(readFooterAt(io, 'copy'), (why) => {
     findings.error('footer-copy', `the copy of the footer at byte 0: ${why}`);
   });
@@ -53,19 +61,7 @@ async function checkFooters(io: BlockIo, o: CheckOptions, findings: Findings): P
       `the footer at byte ${io.size - FOOTER_BYTES} and its copy at byte 0 differ${foreign}`,
     );
   }
-  return end === undefined || (copy !== undefined && copyCounts(end, copy)) ? copy : end;
-}
-
-async function endFooter(io: BlockIo, findings: Findings): Promise<Footer> {
-  try {
-    return await readFooterAt(io, 'end');
-  } catch (error) {
-    if (!hasCode(error, 'vhd-corrupt')) throw error;
-    const legacy = await orFinding(readFooterAt(io, 'legacy-end'), () => {});
-    if (legacy === undefined) throw error;
-    findings.warning('end-footer', `the footer at byte ${io.size - FOOTER_BYTES + 1} is an old one of 511 bytes`);
-    return legacy;
-  }
+  return { footer: end === undefined || (copy !== undefined && copyCounts(end, copy)) ? copy : end, endFooterAt };
 }
 
 async function orFinding<T>(read: Promise<T>, report: (why: string) => void): Promise<T | undefined> {

@@ -45,7 +45,8 @@ export function copyCounts(end: Footer, copy: Footer, copyFirst = false): boolea
   return copyFirst && !footersAgree(end, copy);
 }
 
-async function endFooter(io: BlockIo): Promise<FoundFooter> {
+/** The footer at the end, an old one where there is no other. Throws 'vhd-corrupt' where there is none. */
+export async function endFooter(io: BlockIo): Promise<FoundFooter> {
   try {
     return { footer: await readFooterAt(io, 'end'), place: 'end' };
   } catch (error) {
@@ -69,9 +70,14 @@ async function orCorrupt<T>(reading: Promise<T>): Promise<T | RbdsrError> {
   }
 }
 
+/** The byte at which a footer begins there, in an image of `size` bytes; negative in one that is too small. */
+export function footerOffset(size: number, place: FooterPlace): number {
+  return { end: size - FOOTER_BYTES, 'legacy-end': size - FOOTER_BYTES + 1, copy: 0 }[place];
+}
+
 /** Throws 'vhd-corrupt' where there is none. */
 export async function readFooterAt(io: BlockIo, place: FooterPlace): Promise<Footer> {
-  const at = { end: io.size - FOOTER_BYTES, 'legacy-end': io.size - FOOTER_BYTES + 1, copy: 0 }[place];
+  const at = footerOffset(io.size, place);
   if (at < 0 || io.size < FOOTER_BYTES) {
     throw new RbdsrError('vhd-corrupt', { what: `${io.name} is too small for a VHD`, found: `${io.size} bytes` });
   }
