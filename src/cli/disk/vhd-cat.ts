@@ -1,7 +1,7 @@
 import type { CliCall } from '../cli-call.ts';
 import { refuseUnreadable } from '../../vhd/check/refuse-unreadable.ts';
 import { VhdImage } from '../../vhd/image/image.ts';
-import { isBlockDevice, openWholeImage } from './whole-image.ts';
+import { openWholeImage } from './whole-image.ts';
 import { streamDisk } from './stream-disk.ts';
 
 /**
@@ -12,8 +12,7 @@ export async function catVhd(call: CliCall, path: string, o: { readonly parent?:
   const disk = await openWholeImage(path, o.parent);
   try {
     const images = [disk.leaf, ...disk.parents.filter((parent) => parent instanceof VhdImage)];
-    const copyFirst = await isBlockDevice(path);
-    for (const { io } of images) await refuseUnreadable(io, { copyFirst });
+    for (const image of images) refuseUnreadable(image);
     await streamDisk(disk, call.stdout);
     return 0;
   } finally {

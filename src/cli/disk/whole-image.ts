@@ -21,7 +21,8 @@ export async function openWholeImage(path: string, parents: readonly string[] = 
   const leaf = await openImageFile(path);
   try {
     await refuseStranger(leaf);
-    return await openChain(leaf, 'read', openParent, { copyFirst: await isBlockDevice(path) });
+    // A logical volume: its footers count as for the scan of its SR.
+    return await openChain(leaf, 'read', openParent, { copyFirst: (await stat(path)).isBlockDevice() });
   } catch (error) {
     await leaf.close();
     throw error;
@@ -32,11 +33,6 @@ export async function openWholeImage(path: string, parents: readonly string[] = 
     const io = await openImageFile(next.done === true ? await findParent(reference) : next.value);
     return reference.uuid === undefined ? { raw: io } : io;
   }
-}
-
-/** A logical volume: its footers count as for the scan of its SR. */
-export async function isBlockDevice(path: string): Promise<boolean> {
-  return (await stat(path)).isBlockDevice();
 }
 
 /**

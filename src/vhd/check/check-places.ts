@@ -8,7 +8,8 @@ import { locatorSpace } from '../format/locator.ts';
 import { readParentNames } from '../format/parent-names.ts';
 import { batBytes, batmapHeaderOffset, metadataEnd } from '../format/places.ts';
 
-interface Region {
+/** What lies from byte `start` on, and ends before byte `end`. */
+export interface Region {
   readonly what: string;
   readonly start: number;
   readonly end: number;

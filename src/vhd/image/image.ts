@@ -24,8 +24,8 @@ export class VhdImage {
   readonly header: Header;
   /** Where the footer was found when it was opened. */
   readonly footerPlace: FooterPlace;
+  readonly batmap: Metadata['batmap'];
   readonly #mode: 'read' | 'write';
-  readonly #batmap: Metadata['batmap'];
   readonly #footers: FooterStore;
   #table: BlockTable;
   #full: FullBlocks;
@@ -35,8 +35,8 @@ export class VhdImage {
     this.io = io;
     this.header = found.header;
     this.footerPlace = found.place;
+    this.batmap = found.batmap;
     this.#mode = mode;
-    this.#batmap = found.batmap;
     this.#footers = new FooterStore(io, found.footer, found.place);
     this.#table = table;
     this.#full = full;
@@ -85,6 +85,11 @@ export class VhdImage {
   /** Blocks of 2 MiB (`vhd-util query -a`). */
   get allocatedBlocks(): number {
     return this.#table.allocatedBlocks;
+  }
+
+  /** The BAT: one entry per block of the virtual size. */
+  get blockEntries(): Uint32Array {
+    return this.#table.entries;
   }
 
   /** One bit per block, the highest of byte 0 first, set where it is allocated (`vhd-util read -B`). */
@@ -165,7 +170,7 @@ export class VhdImage {
   async killData(): Promise<void> {
     this.#mustWrite();
     await this.flush();
-    this.#store.clear(reservedEnd(this.footer, this.header, this.#batmap));
+    this.#store.clear(reservedEnd(this.footer, this.header, this.batmap));
     await this.#full.save(this.io, this.footer, this.header);
     await this.flush();
   }
@@ -187,7 +192,7 @@ export class VhdImage {
   }
 
   async #reload(): Promise<void> {
-    const found: Metadata = { footer: this.footer, place: 'end', header: this.header, batmap: this.#batmap };
+    const found: Metadata = { footer: this.footer, place: 'end', header: this.header, batmap: this.batmap };
     const { table, full } = await readBlocks(this.io, found);
     this.#table = table;
     this.#full = full;
