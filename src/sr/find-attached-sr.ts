@@ -1,8 +1,8 @@
 import { hasCode } from '../base/error.ts';
 import { type ImageSpec, sameSpec } from '../ceph/image/image-spec.ts';
 import { srSmConfig } from '../xapi/sr.ts';
-import { readAttachedRecord } from './attached-record.ts';
 import { type AttachedSr, attachedSr } from './attached-sr.ts';
+import { notedSr } from './open-attached-sr.ts';
 import type { SrWork } from './work/work.ts';
 import { krbdOf } from './image/krbd-of-host.ts';
 import { fsidOf } from './config/fsid-key.ts';
@@ -19,10 +19,9 @@ export async function findAttachedSr(
   configure: () => Promise<SrConfig>,
 ): Promise<AttachedSr | undefined> {
   const uuid = srOf(work);
-  const record = readAttachedRecord(work.profile.paths, uuid);
-  if (record !== undefined) {
-    const mapping = krbdOf(work).find(record.spec, record.fsid);
-    return mapping === undefined ? undefined : attachedSr(work, uuid, mapping, record);
+  const noted = notedSr(work, uuid);
+  if (noted !== undefined) {
+    return noted.mapping === undefined ? undefined : attachedSr(work, uuid, noted.mapping, noted.record);
   }
   const wanted = await configured(configure);
   if (

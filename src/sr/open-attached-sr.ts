@@ -21,9 +21,9 @@ export interface MappedSr {
  */
 export function mappedSr(work: SrWork): MappedSr {
   const uuid = srOf(work);
-  const record = readAttachedRecord(work.profile.paths, uuid);
-  if (record === undefined) throw unavailable(uuid, 'is not attached on this host', 'Plug its PBD: xe pbd-plug.');
-  const mapping = krbdOf(work).find(record.spec, record.fsid);
+  const noted = notedSr(work, uuid);
+  if (noted === undefined) throw unavailable(uuid, 'is not attached on this host', 'Plug its PBD: xe pbd-plug.');
+  const { record, mapping } = noted;
   if (mapping === undefined) {
     throw unavailable(uuid, `has lost its image: ${formatSpec(record.spec)} is not mapped`, 'Unplug and plug its PBD.');
   }
@@ -35,4 +35,13 @@ export async function openAttachedSr(work: SrWork): Promise<AttachedSr> {
   const { uuid, mapping, record } = mappedSr(work);
   const { attachedSr } = await import('./attached-sr.ts');
   return attachedSr(work, uuid, mapping, record);
+}
+
+/** What sr_attach has noted on this host, and where the kernel has that image; undefined where nothing is noted. */
+export function notedSr(
+  work: SrWork,
+  uuid: SrUuid,
+): { readonly record: AttachedRecord; readonly mapping: Mapping | undefined } | undefined {
+  const record = readAttachedRecord(work.profile.paths, uuid);
+  return record === undefined ? undefined : { record, mapping: krbdOf(work).find(record.spec, record.fsid) };
 }

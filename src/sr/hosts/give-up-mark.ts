@@ -5,10 +5,9 @@ import { lvName, vgName } from '../../lvhd/names.ts';
 import { lvPath } from '../../lvm/dm-name.ts';
 import type { HeldLock } from '../../system/locks/record-lock.ts';
 import { vdiByUuid, vdiRecord } from '../../xapi/vdi.ts';
-import { readAttachedRecord } from '../attached-record.ts';
 import { type AttachedSr, attachedSr } from '../attached-sr.ts';
 import { releaseAbandonedClaim } from './host-keys.ts';
-import { krbdOf } from '../image/krbd-of-host.ts';
+import { notedSr } from '../open-attached-sr.ts';
 import { lateWriter } from '../work/late-writers.ts';
 import { readDisk } from '../read-disks.ts';
 import { giveBackRoom, isGivenBack } from '../disk/vdi-room.ts';
@@ -83,9 +82,8 @@ async function unlessBusy<T>(take: () => Promise<T>): Promise<T | undefined> {
 }
 
 function attachedHere(work: SrWork, uuid: SrUuid): AttachedSr | undefined {
-  const record = readAttachedRecord(work.profile.paths, uuid);
-  const mapping = record === undefined ? undefined : krbdOf(work).find(record.spec, record.fsid);
-  return record === undefined || mapping === undefined ? undefined : attachedSr(work, uuid, mapping, record);
+  const noted = notedSr(work, uuid);
+  return noted?.mapping === undefined ? undefined : attachedSr(work, uuid, noted.mapping, noted.record);
 }
 
 async function hasUsers(work: SrWork, disk: MarkedDisk, sr: AttachedSr | undefined): Promise<boolean> {
