@@ -47,9 +47,9 @@ export function cbtLogName(vdi: VdiUuid): string {
 
 const UNFINISHED = 'new_';
 
-/** A VDI that is being made: neither we nor the stock driver take it for one. */
-export function unfinishedLvName(vdi: VdiUuid): string {
-  return `${UNFINISHED}${vdi}`;
+/** Of a volume that is being made, a VDI's or an SR's MGT: neither we nor the stock driver take it for a VDI. */
+export function unfinishedLvName(uuid: VdiUuid | SrUuid): string {
+  return `${UNFINISHED}${uuid}`;
 }
 
 /** What a creation that was cut short has left. */

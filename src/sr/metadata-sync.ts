@@ -1,7 +1,7 @@
 import { messageOf, RbdsrError } from '../base/error.ts';
 import { lastStep, type Step, step } from '../base/steps.ts';
 import type { VdiMetadata } from '../lvhd/metadata/record.ts';
-import { MGT_LV, vdiOfLv, vdiTypeOfLv } from '../lvhd/names.ts';
+import { MGT_LV, unfinishedLvName, vdiOfLv, vdiTypeOfLv } from '../lvhd/names.ts';
 import { SMALL_LV_SIZE } from '../lvhd/sizes.ts';
 import { lvNamed, type LvReport, type VgReport } from '../lvm/report.ts';
 import { extentIo } from '../lvm/extents.ts';
@@ -12,6 +12,7 @@ import { recoverIfMaster } from './recovered-sr.ts';
 import { metadataOfVdi, namesOfVdi } from './metadata-of-vdi.ts';
 import { reportOf, withMetadata } from './read-sr.ts';
 import type { VdiRecords } from './vdi-records.ts';
+import { withoutUnfinished } from './without-unfinished.ts';
 import type { SrWork } from './work/work.ts';
 
 /**
@@ -76,31 +77,15 @@ export const metadataSteps: readonly Step<Synchronising>[] = [
   lastStep(writeAll, 'it is written: the verb *create* above'),
 ];
 
-function firstName(sr: AttachedSr): string {
-  return `new_${sr.uuid}`;
-}
-
-/** What a crash has left of it. */
-async function withoutUnnamed(sr: AttachedSr, report: VgReport): Promise<VgReport> {
-  const left = lvNamed(report, firstName(sr));
-  if (left === undefined) return report;
-  await sr.lvm.removeLv(left.name);
-  return {
-    ...report,
-    freeBytes: report.freeBytes + left.sizeBytes,
-    lvs: report.lvs.filter(({ name }) => name !== left.name),
-  };
-}
-
 async function makeVolume(making: Synchronising): Promise<void> {
   const { sr } = making;
-  making.report = await withoutUnnamed(sr, making.report);
-  making.report = withLv(making.report, await sr.lvm.createLv(firstName(sr), SMALL_LV_SIZE));
+  making.report = await withoutUnfinished(sr, making.report);
+  making.report = withLv(making.report, await sr.lvm.createLv(unfinishedLvName(sr.uuid), SMALL_LV_SIZE));
 }
 
 async function nameEmptyVolume(making: Synchronising): Promise<void> {
   const { sr, report } = making;
-  const made = lvNamed(report, firstName(sr));
+  const made = lvNamed(report, unfinishedLvName(sr.uuid));
   if (made === undefined) throw new RbdsrError('internal', { what: `SR ${sr.uuid} has no volume to name MGT` });
   const pv = await sr.openPv('write');
   try {

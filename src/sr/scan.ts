@@ -4,7 +4,6 @@ import type { DrivenVdi } from '../lvhd/lv-table.ts';
 import type { MetadataContent } from '../lvhd/metadata/metadata-volume.ts';
 import type { VdiMetadata } from '../lvhd/metadata/record.ts';
 import type { VdiTree } from '../lvhd/tree.ts';
-import { unfinishedVolumes } from '../lvhd/ops/vdi-create.ts';
 import type { VgReport } from '../lvm/report.ts';
 import type { Xapi } from '../xapi/client.ts';
 import { planReconciliation, reconcile, type ReconcileStep } from '../xapi/reconcile.ts';
@@ -22,6 +21,7 @@ import { type KindKeys, kindKeys } from './disk/vdi-kind.ts';
 import { readDisks } from './read-disks.ts';
 import type { StringMap } from '../xapi/values.ts';
 import { activeHosts } from './hosts/host-keys.ts';
+import { withoutUnfinished } from './without-unfinished.ts';
 
 /** What a command has read under the SR's lock before it scans; it says what may have changed. */
 export interface KnownOfSr {
@@ -64,12 +64,11 @@ async function readWhole(work: SrWork, sr: AttachedSr, known?: VgReport): Promis
   const first = await readDisks(work, sr, known);
   const grown = await growVolumeGroup(work, sr, first.report);
   const undone = await recoverIfMaster(work, sr, first.report);
-  const unfinished = unfinishedVolumes(first.report);
-  await sr.lvm.removeLvs(unfinished.map(({ name }) => name));
+  const report = await withoutUnfinished(sr, grown);
   // The volumes, and what their headers say.
-  if (undone || unfinished.length > 0) return readDisks(work, sr);
-  // Larger by free extents alone, which the totals count.
-  return { report: grown, tree: first.tree };
+  if (undone) return readDisks(work, sr);
+  // No disk of the tree is another: it has none that is being made, and growing adds free extents alone.
+  return { report, tree: first.tree };
 }
 
 function refuseUnreadable(tree: VdiTree): void {

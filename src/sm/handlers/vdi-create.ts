@@ -3,7 +3,7 @@ import { RbdsrError } from '../../base/error.ts';
 import { type Step, step } from '../../base/steps.ts';
 import { undo } from '../../base/undo.ts';
 import { type VdiUuid, vdiUuid } from '../../base/ids.ts';
-import { checkPlan, createVolume, planVdi, unfinishedVolumes, type VdiPlan } from '../../lvhd/ops/vdi-create.ts';
+import { checkPlan, createVolume, planVdi, type VdiPlan } from '../../lvhd/ops/vdi-create.ts';
 import type { VdiKind } from '../../lvhd/names.ts';
 import type { VgReport } from '../../lvm/report.ts';
 import { runSteps } from '../../system/running-steps.ts';
@@ -11,8 +11,9 @@ import { introduceVdi } from '../../xapi/vdi.ts';
 import type { AttachedSr } from '../../sr/attached-sr.ts';
 import { holdDevice } from '../../sr/held-device.ts';
 import { openAttachedSr } from '../../sr/open-attached-sr.ts';
-import { reportOf, withMetadata } from '../../sr/read-sr.ts';
+import { withMetadata } from '../../sr/read-sr.ts';
 import { noteSrTotals } from '../../sr/sr-totals.ts';
+import { withoutUnfinished } from '../../sr/without-unfinished.ts';
 import type { Handler, SmCall } from '../handler.ts';
 import { checkXmlText } from '../protocol/request.ts';
 import { orRebuild } from '../../sr/metadata-refusal.ts';
@@ -37,7 +38,7 @@ export const handler: Handler = async (call) => {
     allocation: sr.allocation,
     maxSizeBytes: call.profile.maxVirtualSizeBytes,
   });
-  const report = await cleanReport(call, sr);
+  const report = await withoutUnfinished(sr, await recoveredReport(call, sr));
   checkPlan(plan, report);
   await orRebuild(sr.uuid, () => withMetadata(sr, (mgt) => mgt.checkSpace(), report));
   call.waiting(`LVM to make ${plan.lvName} of ${plan.lvSizeBytes} bytes`);
@@ -124,15 +125,6 @@ async function introduce({ call, plan }: Recording): Promise<void> {
     snapshotTime,
     snapshotOf,
   });
-}
-
-/** The volume group without interrupted operations and without the volumes of creations that were cut short. */
-async function cleanReport(call: SmCall, sr: AttachedSr): Promise<VgReport> {
-  const report = await recoveredReport(call, sr);
-  const unfinished = unfinishedVolumes(report);
-  if (unfinished.length === 0) return report;
-  await sr.lvm.removeLvs(unfinished.map(({ name }) => name));
-  return reportOf(sr);
 }
 
 /** The newest xapi chooses the uuid of some disks itself. */
