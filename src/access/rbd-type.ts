@@ -1,9 +1,10 @@
 import { type ClusterAccess, clusterAccess } from '../ceph/cluster/access.ts';
-import { hasCode, RbdsrError } from '../base/error.ts';
+import { hasCode } from '../base/error.ts';
 import type { Secret } from '../base/secret.ts';
 import type { Xapi } from '../xapi/client.ts';
 import { secretByUuid } from '../xapi/secret.ts';
 import { refuseUnusableKey } from '../ceph/krbd/kernel-keys.ts';
+import { aboutKey } from '../sr/config/about-key.ts';
 import { type DeviceConfig, parseDeviceConfig } from '../sr/config/device-config.ts';
 import type { SrWork } from '../sr/work/work.ts';
 import { forgetKey, keepKey, keptKey } from './kept-key.ts';
@@ -73,9 +74,9 @@ export async function resolveAccess(
 ): Promise<ClusterAccess> {
   const { monitorsText: monitors, user, key } = config;
   if (key.kind === 'keyring') return clusterAccess({ monitors, user, keyring: key.path });
-  if (key.kind === 'key') return named('password', () => clusterAccess({ monitors, user, key: key.key }));
+  if (key.kind === 'key') return aboutKey('password', () => clusterAccess({ monitors, user, key: key.key }));
   const secret = await secretOf(key.uuid, xapi, kept);
-  return named('password_secret', () => clusterAccess({ monitors, user, key: secret }));
+  return aboutKey('password_secret', () => clusterAccess({ monitors, user, key: secret }));
 }
 
 async function secretOf(
@@ -89,15 +90,5 @@ async function secretOf(
     const instead = hasCode(error, 'invalid-secret') ? await kept() : undefined;
     if (instead === undefined) throw error;
     return instead;
-  }
-}
-
-/** What is there and is no key was put there by somebody, who has to know where. */
-function named(key: string, make: () => ClusterAccess): ClusterAccess {
-  try {
-    return make();
-  } catch (error) {
-    if (!(error instanceof RbdsrError) || error.code !== 'invalid-secret') throw error;
-    throw new RbdsrError(error.code, { ...error.detail, what: `device-config ${key}: ${error.detail.what}` });
   }
 }

@@ -6,6 +6,7 @@ import { printable } from '../../ceph/image/image-spec.ts';
 import { type MapOption, parseMapOptions } from '../../ceph/krbd/map-options.ts';
 import { type MonitorAddress, parseMonitors } from '../../ceph/cluster/monitors.ts';
 import { parseSize } from '../../ceph/image/size-text.ts';
+import { aboutKey } from './about-key.ts';
 import { choiceOfRbd, type ImageChoice } from './image-choice.ts';
 import { DEVICE_CONFIG_KEYS } from './driver-config-keys.ts';
 import type { StringMap } from '../../xapi/values.ts';
@@ -50,12 +51,12 @@ export function parseDeviceConfig(record: StringMap): DeviceConfig {
   const monitorsText = get('monitors') ?? missing('monitors', 'the cluster cannot be found');
   return {
     monitorsText,
-    monitors: about('monitors', () => parseMonitors(monitorsText)),
-    user: about('user', () => parseUser(get('user') ?? 'admin')),
+    monitors: aboutKey('monitors', () => parseMonitors(monitorsText)),
+    user: aboutKey('user', () => parseUser(get('user') ?? 'admin')),
     key: keySource(get),
     ...choice,
-    ...(size === undefined ? {} : { sizeBytes: about('size', () => parseSize(size)) }),
-    options: about('options', () => parseMapOptions(get('options') ?? '')),
+    ...(size === undefined ? {} : { sizeBytes: aboutKey('size', () => parseSize(size)) }),
+    options: aboutKey('options', () => parseMapOptions(get('options') ?? '')),
     allocation: allocation(get('allocation') ?? 'thick'),
   };
 }
@@ -81,16 +82,6 @@ function keySource(get: (key: Key) => string | undefined): KeySource {
 function allocation(value: string): 'thick' | 'thin' {
   if (value === 'thick' || value === 'thin') return value;
   throw invalid('device-config allocation is not known', 'thick or thin', JSON.stringify(value.slice(0, 80)));
-}
-
-/** What `parse` returns; its error names the key. */
-function about<T>(key: Key, parse: () => T): T {
-  try {
-    return parse();
-  } catch (error) {
-    if (!(error instanceof RbdsrError)) throw error;
-    throw new RbdsrError(error.code, { ...error.detail, what: `device-config ${key}: ${error.detail.what}` });
-  }
 }
 
 function missing(key: Key, why: string): never {

@@ -4,6 +4,7 @@ import { Secret } from '../../base/secret.ts';
 import { parseUser } from '../../ceph/cluster/access.ts';
 import { parseMonitors } from '../../ceph/cluster/monitors.ts';
 import type { StringMap } from '../../xapi/values.ts';
+import { aboutKey } from './about-key.ts';
 import { choiceOfWizard } from './image-choice.ts';
 import type { CephxLogin, PasswordSource, SshLogin, WizardConfig } from './wizard-config.ts';
 
@@ -20,7 +21,7 @@ export function translate(deviceConfig: StringMap): WizardConfig {
   return {
     step: pool === undefined ? 'list-pools' : image === undefined ? 'list-images' : 'chosen',
     target,
-    monitors: about('target', () => parseMonitors(target)),
+    monitors: aboutKey('target', () => parseMonitors(target)),
     ...(ssh === undefined ? {} : { ssh }),
     ...(cephx === undefined ? {} : { cephx }),
     ...(pool === undefined ? {} : { pool }),
@@ -65,7 +66,7 @@ function logins(get: Get): { readonly ssh?: SshLogin; readonly cephx?: CephxLogi
 }
 
 function cephxLogin(prefix: 'chap' | 'incoming_chap', text: string, key: PasswordSource | undefined): CephxLogin {
-  const user = about(`${prefix}user`, () => parseUser(text));
+  const user = aboutKey(`${prefix}user`, () => parseUser(text));
   return {
     user,
     key: key ?? missing(`${prefix}password`, `the key of client.${user}, as \`ceph auth get-key\` prints it`),
@@ -86,16 +87,6 @@ function passwordOf(get: Get, key: string): PasswordSource | undefined {
 function sshUser(text: string): string {
   if (/^[A-Za-z0-9_][A-Za-z0-9_.@+\\-]{0,254}\$?$/.test(text)) return text;
   throw invalid('chapuser', 'the name of a user of the monitor, or client.NAME for a Ceph user', text);
-}
-
-/** What `parse` returns; its error names the key. */
-function about<T>(key: string, parse: () => T): T {
-  try {
-    return parse();
-  } catch (error) {
-    if (!(error instanceof RbdsrError)) throw error;
-    throw new RbdsrError(error.code, { ...error.detail, what: `device-config ${key}: ${error.detail.what}` });
-  }
 }
 
 function missingTarget(): never {
