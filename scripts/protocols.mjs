@@ -1,9 +1,9 @@
 // The protocols: src/main/protocols.ts lists the steps of each, and docs/recovery.md has a table for each; this finds
 // whatever differs, and a step that is in no protocol.
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { build } from 'esbuild';
+import { bundleTs } from './bundle-ts.mjs';
 import { project } from './setup.mjs';
 
 const TABLES = 'docs/recovery.md';
@@ -53,19 +53,8 @@ export function tableOf({ title, steps }) {
 }
 
 async function readProtocols(root) {
-  const folder = join(root, 'build/check');
-  mkdirSync(folder, { recursive: true });
-  const outfile = join(folder, 'protocols.mjs');
-  await build({
-    entryPoints: [join(root, 'src/main/protocols.ts')],
-    outfile,
-    bundle: true,
-    platform: 'node',
-    format: 'esm',
-    target: 'node20',
-    packages: 'external',
-    logLevel: 'error',
-  });
+  const outfile = join(root, 'build/check/protocols.mjs');
+  await bundleTs(join(root, 'src/main/protocols.ts'), outfile);
   return (await import(pathToFileURL(outfile).href)).protocols;
 }
 

@@ -1,9 +1,7 @@
-// Bundles one TypeScript program and runs it: `node scripts/run-ts.mjs lab/demo.ts [args]`. Node 20 does not read
-// TypeScript.
-import { mkdirSync } from 'node:fs';
+// Bundles one TypeScript program and runs it: `node scripts/run-ts.mjs lab/demo.ts [args]`.
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { build } from 'esbuild';
+import { bundleTs } from './bundle-ts.mjs';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const [entry, ...args] = process.argv.slice(2);
@@ -14,17 +12,6 @@ const outfile = join(
   'build/lab',
   `${relative(root, join(root, entry)).replaceAll('/', '-').replace(/\.ts$/, '')}.mjs`,
 );
-mkdirSync(dirname(outfile), { recursive: true });
-await build({
-  entryPoints: [join(root, entry)],
-  outfile,
-  bundle: true,
-  platform: 'node',
-  format: 'esm',
-  target: 'node20',
-  packages: 'external',
-  sourcemap: 'inline',
-  logLevel: 'warning',
-});
+await bundleTs(join(root, entry), outfile);
 process.argv = [process.argv[0], outfile, ...args];
 await import(pathToFileURL(outfile).href);
