@@ -1,10 +1,10 @@
-import { execFileSync, spawn } from 'node:child_process';
-import { createHash } from 'node:crypto';
+import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { placeBuiltProduct } from '../../support/built-product.ts';
+import { runCli } from './run-cli.ts';
 
 // VHDs as people really have them: foreign, odd and damaged ones, with what is right for each command
 // (test/fixtures/field/README.md).
@@ -33,24 +33,9 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 test.each(entries)('$command $file', async ({ file, command, right }) => {
   const [group = '', verb = '', ...more] = command.split(' ');
-  const { code, sha256, bytes } = await run([group, verb, file, ...more]);
+  const { code, sha256, bytes } = await runCli(product, [group, verb, file, ...more], folder);
   if (right.exit !== undefined) expect(code).toBe(right.exit);
   expect([0, 1]).toContain(code);
   if (right.sha256_of_content !== undefined) expect(sha256).toBe(right.sha256_of_content);
   if (right.stdout === '') expect(bytes).toBe(0);
 });
-
-function run(argv: readonly string[]): Promise<{ code: number | null; sha256: string; bytes: number }> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [join(product, 'cli.cjs'), ...argv], { cwd: folder, timeout: 20_000 });
-    const hash = createHash('sha256');
-    let bytes = 0;
-    child.stdout.on('data', (chunk: Buffer) => {
-      hash.update(chunk);
-      bytes += chunk.length;
-    });
-    child.stderr.resume();
-    child.on('error', reject);
-    child.on('close', (code) => resolve({ code, sha256: hash.digest('hex'), bytes }));
-  });
-}

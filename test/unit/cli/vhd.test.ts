@@ -1,11 +1,11 @@
-import { execFileSync, spawn } from 'node:child_process';
-import { createHash } from 'node:crypto';
+import { execFileSync } from 'node:child_process';
 import { copyFileSync, existsSync, mkdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { MiB } from '../../../src/base/units.ts';
 import { placeBuiltProduct } from '../../support/built-product.ts';
 import { usePlugin } from '../sm/plugin-process.ts';
+import { type CliEnd, runCli } from './run-cli.ts';
 import { soundNames, vector, VectorFiles, vectorNames, vectors } from '../vhd/vectors.ts';
 
 const plugin = usePlugin();
@@ -23,23 +23,7 @@ afterAll(() => files[Symbol.dispose]());
 
 const pathOf = (name: string) => files.path(vector(name).file);
 
-function cat(
-  ...argv: readonly string[]
-): Promise<{ code: number | null; sha256: string; bytes: number; stderr: string }> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [join(product, 'cli.cjs'), 'vhd', 'cat', ...argv]);
-    const hash = createHash('sha256');
-    let bytes = 0;
-    let stderr = '';
-    child.stdout.on('data', (chunk: Buffer) => {
-      hash.update(chunk);
-      bytes += chunk.length;
-    });
-    child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
-    child.on('error', reject);
-    child.on('close', (code) => resolve({ code, sha256: hash.digest('hex'), bytes, stderr }));
-  });
-}
+const cat = (...argv: readonly string[]): Promise<CliEnd> => runCli(product, ['vhd', 'cat', ...argv], files.path(''));
 
 describe('images of the reference tools', () => {
   test.each(soundNames.filter((name) => vectors[name]?.sha256 !== undefined))('cat of %s', async (name) => {
