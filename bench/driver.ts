@@ -7,6 +7,7 @@ import { srScan } from '../lab/xapi-double/sr-operations.ts';
 import { vdiCreate, vdiDestroy } from '../lab/xapi-double/vdi-operations.ts';
 import { MiB } from '../src/base/units.ts';
 import { type Bench, median, type Row } from './bench.ts';
+import { fairnessRows } from './driver-fairness.ts';
 import { throughputRows } from './driver-throughput.ts';
 import { BareProgram, programsOf } from './host-programs.ts';
 import { attachDisk, detachDisk, makeSr } from './lab-sr.ts';
@@ -70,6 +71,7 @@ async function measure(pool: Pool, report: (line: string) => void): Promise<read
   ];
   for (const command of few) costs.push(await costOf(pool, command, bare, report));
   const throughput = await throughputRows(pool, disks, bare, report);
+  const fairness = await fairnessRows(pool, sr.ref, report);
   report(`making ${MANY} disks`);
   costs.push(await costOf(pool, scan(MANY), bare, report));
   const [node, lvs] = bare;
@@ -78,6 +80,7 @@ async function measure(pool: Pool, report: (line: string) => void): Promise<read
     { metric: 'lvs', value: lvs.reference.value, unit: 'ms', reference: node.reference },
     ...costs.flatMap((cost) => costRows(cost, bare)),
     ...throughput,
+    ...fairness,
   ];
 }
 

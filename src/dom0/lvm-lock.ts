@@ -22,12 +22,12 @@ interface Work {
  */
 export function serialiser(work: Work, device: string): (deadline: Deadline) => Promise<HeldLock> | undefined {
   const { serialisation } = work.profile.lvm;
-  const { root, lockDir } = work.profile.paths;
+  const { root, lockDir, runDir } = work.profile.paths;
   if (serialisation === 'none') return () => undefined;
   if (serialisation === 'file-lock') {
     return async (deadline) => {
       await prove(work, device, deadline);
-      return takeRecordLock(`${lockDir}/.nil/lvm`, { wait: true, deadline });
+      return takeRecordLock(`${lockDir}/.nil/lvm`, { wait: true, deadline, queue: `${runDir}/waiting/lvm` });
     };
   }
   const socket = `${root}${FAIRLOCK_SOCKET}`;

@@ -17,7 +17,9 @@ export async function withImageLock<T>(
   deadline: Deadline,
   work: (pending: Promise<unknown>[]) => Promise<T>,
 ): Promise<T> {
-  const lock = await takeRecordLock(join(lockDir, lockName(spec)), { wait: true, deadline });
+  const name = lockName(spec);
+  const queue = join(lockDir, 'waiting', name);
+  const lock = await takeRecordLock(join(lockDir, name), { wait: true, deadline, queue });
   const pending: Promise<unknown>[] = [];
   try {
     return await work(pending);

@@ -98,10 +98,11 @@ export class WorkResources {
 
   async lock(namespace: string, name: string, options: LockOptions = {}): Promise<HeldLock> {
     const { takeRecordLock } = await import('../../system/locks/record-lock.ts');
-    const path = `${this.#given.profile.paths.lockDir}/${namespace}/${name}`;
+    const { lockDir, runDir } = this.#given.profile.paths;
+    const path = `${lockDir}/${namespace}/${name}`;
     const { wait = true, deadline = this.#given.deadline } = options;
     if (wait) this.#given.waiting(`the lock ${path}`);
-    const lock = await takeRecordLock(path, { wait, deadline });
+    const lock = await takeRecordLock(path, { wait, deadline, queue: `${runDir}/waiting/${namespace}-${name}` });
     if (wait) this.#given.waiting('the storage');
     this.#held.add(lock);
     if (!STOCK_SR_LOCKS.includes(name)) return lock;

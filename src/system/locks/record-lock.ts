@@ -6,6 +6,7 @@ import { RbdsrError } from '../../base/error.ts';
 import { ensureDir } from '../files.ts';
 import { fcntl } from '../libc.ts';
 import { describeProcess } from '../processes.ts';
+import { LockQueue, type Place } from './lock-queue.ts';
 
 /** A lock this process holds until `release`. Releasing twice does nothing. */
 export interface HeldLock extends AsyncDisposable {
@@ -18,6 +19,8 @@ export interface RecordLockOptions {
   readonly deadline: Deadline;
   /** Several processes may hold it so at a time (F_RDLCK); nobody else then holds it alone. */
   readonly shared?: boolean;
+  /** A folder in memory in which those who wait for this lock keep their order. */
+  readonly queue?: string | undefined;
 }
 
 export interface LockHolder {
@@ -31,7 +34,8 @@ export interface LockHolder {
  * Takes the POSIX record lock of the whole file, which is what the stock driver takes (sm `flock.py`, `lock.py`); the
  * file and its folder are made when missing. Such a lock belongs to the process and is dropped when *any* descriptor of
  * the file is closed in it: never open a lock file otherwise, and take no lock twice in one process ('internal').
- * 'lock-busy' names the holder, at once or, with `wait`, at the deadline. A waiting process asks every 50 ms.
+ * 'lock-busy' names the holder, at once or, with `wait`, at the deadline. A waiting process asks every 50 ms; with a
+ * `queue` whoever came first has it first, and one that comes as it is free goes behind those who wait.
  */
 export async function takeRecordLock(path: string, options: RecordLockOptions): Promise<HeldLock> {
   ensureDir(dirname(path), 0o755);
@@ -82,22 +86,28 @@ function keyOf(path: string): string {
 
 async function acquire(path: string, options: RecordLockOptions): Promise<number> {
   const started = performance.now();
+  const queue = options.wait && options.queue !== undefined ? new LockQueue(options.queue) : undefined;
+  let place: Place | undefined;
   let fd = openLockFile(path);
   try {
     for (;;) {
-      if (tryLock(fd, options.shared === true)) {
+      const isTurn = place?.isFirst() ?? queue?.isEmpty() ?? true;
+      if (isTurn && tryLock(fd, options.shared === true)) {
         if (isCurrent(fd, path)) return fd;
         closeSync(fd);
         fd = openLockFile(path);
       } else if (!options.wait || options.deadline.leftMs <= POLL_MS) {
         throw busy(path, holderOn(fd), performance.now() - started);
       } else {
+        place ??= queue?.join();
         await pause(POLL_MS);
       }
     }
   } catch (error) {
     closeSync(fd);
     throw error;
+  } finally {
+    place?.leave();
   }
 }
 
