@@ -41,8 +41,11 @@ export function oldLvName(kind: VdiKind, vdi: VdiUuid): string {
   return `${PREFIX[kind]}${OLD_MARK}${vdi}`;
 }
 
+/** Ends the name of a log of changed blocks. */
+export const CBT_LOG = '.cbtlog';
+
 export function cbtLogName(vdi: VdiUuid): string {
-  return `${vdi}.cbtlog`;
+  return `${vdi}${CBT_LOG}`;
 }
 
 const UNFINISHED = 'new_';

@@ -1,4 +1,5 @@
 import type { Protocol } from '../base/steps.ts';
+import { endTrackingSteps } from '../lvhd/ops/end-tracking.ts';
 import { inflateSteps, undoInflateSteps } from '../lvhd/ops/inflate.ts';
 import { volumeSteps } from '../lvhd/ops/vdi-create.ts';
 import { resizeSteps } from '../lvhd/ops/vdi-resize.ts';
@@ -16,6 +17,7 @@ export const protocols: readonly Protocol[] = [
   { title: 'vdi_delete', steps: deletionSteps },
   { title: 'growing the LV of a VHD', steps: inflateSteps },
   { title: 'undoing that', steps: undoInflateSteps },
+  { title: 'ending the tracking of changed blocks', steps: endTrackingSteps },
   { title: 'vdi_resize', steps: resizeSteps.vhd },
   { title: 'vdi_resize of a raw disk', steps: resizeSteps.aio },
   { title: 'the metadata volume at sr_attach', steps: metadataSteps },

@@ -1,5 +1,7 @@
 import { hasCode, RbdsrError } from '../base/error.ts';
 import type { VdiUuid } from '../base/ids.ts';
+import type { HostProfile } from '../dom0/host-profile.ts';
+import { cbtLogOf, cbtLogs } from '../lvhd/ops/end-tracking.ts';
 import type { DrivenVdi } from '../lvhd/lv-table.ts';
 import type { MetadataContent } from '../lvhd/metadata/metadata-volume.ts';
 import type { VdiMetadata } from '../lvhd/metadata/record.ts';
@@ -44,8 +46,8 @@ export async function scanSr(work: SrWork, sr: AttachedSr, known: KnownOfSr = {}
   const content = await metadataOf(work, sr, report);
   const xapi = await work.xapi();
   const records = known.records ?? (await vdisOfSr(xapi, srRef));
-  const storage = storageVdis(tree, content?.vdis, work.profile);
-  const plan = planReconciliation(records, storage).filter((step) => !isHeld(work, step, tree, records));
+  const storage = storageVdis(tree, content?.vdis, work.profile, report);
+  const plan = planReconciliation(records, storage).filter((step) => !isHeld(work, step, { report, tree }, records));
   work.waiting('xapi to take what the scan found');
   await forgetInMetadata(sr, report, plan, content);
   await reconcile(xapi, plan, {
@@ -117,24 +119,34 @@ async function metadataPool(xapi: Xapi, text: string): Promise<string | undefine
 export function storageVdis(
   tree: VdiTree,
   metadata: readonly VdiMetadata[] | undefined,
-  profile: KindKeys,
+  profile: KindKeys & Pick<HostProfile, 'dbIntroduceArity'>,
+  report: VgReport,
 ): StorageVdi[] {
   const names = new Map(metadata?.map((record) => [record.uuid, record]));
+  const tracked = new Set(cbtLogs(report));
+  const knowsTracking = profile.dbIntroduceArity === 19;
   return tree.visible().map((node) => {
     const isParent = tree.children(node.uuid).length > 0;
-    const vdi = storageVdi(node, isParent, names.get(node.uuid), kindKeys(node.kind, profile));
+    const known = {
+      isParent,
+      metadata: names.get(node.uuid),
+      isTracked: knowsTracking ? tracked.has(node.uuid) : undefined,
+    };
+    const vdi = storageVdi(node, known, kindKeys(node.kind, profile));
     if (metadata !== undefined || vdi.readOnly === true) return vdi;
-    const { readOnly: _unknown, ...known } = vdi;
-    return known;
+    const { readOnly: _unknown, ...rest } = vdi;
+    return rest;
   });
 }
 
-function storageVdi(
-  node: DrivenVdi,
-  isParent: boolean,
-  metadata: VdiMetadata | undefined,
-  kind: StringMap,
-): StorageVdi {
+interface KnownOfNode {
+  readonly isParent: boolean;
+  readonly metadata: VdiMetadata | undefined;
+  /** Undefined where xapi has no field for it. */
+  readonly isTracked: boolean | undefined;
+}
+
+function storageVdi(node: DrivenVdi, { isParent, metadata, isTracked }: KnownOfNode, kind: StringMap): StorageVdi {
   return {
     uuid: node.uuid,
     virtualSize: node.virtualSizeBytes,
@@ -143,6 +155,7 @@ function storageVdi(
     managed: !node.hidden,
     smConfig: { ...kind, 'vhd-parent': node.parentUuid ?? null },
     ...(metadata === undefined ? {} : fromMetadata(metadata)),
+    ...(isTracked === undefined ? {} : { cbtEnabled: isTracked }),
   };
 }
 
@@ -160,12 +173,14 @@ function fromMetadata(metadata: VdiMetadata): Partial<StorageVdi> {
 }
 
 /**
- * Forgetting a disk that only another driver drives, or a base copy on which one may hang; or a disk whose deletion was
- * cut short while a host has it active, as its mark says: then the record stays, for that host to unplug it by.
+ * Forgetting what is left of a disk to say what has changed since it (type cbt_metadata), while that is there; a disk
+ * that only another driver drives, or a base copy on which one may hang; or a disk whose deletion was cut short while a
+ * host has it active, as its mark says: then the record stays, for that host to unplug it by.
  */
-function isHeld(work: SrWork, step: ReconcileStep, tree: VdiTree, records: readonly VdiRecord[]): boolean {
-  const node = step.kind === 'forget' ? tree.find(step.uuid as VdiUuid) : undefined;
-  if (step.kind !== 'forget' || node === undefined) return false;
+function isHeld(work: SrWork, step: ReconcileStep, { report, tree }: SrNodes, records: readonly VdiRecord[]): boolean {
+  if (step.kind !== 'forget') return false;
+  const node = tree.find(step.uuid as VdiUuid);
+  if (node === undefined) return cbtLogOf(report, step.uuid as VdiUuid) !== undefined;
   if (node.kind === 'foreign') return true;
   const record = records.find(({ ref }) => ref === step.ref);
   if (record?.managed === false && tree.foreign().length > 0) return true;

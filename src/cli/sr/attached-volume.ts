@@ -4,6 +4,7 @@ import type { SrUuid } from '../../base/ids.ts';
 import { silentLog } from '../../base/log.ts';
 import { thisHost } from '../../dom0/this-host.ts';
 import { readVdiNodes } from '../../lvhd/lv-table.ts';
+import { cbtLogs } from '../../lvhd/ops/end-tracking.ts';
 import { MGT_LV } from '../../lvhd/names.ts';
 import { extentIo } from '../../lvm/extents.ts';
 import { lvNamed } from '../../lvm/report.ts';
@@ -42,7 +43,8 @@ export async function withAttachedVolume(
     }
     const pv = await sr.openPv(readOnly ? 'read' : 'write');
     try {
-      return await rebuild({ mgt: extentIo(pv, lv), nodes: await readVdiNodes(report, pv), allNodes: true, xapi });
+      const nodes = await readVdiNodes(report, pv);
+      return await rebuild({ mgt: extentIo(pv, lv), nodes, allNodes: true, logs: cbtLogs(report), xapi });
     } finally {
       await pv.close();
     }

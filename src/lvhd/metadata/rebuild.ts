@@ -33,6 +33,8 @@ export interface RebuildInput {
   readonly salvaged: Salvage;
   /** The disks there are. */
   readonly nodes: readonly RebuildNode[];
+  /** Disks whose data is gone and whose log of changed blocks is there: their record is its name. */
+  readonly logs?: readonly string[];
   /** Whether those are all: without the whole volume group, a record without an LV is kept. */
   readonly allNodes: boolean;
 }
@@ -46,11 +48,12 @@ export function planRebuild(input: RebuildInput): RebuildPlan {
   const nodes = new Map(input.nodes.filter(({ old }) => !old).map((node) => [String(node.uuid), node]));
   const stored = new Map(salvaged.vdis.map((record) => [record.uuid, record]));
   const known = new Map((xapi?.vdis ?? []).map((record) => [record.uuid, record]));
-  const kept = [...stored.keys()].filter((uuid) => nodes.has(uuid) || !input.allNodes);
   const isRecorded = (uuid: string): boolean => known.has(uuid) || stored.has(uuid);
+  const present = new Set([...nodes.keys(), ...(input.logs ?? []).filter(isRecorded)]);
+  const kept = [...stored.keys()].filter((uuid) => present.has(uuid) || !input.allNodes);
   const undecided = [...nodes.values()].filter(({ uuid, scanError }) => scanError !== undefined && !isRecorded(uuid));
   const left = new Set<string>(undecided.map(({ uuid }) => uuid));
-  const vdis = [...new Set([...kept, ...nodes.keys()])]
+  const vdis = [...new Set([...kept, ...present])]
     .filter((uuid) => !left.has(uuid))
     .map((uuid) => {
       const node = nodes.get(uuid);
@@ -64,7 +67,7 @@ export function planRebuild(input: RebuildInput): RebuildPlan {
   return {
     sr: srOf(input),
     vdis,
-    dropped: salvaged.vdis.filter(({ uuid }) => input.allNodes && !nodes.has(uuid)),
+    dropped: salvaged.vdis.filter(({ uuid }) => input.allNodes && !present.has(uuid)),
     undecided,
   };
 }

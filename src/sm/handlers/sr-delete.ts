@@ -1,6 +1,6 @@
 import { messageOf, RbdsrError } from '../../base/error.ts';
 import { formatSpec } from '../../ceph/image/image-spec.ts';
-import { MGT_LV, vdiOfLv } from '../../lvhd/names.ts';
+import { CBT_LOG, MGT_LV, vdiOfLv } from '../../lvhd/names.ts';
 import { unfinishedVolumes } from '../../lvhd/ops/vdi-create.ts';
 import type { VgReport } from '../../lvm/report.ts';
 import { faultPoint } from '../../system/fault-point.ts';
@@ -54,7 +54,7 @@ export const handler: Handler = async (call) => {
 function refuseDisks(sr: AttachedSr, report: VgReport, garbage: ReadonlySet<string>): void {
   const unfinished = new Set(unfinishedVolumes(report).map(({ name }) => name));
   const kept = report.lvs.filter(
-    ({ name }) => name !== MGT_LV && !garbage.has(name) && !unfinished.has(name) && !name.endsWith('.cbtlog'),
+    ({ name }) => name !== MGT_LV && !garbage.has(name) && !unfinished.has(name) && !name.endsWith(CBT_LOG),
   );
   if (kept.length === 0) return;
   const disks = kept.filter(({ name }) => vdiOfLv(name) !== undefined);

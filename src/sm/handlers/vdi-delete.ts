@@ -1,6 +1,8 @@
 import { hasCode, messageOf, RbdsrError } from '../../base/error.ts';
 import { type Mending, type Step, step } from '../../base/steps.ts';
 import type { VdiNode } from '../../lvhd/lv-table.ts';
+import { openByExtents } from '../../lvhd/extent-open.ts';
+import { cbtLogOf, foldLog } from '../../lvhd/ops/end-tracking.ts';
 import { checkDeletable, hideVdi, markDeleted } from '../../lvhd/ops/vdi-delete.ts';
 import type { VgReport } from '../../lvm/report.ts';
 import { runSteps } from '../../system/running-steps.ts';
@@ -35,8 +37,8 @@ export const handler: Handler = async (call) => {
   }
   const { report, tree } = await recoveredNodes(call, sr, () => readDisks(call, sr));
   const node = tree.find(vdi);
-  if (node !== undefined) {
-    checkDeletable(node, tree, { isUsers: record?.managed === true });
+  if (node !== undefined) checkDeletable(node, tree, { isUsers: record?.managed === true });
+  if (node !== undefined || cbtLogOf(report, vdi) !== undefined) {
     // Refused while the disk is still whole and visible.
     await orRebuild(sr.uuid, () => withMetadata(sr, (mgt) => mgt.read(), report));
   }
@@ -82,6 +84,12 @@ export const deletionSteps: readonly Step<Deletion>[] = [
     mendedBy: goesOn,
     when: ({ node }) => node !== undefined,
   }),
+  step('vdi-delete.after-log', removeLog, {
+    does: 'what its log of changed blocks says is added to the next log, and the log is removed (`lvremove`)',
+    leaves: { id: 'hidden-without-log', says: 'the same, without that log' },
+    mendedBy: goesOn,
+    when: ({ call, report }) => cbtLogOf(report, vdiOf(call)) !== undefined,
+  }),
   step('vdi-delete.after-metadata', forgetMetadata, {
     does: 'its record in the metadata volume is deleted',
     leaves: { id: 'hidden-without-metadata', says: 'the same, without that record' },
@@ -106,6 +114,10 @@ async function hide({ sr, report, node }: Deletion): Promise<void> {
 
 async function mark({ sr, report, node }: Deletion): Promise<void> {
   if (node !== undefined) await markDeleted(sr, report, node);
+}
+
+async function removeLog({ call, sr, report }: Deletion): Promise<void> {
+  await foldLog({ lvm: sr.lvm, openLv: openByExtents(sr.lvm, sr.openPv) }, report, vdiOf(call));
 }
 
 async function forgetMetadata({ call, sr, report }: Deletion): Promise<void> {

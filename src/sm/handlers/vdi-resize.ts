@@ -7,6 +7,7 @@ import { openAttachedSr } from '../../sr/open-attached-sr.ts';
 import type { Handler } from '../handler.ts';
 import { activeHosts } from '../../sr/hosts/host-keys.ts';
 import { markedInEarnest } from '../../sr/hosts/marked-hosts.ts';
+import { endTrackingBeforeWriting } from '../../sr/disk/changed-blocks.ts';
 import { readDisk } from '../../sr/read-disks.ts';
 import { recoveredNodes } from '../../sr/recovered-sr.ts';
 import { vdiReply } from '../protocol/reply.ts';
@@ -33,6 +34,7 @@ export const handler: Handler = async (call) => {
   }
   const plan = planResize(node, sizeBytes, sr.allocation, call.profile.maxVirtualSizeBytes);
   if (plan === undefined) return vdiReply(vdi);
+  await endTrackingBeforeWriting(call, sr, report, vdi, true);
   call.waiting(`LVM to grow ${node.lvName} to ${plan.lvSizeBytes} bytes`);
   await resizeVolume(sr, report, node, plan);
   call.waiting('xapi to record the new size');

@@ -23,6 +23,7 @@ const anyHost = { ...master, masterOnly: false } as const;
 export const PLUGIN_FUNCTIONS: ReadonlyMap<string, PluginFunction> = new Map([
   ['inflate', { ...master, load: async () => (await import('./room-for-host.ts')).inflateForHost }],
   ['deflate', { ...master, load: async () => (await import('./room-for-host.ts')).deflateForHost }],
+  ['end_tracking', { ...master, load: async () => (await import('./end-tracking.ts')).endTrackingForHost }],
   [
     'is_settled',
     { ...master, changes: false, deadlineSeconds: 15, load: async () => (await import('./is-settled.ts')).isSettled },

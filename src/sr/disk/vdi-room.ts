@@ -20,7 +20,7 @@ import { readDisk } from '../read-disks.ts';
  * How long stock tries for the SR's lock while it holds a VDI's: the other order would wait for us (sm
  * `lvhdutil.attachThin`).
  */
-const SR_LOCK_MS = 20_000;
+export const SR_LOCK_MS = 20_000;
 
 /** A guest may write every block, so the volume of a writable VHD has to hold them all. 'vdi-provision'. */
 export async function provideRoom(work: SrWork, sr: AttachedSr, leaf: VdiNode, grow: boolean): Promise<void> {

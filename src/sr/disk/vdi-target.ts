@@ -17,6 +17,7 @@ import { thisNode } from '../../system/this-node.ts';
 import type { AttachedSr } from '../attached-sr.ts';
 import type { SrWork } from '../work/work.ts';
 import { readDisk } from '../read-disks.ts';
+import { endTrackingBeforeWriting } from './changed-blocks.ts';
 import { provideRoom } from './vdi-room.ts';
 
 /**
@@ -45,7 +46,10 @@ export async function attachTarget(
   const [leaf, ...ancestors] = chain;
   if (leaf === undefined) throw new RbdsrError('vdi-missing', { what: `there is no VDI ${vdi} in SR ${sr.uuid}` });
   refuseHidden(leaf);
-  if (options.writable) await provideRoom(work, sr, leaf, options.grow);
+  if (options.writable) {
+    await endTrackingBeforeWriting(work, sr, report, vdi, options.grow);
+    await provideRoom(work, sr, leaf, options.grow);
+  }
   const world = activationWorld(work, sr);
   const wasActive = world.counts.read(vdi).binary === 1;
   state.held = wasActive;

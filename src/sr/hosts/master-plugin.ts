@@ -12,11 +12,13 @@ import { whereHostIsSilent } from './marked-hosts.ts';
 import { PLUGIN } from './plugin-name.ts';
 import { hostRefOf } from '../work/subject.ts';
 
+type MasterFunction = 'inflate' | 'deflate' | 'end_tracking';
+
 /**
- * Has the pool master grow or shrink the volume of a disk, as it alone may change LVM metadata. Throws unless it says
- * that it has.
+ * Has the pool master grow or shrink the volume of a disk, or remove its log of changed blocks, as it alone may change
+ * LVM metadata. Throws unless it says that it has.
  */
-export async function askMaster(work: SrWork, sr: SrUuid, vdi: VdiUuid, fn: 'inflate' | 'deflate'): Promise<void> {
+export async function askMaster(work: SrWork, sr: SrUuid, vdi: VdiUuid, fn: MasterFunction): Promise<void> {
   await ask(work, await poolMaster(await work.xapi()), fn, sr, vdi);
 }
 

@@ -4,10 +4,12 @@ import { pbdOn } from '../../../lab/xapi-double/driver.ts';
 import { pbdPlug } from '../../../lab/xapi-double/pbd-operations.ts';
 import { vdiDestroy, vdiResize } from '../../../lab/xapi-double/vdi-operations.ts';
 import type { Mender } from '../../../src/base/steps.ts';
+import { vdiUuid } from '../../../src/base/ids.ts';
 import { MiB } from '../../../src/base/units.ts';
 import { fullVhdLvSize } from '../../../src/lvhd/sizes.ts';
 import { protocols } from '../../../src/main/protocols.ts';
 import { decodeFooter, encodeFooter, FOOTER_BYTES } from '../../../src/vhd/format/footer.ts';
+import { makeLog } from '../../support/cbt-logs.ts';
 import { loseAttachRecord } from '../../support/loop-pool.ts';
 import { leaveStaleEnd } from '../../support/lvhd-stale-end.ts';
 import { GROWTH, leftBehind } from './left-behind.ts';
@@ -24,6 +26,8 @@ afterAll(() => made[Symbol.asyncDispose]());
 
 /** How a protocol is come to, on this pool, with a disk of so many bytes. */
 interface Walk {
+  /** Steps that this disk has no use for, or that are as with another one. */
+  readonly without?: readonly string[];
   /** What the call needs. */
   readonly before?: (bytes: number) => Promise<unknown>;
   readonly call: (bytes: number) => Promise<unknown>;
@@ -36,6 +40,7 @@ let disk: Row;
 const aDisk = async (virtualSize: number, more = {}): Promise<void> => {
   disk = await made.create({ virtualSize, ...more });
 };
+const ofDeletion = (step: string): string => `vdi-delete.${step}`;
 const deleteIt = (): Promise<void> => vdiDestroy(made.pool.double, disk.ref);
 
 const growIt = (bytes: number): Promise<unknown> => vdiResize(made.pool.double, disk.ref, bytes + GROWTH);
@@ -52,14 +57,24 @@ async function aDiskBeforeOldData(bytes: number): Promise<void> {
   await leaveStaleEnd(sr, name, fullVhdLvSize(bytes + GROWTH), other);
 }
 
+/** As the stock driver leaves one whose changed blocks it tracks. */
+async function aTrackedDisk(bytes: number): Promise<void> {
+  await aDisk(bytes);
+  await makeLog(made.pool.sr, vdiUuid(stringOf(disk, 'uuid')), { sizeBytes: bytes });
+  await made.scan();
+  expect(disk.fields['cbt_enabled']).toBe(true);
+}
+
 /** By the protocol's title; more than one where it goes other ways with other disks. */
 const walks: Readonly<Record<string, readonly Walk[]>> = {
   vdi_create: [{ call: (virtualSize) => made.create({ virtualSize }) }],
   'vdi_create of a raw disk': [{ call: (virtualSize) => made.create({ virtualSize, ...raw }) }],
   vdi_delete: [
-    { before: aDisk, call: deleteIt },
-    { before: (bytes) => aDisk(bytes, raw), call: deleteIt },
+    { before: aDisk, call: deleteIt, without: ['after-log'].map(ofDeletion) },
+    { before: (bytes) => aDisk(bytes, raw), call: deleteIt, without: ['after-log'].map(ofDeletion) },
+    { before: aTrackedDisk, call: deleteIt, without: ['after-metadata', 'after-forget', 'after-lv'].map(ofDeletion) },
   ],
+  'ending the tracking of changed blocks': [{ before: aTrackedDisk, call: growIt }],
   'growing the LV of a VHD': [{ before: aDiskBeforeOldData, call: growIt }],
   'undoing that': [
     {
@@ -96,7 +111,9 @@ const menders: Readonly<Partial<Record<Mender, (walk: Walk, bytes: number) => Pr
 const steps = protocols.flatMap(({ title, steps: list }) => list.map((step) => ({ title, ...step })));
 const kills = steps.flatMap(({ title, name = '', leaves, mendedBy }) =>
   mendedBy.by.flatMap((mender) =>
-    (walks[title] ?? []).map((walk, index) => [title, name, mender, index, leaves.id, walk] as const),
+    (walks[title] ?? [])
+      .filter(({ without = [] }) => !without.includes(name))
+      .map((walk, index) => [title, name, mender, index, leaves.id, walk] as const),
   ),
 );
 /** No two alike: a volume may hold what it held in the life before. */

@@ -3,7 +3,8 @@ import { stringOf } from '../../../lab/xapi-double/database.ts';
 import { MiB } from '../../../src/base/units.ts';
 import { listJournals } from '../../../src/lvhd/journal/journal.ts';
 import { MetadataVolume } from '../../../src/lvhd/metadata/metadata-volume.ts';
-import { DELETED_TAG, HIDDEN_TAG, isUnfinished } from '../../../src/lvhd/names.ts';
+import { cbtLogs } from '../../../src/lvhd/ops/end-tracking.ts';
+import { CBT_LOG, DELETED_TAG, HIDDEN_TAG, isUnfinished } from '../../../src/lvhd/names.ts';
 import { openVhd } from '../../../src/lvhd/open-vhd.ts';
 import { fullVhdLvSize } from '../../../src/lvhd/sizes.ts';
 import type { LvReport, VgReport } from '../../../src/lvm/report.ts';
@@ -54,6 +55,18 @@ export const leftBehind: Readonly<Record<string, Look>> = {
   'grown-journalled': grows({ journal: true, volume: 'new', end: 'footer', disk: 'old', xapi: 'old' }),
   'small-vhd-in-grown-volume': grows({ journal: false, volume: 'new', end: 'footer', disk: 'old', xapi: 'old' }),
   'grown-vhd': grows({ journal: false, volume: 'new', end: 'footer', disk: 'new', xapi: 'old' }),
+  'hidden-without-log': async (made, bytes) => {
+    await are({ volume: 'hidden, marked', metadata: true, xapi: true, totals: 'old' })(made, bytes);
+    expect(await logs(made)).toEqual([]);
+  },
+  'log-without-parent': async (made, bytes) => {
+    await grows({ journal: false, volume: 'old', end: 'footer', disk: 'old', xapi: 'old' })(made, bytes);
+    expect(await logs(made)).toHaveLength(1);
+  },
+  'no-log': async (made, bytes) => {
+    await grows({ journal: false, volume: 'old', end: 'footer', disk: 'old', xapi: 'old' })(made, bytes);
+    expect([await logs(made), made.others()[0]?.fields['cbt_enabled']]).toEqual([[], true]);
+  },
   'metadata-volume-unnamed': async ({ pool: { sr } }) => {
     const names = (await sr.report()).lvs.map(({ name }) => name);
     expect(names.filter((name) => name === 'MGT' || isUnfinished(name))).toEqual([expect.stringMatching(/^new_/)]);
@@ -110,13 +123,18 @@ async function growth(made: PoolWithDisk, bytes: number): Promise<Growth> {
   };
 }
 
+async function logs(made: PoolWithDisk): Promise<string[]> {
+  return cbtLogs(await made.pool.sr.report());
+}
+
 async function theVolume(
   made: PoolWithDisk,
 ): Promise<{ readonly report: VgReport; readonly lv: LvReport | undefined }> {
   const own = stringOf(made.kept, 'uuid');
   const report = await made.pool.sr.report();
   const journals = listJournals(report).map(({ lvName }) => lvName);
-  const lvs = report.lvs.filter(({ name }) => name !== 'MGT' && !name.includes(own) && !journals.includes(name));
+  const isAside = (name: string): boolean => name === 'MGT' || name.endsWith(CBT_LOG) || journals.includes(name);
+  const lvs = report.lvs.filter(({ name }) => !name.includes(own) && !isAside(name));
   if (lvs.length > 1) throw new Error(`more than one volume: ${lvs.map(({ name }) => name).join(', ')}`);
   return { report, lv: lvs[0] };
 }

@@ -68,6 +68,7 @@ export class PoolWithDisk {
     expect(lvs.map(({ name }) => name).sort()).toEqual(['MGT', ...volumes].sort());
     expect(listJournals(await sr.report())).toEqual([]);
     for (const [index, row] of disks.entries()) {
+      expect(row.fields['cbt_enabled']).toBe(false);
       const lv = lvs.find(({ name }) => name === volumes[index]);
       expect(row.fields['physical_utilisation']).toBe(lv?.sizeBytes);
       if (lv?.name.startsWith('VHD-') === true) expect(await checkVhd(await sr.openLv(lv.name, 'read'))).toEqual([]);

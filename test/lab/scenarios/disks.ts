@@ -18,6 +18,7 @@ import { attach, detach, type Lab, makeSr } from '../scenario.ts';
 import { failure } from '../../support/xapi-failure.ts';
 import {
   diskUser,
+  LVM_CONFIG,
   leftOn,
   metadataOf,
   onVolume,
@@ -76,6 +77,26 @@ export function disks(lab: Lab): void {
       expect(await verifyRecords(await diskUser(pool, 1), elsewhere, writer.written)).toMatchObject(ALL_THERE);
       await detach(pool, 1, vdi);
       expect(await onVolume(pool, sr, lvOf(vdi), `${DRIVER} vhd check "$1"`)).toMatch(/sound/);
+      await vdiDestroy(pool.double, vdi.ref);
+    },
+  );
+
+  test(
+    'a disk whose changes the stock driver has tracked is used on another host: its log goes first',
+    SLOW,
+    async () => {
+      const pool = lab();
+      const vdi = await create(16);
+      const log = `${stringOf(vdi, 'uuid')}.cbtlog`;
+      const made = `lvcreate ${LVM_CONFIG} -qqy -an -Zn -n ${log} -L 4M --addtag cbtlog VG_XenStorage-${sr.uuid}`;
+      await pool.host(0).shell(`${made} >&2`);
+      await onVolume(pool, sr, log, 'dd if=/dev/zero of="$1" bs=4M count=1 oflag=direct 2>/dev/null');
+      await srScan(pool.double, sr.ref);
+      expect(vdi.fields['cbt_enabled']).toBe(true);
+      await attach(pool, 1, vdi);
+      expect([...(await volumesOf(pool, sr)).keys()]).not.toContain(log);
+      expect(vdi.fields['cbt_enabled']).toBe(false);
+      await detach(pool, 1, vdi);
       await vdiDestroy(pool.double, vdi.ref);
     },
   );

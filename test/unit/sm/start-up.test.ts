@@ -52,6 +52,7 @@ const OF_COMMAND: Readonly<Record<string, readonly string[]>> = {
 const OF_FUNCTION: Readonly<Record<string, readonly string[]>> = {
   inflate: DISKS,
   deflate: DISKS,
+  end_tracking: DISKS,
   is_settled: [],
   refresh: VOLUMES,
   is_open: [...DISKS, 'src/datapath'],
