@@ -13,7 +13,10 @@ import { describeOpeners, openersOf } from '../openers.ts';
 import { readAttribute, readQueueAttribute } from '../sysfs.ts';
 
 export interface BlockOpenOptions {
-  /** O_DIRECT; by default true for block devices and false for files. */
+  /**
+   * O_DIRECT; by default true for block devices and false for files. A file whose file system does not know it, or that
+   * ends within a sector of it, as a VHD does on 4096-byte sectors, is opened without: its last bytes could not be had.
+   */
   readonly direct?: boolean;
   /** O_EXCL: refuse a block device that is mounted or held by another exclusive opener ('device-busy'). */
   readonly exclusive?: boolean;
@@ -34,12 +37,16 @@ export async function openBlockIo(
   const size = stats.isBlockDevice() ? sizeOfDevice(path, stats.rdev) : stats.size;
   const io = new DescriptorIo(path, size, fd);
   if (!direct) return io;
+  let sector: number;
   try {
-    return new DirectIo(io, await sectorSize(stats));
+    sector = await sectorSize(stats);
   } catch (error) {
     await io.close();
     throw error;
   }
+  if (size % sector === 0) return new DirectIo(io, sector);
+  await io.close();
+  return openBlockIo(path, mode, { ...options, direct: false });
 }
 
 async function openNode(
@@ -55,7 +62,9 @@ async function openNode(
     const fd = await openDescriptor(path, access | exclusive | (direct ? constants.O_DIRECT : 0));
     return { stats: await statOf(fd), fd, direct };
   } catch (error) {
-    throw openFailure(path, error as NodeJS.ErrnoException);
+    const cause = error as NodeJS.ErrnoException;
+    if (options.direct === true && cause.code === 'EINVAL') return openNode(path, mode, { ...options, direct: false });
+    throw openFailure(path, cause);
   }
 }
 

@@ -90,6 +90,24 @@ describe.each([{ direct: false }, { direct: true }])('a file, %o', (options) => 
   });
 });
 
+test('a file that ends within a sector is read and written to its end, and keeps its size', async () => {
+  // Without a device, and so with the largest sectors there may be.
+  const inMemory = mkdtempSync('/dev/shm/rbdsr-system-io-');
+  try {
+    const file = join(inMemory, 'disk.vhd');
+    const expected = Buffer.concat([content(), Buffer.alloc(512, 7)]);
+    writeFileSync(file, expected);
+    const io = await openBlockIo(file, 'write', { direct: true });
+    expect((await io.read(SIZE - 512, 1024)).equals(expected.subarray(SIZE - 512))).toBe(true);
+    await io.write(SIZE, expected.fill(8, SIZE).subarray(SIZE));
+    await io.flush();
+    await io.close();
+    expect(readFileSync(file).equals(expected)).toBe(true);
+  } finally {
+    rmSync(inMemory, { recursive: true });
+  }
+});
+
 test('a device that is not there is not an i/o error', async () => {
   await expect(openBlockIo(join(folder, 'none'), 'read')).rejects.toMatchObject({ code: 'device-missing' });
   await expect(openBlockIo(folder, 'write')).rejects.toMatchObject({
