@@ -2,9 +2,9 @@ import { messageOf } from '../../base/error.ts';
 import { undo } from '../../base/undo.ts';
 import { formatSpec } from '../../ceph/image/image-spec.ts';
 import { IpcFlags } from '../../lvhd/ipc-flags.ts';
+import { leaveOrderToCeph } from '../../ceph/krbd/queue-scheduler.ts';
 import { RefCounts } from '../../lvhd/refcount.ts';
 import type { VgReport } from '../../lvm/report.ts';
-import { writeAttribute } from '../../system/sysfs.ts';
 import { createMessage } from '../../xapi/message.ts';
 import { addMapKey, setMapKey } from '../../xapi/map-keys.ts';
 import { type SrRecord, srRecord } from '../../xapi/sr.ts';
@@ -71,7 +71,7 @@ export const handler: Handler = async (call) => {
     return undo(error, { [`the mapping ${mapping.device}`]: release });
   }
   if (wasAttached) await clearIdleHostKeys(call, uuid, vdis);
-  await setScheduler(mapping.index);
+  await leaveOrderToCeph(krbdOf(call).host.roots, mapping.index);
   if (call.request.srMaster) await firstScan(call, sr, report, vdis);
   return unitReply;
 };
@@ -118,11 +118,6 @@ async function recordInXapi(call: SmCall, sr: AttachedSr, now: StringMap): Promi
   await addMapKey(xapi, 'SR.other_config', srRef, 'dirty', '').catch((error: unknown) =>
     call.log.warn(`SR ${sr.uuid}: xapi was not asked for a scan: ${messageOf(error)}`),
   );
-}
-
-/** Ceph orders requests itself. A kernel without the choice goes on as it is. */
-async function setScheduler(index: number): Promise<void> {
-  await writeAttribute(`/sys/block/rbd${index}/queue/scheduler`, 'none').catch(() => {});
 }
 
 /**
