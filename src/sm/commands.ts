@@ -45,6 +45,8 @@ const sr: Command = {
 };
 const vdi: Command = { ...sr, needs: VDI, deadlineSeconds: 60 };
 const vdiData: Command = { ...vdi, defaultNumber: 46 };
+/** tap-ctl waits for so long until whoever reads the disk by NBD has left (sm `blktap2`, `close -t 120`), and then more. */
+const RELEASE_SECONDS = 150;
 const later: Command = { ...vdi, needs: [], deadlineSeconds: 30 };
 const master = { exclusive: true, masterOnly: true } as const;
 
@@ -121,6 +123,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   },
   vdi_deactivate: {
     ...vdiData,
+    deadlineSeconds: RELEASE_SECONDS,
     changes: true,
     load: async () => (await import('./handlers/vdi-deactivate.ts')).handler,
   },
@@ -137,6 +140,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   },
   vdi_detach_from_config: {
     ...vdiData,
+    deadlineSeconds: RELEASE_SECONDS,
     changes: true,
     needs: CONFIG,
     load: async () => (await import('./handlers/vdi-detach-from-config.ts')).handler,

@@ -5,6 +5,7 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { detectProfile, hostProfile, PROFILE_IDS } from '../../../src/dom0/host-profile.ts';
 import { parseHostSettings } from '../../../src/dom0/host-settings.ts';
 import { parseInventory } from '../../../src/dom0/inventory.ts';
+import { findCommand } from '../../../src/sm/commands.ts';
 
 const NONE = parseHostSettings('', 'none');
 
@@ -18,6 +19,14 @@ function detected(version: string, ...files: readonly string[]): string {
   const inventory = parseInventory(`PRODUCT_VERSION='${version}'\nINSTALLATION_UUID="u"\n`, 'inventory');
   return detectProfile(NONE, inventory, root).id;
 }
+
+test('whoever releases a disk has more time than its tapdisk has for the clients of NBD to leave', () => {
+  const waits = PROFILE_IDS.map((id) => hostProfile(id, NONE).datapath.closeTimeoutSeconds ?? 0);
+  for (const name of ['vdi_deactivate', 'vdi_detach_from_config']) {
+    const seconds = findCommand(name)?.deadlineSeconds ?? 0;
+    expect(seconds, name).toBeGreaterThan(Math.max(...waits) + 20);
+  }
+});
 
 describe('which version this host is', () => {
   test.each([
