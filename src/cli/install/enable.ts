@@ -1,5 +1,6 @@
-import { enable, type Enabled, repair } from '../../installer/enable.ts';
+import { enable, type Enabled } from '../../installer/enable.ts';
 import { openHost } from '../../installer/host.ts';
+import { repairUntilQuiet } from '../../installer/repair-until-quiet.ts';
 import type { CliCall } from '../cli-call.ts';
 
 /** `rbdsr enable`. */
@@ -18,7 +19,7 @@ export async function enableHost(call: CliCall): Promise<number> {
 
 /** `rbdsr repair`: what the boot unit runs. Silent where there is nothing to do. */
 export async function repairHost(call: CliCall): Promise<number> {
-  const done = await repair(openHost(call.root, call.versionLine));
+  const done = await repairUntilQuiet(() => openHost(call.root, call.versionLine));
   if (done.written.length > 0) call.print(`RBDSR has put back:\n${indented(done.written)}`);
   tell(call, done);
   for (const failure of done.failed) call.stderr.write(`rbdsr: ${failure}\n`);

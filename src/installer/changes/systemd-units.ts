@@ -2,6 +2,9 @@ import { LAUNCHER, SM_DIR } from '../host.ts';
 
 export const UNIT_DIR = '/etc/systemd/system';
 
+/** Where a host update shows: the driver's folder, and the list of drivers. */
+export const WATCHED: readonly string[] = [SM_DIR, '/etc/xapi.conf', '/etc/xapi.conf.d'];
+
 interface Unit {
   readonly name: string;
   readonly text: string;
@@ -38,10 +41,7 @@ Description=RBDSR: notice a host update
 ConditionPathExists=${LAUNCHER}
 
 [Path]
-PathChanged=${SM_DIR}
-PathChanged=/etc/xapi.conf
-PathChanged=/etc/xapi.conf.d
-Unit=rbdsr-repair.service
+${WATCHED.map((path) => `PathChanged=${path}\n`).join('')}Unit=rbdsr-repair.service
 
 [Install]
 WantedBy=multi-user.target

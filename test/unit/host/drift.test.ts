@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { checkHost } from '../../../src/installer/check-host.ts';
 import { disable } from '../../../src/installer/disable.ts';
 import { enable, repair } from '../../../src/installer/enable.ts';
+import { repairUntilQuiet } from '../../../src/installer/repair-until-quiet.ts';
 import { isWell } from '../../../src/installer/changing/finding.ts';
 import type { Host } from '../../../src/installer/host.ts';
 import { HOST_VERSIONS } from '../../../lab/host-trees/host-versions.ts';
@@ -135,6 +136,27 @@ test('a newer RBDSR: check says so, enable writes what it writes otherwise, disa
   expect((await checkHost(host.open('2.0.0'))).filter((finding) => !isWell(finding))).toEqual([]);
   await disable(host.open('3.0.0'), false);
   expect(host.snapshot()).toEqual(before);
+});
+
+test('what changes while the host is repaired is repaired, too: nothing tells of it afterwards', async () => {
+  const host = hosts.make('8.3b');
+  await enable(host.open());
+  const entry = '/opt/xensource/sm/LVMoISCSISR';
+  const updates = [
+    () => host.remove('/etc/xapi.d/plugins/rbdsr'),
+    // After the last look at it: a package update replaces files by moving new ones over them.
+    () => {
+      host.remove(entry);
+      host.write(entry, answeringDriver('of the update'), 0o755);
+    },
+  ];
+  const done = await repairUntilQuiet(host.open, async (open) => {
+    const found = await repair(open);
+    updates.pop()?.();
+    return found;
+  });
+  expect(done).toMatchObject({ written: expect.arrayContaining([entry]), failed: [], problems: [] });
+  expect(await wrongPaths(host)).toEqual([]);
 });
 
 test('repair does nothing where RBDSR is not enabled, or was half enabled', async () => {
