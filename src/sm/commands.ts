@@ -45,7 +45,7 @@ const sr: Command = {
 };
 const vdi: Command = { ...sr, needs: VDI, deadlineSeconds: 60 };
 const vdiData: Command = { ...vdi, defaultNumber: 46 };
-/** tap-ctl waits for so long until whoever reads the disk by NBD has left (sm `blktap2`, `close -t 120`), and then more. */
+/** tap-ctl waits for so long until the readers by NBD have left (sm `blktap2`, `close -t 120`), and then more. */
 const RELEASE_SECONDS = 150;
 const later: Command = { ...vdi, needs: [], deadlineSeconds: 30 };
 const master = { exclusive: true, masterOnly: true } as const;
