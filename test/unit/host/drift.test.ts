@@ -150,11 +150,14 @@ test('what changes while the host is repaired is repaired, too: nothing tells of
       host.write(entry, answeringDriver('of the update'), 0o755);
     },
   ];
-  const done = await repairUntilQuiet(() => host.open(), async (open) => {
-    const found = await repair(open);
-    updates.pop()?.();
-    return found;
-  });
+  const done = await repairUntilQuiet(
+    () => host.open(),
+    async (open) => {
+      const found = await repair(open);
+      updates.pop()?.();
+      return found;
+    },
+  );
   expect(done).toMatchObject({ written: expect.arrayContaining([entry]), failed: [], problems: [] });
   expect(await wrongPaths(host)).toEqual([]);
 });
