@@ -1,8 +1,10 @@
 import { lstatSync } from 'node:fs';
+import { Deadline } from '../base/deadline.ts';
 import { hasCode } from '../base/error.ts';
 import { readIfExists } from '../system/files.ts';
 import { isStruct } from '../xmlrpc/value.ts';
 import { CHANGES } from './change-list.ts';
+import { SYSTEMCTL, WATCH_UNIT } from './changes/systemd-units.ts';
 import { DRIVER_ENTRY } from './changes/driver-entry.ts';
 import { checkEach } from './check-each.ts';
 import { withLocalXapi } from '../access/driver-srs.ts';
@@ -11,6 +13,8 @@ import { type Host, STATE_DIR } from './host.ts';
 import { type HostProcess, processCalled, processesCalled } from './host-processes.ts';
 import { lostEntries } from './changing/lost-entries.ts';
 import { SM_PLUGINS_FILE } from './sm-plugins.ts';
+
+const WATCH_MS = 10_000;
 
 /** Every part of the installation as it is now, one finding or more each, in the order in which enable makes them. */
 export async function checkHost(host: Host): Promise<readonly Finding[]> {
@@ -21,6 +25,7 @@ export async function checkHost(host: Host): Promise<readonly Finding[]> {
     ...settingsFindings(host),
     ...checkEach(host),
     ...proofs,
+    ...(await watchFinding(host)),
     ...(await xapiFinding(host)),
   ];
 }
@@ -55,6 +60,16 @@ function journalFinding(host: Host): readonly Finding[] {
     return [{ part, state: 'changed', what, todo: 'rbdsr enable' }];
   }
   return [{ part, state: 'ok', what: `enabled by version ${content.product}` }];
+}
+
+/** Its file may be there, enabled, and nothing run: somebody has stopped it, or it failed. */
+async function watchFinding(host: Host): Promise<readonly Finding[]> {
+  if (host.journal.content === undefined || host.version.services !== 'systemd') return [];
+  const asked = await host.run(SYSTEMCTL, ['is-active', WATCH_UNIT], Deadline.after(WATCH_MS));
+  if (asked === undefined || (asked.end.kind === 'exit' && asked.end.code === 0)) return [];
+  const found = asked.stdout.trim() === '' ? 'systemctl does not say' : asked.stdout.trim();
+  const what = `${WATCH_UNIT} does not run (${found}): a host update is noticed at the next boot only`;
+  return [{ part: 'services', state: 'changed', what, todo: `systemctl start ${WATCH_UNIT}` }];
 }
 
 /**

@@ -1,5 +1,5 @@
 import { filesChange, type Settle } from '../changing/change.ts';
-import { UNIT_DIR, UNITS } from './systemd-units.ts';
+import { SYSTEMCTL, UNIT_DIR, UNITS, WATCH_UNIT } from './systemd-units.ts';
 import { INIT_LINKS, INIT_SCRIPT, INIT_SCRIPT_PATH } from './sysv-script.ts';
 import type { Placement } from '../changing/placement.ts';
 
@@ -11,18 +11,18 @@ export const services = filesChange({
   name: 'services',
   describe: 'mends after host updates; unmaps at shutdown',
   plan: (host) => ({ placements: host.version.services === 'systemd' ? SYSTEMD : SYSV }),
-  settle: (host, direction) => (host.version.services === 'systemd' ? SYSTEMCTL : SUBSYS)[direction],
+  settle: (host, direction) => (host.version.services === 'systemd' ? BY_SYSTEMD : SUBSYS)[direction],
 });
 
 /** Stopping the release unit does nothing while the host is not shutting down (release-images.ts). */
-const SYSTEMCTL: Settle = {
+const BY_SYSTEMD: Settle = {
   apply: [
-    ['/usr/bin/systemctl', 'daemon-reload'],
-    ['/usr/bin/systemctl', 'start', '--no-block', 'rbdsr-release.service', 'rbdsr-repair.path'],
+    [SYSTEMCTL, 'daemon-reload'],
+    [SYSTEMCTL, 'start', '--no-block', 'rbdsr-release.service', WATCH_UNIT],
   ],
   revert: [
-    ['/usr/bin/systemctl', 'stop', '--no-block', 'rbdsr-repair.path', 'rbdsr-release.service'],
-    ['/usr/bin/systemctl', 'daemon-reload'],
+    [SYSTEMCTL, 'stop', '--no-block', WATCH_UNIT, 'rbdsr-release.service'],
+    [SYSTEMCTL, 'daemon-reload'],
   ],
 };
 

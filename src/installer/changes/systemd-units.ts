@@ -2,6 +2,10 @@ import { LAUNCHER, SM_DIR } from '../host.ts';
 
 export const UNIT_DIR = '/etc/systemd/system';
 
+export const SYSTEMCTL = '/usr/bin/systemctl';
+/** Starts `rbdsr repair` after a host update. */
+export const WATCH_UNIT = 'rbdsr-repair.path';
+
 /** Where a host update shows: the driver's folder, and the list of drivers. */
 export const WATCHED: readonly string[] = [SM_DIR, '/etc/xapi.conf', '/etc/xapi.conf.d'];
 
@@ -35,7 +39,7 @@ WantedBy=multi-user.target
 `,
   },
   {
-    name: 'rbdsr-repair.path',
+    name: WATCH_UNIT,
     text: `[Unit]
 Description=RBDSR: notice a host update
 ConditionPathExists=${LAUNCHER}

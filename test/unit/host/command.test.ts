@@ -85,6 +85,18 @@ test('check before enable, after it, after a drift: table and exit code', async 
   expect(await rbdsr('repair')).toEqual({ code: 0, stdout: '', stderr: '' });
 });
 
+test('check names the unit that notices host updates where it does not run', async () => {
+  recorder('/usr/bin/systemctl');
+  await rbdsr('enable');
+  expect(await rbdsr('check')).toMatchObject({ code: 0 });
+  recorder('/usr/bin/systemctl', 'if [ "$1" = is-active ]; then echo failed; exit 3; fi\n');
+  const { code, stdout } = await rbdsr('check');
+  expect(code).toBe(1);
+  expect(stdout).toMatch(
+    /^services +CHANGED +rbdsr-repair\.path does not run \(failed\).*systemctl start rbdsr-repair\.path$/m,
+  );
+});
+
 test('disable says what it has left', async () => {
   await rbdsr('enable');
   host.write('/etc/modules-load.d/rbdsr.conf', 'own\n');
