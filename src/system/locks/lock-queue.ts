@@ -1,4 +1,4 @@
-import { readdirSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ensureDir } from '../files.ts';
 
@@ -9,9 +9,9 @@ export interface Place {
   leave(): void;
 }
 
-/** Milliseconds after which one that has not said that it still waits is passed over: it is stopped, or was killed. */
-const STILL_MS = 3000;
-/** Its file is removed then. */
+/** Milliseconds after which one that has not said that it still waits is passed over: it is stopped. */
+const STILL_MS = 10_000;
+/** Its file is removed then; that of a process that is no more, at once. */
 const GONE_MS = 60_000;
 
 /** Names of this process's own places, of which it may have several. */
@@ -56,8 +56,9 @@ export class LockQueue {
       .filter((name) => {
         const file = join(this.#folder, name);
         const silentMs = Math.abs(Date.now() - (statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0));
-        if (silentMs > GONE_MS) rmSync(file, { force: true });
-        return silentMs <= STILL_MS;
+        const isGone = silentMs > GONE_MS || !existsSync(`/proc/${name.split('-')[1] ?? ''}`);
+        if (isGone) rmSync(file, { force: true });
+        return !isGone && silentMs <= STILL_MS;
       });
   }
 }

