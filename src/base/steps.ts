@@ -30,8 +30,15 @@ export interface Mending {
   readonly says: string;
 }
 
-/** `again` is the same command once more. */
-export type Mender = 'again' | 'sr_scan' | 'sr_attach' | 'vdi_create' | 'vdi_deactivate';
+/** `again` is the same command once more; `vdi_activate elsewhere` is that of another host, which finds our mark. */
+export type Mender =
+  | 'again'
+  | 'sr_scan'
+  | 'sr_attach'
+  | 'vdi_create'
+  | 'vdi_activate'
+  | 'vdi_activate elsewhere'
+  | 'vdi_deactivate';
 
 /** One table of docs/recovery.md, and what the test walks with one call of xapi's. */
 export interface Protocol {

@@ -1,7 +1,8 @@
 import { RbdsrError } from '../base/error.ts';
+import { type Mending, type Step, step } from '../base/steps.ts';
 import { undo } from '../base/undo.ts';
 import type { Lvm } from '../lvm/lvm.ts';
-import { faultPoint } from '../system/fault-point.ts';
+import { runSteps } from '../system/running-steps.ts';
 import type { VdiNode } from './lv-table.ts';
 import type { RefCounts } from './refcount.ts';
 
@@ -30,19 +31,18 @@ export async function activateChain(world: ActivationWorld, chain: readonly VdiN
     if (leaf.active) await world.lvm.refreshStale(leaf.lvName);
     return;
   }
-  const done: VdiNode[] = [];
-  const kind = (node: VdiNode): 'normal' | 'binary' => (node === leaf ? 'binary' : 'normal');
+  const done: Place[] = [];
+  const places = [...ancestors.toReversed().map(asAncestor), asLeaf(leaf)];
   try {
-    for (const node of [...ancestors.toReversed(), leaf]) {
-      await activateOne(world, node, kind(node));
-      done.push(node);
-      faultPoint('chain-activation.after-one');
+    for (const place of places) {
+      await locked(world, place, () => runSteps(activationSteps[place.as], { world, ...place }));
+      done.push(place);
     }
   } catch (error) {
     const undoing = forCleanUp(world);
-    const steps = done.toReversed().map((node) => {
-      const deactivate = (): Promise<void> => deactivateOne(undoing, node, kind(node));
-      return [`the activation of ${node.lvName}`, deactivate] as const;
+    const steps = done.toReversed().map((place) => {
+      const deactivate = (): Promise<void> => deactivateOne(undoing, place);
+      return [`the activation of ${place.node.lvName}`, deactivate] as const;
     });
     return undo(error, Object.fromEntries(steps));
   }
@@ -63,16 +63,15 @@ export async function deactivateChain(world: DeactivationWorld, chain: readonly 
   if (leaf === undefined) return [];
   const counted = world.counts.read(leaf.uuid).binary === 1;
   if (!counted && !leaf.active) return [];
-  await deactivateOne(world, leaf, 'binary');
-  faultPoint('chain-activation.after-leaf-released');
+  await deactivateOne(world, asLeaf(leaf));
   if (!counted) return [];
   const held: Held[] = [];
-  for (const node of ancestors) {
+  for (const place of ancestors.map(asAncestor)) {
     try {
-      await deactivateOne(world, node, 'normal');
+      await deactivateOne(world, place);
     } catch (error) {
       if (!(error instanceof RbdsrError) || error.code === 'deadline') throw error;
-      held.push({ lvName: node.lvName, error });
+      held.push({ lvName: place.node.lvName, error });
     }
   }
   return held;
@@ -84,35 +83,148 @@ export interface Held {
   readonly error: RbdsrError;
 }
 
-/**
- * The count says last that the volume is active: a crash before that leaves one that nobody counts. The first reason
- * takes nothing for granted that is active already (sm `lvmcache.activate`).
- */
-async function activateOne({ lvm, counts }: ActivationWorld, node: VdiNode, kind: 'normal' | 'binary'): Promise<void> {
-  await counts.locked(node.uuid, async () => {
-    const { normal, binary } = counts.read(node.uuid);
-    if (normal + binary === 0) {
-      await lvm.activateAfresh(node.lvName);
-      faultPoint('chain-activation.before-count');
-    } else if (!node.active) await lvm.activate(node.lvName);
-    counts.get(node.uuid, kind);
-  });
+/** A volume of a chain, as what it is counted. */
+interface Place {
+  readonly node: VdiNode;
+  readonly as: 'ancestor' | 'leaf';
 }
 
+const asAncestor = (node: VdiNode): Place => ({ node, as: 'ancestor' });
+const asLeaf = (node: VdiNode): Place => ({ node, as: 'leaf' });
+const COUNTED = { ancestor: 'normal', leaf: 'binary' } as const;
+
+interface Activation extends Place {
+  readonly world: ActivationWorld;
+}
+
+const asWhole: Mending = {
+  by: ['vdi_activate', 'vdi_deactivate'],
+  says: 'what mends the whole',
+};
+const butAncestor: Mending = {
+  ...asWhole,
+  says: `${asWhole.says}; the ancestor stays active until the SR is detached`,
+};
+const unlessActivated: Mending = {
+  ...asWhole,
+  says: `${butAncestor.says}, or until the disk has been activated again`,
+};
+
+/**
+ * What is done with each ancestor, the base first, and then with the leaf. The count says last that the volume is
+ * active: a crash before that leaves one that nobody counts. The first reason takes nothing for granted that is active
+ * already (sm `lvmcache.activate`).
+ */
+export const activationSteps: Readonly<Record<Place['as'], readonly Step<Activation>[]>> = {
+  ancestor: [
+    step('chain-activation.before-count', activateVolume, {
+      does: 'each ancestor, the base first: LVM activates it',
+      leaves: { id: 'ancestor-uncounted', says: 'an ancestor that is active and that nobody counts' },
+      mendedBy: unlessActivated,
+      when: isMissing,
+    }),
+    step('chain-activation.after-one', countVolume, {
+      does: 'it is counted',
+      leaves: { id: 'ancestor-counted', says: 'an ancestor that is active, and counted, for no disk' },
+      mendedBy: butAncestor,
+    }),
+  ],
+  leaf: [
+    step('chain-activation.before-count', activateVolume, {
+      does: 'the leaf: LVM activates it',
+      leaves: { id: 'leaf-uncounted', says: 'the same, and a leaf that is active and that nobody counts' },
+      mendedBy: butAncestor,
+      when: isMissing,
+    }),
+    step('chain-activation.after-one', countVolume, {
+      does: 'it is counted as in use',
+      leaves: { id: 'volumes-active', says: 'the whole chain active and counted' },
+      mendedBy: asWhole,
+    }),
+  ],
+};
+
+function isMissing({ world, node }: Activation): boolean {
+  return !node.active || isUncounted(world, node);
+}
+
+function isUncounted({ counts }: ActivationWorld, { uuid }: VdiNode): boolean {
+  const { normal, binary } = counts.read(uuid);
+  return normal + binary === 0;
+}
+
+async function activateVolume({ world, node }: Activation): Promise<void> {
+  if (isUncounted(world, node)) await world.lvm.activateAfresh(node.lvName);
+  else await world.lvm.activate(node.lvName);
+}
+
+function countVolume({ world, node, as }: Activation): void {
+  world.counts.get(node.uuid, COUNTED[as]);
+}
+
+/** The letting go of one volume. */
+interface Deactivation extends Place {
+  readonly world: DeactivationWorld;
+  /** How many reasons are left for it to be active. */
+  reasons: number;
+}
+
+/** The reverse: what is done with the leaf, and then with each ancestor, where the leaf was counted. */
+export const deactivationSteps: Readonly<Record<Place['as'], readonly Step<Deactivation>[]>> = {
+  leaf: [
+    step('chain-activation.leaf-uncounted', uncountVolume, {
+      does: 'the leaf is counted no more',
+      leaves: { id: 'leaf-active-uncounted', says: 'a chain that is active, of which the leaf is not counted' },
+      mendedBy: butAncestor,
+    }),
+    step('chain-activation.after-leaf-released', deactivateVolume, {
+      does: 'LVM deactivates it, where no other reason is left',
+      leaves: { id: 'ancestors-only', says: 'ancestors that are active and counted' },
+      mendedBy: butAncestor,
+      when: hasNoReason,
+    }),
+  ],
+  ancestor: [
+    step('chain-activation.ancestor-uncounted', uncountVolume, {
+      does: 'each ancestor, the nearest first, is counted once less',
+      leaves: { id: 'ancestor-active-uncounted', says: 'an ancestor that is active and that nobody counts' },
+      mendedBy: unlessActivated,
+    }),
+    step('chain-activation.after-ancestor-released', deactivateVolume, {
+      does: 'LVM deactivates it, where no other reason is left',
+      leaves: { id: 'mark-with-room', says: 'a chain of which nothing is active' },
+      mendedBy: asWhole,
+      when: hasNoReason,
+    }),
+  ],
+};
+
 /** Where LVM does not let the volume go, its count stays: it is still in use. */
-async function deactivateOne(
-  { lvm, counts }: DeactivationWorld,
-  node: VdiNode,
-  kind: 'normal' | 'binary',
-): Promise<void> {
-  await counts.locked(node.uuid, async () => {
-    const before = counts.read(node.uuid);
-    if (counts.put(node.uuid, kind) > 0) return;
+async function deactivateOne(world: DeactivationWorld, place: Place): Promise<void> {
+  await locked(world, place, async () => {
+    const before = world.counts.read(place.node.uuid);
     try {
-      await lvm.deactivate(node.lvName);
+      await runSteps(deactivationSteps[place.as], { world, ...place, reasons: 0 });
     } catch (error) {
-      counts.write(node.uuid, before);
+      world.counts.write(place.node.uuid, before);
       throw error;
     }
   });
+}
+
+function uncountVolume(deactivation: Deactivation): void {
+  const { world, node, as } = deactivation;
+  deactivation.reasons = world.counts.put(node.uuid, COUNTED[as]);
+}
+
+function hasNoReason({ reasons }: Deactivation): boolean {
+  return reasons === 0;
+}
+
+async function deactivateVolume({ world, node }: Deactivation): Promise<void> {
+  await world.lvm.deactivate(node.lvName);
+}
+
+function locked<T>({ counts }: DeactivationWorld, { node }: Place, action: () => Promise<T>): Promise<T> {
+  return counts.locked(node.uuid, action);
 }

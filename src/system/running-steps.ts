@@ -9,3 +9,13 @@ export async function runSteps<Work>(steps: readonly Step<Work>[], work: Work): 
     if (name !== undefined) faultPoint(name);
   }
 }
+
+/**
+ * For what is taken down: each is tried, whatever has failed before it, and at the end the first failure is thrown. One
+ * that fails does not come to its fault point.
+ */
+export async function tryAllSteps<Work>(steps: readonly Step<Work>[], work: Work): Promise<void> {
+  const failures: unknown[] = [];
+  for (const step of steps) await runSteps([step], work).catch((error: unknown) => void failures.push(error));
+  if (failures.length > 0) throw failures[0];
+}

@@ -2,16 +2,17 @@ import type { BlockIo } from '../../base/block-io.ts';
 import type { Deadline } from '../../base/deadline.ts';
 import { RbdsrError, messageOf } from '../../base/error.ts';
 import type { Log } from '../../base/log.ts';
-import { faultPoint } from '../../system/fault-point.ts';
+import { lastStep, type Step, step } from '../../base/steps.ts';
 import { ensureDir, removeIfExists, writeFileAtomic } from '../../system/files.ts';
 import { takeRecordLock } from '../../system/locks/record-lock.ts';
+import { runSteps, tryAllSteps } from '../../system/running-steps.ts';
 import type { Disk } from '../datapath.ts';
 import { connectKernelDevice } from './nbd-device.ts';
 import type { KernelNbdDevice } from './nbd-device.ts';
 import { openDisk } from './nbd-disk.ts';
 import type { NbdFiles, NbdState } from './nbd-files.ts';
 import { NbdOutcome, takeOutcome, withOutcome } from './nbd-outcome.ts';
-import { startNbdServer } from './nbd-server.ts';
+import { type NbdServer, startNbdServer } from './nbd-server.ts';
 
 /** What the worker hands to the server it starts. */
 export interface NbdServerOrder {
@@ -40,9 +41,11 @@ export async function serveDisk(order: NbdServerOrder, log: Log, deadline: Deadl
   const lost = takeOutcome(files.outcome);
   if (lost !== undefined) log.error(`VDI ${disk.vdi}: data may be lost; the server before this one: ${lost}`);
   const outcome = disk.writable ? new NbdOutcome(files.outcome) : undefined;
-  const undo: Step[] = [];
+  const service: Service = { order, outcome, log, deadline, isAnnounced: false };
   try {
-    return { ...(await served(order, outcome, log, deadline, undo)), stop };
+    removeIfExists(files.state);
+    await runSteps(startSteps, service);
+    return { abandoned: service.device?.ended ?? new Promise<void>(() => {}), stop };
   } catch (error) {
     await stop().catch((cause: unknown) => log.error(messageOf(cause)));
     throw error;
@@ -51,7 +54,7 @@ export async function serveDisk(order: NbdServerOrder, log: Log, deadline: Deadl
   /** Whoever finds the lock free finds the outcome. */
   async function stop(): Promise<void> {
     try {
-      await runAll(undo);
+      await tryAllSteps(endSteps, service);
     } catch (error) {
       outcome?.failed(messageOf(error));
       throw error;
@@ -62,46 +65,101 @@ export async function serveDisk(order: NbdServerOrder, log: Log, deadline: Deadl
   }
 }
 
-type Step = () => Promise<unknown>;
-
-async function runAll(steps: readonly Step[]): Promise<void> {
-  const failures: unknown[] = [];
-  for (const step of steps) await step().catch((error: unknown) => void failures.push(error));
-  if (failures.length > 0) throw failures[0];
+/** The serving of one disk; what it does not have yet is undefined. */
+interface Service {
+  readonly order: NbdServerOrder;
+  readonly outcome: NbdOutcome | undefined;
+  readonly log: Log;
+  readonly deadline: Deadline;
+  io?: BlockIo;
+  server?: NbdServer;
+  device?: KernelNbdDevice;
+  /** Whether its state file is there. */
+  isAnnounced: boolean;
 }
 
-/**
- * Puts what takes each step back in front of `undo`: that is also how a disk stops being served. Its last step alone
- * waits for a client, after the disk is closed, and not for long.
- */
-async function served(
-  order: NbdServerOrder,
-  outcome: NbdOutcome | undefined,
-  log: Log,
-  deadline: Deadline,
-  undo: Step[],
-): Promise<Pick<ServedDisk, 'abandoned'>> {
+const nothingLeft: Pick<Step<Service>, 'leaves' | 'mendedBy'> = {
+  leaves: {
+    id: 'not-in-use',
+    says: 'a thin disk of full size, and nothing else: vdi_activate fails, and puts everything else back',
+  },
+  mendedBy: { by: ['vdi_activate', 'vdi_deactivate'], says: 'activating, deactivating' },
+};
+
+export const startSteps: readonly Step<Service>[] = [
+  step('nbd.listening', listen, { does: 'the disk is opened, and a socket for requests', ...nothingLeft }),
+  step('nbd.connected', connect, { does: "the kernel's client, where the host has nodes", ...nothingLeft }),
+  lastStep(announce, 'the state file, by which the server is known'),
+];
+
+const mayLose: Pick<Step<Service>, 'leaves' | 'mendedBy'> = {
+  leaves: {
+    id: 'nbd-holding',
+    says: 'no server, and answered writes that may not be on the disk: `<vdi>.outcome` says `holding`',
+  },
+  mendedBy: {
+    by: ['vdi_deactivate', 'vdi_activate'],
+    says: 'deactivating fails once, and says that data may be lost; again releases the disk. Activating goes on, and logs it',
+  },
+};
+
+const flushed: Pick<Step<Service>, 'leaves' | 'mendedBy'> = {
+  leaves: { id: 'nbd-flushed', says: 'no server, and all of it on the disk: `<vdi>.outcome` says `flushed`' },
+  mendedBy: { by: ['vdi_activate', 'vdi_deactivate'], says: 'deactivating goes on; activating' },
+};
+
+/** The last alone waits for a client, after the disk is closed, and not for long. */
+export const endSteps: readonly Step<Service>[] = [
+  step('nbd.withdrawn', withdraw, {
+    does: 'the state file goes',
+    ...mayLose,
+    when: ({ isAnnounced }) => isAnnounced,
+  }),
+  step('nbd.disconnected', ({ device }) => device?.disconnect(), {
+    does: "the kernel's client, where there is one, which first writes what it caches",
+    ...mayLose,
+  }),
+  step('nbd.quiesced', ({ server }) => server?.quiesce(), {
+    does: 'no request is taken any more',
+    leaves: { id: 'nbd-quiesced', says: 'the same, and no socket' },
+    mendedBy: mayLose.mendedBy,
+    when: ({ server }) => server !== undefined,
+  }),
+  step('nbd.flushed', ({ io }) => io?.flush(), {
+    does: 'the last flush',
+    ...flushed,
+    when: ({ io, order }) => io !== undefined && order.disk.writable,
+  }),
+  step('nbd.closed', ({ io }) => io?.close(), {
+    does: 'the footer of a VHD, where it needs one; the disk is closed',
+    ...flushed,
+    when: ({ io }) => io !== undefined,
+  }),
+  lastStep(({ server }) => server?.hangUp(), 'replies are taken, connections closed'),
+];
+
+async function listen(service: Service): Promise<void> {
+  const { order, outcome, log } = service;
   const { disk, files } = order;
-  removeIfExists(files.state);
   const opened = await openDisk(disk);
   const io = outcome === undefined ? opened : withOutcome(opened, outcome);
-  undo.unshift(() => closeDisk(io, disk.writable));
-  const server = await startNbdServer(files.socket, { name: disk.vdi, io, readOnly: !disk.writable }, log);
-  undo.unshift(() => server.quiesce());
-  undo.push(() => server.hangUp());
-  faultPoint('nbd.listening');
-  const device = order.kernelDevice ? await connected(disk.vdi, files, deadline) : undefined;
-  if (device !== undefined) undo.unshift(() => device.disconnect());
-  faultPoint('nbd.connected');
-  writeFileAtomic(files.state, `${JSON.stringify(stateOf(disk, device))}\n`, 0o600);
-  undo.unshift(async () => void removeIfExists(files.state));
-  return { abandoned: device === undefined ? new Promise<void>(() => {}) : device.ended };
+  service.io = io;
+  service.server = await startNbdServer(files.socket, { name: disk.vdi, io, readOnly: !disk.writable }, log);
 }
 
-async function closeDisk(io: BlockIo, writable: boolean): Promise<void> {
-  faultPoint('nbd.quiesced');
-  await runAll([async () => writable && io.flush(), () => io.close()]);
-  faultPoint('nbd.closed');
+async function connect(service: Service): Promise<void> {
+  const { order, deadline } = service;
+  if (order.kernelDevice) service.device = await connected(order.disk.vdi, order.files, deadline);
+}
+
+function announce(service: Service): void {
+  const { disk, files } = service.order;
+  writeFileAtomic(files.state, `${JSON.stringify(stateOf(disk, service.device))}\n`, 0o600);
+  service.isAnnounced = true;
+}
+
+function withdraw({ order }: Service): void {
+  removeIfExists(order.files.state);
 }
 
 function connected(vdi: string, files: NbdFiles, deadline: Deadline): Promise<KernelNbdDevice> {

@@ -2,13 +2,15 @@ import type { Deadline } from '../../base/deadline.ts';
 import { RbdsrError } from '../../base/error.ts';
 import { isUuid, srUuid, vdiUuid } from '../../base/ids.ts';
 import type { SrUuid } from '../../base/ids.ts';
-import { faultPoint } from '../../system/fault-point.ts';
+import { lastStep, type Step, step } from '../../base/steps.ts';
+import { runSteps } from '../../system/running-steps.ts';
 import type { DataPath, Disk, DiskId, DiskStatus, DiskOfPath } from '../datapath.ts';
 import type { DataPathHost } from '../datapath-host.ts';
-import { ensureLink, ensureNode, linksOf, linkTarget, nodeNumbers, removeLinks, removeServiceLinks } from '../links.ts';
-import type { DiskLinks } from '../links.ts';
+import { ensureLink, ensureNode, linksOf, nodeNumbers, removeLinks } from '../links.ts';
+import type { DeviceNumbers, DiskLinks } from '../links.ts';
 import { TapCtl } from './tap-ctl.ts';
-import { launchTapdisk } from './tapdisk-launch.ts';
+import { endTapdisk, removeStale } from './tapdisk-end.ts';
+import { launchSteps, launchTapdisk } from './tapdisk-launch.ts';
 import type { Launched } from './tapdisk-launch.ts';
 import { isPaused } from './tapdisk-list.ts';
 import type { Tapdisk } from './tapdisk-list.ts';
@@ -34,14 +36,13 @@ export class TapdiskDataPath implements DataPath {
     const running = await this.#serving(tapCtl, disk);
     const note = this.#note(disk);
     await note.takeAway(tapCtl);
-    if (running === undefined) await this.#removeStale(tapCtl, links);
-    ensureLink(links.phy, disk.target);
-    const request = { ...disk, path: disk.target, root: this.#host.paths.root, note };
+    if (running === undefined) await removeStale(tapCtl, links);
+    const naming: Naming = { host: this.#host, disk, links, tapdisk: running };
+    await runSteps(linkSteps, naming);
     if (running !== undefined && running.kind !== disk.kind) throw otherKind(disk, running);
-    const tapdisk = running ?? (await launchOrUnlink());
-    faultPoint('tapdisk.opened');
-    if (links.backend !== undefined) ensureNode(links.backend, this.#tapdev(tapdisk));
-    if (links.nbd !== undefined) ensureLink(links.nbd, nbdSocket(this.#host, tapdisk.pid, tapdisk.minor));
+    const request = { ...disk, path: disk.target, root: this.#host.paths.root, note };
+    naming.tapdisk ??= await launchOrUnlink();
+    await runSteps(nameSteps, naming);
 
     async function launchOrUnlink(): Promise<Launched> {
       try {
@@ -53,21 +54,10 @@ export class TapdiskDataPath implements DataPath {
     }
   }
 
-  /**
-   * Finishes a deactivation that was cut short too: then the tapdisk has no image any more and only the node tells its
-   * minor.
-   */
   async deactivate(disk: DiskId, deadline: Deadline): Promise<void> {
-    const links = linksOf(this.#host, disk);
     const tapCtl = this.#tapCtl(deadline);
     const running = await this.#serving(tapCtl, disk);
-    if (running !== undefined) {
-      await tapCtl.close(running.pid, running.minor);
-      faultPoint('tapdisk.closed');
-    }
-    await this.#note(disk).takeAway(tapCtl);
-    await this.#release(tapCtl, running?.minor ?? minorOf(links), links);
-    removeLinks(links);
+    await endTapdisk({ tapCtl, links: linksOf(this.#host, disk), note: this.#note(disk), running });
   }
 
   async status(disk: DiskId, deadline: Deadline): Promise<DiskStatus | undefined> {
@@ -122,42 +112,44 @@ export class TapdiskDataPath implements DataPath {
     const { root, devSmDir } = this.#host.paths;
     const [, sr = '', vdi = ''] = /^\/phy\/([^/]+)\/([^/]+)$/.exec(after(devSmDir, path)) ?? [];
     if (isUuid(sr) && isUuid(vdi)) return { sr: srUuid(sr), vdi: vdiUuid(vdi) };
-    return this.#diskOfPath(after(root, path));
+    return this.#diskOfPath(path) ?? this.#diskOfPath(after(root, path));
   }
+}
 
-  /**
-   * What a crash left: links whose tapdisk is gone or without an image. A node that leads to another disk's tapdisk
-   * stays and is refused.
-   */
-  async #removeStale(tapCtl: TapCtl, links: DiskLinks): Promise<void> {
-    const minor = minorOf(links);
-    if (minor === undefined) return;
-    const [present] = await tapCtl.list(minor);
-    if (present?.image === undefined) await this.#release(tapCtl, minor, links);
-  }
+/** The naming of one disk that a tapdisk serves. */
+interface Naming {
+  readonly host: DataPathHost;
+  readonly disk: Disk;
+  readonly links: DiskLinks;
+  /** Missing until there is one. */
+  tapdisk: { readonly pid: number; readonly minor: number } | undefined;
+}
 
-  /**
-   * Detaches and frees the minor unless it serves an image: then it is another disk's, whatever our node says. The
-   * links go before the minor does, so that none of them can ever lead to the next disk that gets it; a crash between
-   * the two costs a minor.
-   */
-  async #release(tapCtl: TapCtl, minor: number | undefined, links: DiskLinks): Promise<void> {
-    const present = minor === undefined ? undefined : (await tapCtl.list(minor))[0];
-    const ours = present?.image === undefined ? present : undefined;
-    if (ours?.pid !== undefined && minor !== undefined) await tapCtl.detach(ours.pid, minor);
-    faultPoint('tapdisk.detached');
-    removeServiceLinks(links);
-    faultPoint('tapdisk.unlinked');
-    if (ours !== undefined && minor !== undefined) await tapCtl.free(minor);
-  }
+const linkSteps: readonly Step<Naming>[] = [
+  step('tapdisk.linked', ({ links, disk }) => ensureLink(links.phy, disk.target), {
+    does: 'a link to the volume, for whoever looks for it',
+    leaves: { id: 'tapdisk-linked', says: 'that link' },
+    mendedBy: { by: ['vdi_activate', 'vdi_deactivate'], says: 'what mends the whole' },
+  }),
+];
 
-  /** The block device of a minor: its numbers are those of the node that blktap made. */
-  #tapdev({ minor }: { readonly minor: number }): { major: number; minor: number } {
-    const path = `${this.#host.paths.root}/dev/xen/blktap-2/tapdev${minor}`;
-    const numbers = nodeNumbers(path);
-    if (numbers !== undefined) return numbers;
-    throw new RbdsrError('tapdisk-failed', { what: `the device ${path} of a running tapdisk is not there` });
-  }
+const nameSteps: readonly Step<Naming>[] = [lastStep(nameService, 'the names that guests use: the node, the NBD link')];
+
+/** All of them, in their order. */
+export const startSteps = [...linkSteps, ...launchSteps, ...nameSteps];
+
+function nameService({ host, links, tapdisk }: Naming): void {
+  if (tapdisk === undefined) return;
+  if (links.backend !== undefined) ensureNode(links.backend, tapdev(host, tapdisk.minor));
+  if (links.nbd !== undefined) ensureLink(links.nbd, nbdSocket(host, tapdisk.pid, tapdisk.minor));
+}
+
+/** The block device of a minor: its numbers are those of the node that blktap made. */
+function tapdev({ paths }: DataPathHost, minor: number): DeviceNumbers {
+  const path = `${paths.root}/dev/xen/blktap-2/tapdev${minor}`;
+  const numbers = nodeNumbers(path);
+  if (numbers !== undefined) return numbers;
+  throw new RbdsrError('tapdisk-failed', { what: `the device ${path} of a running tapdisk is not there` });
 }
 
 interface Serving {
@@ -190,13 +182,6 @@ function statusOf(disk: DiskId, { pid, paused }: Serving, { backend }: DiskLinks
 
 function nbdSocket(host: DataPathHost, pid: number, minor: number): string {
   return `${host.paths.blktapControlDir}/nbd${pid}.${minor}`;
-}
-
-/** From the node, or where there are none from the NBD link's target. */
-function minorOf(links: DiskLinks): number | undefined {
-  if (links.backend !== undefined) return nodeNumbers(links.backend)?.minor;
-  const minor = links.nbd === undefined ? undefined : /\/nbd[0-9]+\.([0-9]+)$/.exec(linkTarget(links.nbd) ?? '')?.[1];
-  return minor === undefined ? undefined : Number(minor);
 }
 
 function otherKind(disk: Disk, running: Serving): RbdsrError {

@@ -1,8 +1,9 @@
 import { existsSync } from 'node:fs';
 import type { Deadline } from '../../base/deadline.ts';
 import { RbdsrError, hasCode } from '../../base/error.ts';
-import { faultPoint } from '../../system/fault-point.ts';
+import { type Mending, type Step, step } from '../../base/steps.ts';
 import { runProgram } from '../../system/run.ts';
+import { runSteps } from '../../system/running-steps.ts';
 import { writeAttribute } from '../../system/sysfs.ts';
 import type { DiskKind, MemoryPool } from '../datapath.ts';
 import type { TapCtl } from './tap-ctl.ts';
@@ -30,29 +31,13 @@ export interface Launched {
  * undoes the steps taken, last first, and is the error reported whatever the undoing meets.
  */
 export async function launchTapdisk(tapCtl: TapCtl, request: LaunchRequest, deadline: Deadline): Promise<Launched> {
-  const undo: (() => Promise<void> | void)[] = [];
+  const launch: Launch = { tapCtl, request, deadline, device: '', minor: -1, pid: -1, undo: [] };
   try {
-    const { device, minor } = await tapCtl.allocate();
-    undo.unshift(
-      () => request.note.remove(),
-      () => tapCtl.free(minor),
-    );
-    request.note.allocated(minor);
-    faultPoint('tapdisk.allocated');
-    if (request.memoryPool !== undefined) await useMemoryPool(request.root, minor, request.memoryPool);
-    const pid = await tapCtl.spawn();
-    undo.unshift(() => terminate(pid));
-    request.note.spawned(minor, pid);
-    faultPoint('tapdisk.spawned');
-    await runProgram('cgclassify', [String(pid)], { deadline: deadline.within(5000) });
-    await tapCtl.attach(pid, minor);
-    undo.unshift(() => tapCtl.detach(pid, minor));
-    faultPoint('tapdisk.attached');
-    await tapCtl.open(pid, minor, request);
-    request.note.remove();
+    await runSteps(launchSteps, launch);
+    const { pid, minor, device } = launch;
     return { pid, minor, device };
   } catch (error) {
-    for (const step of undo) await attempt(step);
+    for (const back of launch.undo) await attempt(back);
     if (!hasCode(error, 'tapdisk-failed')) throw error;
     throw new RbdsrError('tapdisk-failed', {
       ...error.detail,
@@ -60,6 +45,83 @@ export async function launchTapdisk(tapCtl: TapCtl, request: LaunchRequest, dead
       cause: error,
     });
   }
+}
+
+/** The starting of one tapdisk; what it does not have yet is -1 or empty. */
+interface Launch {
+  readonly tapCtl: TapCtl;
+  readonly request: LaunchRequest;
+  readonly deadline: Deadline;
+  device: string;
+  minor: number;
+  pid: number;
+  /** What takes each step back, the last one first. */
+  readonly undo: (() => Promise<void> | void)[];
+}
+
+const takenAway: Mending = {
+  by: ['vdi_activate', 'vdi_deactivate'],
+  says: 'what mends the whole: what the note names goes, unless somebody serves it',
+};
+
+/** Each is in the note, `/var/run/rbdsr/tapdisk/<vdi>.json`, as soon as tap-ctl has named it. */
+export const launchSteps: readonly Step<Launch>[] = [
+  step('tapdisk.allocated', allocate, {
+    does: 'a minor',
+    leaves: { id: 'tapdisk-minor', says: 'a minor without a process' },
+    mendedBy: takenAway,
+  }),
+  step('tapdisk.spawned', spawn, {
+    does: 'a process',
+    leaves: { id: 'tapdisk-spawned', says: 'a minor, and a tapdisk beside it' },
+    mendedBy: takenAway,
+  }),
+  step('tapdisk.attached', attach, {
+    does: 'one attached to the other',
+    leaves: { id: 'tapdisk-attached', says: 'a tapdisk without an image' },
+    mendedBy: takenAway,
+  }),
+  step('tapdisk.opened', open, {
+    does: 'the image is opened, the note goes',
+    leaves: { id: 'tapdisk-serves', says: 'a tapdisk that serves the disk, without a name for it' },
+    mendedBy: {
+      by: ['vdi_activate', 'vdi_deactivate'],
+      says: "activating or deactivating, which find it in `tap-ctl list` by the volume's path",
+    },
+  }),
+];
+
+async function allocate(launch: Launch): Promise<void> {
+  const { tapCtl, request, undo } = launch;
+  const { device, minor } = await tapCtl.allocate();
+  Object.assign(launch, { device, minor });
+  undo.unshift(
+    () => request.note.remove(),
+    () => tapCtl.free(minor),
+  );
+  request.note.allocated(minor);
+}
+
+async function spawn(launch: Launch): Promise<void> {
+  const { tapCtl, request, minor, undo } = launch;
+  if (request.memoryPool !== undefined) await useMemoryPool(request.root, minor, request.memoryPool);
+  const pid = await tapCtl.spawn();
+  launch.pid = pid;
+  undo.unshift(() => terminate(pid));
+  request.note.spawned(minor, pid);
+}
+
+async function attach({ tapCtl, deadline, minor, pid, undo }: Launch): Promise<void> {
+  await runProgram('cgclassify', [String(pid)], { deadline: deadline.within(5000) });
+  await tapCtl.attach(pid, minor);
+  undo.unshift(() => tapCtl.detach(pid, minor));
+}
+
+/** Once it serves its image it is found, whatever comes: nothing is taken back. */
+async function open({ tapCtl, request, minor, pid, undo }: Launch): Promise<void> {
+  await tapCtl.open(pid, minor, request);
+  request.note.remove();
+  undo.length = 0;
 }
 
 /** Best effort, as in sm: a kernel without pools serves the disk from the default one. */

@@ -70,7 +70,8 @@ export const handler: Handler = async (call) => {
     };
     return undo(error, { [`the mapping ${mapping.device}`]: release });
   }
-  if (wasAttached) await clearIdleHostKeys(call, uuid, vdis);
+  // What it has shrunk is not in the report.
+  if (wasAttached && (await clearIdleHostKeys(call, uuid, vdis))) report = undefined;
   await leaveOrderToCeph(krbdOf(call).host.roots, mapping.index);
   if (call.request.srMaster) await firstScan(call, sr, report, vdis);
   return unitReply;

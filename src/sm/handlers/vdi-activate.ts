@@ -1,5 +1,6 @@
 import { messageOf } from '../../base/error.ts';
-import { faultPoint } from '../../system/fault-point.ts';
+import { lastStep, type Step } from '../../base/steps.ts';
+import { runSteps } from '../../system/running-steps.ts';
 import { openAttachedSr } from '../../sr/open-attached-sr.ts';
 import type { Handler, SmCall } from '../handler.ts';
 import { finishClaim, tryClaim, undoClaim, waitForRelease } from '../../sr/hosts/host-keys.ts';
@@ -30,7 +31,6 @@ async function attempt(call: SmCall, waitedMs: number): Promise<boolean> {
     call.waiting(`xapi to mark VDI ${vdi} as active on this host`);
     const claim = await tryClaim(call, writable, waitedMs);
     if (claim === undefined) return false;
-    faultPoint('vdi-activate.after-claim');
     const state = { held: false };
     try {
       if (!claim.isNew) await refuseUnsettled(call, sr.uuid, vdi);
@@ -38,12 +38,19 @@ async function attempt(call: SmCall, waitedMs: number): Promise<boolean> {
     } catch (error) {
       return await undoClaim(call, error, claim.isNew && !state.held);
     }
-    await finishClaim(call).catch((error: unknown) => {
-      // The disk is in use from here on; deactivating it takes the key away, too.
-      call.log.warn(`VDI ${vdi} is active, and its key "activating" in xapi is left: ${messageOf(error)}`);
-    });
+    await runSteps(activeSteps, call);
     return true;
   } finally {
     await lock.release();
   }
+}
+
+/** The last of vdi_activate, after the claim and the target. */
+export const activeSteps: readonly Step<SmCall>[] = [lastStep(noteActive, '`activating` goes')];
+
+async function noteActive(call: SmCall): Promise<void> {
+  await finishClaim(call).catch((error: unknown) => {
+    // The disk is in use from here on; deactivating it takes the key away, too.
+    call.log.warn(`VDI ${vdiOf(call)} is active, and its key "activating" in xapi is left: ${messageOf(error)}`);
+  });
 }

@@ -2,11 +2,12 @@ import { vdiRecord } from '../../xapi/vdi.ts';
 import { undoWork } from '../../sr/work/work-until.ts';
 import { findAttachedSr } from '../../sr/find-attached-sr.ts';
 import { configOf, type Handler, type SmCall } from '../handler.ts';
-import { otherHosts, releaseAbandonedClaim, waitForRelease } from '../../sr/hosts/host-keys.ts';
+import { otherHosts, waitForRelease } from '../../sr/hosts/host-keys.ts';
 import { unitReply } from '../protocol/reply.ts';
-import { giveBackRoom, isGivenBack } from '../../sr/disk/vdi-room.ts';
-import { detachTarget } from '../../sr/disk/vdi-target.ts';
+import { detachTarget, releaseMark } from '../../sr/disk/let-go.ts';
+import { isGivenBack } from '../../sr/disk/vdi-room.ts';
 import { hostRefOf, srOf, vdiOf, vdiRefOf } from '../../sr/work/subject.ts';
+import type { SrWork } from '../../sr/work/work.ts';
 
 /**
  * The data path, the volumes, the mark in xapi: until the last one is gone, no other host may write. Inactive already,
@@ -27,11 +28,10 @@ async function attempt(call: SmCall): Promise<boolean> {
     if (Object.hasOwn(smConfig, 'paused')) return false;
     const [leaf] = await detachTarget(call, srOf(call), sr, vdi);
     const elsewhere = otherHosts(smConfig, hostRefOf(call)).length > 0;
-    if (sr !== undefined && leaf !== undefined && isGivenBack(sr, isASnapshot) && !elsewhere) {
-      await giveBackRoom(call, sr, leaf);
-    }
+    const givesBack = sr !== undefined && isGivenBack(sr, isASnapshot) && !elsewhere;
     // Nothing is active here any more, whatever time it took: other hosts must learn it.
-    await releaseAbandonedClaim(call.deadline.expired ? undoWork(call) : call, smConfig);
+    const telling = (): SrWork => (call.deadline.expired ? undoWork(call) : call);
+    await releaseMark({ work: call, sr, leaf, givesBack, smConfig, telling });
     return true;
   } finally {
     await lock.release();

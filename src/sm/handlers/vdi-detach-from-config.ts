@@ -5,7 +5,7 @@ import { configOf, type Handler, type SmCall } from '../handler.ts';
 import { krbdOf } from '../../sr/image/krbd-of-host.ts';
 import { unitReply } from '../protocol/reply.ts';
 import { imageSpecOf } from '../../sr/config/sr-type.ts';
-import { detachTarget } from '../../sr/disk/vdi-target.ts';
+import { detachTarget } from '../../sr/disk/let-go.ts';
 import { srOf, vdiOf } from '../../sr/work/subject.ts';
 
 /**

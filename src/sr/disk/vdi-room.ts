@@ -24,7 +24,7 @@ export const SR_LOCK_MS = 20_000;
 
 /** A guest may write every block, so the volume of a writable VHD has to hold them all. 'vdi-provision'. */
 export async function provideRoom(work: SrWork, sr: AttachedSr, leaf: VdiNode, grow: boolean): Promise<void> {
-  if (leaf.kind !== 'vhd' || leaf.lvSizeBytes >= fullVhdLvSize(leaf.virtualSizeBytes)) return;
+  if (!lacksRoom(leaf)) return;
   try {
     if (!grow)
       throw new RbdsrError('vdi-provision', { what: 'only the pool master grows it, and xapi is not asked here' });
@@ -45,6 +45,11 @@ export async function provideRoom(work: SrWork, sr: AttachedSr, leaf: VdiNode, g
       cause: error,
     });
   }
+}
+
+/** Whether the volume of a VHD is smaller than all of its blocks. */
+export function lacksRoom({ kind, lvSizeBytes, virtualSizeBytes }: VdiNode): boolean {
+  return kind === 'vhd' && lvSizeBytes < fullVhdLvSize(virtualSizeBytes);
 }
 
 /** Disks whose volume is shrunk when they are deactivated. */

@@ -1,24 +1,25 @@
 import { dirname } from 'node:path';
 import { RbdsrError } from '../../base/error.ts';
+import { type Step, step } from '../../base/steps.ts';
 import { undo } from '../../base/undo.ts';
-import type { SrUuid, VdiUuid } from '../../base/ids.ts';
+import type { VdiUuid } from '../../base/ids.ts';
 import type { DataPath, Disk } from '../../datapath/datapath.ts';
 import { openDataPath } from '../../datapath/open-data-path.ts';
 import { activateChain, type ActivationWorld, deactivateChain, forCleanUp } from '../../lvhd/chain-activation.ts';
 import { diskOfPath } from '../../lvhd/disk-of-path.ts';
 import { journalsOf } from '../../lvhd/journal/journal.ts';
-import type { VdiNode } from '../../lvhd/lv-table.ts';
+import type { DrivenVdi, VdiNode } from '../../lvhd/lv-table.ts';
 import { RefCounts } from '../../lvhd/refcount.ts';
-import type { VdiTree } from '../../lvhd/tree.ts';
 import { lvPath } from '../../lvm/dm-name.ts';
 import type { VgReport } from '../../lvm/report.ts';
-import { faultPoint } from '../../system/fault-point.ts';
+import { runSteps } from '../../system/running-steps.ts';
 import { thisNode } from '../../system/this-node.ts';
 import type { AttachedSr } from '../attached-sr.ts';
 import type { SrWork } from '../work/work.ts';
+import { marksGo } from '../hosts/host-keys.ts';
 import { readDisk } from '../read-disks.ts';
 import { endTrackingBeforeWriting } from './changed-blocks.ts';
-import { provideRoom } from './vdi-room.ts';
+import { lacksRoom, provideRoom } from './vdi-room.ts';
 
 /**
  * Whether something of the disk may be active on this host after a failure: then no other host may be told that it is
@@ -43,34 +44,72 @@ export async function attachTarget(
   const { report, tree } = await readDisk(work, sr, vdi);
   refuseJournalled(report, vdi);
   const chain = tree.chain(vdi);
-  const [leaf, ...ancestors] = chain;
+  const [leaf] = chain;
   if (leaf === undefined) throw new RbdsrError('vdi-missing', { what: `there is no VDI ${vdi} in SR ${sr.uuid}` });
   refuseHidden(leaf);
-  if (options.writable) {
-    await endTrackingBeforeWriting(work, sr, report, vdi, options.grow);
-    await provideRoom(work, sr, leaf, options.grow);
-  }
+  if (options.writable) await endTrackingBeforeWriting(work, sr, report, vdi, options.grow);
   const world = activationWorld(work, sr);
-  const wasActive = world.counts.read(vdi).binary === 1;
-  state.held = wasActive;
+  await runSteps(targetSteps, { work, sr, leaf, chain, world, ...options, state, wasActive: false });
+  return leaf;
+}
+
+/** The making usable of one disk. */
+interface Attaching {
+  readonly work: SrWork;
+  readonly sr: AttachedSr;
+  readonly leaf: DrivenVdi;
+  /** The leaf first. */
+  readonly chain: readonly DrivenVdi[];
+  readonly world: ActivationWorld;
+  readonly writable: boolean;
+  /** Whether the volume may grow. */
+  readonly grow: boolean;
+  readonly state: TargetState;
+  /** By an earlier call, so that it may be in use. */
+  wasActive: boolean;
+}
+
+/** Of vdi_activate, after the mark (src/sr/hosts/host-keys.ts); all of them find what is done already. */
+export const targetSteps: readonly Step<Attaching>[] = [
+  step('vdi-activate.after-room', makeRoom, {
+    does: 'the volume of a thin disk, or of a snapshot, that is to be written grows, as above',
+    leaves: { id: 'marked-with-room', says: 'the same, and a volume of full size' },
+    mendedBy: marksGo,
+    when: ({ leaf, writable }) => writable && lacksRoom(leaf),
+  }),
+  step('vdi-activate.after-chain', activateVolumes, {
+    does: 'the volumes of its chain are activated, as below',
+    leaves: { id: 'volumes-active', says: 'the same, and volumes that are active and counted' },
+    mendedBy: marksGo,
+  }),
+  step('vdi-activate.after-data-path', serve, {
+    does: 'the data path, as below',
+    leaves: { id: 'in-use', says: 'a disk in use, but for `activating`' },
+    mendedBy: { by: ['vdi_activate', 'vdi_deactivate'], says: 'activating or deactivating' },
+  }),
+];
+
+async function makeRoom({ work, sr, leaf, grow }: Attaching): Promise<void> {
+  await provideRoom(work, sr, leaf, grow);
+}
+
+async function activateVolumes(attaching: Attaching): Promise<void> {
+  const { work, world, leaf, chain, state } = attaching;
+  attaching.wasActive = world.counts.read(leaf.uuid).binary === 1;
+  state.held = attaching.wasActive;
   work.waiting(`LVM to activate ${leaf.lvName}`);
   await activateChain(world, chain);
   state.held = true;
-  faultPoint('vdi-activate.after-chain');
+}
+
+async function serve(attaching: Attaching): Promise<void> {
+  const { work, sr, leaf, chain, world, wasActive, state } = attaching;
+  const vdi = leaf.uuid;
   work.waiting(`the data path of VDI ${vdi}`);
-  const disk: Disk = {
-    sr: sr.uuid,
-    vdi,
-    kind: leaf.kind,
-    target: lvPath(sr.vg, leaf.lvName),
-    writable: options.writable,
-    parents: ancestors.map(({ kind, lvName }) => ({ kind, path: lvPath(sr.vg, lvName) })),
-    memoryPool: { name: sr.uuid },
-  };
   const dataPath = dataPathOf(work);
   const started = performance.now();
   try {
-    await dataPath.activate(disk, work.deadline);
+    await dataPath.activate(diskOf(attaching), work.deadline);
     // What succeeds after xapi has been told that it failed would stay active for good.
     if (work.deadline.expired) throw work.deadline.exceeded(`the data path of VDI ${vdi}`, started);
   } catch (error) {
@@ -78,59 +117,27 @@ export async function attachTarget(
     if (wasActive) throw error;
     return undo(error, { [`the activation of VDI ${vdi}`]: putBack });
   }
-  faultPoint('vdi-activate.after-data-path');
-  return leaf;
 
   /** A volume that something still holds stays, and is counted. */
   async function putBack(): Promise<void> {
-    await dataPath.deactivate({ sr: disk.sr, vdi }, work.deadline.forCleanUp());
+    await dataPath.deactivate({ sr: sr.uuid, vdi }, work.deadline.forCleanUp());
     const [left] = await deactivateChain(forCleanUp(world), chain.map(asActive));
     state.held = false;
     if (left !== undefined) throw left.error;
   }
 }
 
-/**
- * The reverse; where nothing is active, nothing happens. Without `sr` its image is not mapped, so that there is no more
- * than a data path. Answers the chain, leaf first; empty where the VDI is gone, or not all of its chain is known.
- */
-export async function detachTarget(
-  work: SrWork,
-  uuid: SrUuid,
-  sr: AttachedSr | undefined,
-  vdi: VdiUuid,
-): Promise<readonly VdiNode[]> {
-  work.waiting(`the data path of VDI ${vdi} to end`);
-  await dataPathOf(work).deactivate({ sr: uuid, vdi }, work.deadline);
-  faultPoint('vdi-deactivate.after-data-path');
-  if (sr === undefined) return [];
-  const { tree } = await readDisk(work, sr, vdi);
-  const chain = tree.knownChain(vdi);
-  const [leaf] = chain;
-  if (leaf === undefined) return [];
-  const whole = isWhole(work, tree, vdi, chain);
-  work.waiting(`LVM to deactivate ${leaf.lvName}`);
-  for (const { lvName, error } of await deactivateChain(activationWorld(work, sr), chain)) {
-    work.log.warn(`VDI ${vdi} is released, and ${lvName} stays active, until the SR is detached: ${error.message}`);
-  }
-  faultPoint('vdi-deactivate.after-chain');
-  return whole ? chain : [];
-}
-
-/**
- * False for a disk that was damaged while it was in use: what is known of it is let go all the same, the rest when the
- * SR is detached.
- */
-function isWhole(work: SrWork, tree: VdiTree, vdi: VdiUuid, known: readonly VdiNode[]): boolean {
-  try {
-    tree.chain(vdi);
-    return true;
-  } catch (error) {
-    if (!(error instanceof RbdsrError)) throw error;
-    const names = known.map(({ lvName }) => lvName).join(', ');
-    work.log.warn(`of the chain of VDI ${vdi} only ${names} is deactivated: ${error.message}`);
-    return false;
-  }
+function diskOf({ sr, leaf, chain, writable }: Attaching): Disk {
+  const ancestors = chain.slice(1);
+  return {
+    sr: sr.uuid,
+    vdi: leaf.uuid,
+    kind: leaf.kind,
+    target: lvPath(sr.vg, leaf.lvName),
+    writable,
+    parents: ancestors.map(({ kind, lvName }) => ({ kind, path: lvPath(sr.vg, lvName) })),
+    memoryPool: { name: sr.uuid },
+  };
 }
 
 /** The next sr_scan removes such a volume, whoever uses it. */
@@ -155,7 +162,7 @@ function refuseJournalled(report: VgReport, vdi: VdiUuid): void {
   });
 }
 
-function activationWorld(work: SrWork, sr: AttachedSr): ActivationWorld {
+export function activationWorld(work: SrWork, sr: AttachedSr): ActivationWorld {
   const { smRunDir, lockDir } = work.profile.paths;
   const places = { root: `${smRunDir}/refcount`, lockRoot: lockDir };
   return { lvm: sr.lvm, counts: new RefCounts(sr.uuid, { deadline: work.deadline, places }) };

@@ -6,12 +6,12 @@ import { lvPath } from '../../lvm/dm-name.ts';
 import type { HeldLock } from '../../system/locks/record-lock.ts';
 import { vdiByUuid, vdiRecord } from '../../xapi/vdi.ts';
 import { type AttachedSr, attachedSr } from '../attached-sr.ts';
-import { releaseAbandonedClaim } from './host-keys.ts';
 import { notedSr } from '../open-attached-sr.ts';
 import { lateWriter } from '../work/late-writers.ts';
 import { readDisk } from '../read-disks.ts';
-import { giveBackRoom, isGivenBack } from '../disk/vdi-room.ts';
-import { dataPathOf, detachTarget } from '../disk/vdi-target.ts';
+import { isGivenBack } from '../disk/vdi-room.ts';
+import { detachTarget, releaseMark } from '../disk/let-go.ts';
+import { dataPathOf } from '../disk/vdi-target.ts';
 import type { SrWork } from '../work/work.ts';
 
 /** A disk that bears the mark of this host. */
@@ -63,9 +63,9 @@ export async function giveUpMark(
     const xapi = await work.xapi();
     const vdiRef = await vdiByUuid(xapi, vdi);
     const { smConfig, isASnapshot } = await vdiRecord(xapi, vdiRef);
-    const isSettled = srLocked || sr === undefined || !isGivenBack(sr, isASnapshot);
-    if (!isSettled && leaf !== undefined) await giveBackRoom(work, sr, leaf);
-    await releaseAbandonedClaim({ ...work, subject: { ...work.subject, vdiRef } }, smConfig);
+    const givesBack = !srLocked && sr !== undefined && isGivenBack(sr, isASnapshot);
+    const telling = (): SrWork => ({ ...work, subject: { ...work.subject, vdiRef } });
+    await releaseMark({ work, sr, leaf, givesBack, smConfig, telling });
     return true;
   } finally {
     await lock.release();

@@ -1,8 +1,10 @@
 import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { RbdsrError } from '../../base/error.ts';
+import { type Mending, type Step, step } from '../../base/steps.ts';
 import { undo } from '../../base/undo.ts';
-import { faultPoint } from '../../system/fault-point.ts';
+import { runSteps } from '../../system/running-steps.ts';
+import type { Xapi } from '../../xapi/client.ts';
 import { addMapKey, removeMapKey, setMapKey } from '../../xapi/map-keys.ts';
 import { vdiSmConfig } from '../../xapi/vdi.ts';
 import type { StringMap } from '../../xapi/values.ts';
@@ -62,31 +64,80 @@ export async function tryClaim(
 ): Promise<{ readonly isNew: boolean } | undefined> {
   const xapi = await work.xapi();
   const ref = vdiRefOf(work);
-  const host = hostRefOf(work);
-  const key = PREFIX + host;
-  const value = writable ? 'RW' : 'RO';
   const { activatingKey } = work.profile;
   const before = await vdiSmConfig(xapi, ref);
   await refuseConflicts(work, before, writable);
   if (heldBackBy(before, activatingKey) !== undefined) return undefined;
+  const own = before[PREFIX + hostRefOf(work)];
+  const isNew = own === undefined;
   // Our own key beside it is left by a call of ours that died: nobody else activates under this host's lock of the VDI.
-  const own = Object.hasOwn(before, key);
-  const mine = own || isAbandoned(before, waitedMs);
-  if (activatingKey && !(await addMapKey(xapi, MAP, ref, 'activating', 'True')) && !mine) return undefined;
-  faultPoint('vdi-activate.activating');
+  const takesOver = !isNew || isAbandoned(before, waitedMs);
+  const claim: Claiming = { work, xapi, own, value: writable ? 'RW' : 'RO', takesOver, activating: 'unknown' };
   try {
-    if (own && before[key] !== value) await setMapKey(xapi, MAP, ref, key, value);
-    if (!own) await addMapKey(xapi, MAP, ref, key, value);
+    await runSteps(claimSteps, claim);
+    if (claim.activating === 'theirs') return undefined;
     const after = await vdiSmConfig(xapi, ref);
     if (heldBackBy(after, activatingKey) === undefined && conflictsOf(work, after, writable).length === 0) {
-      return { isNew: !own };
+      return { isNew };
     }
   } catch (error) {
-    return undoClaim(work, error, !own);
+    // Nobody can tell then whose `activating` it is, and nothing else was written.
+    if (activatingKey && claim.activating === 'unknown') throw error;
+    return undoClaim(work, error, isNew);
   }
-  if (!own) await releaseClaim(work);
+  if (isNew) await releaseClaim(work);
   await finishClaim(work);
   return undefined;
+}
+
+/** The marking of one disk. */
+interface Claiming {
+  readonly work: SrWork;
+  readonly xapi: Xapi;
+  /** What this host's mark says that is there already. */
+  readonly own: string | undefined;
+  readonly value: 'RW' | 'RO';
+  /** Whether an `activating` that is there already is nobody else's. */
+  readonly takesOver: boolean;
+  /** Whose `activating` it is. */
+  activating: 'unknown' | 'ours' | 'theirs';
+}
+
+/** A mark of this host, while nothing serves the disk, and what it keeps others from. */
+export const marksGo: Mending = {
+  by: ['vdi_activate', 'vdi_deactivate', 'vdi_activate elsewhere', 'sr_attach'],
+  says: 'activating, deactivating, sr_attach, or another host that wants the disk',
+};
+
+/** The command goes on with the disk's volumes and data path (src/sr/disk/vdi-target.ts). */
+export const claimSteps: readonly Step<Claiming>[] = [
+  step('vdi-activate.activating', noteActivating, {
+    does: '`activating` in VDI.sm_config, where the host version has it',
+    leaves: { id: 'activating', says: 'that key, without a mark of any host' },
+    mendedBy: {
+      by: ['vdi_activate', 'vdi_deactivate', 'vdi_activate elsewhere'],
+      says: 'activating, here or on another host, which first waits 15 s for the mark to come; deactivating',
+    },
+    when: ({ work }) => work.profile.activatingKey,
+  }),
+  step('vdi-activate.after-claim', mark, {
+    does: 'the mark of this host, `host_<host>`',
+    leaves: { id: 'marked', says: 'both keys; nothing of the disk is active' },
+    mendedBy: marksGo,
+    when: ({ activating }) => activating !== 'theirs',
+  }),
+];
+
+async function noteActivating(claim: Claiming): Promise<void> {
+  const { work, xapi, takesOver } = claim;
+  const isAdded = await addMapKey(xapi, MAP, vdiRefOf(work), 'activating', 'True');
+  claim.activating = isAdded || takesOver ? 'ours' : 'theirs';
+}
+
+async function mark({ work, xapi, own, value }: Claiming): Promise<void> {
+  const [ref, key] = [vdiRefOf(work), PREFIX + hostRefOf(work)];
+  if (own === undefined) await addMapKey(xapi, MAP, ref, key, value);
+  else if (own !== value) await setMapKey(xapi, MAP, ref, key, value);
 }
 
 /** After `error`, which it throws; also where nobody knows whether xapi has taken the tag. */

@@ -37,13 +37,13 @@ export async function clearStaleHostKeys(work: SrWork, sr: SrUuid, records: VdiR
 /**
  * The same where the SR has been attached all along, as when the toolstack is restarted: disks may be in use. Those
  * that are not lose the mark of this host as when another one had asked for it. Never fails: a mark that stays is in
- * the way of its own disk only.
+ * the way of its own disk only. True where there were such marks: the volume of a disk that is let go may have shrunk.
  */
-export async function clearIdleHostKeys(work: SrWork, sr: SrUuid, records: VdiRecords): Promise<void> {
+export async function clearIdleHostKeys(work: SrWork, sr: SrUuid, records: VdiRecords): Promise<boolean> {
   const { srRef, hostRef } = work.subject;
-  if (srRef === undefined || hostRef === undefined) return;
+  if (srRef === undefined || hostRef === undefined) return false;
   const marked = (await records.of(work)).filter(({ smConfig }) => Object.hasOwn(smConfig, `host_${hostRef}`));
-  if (marked.length === 0) return;
+  if (marked.length === 0) return false;
   records.changed();
   const { giveUpMark } = await import('./give-up-mark.ts');
   const asking = workUntil(work, work.deadline.within(IDLE_MS));
@@ -55,6 +55,7 @@ export async function clearIdleHostKeys(work: SrWork, sr: SrUuid, records: VdiRe
       work.log.warn(`VDI ${uuid}: the mark of this host stays: ${messageOf(error)}`);
     }
   }
+  return true;
 }
 
 /** For all disks together, ms. */

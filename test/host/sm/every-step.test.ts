@@ -7,31 +7,23 @@ import type { Mender } from '../../../src/base/steps.ts';
 import { vdiUuid } from '../../../src/base/ids.ts';
 import { MiB } from '../../../src/base/units.ts';
 import { fullVhdLvSize } from '../../../src/lvhd/sizes.ts';
-import { protocols } from '../../../src/main/protocols.ts';
 import { decodeFooter, encodeFooter, FOOTER_BYTES } from '../../../src/vhd/format/footer.ts';
 import { makeLog } from '../../support/cbt-logs.ts';
+import { expectAllWalked, killsOf, type Walk } from '../../support/every-step.ts';
 import { loseAttachRecord } from '../../support/loop-pool.ts';
 import { leaveStaleEnd } from '../../support/lvhd-stale-end.ts';
 import { GROWTH, leftBehind } from './left-behind.ts';
 import { PoolWithDisk } from './pool-with-disk.ts';
 
-// Every step of every protocol (src/main/protocols.ts): the driver is killed after it, what there is then is exactly
-// what the step says it leaves, and each command that is to mend that does, on a pool where it has not been mended yet.
+// Every step of what changes disks and the metadata volume (src/main/protocols.ts): the driver is killed after it, what
+// there is then is exactly what the step says it leaves, and each command that is to mend that does, on a pool where it
+// has not been mended yet.
 
 let made: PoolWithDisk;
 beforeAll(async () => {
   made = await PoolWithDisk.make();
 });
 afterAll(() => made[Symbol.asyncDispose]());
-
-/** How a protocol is come to, on this pool, with a disk of so many bytes. */
-interface Walk {
-  /** Steps that this disk has no use for, or that are as with another one. */
-  readonly without?: readonly string[];
-  /** What the call needs. */
-  readonly before?: (bytes: number) => Promise<unknown>;
-  readonly call: (bytes: number) => Promise<unknown>;
-}
 
 const raw = { smConfig: { type: 'raw' } };
 
@@ -108,34 +100,24 @@ const menders: Readonly<Partial<Record<Mender, (walk: Walk, bytes: number) => Pr
   vdi_create: () => made.create(),
 };
 
-const steps = protocols.flatMap(({ title, steps: list }) => list.map((step) => ({ title, ...step })));
-const kills = steps.flatMap(({ title, name = '', leaves, mendedBy }) =>
-  mendedBy.by.flatMap((mender) =>
-    (walks[title] ?? [])
-      .filter(({ without = [] }) => !without.includes(name))
-      .map((walk, index) => [title, name, mender, index, leaves.id, walk] as const),
-  ),
-);
+const TEST = 'test/host/sm/every-step.test.ts';
 /** No two alike: a volume may hold what it held in the life before. */
 let sizeMiB = 4;
 
-test.each(kills)('%s killed at %s, mended by %s (%i)', async (_title, name, mender, _index, left, walk) => {
-  const bytes = (sizeMiB += 8) * MiB;
-  await walk.before?.(bytes);
-  await made.killedAt(name, () => walk.call(bytes));
-  await leftBehind[left]?.(made, bytes);
-  await menders[mender]?.(walk, bytes);
-  await made.allIsWell();
-  for (const { ref } of made.others()) await vdiDestroy(made.pool.double, ref);
-  await made.allIsWell();
-});
+test.each(killsOf(TEST, walks))(
+  '%s killed at %s, mended by %s (%i)',
+  async (_title, name, mender, _index, left, walk) => {
+    const bytes = (sizeMiB += 8) * MiB;
+    await walk.before?.(bytes);
+    await made.killedAt(name, () => walk.call(bytes));
+    await leftBehind[left]?.(made, bytes);
+    await menders[mender]?.(walk, bytes);
+    await made.allIsWell();
+    for (const { ref } of made.others()) await vdiDestroy(made.pool.double, ref);
+    await made.allIsWell();
+  },
+);
 
 test('every protocol has a walk, every step that is mended a command for it, every state a look, and none more', () => {
-  expect(Object.keys(walks).toSorted()).toEqual(protocols.map(({ title }) => title).toSorted());
-  for (const { name, mendedBy } of steps) {
-    if (name !== undefined) expect(mendedBy.by, name).not.toEqual([]);
-    for (const mender of mendedBy.by) expect(menders, name).toHaveProperty(mender);
-  }
-  const named = steps.filter(({ name }) => name !== undefined).map(({ leaves }) => leaves.id);
-  expect(Object.keys(leftBehind).toSorted()).toEqual([...new Set(named)].toSorted());
+  expectAllWalked(TEST, { walks, menders, looks: leftBehind });
 });

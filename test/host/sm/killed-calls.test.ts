@@ -16,8 +16,8 @@ import { PoolWithDisk } from './pool-with-disk.ts';
 
 // The driver is killed in the middle of a call of xapi's, at every point where that leaves something
 // (docs/recovery.md); then what that page says mends it is done, and records, volumes and metadata agree, and a disk
-// with known content still has it. What needs an active volume, an NBD server or the kernel's RBD client is in
-// test/lab/scenarios/crashes.ts.
+// with known content still has it. What needs the kernel's device-mapper, NBD or RBD client is in
+// test/lab/scenarios/crashes.ts; every step of using a disk, with stand-ins for those, in every-step-of-use.test.ts.
 
 let made: PoolWithDisk;
 let pool: LoopPool;

@@ -1,5 +1,5 @@
 import { execFile, execFileSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -12,12 +12,12 @@ import { MiB } from '../../../src/base/units.ts';
 import { unpackVectors, vectorImages } from '../../support/lvhd-vectors.ts';
 import { type LoopPool, loopPool } from '../../support/loop-pool.ts';
 import { lvmStandIn, type StandIn } from '../../support/lvm-stand-in.ts';
+import { placeTapdisk } from '../../support/stand-ins/placed-tapdisk.ts';
 import { VERSIONS } from '../lvm/lvm-versions.ts';
 import { LV, VG } from '../lvm/transcript-script.ts';
 
 /** A host that is not the master: whatever it asks of LVM, it asks as one who may only read. */
 const SLAVE = 1;
-const TAP_CTL = `${import.meta.dirname}/../../unit/datapath/fixtures/tap-ctl.mjs`;
 const { sr: srUuid = '', file = '', vdis = {} } = vectorImages('plain')['plain-thick'] ?? {};
 
 /** The SR that the stock driver left, mapped on two hosts and plugged on none. */
@@ -32,20 +32,6 @@ async function stockSr(): Promise<LoopPool> {
         stdio: 'pipe',
       }),
   });
-}
-
-/** What serves disks there: blktap's tap-ctl, as the tests of the data path have it. */
-function placeTapdisk(root: string): () => void {
-  const state = join(root, 'tap-ctl');
-  for (const folder of [state, join(root, 'usr/sbin')]) mkdirSync(folder, { recursive: true });
-  writeFileSync(join(state, 'settings.json'), JSON.stringify({ root, kernelNodes: true, closeTimeout: 120 }));
-  const program = `#!/bin/sh\nexec '${process.execPath}' '${TAP_CTL}' '${state}' "$@"\n`;
-  writeFileSync(join(root, 'usr/sbin/tap-ctl'), program, { mode: 0o755 });
-  writeFileSync(join(root, 'etc/rbdsr/rbdsr.conf'), 'profile = 8.3b\ndatapath = tapdisk\ndeadline = 60\n');
-  return () => {
-    const pids = existsSync(join(state, 'pids')) ? readFileSync(join(state, 'pids'), 'utf8') : '';
-    for (const pid of pids.split('\n').filter(Boolean)) execFileSync('sh', ['-c', `kill ${pid} 2>/dev/null || true`]);
-  };
 }
 
 /**
@@ -70,12 +56,9 @@ test.each(VERSIONS)('with LVM $version a slave plugs, HA attaches, and the opera
   const root = pool.root(SLAVE);
   const host = double.hosts[SLAVE]?.ref ?? '';
   const own = mkdtempSync(join(tmpdir(), 'rbdsr-lvm-'));
-  const end = placeTapdisk(root);
+  using _tapdisk = placeTapdisk(root);
   await placeVolume(pool, root);
-  onTestFinished(() => {
-    end();
-    rmSync(own, { recursive: true, force: true });
-  });
+  onTestFinished(() => rmSync(own, { recursive: true, force: true }));
   // The product knows the device by the link that stands for the mapped image's node.
   const disks = Object.fromEntries([0, SLAVE].map((index) => [`${pool.root(index)}/dev/rbd0`, 'sr']));
   const standIn = lvmStandIn(own, { version: row.version, disks, vg: VG });

@@ -3,6 +3,7 @@ import { pathToFileURL } from 'node:url';
 import { expect, test } from 'vitest';
 import type { Protocol } from '../../../src/base/steps.ts';
 import { protocols } from '../../../src/main/protocols.ts';
+import { WALKED } from '../../support/every-step.ts';
 
 const { strayFaults, tableFaults, tableOf } = (await import(
   pathToFileURL(join(import.meta.dirname, '../../../scripts/protocols.mjs')).href
@@ -16,6 +17,11 @@ const text = `before\n\n${protocols.map(tableOf).join('\n\n')}\n\nafter\n`;
 
 test('tables that say what the lists say', () => {
   expect(tableFaults(protocols, text)).toEqual([]);
+});
+
+test('every protocol is walked by one test', () => {
+  const titles = protocols.map(({ title }) => title).toSorted();
+  expect(Object.values(WALKED).flat().toSorted()).toEqual(titles);
 });
 
 const lists = protocols.map((protocol) => [protocol.title, protocol] as const);

@@ -1,0 +1,85 @@
+import { expect } from 'vitest';
+import type { Mender, Protocol } from '../../src/base/steps.ts';
+import { protocols } from '../../src/main/protocols.ts';
+
+/**
+ * Which test walks which protocols, by title (src/main/protocols.ts): it kills at every step, looks whether exactly
+ * that is left which the step says, and runs each command that is to mend it, alone. Each test holds its own walks
+ * against its row; that no protocol is in none: test/unit/scripts/protocols.test.ts.
+ */
+export const WALKED = {
+  'test/host/sm/every-step.test.ts': [
+    'vdi_create',
+    'vdi_create of a raw disk',
+    'vdi_delete',
+    'growing the LV of a VHD',
+    'undoing that',
+    'ending the tracking of changed blocks',
+    'vdi_resize',
+    'vdi_resize of a raw disk',
+    'the metadata volume at sr_attach',
+  ],
+  'test/host/sm/every-step-of-use.test.ts': [
+    'vdi_activate',
+    'vdi_deactivate',
+    'activating a chain',
+    'deactivating a chain',
+    'starting a tapdisk',
+    'ending a tapdisk',
+  ],
+  'test/host/sm/every-step-of-nbd.test.ts': ['starting an NBD server', 'ending an NBD server'],
+} as const satisfies Readonly<Record<string, readonly string[]>>;
+
+/** How a protocol is come to. */
+export interface Walk {
+  /** Steps that this disk has no use for, or that are as with another one. */
+  readonly without?: readonly string[];
+  /** What the call needs; of a disk, its bytes. */
+  readonly before?: (bytes: number) => Promise<unknown>;
+  readonly call: (bytes: number) => Promise<unknown>;
+  /** The call, killed at this point; default as a driver of xapi's is. */
+  readonly killed?: (point: string) => Promise<unknown>;
+}
+
+interface Walking {
+  /** By the protocol's title; more than one where it goes other ways with other disks. */
+  readonly walks: Readonly<Record<string, readonly Walk[]>>;
+  readonly menders: Readonly<Partial<Record<Mender, unknown>>>;
+  /** What each `leaves` of a step looks like, by its id. */
+  readonly looks: Readonly<Record<string, unknown>>;
+}
+
+/**
+ * A row for each step, each command that mends it, and each walk: title, fault point, mender, number, state, walk. A
+ * name that is in a list again, as those of a chain are for its leaf, is its next pass.
+ */
+export function killsOf(test: keyof typeof WALKED, walks: Walking['walks']) {
+  return stepsOf(test).flatMap(({ title, name = '', leaves, mendedBy }, at, all) => {
+    const before = all.slice(0, at).filter((step) => step.title === title && step.name === name).length;
+    const point = before === 0 ? name : `${name}:${before + 1}`;
+    return mendedBy.by.flatMap((mender) =>
+      (walks[title] ?? [])
+        .filter(({ without = [] }) => !without.includes(name))
+        .map((walk, index) => [title, point, mender, index, leaves.id, walk] as const),
+    );
+  });
+}
+
+/** Every protocol has a walk, every step that is mended a command, every state a look; there is none more. */
+export function expectAllWalked(test: keyof typeof WALKED, { walks, menders, looks }: Walking): void {
+  expect(Object.keys(walks).toSorted()).toEqual([...WALKED[test]].toSorted());
+  const steps = stepsOf(test);
+  for (const { name, mendedBy } of steps) {
+    if (name !== undefined) expect(mendedBy.by, name).not.toEqual([]);
+    for (const mender of mendedBy.by) expect(menders, name).toHaveProperty(mender);
+  }
+  const named = steps.filter(({ name }) => name !== undefined).map(({ leaves }) => leaves.id);
+  expect(Object.keys(looks).toSorted()).toEqual([...new Set(named)].toSorted());
+}
+
+function stepsOf(test: keyof typeof WALKED): readonly (Protocol['steps'][number] & { readonly title: string })[] {
+  const titles: readonly string[] = WALKED[test];
+  return protocols
+    .filter(({ title }) => titles.includes(title))
+    .flatMap(({ title, steps }) => steps.map((step) => ({ title, ...step })));
+}

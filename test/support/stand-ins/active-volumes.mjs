@@ -1,0 +1,163 @@
+// Stands in for what this machine's LVM lacks, a device-mapper: volumes that are active are loop devices over their
+// extents, with the names, and the entries in /sys, that device-mapper would give them. What changes metadata the
+// machine's own LVM does, and what it reports of each volume is whether it is active and open here. argv: the host's
+// folder, `lvm` or `dmsetup`, then the program's own arguments.
+import { execFileSync, spawnSync } from 'node:child_process';
+import {
+  closeSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+
+const [folder, program, ...argv] = process.argv.slice(2);
+const statePath = `${folder}/volumes.json`;
+/** By the device-mapper name. */
+const volumes = existsSync(statePath) ? JSON.parse(readFileSync(statePath, 'utf8')) : {};
+
+if (program === 'dmsetup') dmsetup();
+else if (argv[0] === 'lvchange' && /^(-ay|-an|--refresh)$/.test(words().at(-2))) lvchange();
+else asItIs();
+
+/** The arguments without the configuration. */
+function words() {
+  const at = argv.indexOf('--config');
+  return argv.filter((_, index) => at < 0 || (index !== at && index !== at + 1));
+}
+
+function lvm(args, options = {}) {
+  const [command, ...rest] = args;
+  return spawnSync(`${folder}/real/lvm`, [command, '--driverloaded', 'n', ...rest], { encoding: 'utf8', ...options });
+}
+
+function asItIs() {
+  const { status, stdout, stderr } = lvm(argv);
+  const path = words().at(-1);
+  if (status === 0 && argv[0] === 'lvremove') drop(nameOf(path));
+  process.stdout.write(argv[0] === 'pvs' ? withStates(stdout) : stdout);
+  process.stderr.write(stderr);
+  process.exitCode = status ?? 1;
+}
+
+/** Letters 5 and 6 of lv_attr: a for active, o for open. */
+function withStates(report) {
+  const fields = (argv[argv.indexOf('-o') + 1] ?? '').split(',');
+  const [vgAt, lvAt, attrAt] = ['vg_name', 'lv_name', 'lv_attr'].map((field) => fields.indexOf(field));
+  if (attrAt < 0) return report;
+  const lines = report.split('\n').map((line) => {
+    const values = line.split('|');
+    const attr = values[attrAt];
+    if (attr === undefined || attr === '') return line;
+    const name = nameOf(`${values[vgAt].trim()}/${values[lvAt]}`);
+    values[attrAt] =
+      `${attr.slice(0, 4)}${volumes[name] === undefined ? '-' : 'a'}${isOpen(name) ? 'o' : '-'}${attr.slice(6)}`;
+    return values.join('|');
+  });
+  return lines.join('\n');
+}
+
+function lvchange() {
+  const [how, path] = words().slice(-2);
+  const name = nameOf(path);
+  const active = volumes[name];
+  if (how === '-an') {
+    if (isOpen(name)) fail(5, `  Logical volume ${path} in use.`);
+    drop(name);
+  } else if (how === '-ay' ? active === undefined : active !== undefined) {
+    const table = tableOf(path);
+    if (active?.table === table.text) return;
+    drop(name);
+    make(name, path.split('/')[1], table);
+  }
+}
+
+function tableOf(path) {
+  const [vg, lv] = path.split('/');
+  const fields = ['vg_name', 'lv_name', 'pv_name', 'pe_start', 'pvseg_start', 'vg_extent_size', 'seg_size'];
+  const config = argv[argv.indexOf('--config') + 1];
+  const format = ['--noheadings', '--nosuffix', '--units', 'b', '--separator', '|', '-o', fields.join(',')];
+  const rows = lvm(['pvs', '--config', config, ...format])
+    .stdout.split('\n')
+    .map((line) => line.trim().split('|'))
+    .filter(([ofVg, ofLv]) => ofVg === vg && ofLv === lv);
+  if (rows.length !== 1) fail(5, `  ${path} has ${rows.length} runs of extents; a loop device takes one`);
+  const [, , pv, start, extent, extentSize, size] = rows[0];
+  const offset = Number(start) + Number(extent) * Number(extentSize);
+  const device = realpathSync(pv);
+  const [, , minor] = /^(\/dev\/loop)([0-9]+)$/.exec(device);
+  return { device, offset, size: Number(size), text: `0 ${size / 512} linear 7:${minor} ${offset / 512}` };
+}
+
+function make(name, lv, { device, offset, size, text }) {
+  const range = ['--offset', String(offset), '--sizelimit', String(size)];
+  const loop = execFileSync('losetup', ['--find', '--show', ...range, device], { encoding: 'utf8' }).trim();
+  const minor = /[0-9]+$/.exec(loop)[0];
+  execFileSync('mknod', [`${folder}/mapper/${name}`, 'b', '7', minor]);
+  symlinkSync(`/dev/mapper/${name}`, `${folder}/links/${lv}`);
+  for (const [path, content] of Object.entries({
+    [`7:${minor}/dm/name`]: name,
+    [`7:${minor}/size`]: size / 512,
+    [`7:${minor}/queue/logical_block_size`]: 512,
+    [`dm-${minor}/dm/name`]: name,
+  })) {
+    const at = `${folder}/sys/${path}`;
+    mkdirSync(at.slice(0, at.lastIndexOf('/')), { recursive: true });
+    writeFileSync(at, `${content}\n`);
+  }
+  volumes[name] = { lv, loop, minor, table: text };
+  save();
+}
+
+function drop(name) {
+  const active = volumes[name];
+  if (active === undefined) return;
+  for (const path of [`mapper/${name}`, `links/${active.lv}`, `sys/7:${active.minor}`, `sys/dm-${active.minor}`])
+    rmSync(`${folder}/${path}`, { recursive: true, force: true });
+  execFileSync('losetup', ['--detach', active.loop]);
+  delete volumes[name];
+  save();
+}
+
+/** By somebody who wants it alone, as our NBD server does. */
+function isOpen(name) {
+  if (volumes[name] === undefined) return false;
+  try {
+    closeSync(openSync(`${folder}/mapper/${name}`, constants.O_RDONLY | constants.O_EXCL));
+    return false;
+  } catch (error) {
+    if (error.code !== 'EBUSY') throw error;
+    return true;
+  }
+}
+
+function dmsetup() {
+  const name = argv.at(-1);
+  const active = volumes[name];
+  if (active === undefined) fail(1, `Device ${name} not found`);
+  if (argv[0] === 'table') process.stdout.write(`${active.table}\n`);
+  else if (argv[0] === 'info') process.stdout.write(`${isOpen(name) ? 1 : 0}\n`);
+  else if (argv[0] === 'remove' && !isOpen(name)) drop(name);
+  else fail(1, `dmsetup ${argv.join(' ')}: not here, or busy`);
+}
+
+function nameOf(path) {
+  return path
+    .split('/')
+    .map((part) => part.replaceAll('-', '--'))
+    .join('-');
+}
+
+function save() {
+  writeFileSync(statePath, JSON.stringify(volumes));
+}
+
+function fail(code, text) {
+  process.stderr.write(`${text}\n`);
+  process.exit(code);
+}
