@@ -102,18 +102,17 @@ test.each(killsOf(TEST, walks))('%s killed at %s, mended by %s', async (_title, 
 
 /** Whether it is used where, and only where, the mender has it used. `rest` stays beside that. */
 async function used(mender: Mender, { tapdisk = [], counts = [], active = [] }: Partial<Use>): Promise<void> {
-  const elsewhere = mender === 'vdi_activate elsewhere';
+  const [here, there] = [await it.use(), await it.use(1)];
   if (mender === 'vdi_activate') {
     const more = counts.length > 0 ? ['ancestor 2 0', 'leaf 0 1'] : SERVED.counts;
-    expect(await it.use()).toEqual({ ...SERVED, counts: more, tapdisk: [...tapdisk, ...SERVED.tapdisk] });
-  } else {
-    const marks: Use['marks'] = elsewhere ? ['there'] : [];
-    const room = elsewhere ? 'all' : 'data';
-    expect(await it.use()).toEqual({ ...UNUSED, marks, room, tapdisk, counts, active });
+    expect(here).toEqual({ ...SERVED, counts: more, tapdisk: [...tapdisk, ...SERVED.tapdisk] });
+    expect(there).toEqual({ ...UNUSED, marks: ['there'], room: 'all' });
+    return;
   }
-  const { marks: here } = await it.use();
-  const seen: Use['marks'] = here.includes('here') ? ['there'] : [];
-  expect(await it.use(1)).toEqual(elsewhere ? SERVED : { ...UNUSED, marks: seen, room: (await it.use()).room });
+  const isElsewhere = mender === 'vdi_activate elsewhere';
+  const seen: Partial<Use> = isElsewhere ? { marks: ['there'], room: 'all' } : {};
+  expect(here).toEqual({ ...UNUSED, ...seen, tapdisk, counts, active });
+  expect(there).toEqual(isElsewhere ? SERVED : UNUSED);
 }
 
 test('every step is killed, every state looked for, and none more', () => {
