@@ -3,7 +3,7 @@ import { lastStep, type Step } from '../../base/steps.ts';
 import { runSteps } from '../../system/running-steps.ts';
 import { openAttachedSr } from '../../sr/open-attached-sr.ts';
 import type { Handler, SmCall } from '../handler.ts';
-import { finishClaim, tryClaim, undoClaim, waitForRelease } from '../../sr/hosts/host-keys.ts';
+import { finishClaim, keepClaim, tryClaim, undoClaim, waitForRelease } from '../../sr/hosts/host-keys.ts';
 import { unitReply } from '../protocol/reply.ts';
 import { refuseUnsettled } from '../../sr/hosts/settled-marks.ts';
 import { attachTarget } from '../../sr/disk/vdi-target.ts';
@@ -34,7 +34,8 @@ async function attempt(call: SmCall, waitedMs: number): Promise<boolean> {
     const state = { held: false };
     try {
       if (!claim.isNew) await refuseUnsettled(call, sr.uuid, vdi);
-      await attachTarget(call, sr, vdi, { writable, grow: true }, state);
+      const confirm = (): Promise<void> => keepClaim(call, writable);
+      await attachTarget(call, sr, vdi, { writable, grow: true, confirm }, state);
     } catch (error) {
       return await undoClaim(call, error, claim.isNew && !state.held);
     }

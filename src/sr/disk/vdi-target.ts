@@ -38,7 +38,7 @@ export async function attachTarget(
   work: SrWork,
   sr: AttachedSr,
   vdi: VdiUuid,
-  options: { readonly writable: boolean; readonly grow: boolean },
+  options: Pick<Attaching, 'writable' | 'grow' | 'confirm'>,
   state: TargetState = { held: false },
 ): Promise<VdiNode> {
   const { report, tree } = await readDisk(work, sr, vdi);
@@ -64,6 +64,8 @@ interface Attaching {
   readonly writable: boolean;
   /** Whether the volume may grow. */
   readonly grow: boolean;
+  /** Once the disk can be used: whether it may be; a failure of it undoes the rest. */
+  readonly confirm?: () => Promise<void>;
   readonly state: TargetState;
   /** By an earlier call, so that it may be in use. */
   wasActive: boolean;
@@ -112,6 +114,7 @@ async function serve(attaching: Attaching): Promise<void> {
     await dataPath.activate(diskOf(attaching), work.deadline);
     // What succeeds after xapi has been told that it failed would stay active for good.
     if (work.deadline.expired) throw work.deadline.exceeded(`the data path of VDI ${vdi}`, started);
+    await attaching.confirm?.();
   } catch (error) {
     // What an earlier call activated may be in use.
     if (wasActive) throw error;

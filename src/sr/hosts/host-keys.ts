@@ -140,6 +140,39 @@ async function mark({ work, xapi, own, value }: Claiming): Promise<void> {
   else if (own !== value) await setMapKey(xapi, MAP, ref, key, value);
 }
 
+/**
+ * Before a disk that has just come into use is handed out. A xapi that starts anew meanwhile takes the marks away of
+ * disks that are not in use by what it remembers (xen-api `refresh_local_vdi_activations`), and then nothing keeps
+ * another host away: ours is put back. 'vdi-unavailable' where another host has the disk by then.
+ */
+export async function keepClaim(work: SrWork, writable: boolean): Promise<void> {
+  const xapi = await work.xapi();
+  const [ref, key] = [vdiRefOf(work), PREFIX + hostRefOf(work)];
+  const found = await vdiSmConfig(xapi, ref);
+  if (Object.hasOwn(found, key)) return;
+  refuseTaken(work, found, writable);
+  await addMapKey(xapi, MAP, ref, key, writable ? 'RW' : 'RO');
+  try {
+    refuseTaken(work, await vdiSmConfig(xapi, ref), writable);
+  } catch (error) {
+    await releaseClaim(work);
+    throw error;
+  }
+  work.log.warn(`the mark of this host on VDI ${vdiOf(work)} had gone while the disk came into use: it is put back`);
+}
+
+function refuseTaken(work: SrWork, smConfig: StringMap, writable: boolean): void {
+  const [other] = conflictsOf(work, smConfig, writable);
+  if (other === undefined) return;
+  throw new RbdsrError('vdi-unavailable', {
+    what: `VDI ${vdiOf(work)} has been taken by another host while it came into use here`,
+    expected: 'the mark of this host, which somebody has removed',
+    found: `that of host ${other}`,
+    todo: 'Was the toolstack of this host restarted? Try again once the disk is free.',
+    facts: { host: other },
+  });
+}
+
 /** After `error`, which it throws; also where nobody knows whether xapi has taken the tag. */
 export async function undoClaim(work: SrWork, error: unknown, release: boolean): Promise<never> {
   const undoing = undoWork(work);
