@@ -1,5 +1,5 @@
 import type { Deadline } from '../../base/deadline.ts';
-import { RbdsrError } from '../../base/error.ts';
+import { hasCode, RbdsrError } from '../../base/error.ts';
 import { runFailure, runProgram } from '../../system/run.ts';
 import { parseServing, parseTapdisks } from './tapdisk-list.ts';
 import type { Tapdisk } from './tapdisk-list.ts';
@@ -23,7 +23,10 @@ export class TapCtl {
     this.#deadline = options.deadline;
   }
 
-  /** What is known of one minor. */
+  /**
+   * What is known of one minor. Nothing of one that no tapdisk has, before blktap 3.35 (XenServer and XCP-ng up to
+   * 8.1): it looks for another name in sysfs than the kernel gives (blktap `control/tap-ctl-list.c`, commit ffe3056).
+   */
   async list(minor: number): Promise<readonly Tapdisk[]> {
     return parseTapdisks(await this.#run(['list', '-m', String(minor)]));
   }
@@ -83,6 +86,15 @@ export class TapCtl {
 
   async free(minor: number): Promise<void> {
     await this.#run(['free', '-m', String(minor)]);
+  }
+
+  /** The same for a minor that is not listed: nobody may have it any more, and one in use is not let go of (EBUSY). */
+  async freeUnlisted(minor: number): Promise<void> {
+    try {
+      await this.free(minor);
+    } catch (error) {
+      if (!hasCode(error, 'tapdisk-failed')) throw error;
+    }
   }
 
   async #run(args: readonly string[]): Promise<string> {

@@ -42,7 +42,7 @@ export async function removeStale(tapCtl: TapCtl, links: DiskLinks): Promise<voi
 async function releaseMinor(tapCtl: TapCtl, minor: number | undefined, links: DiskLinks): Promise<void> {
   const present = minor === undefined ? undefined : (await tapCtl.list(minor))[0];
   const ours = present?.image === undefined ? present : undefined;
-  await runSteps(releaseSteps, { tapCtl, links, minor, ours });
+  await runSteps(releaseSteps, { tapCtl, links, minor, ours, isListed: present !== undefined });
 }
 
 interface Release {
@@ -51,6 +51,8 @@ interface Release {
   readonly minor: number | undefined;
   /** What tap-ctl lists of it, where it serves nobody. */
   readonly ours: Tapdisk | undefined;
+  /** Whether it lists the minor at all. */
+  readonly isListed: boolean;
 }
 
 const goesOn: Mending = {
@@ -83,7 +85,7 @@ const releaseSteps: readonly Step<Release>[] = [
     does: 'the minor is given back',
     leaves: { id: 'tapdisk-freed', says: 'the link to the volume' },
     mendedBy: goesOn,
-    when: ({ ours }) => ours !== undefined,
+    when: ({ minor, ours, isListed }) => minor !== undefined && (ours !== undefined || !isListed),
   }),
 ];
 
@@ -102,8 +104,10 @@ async function detach({ tapCtl, minor, ours }: Release): Promise<void> {
   if (ours?.pid !== undefined && minor !== undefined) await tapCtl.detach(ours.pid, minor);
 }
 
-async function free({ tapCtl, minor }: Release): Promise<void> {
-  if (minor !== undefined) await tapCtl.free(minor);
+async function free({ tapCtl, minor, isListed }: Release): Promise<void> {
+  if (minor === undefined) return;
+  if (isListed) await tapCtl.free(minor);
+  else await tapCtl.freeUnlisted(minor);
 }
 
 /** From the node, or where there are none from the NBD link's target. */

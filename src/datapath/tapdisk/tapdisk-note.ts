@@ -42,8 +42,8 @@ export class TapdiskNote {
       else process.kill(made.pid, 'SIGTERM');
     }
     this.remove();
-    const free = present !== undefined && (present.pid === undefined || present.pid === made.pid);
-    if (free && !serves) await tapCtl.free(made.minor);
+    if (present === undefined) await tapCtl.freeUnlisted(made.minor);
+    else if (!serves && (present.pid === undefined || present.pid === made.pid)) await tapCtl.free(made.minor);
   }
 
   #write(made: Made): void {

@@ -18,14 +18,19 @@ export interface TapdiskHost {
   remove(): void;
 }
 
-export function tapdiskHost(datapath: Partial<DataPathHost['datapath']> = {}): TapdiskHost {
+/** `listsIdle`: `tap-ctl list` knows of minors that no tapdisk has, as from 8.2 on. */
+export function tapdiskHost(
+  datapath: Partial<DataPathHost['datapath']> = {},
+  { listsIdle } = { listsIdle: true },
+): TapdiskHost {
   const root = mkdtempSync(join(tmpdir(), 'rbdsr-datapath-'));
   const state = `${root}/tap-ctl`;
   const traits = { kind: 'tapdisk', kernelNodes: true, nbdLinks: true, ...datapath } as const;
   mkdirSync(state);
   const { kernelNodes } = traits;
   const closeTimeoutSeconds = datapath.closeTimeoutSeconds ?? null;
-  writeFileSync(`${state}/settings.json`, JSON.stringify({ root, kernelNodes, closeTimeout: closeTimeoutSeconds }));
+  const settings = { root, kernelNodes, closeTimeout: closeTimeoutSeconds, listsIdle };
+  writeFileSync(`${state}/settings.json`, JSON.stringify(settings));
   mkdirSync(`${root}/usr/sbin`, { recursive: true });
   const fixture = join(dirname(fileURLToPath(import.meta.url)), 'fixtures/tap-ctl.mjs');
   writeFileSync(`${root}/usr/sbin/tap-ctl`, `#!/bin/sh\nexec '${process.execPath}' '${fixture}' '${state}' "$@"\n`);

@@ -135,6 +135,40 @@ describe('tapdisk', () => {
     expect(readlinkSync(nbd)).toBe(`${standIn.host.paths.blktapControlDir}/nbd${standIn.spawned()[0]}.0`);
   });
 
+  // Of blktap before 3.35 (XenServer and XCP-ng up to 8.1), whose list names no minor without a tapdisk.
+  describe('where list knows only minors of tapdisks', () => {
+    beforeEach(() => {
+      standIn.remove();
+      standIn = tapdiskHost({}, { listsIdle: false });
+      dataPath = new TapdiskDataPath(standIn.host, diskOfPath);
+    });
+
+    test.each(['tapdisk.allocated', 'tapdisk.spawned', 'tapdisk.attached'])(
+      'the minor of a call killed at %s is let go of',
+      async (point) => {
+        using child = await childProgram(`${import.meta.dirname}/tapdisk-child.ts`);
+        const { signal, output } = await child.run([JSON.stringify([standIn.host, disk()])], { RBDSR_FAULT: point });
+        expect(signal, output).toBe('SIGKILL');
+        await dataPath.deactivate(disk(), soon());
+        expect(standIn.minors()).toEqual({});
+      },
+    );
+
+    test('so is that of a tapdisk that was killed, or detached by a call that was', async () => {
+      await dataPath.activate(disk(), soon());
+      const [pid = 0] = standIn.spawned();
+      process.kill(pid, 'SIGKILL');
+      while (lives(pid)) await new Promise((resolve) => setTimeout(resolve, 10));
+      await dataPath.activate(disk(), soon());
+      expect(Object.keys(standIn.minors())).toEqual(['0']);
+      process.env['RBDSR_FAULT'] = 'tapdisk.detached!error';
+      await expect(dataPath.deactivate(disk(), soon())).rejects.toMatchObject({ code: 'fault-point' });
+      delete process.env['RBDSR_FAULT'];
+      await dataPath.deactivate(disk(), soon());
+      expect(standIn.minors()).toEqual({});
+    });
+  });
+
   describe.each(['tapdisk.allocated', 'tapdisk.spawned', 'tapdisk.attached'])('a call killed at %s', (point) => {
     beforeEach(async () => {
       // Of another driver, idle.
