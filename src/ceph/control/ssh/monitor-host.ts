@@ -13,8 +13,8 @@ import { decodeMonitorMap } from '../monitor-map.ts';
 import type { ClusterFacts } from '../monitor-map.ts';
 import { noMonitorAnswers, surveyMonitors } from '../../cluster/monitor-survey.ts';
 import type { MonitorAddress } from '../../cluster/monitors.ts';
-import { decodeOwnUsers, ownEntity } from '../own-user.ts';
-import type { ClusterUser } from '../own-user.ts';
+import { type ClusterUser, ownEntity } from '../own-user.ts';
+import { listOwnUsers } from '../own-users.ts';
 
 export interface MonitorHostOptions extends SshOptions {
   /**
@@ -69,7 +69,7 @@ export async function connectMonitorHost(o: MonitorHostOptions): Promise<Monitor
       remote
         .rbdRange(['export', '--no-progress', ...imageArgs(spec), '--path=-'], spec, range, deadline)
         .catch((error: unknown) => explain(error, o)),
-    ownUsers: async (deadline) => decodeOwnUsers(await tools.ceph(['auth', 'ls', '--format', 'json'], deadline)),
+    ownUsers: (deadline) => listOwnUsers(tools, deadline),
     removeUser: async (name, deadline) => {
       await tools.ceph(['auth', 'rm', ownEntity(name)], deadline);
     },
