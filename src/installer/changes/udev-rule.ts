@@ -22,9 +22,14 @@ export const udevRule = filesChange({
   settle: () => [['/sbin/udevadm', 'control', '--reload']],
 });
 
-/** The flags are those of 60-persistent-storage.rules and 62-multipath.rules. */
+/**
+ * `:=` is final: udev 219 watches every block device by a later rule, 60-persistent-storage.rules. The flags are those
+ * that this file heeds (systemd 231 on, and 219 of XenServer 8 and XCP-ng 8.3), 69-dm-lvm-metad.rules and its kind,
+ * and 62-multipath.rules (sm `udev/58-xapi.rules` sets the same for td and nbd). Where the first of them is not known,
+ * up to 8.2, udev still reads an image once when it is mapped: docs/tool-versions.md.
+ */
 const RULE = [
   '# Written by RBDSR: nothing but RBDSR looks into mapped RBD images.',
-  'SUBSYSTEM=="block", KERNEL=="rbd[0-9]*", OPTIONS+="nowatch", ENV{UDEV_DISABLE_PERSISTENT_STORAGE_RULES_FLAG}="1", ENV{DM_MULTIPATH_DEVICE_PATH}="0"',
+  'SUBSYSTEM=="block", KERNEL=="rbd[0-9]*", OPTIONS:="nowatch", ENV{UDEV_DISABLE_PERSISTENT_STORAGE_RULES_FLAG}="1", ENV{DM_UDEV_DISABLE_OTHER_RULES_FLAG}="1", ENV{nompath}="1", ENV{DM_MULTIPATH_DEVICE_PATH}="0"',
   '',
 ].join('\n');
