@@ -69,12 +69,19 @@ function firstLine(child: ChildProcessByStdio<null, Readable, null>): Promise<st
   });
 }
 
-/** systemd says so itself; elsewhere the runlevel is 0 (halt) or 6 (reboot). */
+/**
+ * systemd says so itself. Before 246 it calls a host "starting" as long as its boot has not ended, although it goes
+ * down (systemd `src/core/manager.c`, manager_state), and a boot that waits for a dead cluster is what somebody ends
+ * so: then the way to `shutdown.target` is a job. Elsewhere the runlevel is 0 (halt) or 6 (reboot).
+ */
 async function isShuttingDown(host: Host): Promise<boolean> {
   const deadline = Deadline.after(5000);
   if (host.version.services === 'systemd') {
     const outcome = await host.run('/usr/bin/systemctl', ['is-system-running'], deadline);
-    return outcome?.stdout.trim() === 'stopping';
+    const state = outcome?.stdout.trim() ?? '';
+    if (!/^(?:initializing|starting)$/.test(state)) return state === 'stopping';
+    const jobs = await host.run('/usr/bin/systemctl', ['list-jobs', '--no-legend', '--full'], deadline);
+    return /^\s*[0-9]+ +shutdown\.target +start\b/m.test(jobs?.stdout ?? '');
   }
   const outcome = await host.run('/sbin/runlevel', [], deadline);
   return outcome !== undefined && /^\S+ [06]$/.test(outcome.stdout.trim());

@@ -110,3 +110,22 @@ test('a host that is not shutting down keeps its images', async () => {
   kernel(host, ['ours'], () => true);
   expect(await releaseImages(host.open(), releaser('exit 1'))).toBeUndefined();
 });
+
+// As `systemctl list-jobs` of systemd 219 prints them (src/systemctl/systemctl.c, output_jobs_list).
+const GOING_DOWN = ' 812 xapi.service          stop  running\n 790 shutdown.target       start waiting\n';
+const COMING_UP = '  72 xapi-init-complete.target start waiting\n  55 xapi.service              start running\n';
+
+test.each([
+  ['starting', GOING_DOWN, true],
+  ['initializing', GOING_DOWN, true],
+  ['starting', COMING_UP, false],
+  ['starting', '   9 shutdown.target stop waiting\n', false],
+  ['starting', '', false],
+])('systemd before 246 says %j of a host whose boot has not ended; its jobs %j tell', async (state, jobs, isDown) => {
+  const host = shuttingDown();
+  const script = `case $1 in is-system-running) echo ${state}; exit 1 ;; list-jobs) printf '${jobs}' ;; *) exit 2 ;; esac`;
+  host.write('/usr/bin/systemctl', `#!/bin/sh\n${script}\n`, 0o755);
+  kernel(host, ['ours'], () => true);
+  const released = await releaseImages(host.open(), releaser(`echo '{"how":"unmapped"}'`));
+  expect(released?.map(({ how }) => how)).toEqual(isDown ? ['unmapped'] : undefined);
+});
