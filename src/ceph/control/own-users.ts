@@ -8,11 +8,10 @@ import { decodeOwnUsers } from './own-user.ts';
  * as `auth list` only, which later ones call deprecated (ceph `src/mon/MonCommands.h`).
  */
 export async function listOwnUsers(tools: Pick<CephTools, 'ceph'>, deadline: Deadline): Promise<readonly string[]> {
-  const list = (verb: 'ls' | 'list'): Promise<string> => tools.ceph(['auth', verb, '--format', 'json'], deadline);
   try {
-    return decodeOwnUsers(await list('ls'));
+    return decodeOwnUsers(await tools.ceph(['auth', 'ls', '--format', 'json'], deadline));
   } catch (error) {
     if (exitErrno(error) !== 'EINVAL') throw error;
-    return decodeOwnUsers(await list('list'));
+    return decodeOwnUsers(await tools.ceph(['auth', 'list', '--format', 'json'], deadline));
   }
 }
