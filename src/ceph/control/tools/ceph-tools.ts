@@ -48,8 +48,17 @@ export function controlPlaneBy(tools: CephTools): ControlPlane {
       const size = roundUp(MiB, sizeBytes);
       if (before.sizeBytes > size) throw shrinks(spec, before.sizeBytes, size);
       if (before.sizeBytes === size) return before;
-      await tools.rbd(['resize', '--size', `${size / MiB}M`, '--no-progress', ...imageArgs(spec)], spec, deadline);
-      return imageInfo(spec, deadline);
+      let failure: unknown;
+      try {
+        await tools.rbd(['resize', '--size', `${size / MiB}M`, '--no-progress', ...imageArgs(spec)], spec, deadline);
+      } catch (error) {
+        // What newer tools say where somebody else has done it meanwhile (ceph `src/tools/rbd/action/Resize.cc`).
+        if (exitErrno(error) !== 'EINVAL') throw error;
+        failure = error;
+      }
+      const after = await imageInfo(spec, deadline);
+      if (failure !== undefined && after.sizeBytes !== size) throw failure;
+      return after;
     },
     watchers: async (spec, deadline) =>
       decodeWatchers(await tools.rbd(['status', '--format', 'json', ...imageArgs(spec)], spec, deadline)),
