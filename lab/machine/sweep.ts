@@ -18,7 +18,8 @@ export async function sweepRun(id: string): Promise<void> {
   const namespaces = ledger.flatMap((item) => (item.kind === 'netns' ? [item.name] : []));
   await endProcesses(async () => [...markedPids(id), ...(await Promise.all(namespaces.map(pidsIn))).flat()]);
   for (const name of namespaces) await removeNetns(name);
-  const folders = [path, ...ledger.flatMap((item) => (item.kind === 'folder' ? [item.path] : []))];
+  // The run's own the last of all: it holds the list of the others, for whoever sweeps after a sweep that was killed.
+  const folders = [...ledger.flatMap((item) => (item.kind === 'folder' ? [item.path] : [])), path];
   for (const mount of ledger.flatMap((item) => (item.kind === 'mount' ? [item.path] : []))) await unmount(mount);
   for (const mount of mountsBelow(folders)) await unmount(mount);
   await detachLoopsBelow(folders);
