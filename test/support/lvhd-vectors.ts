@@ -99,7 +99,7 @@ export async function openSrOn(device: string, sr: string): Promise<OpenSr> {
     writable: true,
     serialise: () => undefined,
     extraArgs: ['--driverloaded', 'n'],
-    deadline: Deadline.after(600_000),
+    deadline: Deadline.after(3_600_000),
   });
   const report = async (): Promise<VgReport> => {
     const found = await lvm.report();
