@@ -1,10 +1,12 @@
 import { hasCode } from '../base/error.ts';
 import type { Secret } from '../base/secret.ts';
-import { faultPoint } from '../system/fault-point.ts';
+import { lastStep, type Step, step } from '../base/steps.ts';
+import { runSteps } from '../system/running-steps.ts';
 import type { Xapi } from '../xapi/client.ts';
 import { allPbds, type PbdRecord, setPbdDeviceConfig } from '../xapi/pbd.ts';
 import { createSecret, destroySecret, secretByUuid, setSecretValue } from '../xapi/secret.ts';
 import type { StringMap } from '../xapi/values.ts';
+import { hasAll } from './pbd-fields.ts';
 
 /** What a device_config has of a login. */
 export interface PbdLogin {
@@ -28,58 +30,90 @@ export async function givePbdLogin(
   pbds: readonly PbdRecord[],
   login: PbdLogin,
 ): Promise<readonly PbdRecord[]> {
-  const secretKey = `${login.passwordKey}_secret`;
+  const logins: Logins = { xapi, srUuid, pbds, login, changed: [] };
+  await runSteps(loginsSteps, logins);
+  const { changed } = logins;
+  // A secret with several PBDs got its value by the first of them.
+  const secretKey = secretKeyOf(login);
+  return pbds.filter((pbd) => changed.includes(pbd) || changed.some((other) => sameSecret(pbd, other, secretKey)));
+}
+
+/** The change of several PBDs. */
+interface Logins {
+  readonly xapi: Xapi;
+  readonly srUuid: string;
+  readonly pbds: readonly PbdRecord[];
+  readonly login: PbdLogin;
+  readonly changed: PbdRecord[];
+}
+
+export const loginsSteps: readonly Step<Logins>[] = [
+  step('pbd-login.after-pbds', changeEach, {
+    does: 'each PBD, as below',
+    leaves: { id: 'replaced-secrets', says: 'secrets nobody names' },
+    mendedBy: { by: ['doctor'], says: '`rbdsr doctor` names them' },
+  }),
+  lastStep(destroyReplaced, 'the secrets that no PBD names any more are destroyed'),
+];
+
+async function changeEach({ xapi, srUuid, pbds, login, changed }: Logins): Promise<void> {
+  const secretKey = secretKeyOf(login);
   const refs = new Set(pbds.map(({ ref }) => ref));
   const foreign = (await allPbds(xapi)).filter(({ ref }) => !refs.has(ref));
-  const changed: PbdRecord[] = [];
   for (const pbd of pbds) {
     const uuid = pbd.deviceConfig[secretKey];
     const value = uuid === undefined ? undefined : await valueOf(xapi, uuid, secretKey);
     const settled = isSettled(pbd.deviceConfig, login);
     if (settled && value?.reveal() === login.value.reveal()) continue;
     changed.push(pbd);
-    if (settled && uuid !== undefined && value !== undefined && !namedBy(foreign, uuid)) {
-      await setSecretValue(xapi, uuid, login.value);
-    } else {
-      const own = await createSecret(xapi, login.value, srUuid);
-      faultPoint('pbd-login.after-secret');
-      await setPbdDeviceConfig(xapi, pbd.ref, {
-        ...without(pbd.deviceConfig, [login.passwordKey, ...login.instead]),
-        ...login.fields,
-        [secretKey]: own,
-      });
-    }
-    faultPoint('pbd-login.after-pbd');
+    const stays = settled && uuid !== undefined && value !== undefined && !namedBy(foreign, uuid);
+    await runSteps(loginSteps, { xapi, srUuid, pbd, login, ...(stays ? { secret: uuid } : {}) });
   }
-  await destroyReplaced(
-    xapi,
-    changed.flatMap(({ deviceConfig }) => deviceConfig[secretKey] ?? []),
-  );
-  // A secret with several PBDs got its value by the first of them.
-  return pbds.filter((pbd) => changed.includes(pbd) || changed.some((other) => sameSecret(pbd, other, secretKey)));
 }
 
-/** Sets the same keys of every PBD, each in one call; answers the PBDs that were not so already. */
-export async function setPbdFields(
-  xapi: Xapi,
-  pbds: readonly PbdRecord[],
-  fields: StringMap,
-): Promise<readonly PbdRecord[]> {
-  const stale = pbds.filter(({ deviceConfig }) => !hasAll(deviceConfig, fields));
-  for (const pbd of stale) {
-    await setPbdDeviceConfig(xapi, pbd.ref, { ...pbd.deviceConfig, ...fields });
-    faultPoint('pbd-fields.after-pbd');
-  }
-  return stale;
+/** The change of one PBD. */
+interface Login {
+  readonly xapi: Xapi;
+  readonly srUuid: string;
+  readonly pbd: PbdRecord;
+  readonly login: PbdLogin;
+  /** The one that stays and gets another value. */
+  readonly secret?: string;
+  /** Made by the first step. */
+  own?: string;
+}
+
+export const loginSteps: readonly Step<Login>[] = [
+  step('pbd-login.after-secret', makeSecret, {
+    does: 'where more than the value of its secret changes: a xapi secret with the value',
+    leaves: { id: 'own-secret', says: 'a secret nobody names' },
+    mendedBy: { by: ['again'], says: 'the same command again makes another; `rbdsr doctor` names it' },
+    when: ({ secret }) => secret === undefined,
+  }),
+  step('pbd-login.after-pbd', writeLogin, {
+    does: 'one call, `PBD.set_device_config`, or `secret.set_value` alone',
+    leaves: { id: 'some-logins', says: 'some PBDs with the login of before, some with the new one' },
+    mendedBy: { by: ['again'], says: 'the same command again does the rest' },
+  }),
+];
+
+async function makeSecret(change: Login): Promise<void> {
+  change.own = await createSecret(change.xapi, change.login.value, change.srUuid);
+}
+
+async function writeLogin({ xapi, pbd, login, secret, own }: Login): Promise<void> {
+  if (secret !== undefined) await setSecretValue(xapi, secret, login.value);
+  if (own === undefined) return;
+  await setPbdDeviceConfig(xapi, pbd.ref, {
+    ...without(pbd.deviceConfig, [login.passwordKey, ...login.instead]),
+    ...login.fields,
+    [secretKeyOf(login)]: own,
+  });
 }
 
 /** Nothing but the secret's value differs. */
 function isSettled(config: StringMap, { passwordKey, fields, instead }: PbdLogin): boolean {
   return hasAll(config, fields) && ![passwordKey, ...instead].some((key) => Object.hasOwn(config, key));
-}
-
-function hasAll(config: StringMap, fields: StringMap): boolean {
-  return Object.entries(fields).every(([key, value]) => config[key] === value);
 }
 
 /** Undefined for a secret that is gone: after SR.create all PBDs share one, which dies with the first of them. */
@@ -92,9 +126,14 @@ async function valueOf(xapi: Xapi, uuid: string, name: string): Promise<Secret |
   }
 }
 
-async function destroyReplaced(xapi: Xapi, uuids: readonly string[]): Promise<void> {
+async function destroyReplaced({ xapi, login, changed }: Logins): Promise<void> {
   const all = await allPbds(xapi);
-  for (const uuid of new Set(uuids)) if (!namedBy(all, uuid)) await destroySecret(xapi, uuid);
+  const replaced = changed.flatMap(({ deviceConfig }) => deviceConfig[secretKeyOf(login)] ?? []);
+  for (const uuid of new Set(replaced)) if (!namedBy(all, uuid)) await destroySecret(xapi, uuid);
+}
+
+function secretKeyOf({ passwordKey }: PbdLogin): string {
+  return `${passwordKey}_secret`;
 }
 
 function namedBy(pbds: readonly PbdRecord[], uuid: string): boolean {

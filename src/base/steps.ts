@@ -1,7 +1,7 @@
 /**
  * A protocol is a value: whatever takes more than one write is a list of steps, each on the disk before the next
  * begins. What runs it (src/system/running-steps.ts) takes the fault points from the list; so do docs/recovery.md,
- * compared by `npm run check`, and the test that kills the driver after every step. All of them: src/main/protocols.ts.
+ * compared by `npm run check`, and the tests that kill the command after each step. All of them: src/main/protocols.ts.
  */
 export interface Step<Work> {
   /** Its fault point. The last step of all may have none: what it leaves is the end. */
@@ -17,7 +17,7 @@ export interface Step<Work> {
 
 /**
  * What a crash leaves: a few words for people, and the name by which tests know what to look for on the disk, in LVM
- * and in xapi. What looks is code of the tests (test/host/sm/left-behind.ts): no host starts with it.
+ * and in xapi. What looks is code of the tests (left-behind.ts beside each): no host starts with it.
  */
 export interface Left {
   readonly id: string;
@@ -38,9 +38,13 @@ export type Mender =
   | 'vdi_create'
   | 'vdi_activate'
   | 'vdi_activate elsewhere'
-  | 'vdi_deactivate';
+  | 'vdi_deactivate'
+  | 'enable'
+  | 'disable'
+  | 'repair'
+  | 'doctor';
 
-/** One table of docs/recovery.md, and what the test walks with one call of xapi's. */
+/** One table of docs/recovery.md, and what a test walks with one command. */
 export interface Protocol {
   /** Of the table's first column. */
   readonly title: string;

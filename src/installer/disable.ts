@@ -2,10 +2,11 @@ import { RbdsrError } from '../base/error.ts';
 import type { Change } from './changing/change.ts';
 import { CHANGES } from './change-list.ts';
 import type { Host } from './host.ts';
-import { keepLost, lostEntries } from './changing/lost-entries.ts';
+import { lostEntries } from './changing/lost-entries.ts';
 import { pluggedSrs, type PluggedSr } from './plugged-srs.ts';
-import { begin, lockHost, revertAll, settleAll } from './changing/run-changes.ts';
-import type { LeftAlone } from './changing/undo.ts';
+import type { LeftAlone } from './changing/restore.ts';
+import { revertAll } from './changing/revert-all.ts';
+import { lockHost } from './changing/run-changes.ts';
 
 export interface Disabled {
   /** False where there was nothing to undo. */
@@ -28,10 +29,8 @@ export async function disable(host: Host, force: boolean): Promise<Disabled> {
   }
   const plugged = await pluggedSrs(host);
   if (plugged.length > 0 && !force) throw stillPlugged(plugged);
-  if (lost.entries.length > 0) begin(host, 'disabling', keepLost(host, lost.entries));
-  const concerned = toSettle(host);
-  const left = [...lost.left, ...revertAll(host)];
-  return { wasEnabled: true, left, plugged, problems: await settleAll(host, concerned, 'revert') };
+  const { left, problems } = await revertAll(host, { lost: lost.entries, tell: toSettle(host) });
+  return { wasEnabled: true, left: [...lost.left, ...left], plugged, problems };
 }
 
 /** Whom to tell: of a run that was cut short it is not known what it took back, and whom it told. */

@@ -40,7 +40,7 @@ export interface Host {
   readonly product: string;
   readonly journal: Journal;
   /** What this process has written so far, in order: what a failing enable takes back. */
-  readonly steps: Step[];
+  readonly writes: Write[];
   /** Where a path of the host is for this process. */
   at(path: string): string;
   has(path: string): boolean;
@@ -53,7 +53,7 @@ export interface Host {
   ): Promise<RunOutcome | undefined>;
 }
 
-export interface Step {
+export interface Write {
   readonly path: string;
   readonly was: PathState;
   readonly entry: ChangeEntry;
@@ -76,7 +76,7 @@ export function openHost(root: string, versionLine: string): Host {
     oddSettings,
     version: hostVersion(profile.id),
     product: plainVersion(versionLine),
-    steps: [],
+    writes: [],
     journal: new Journal(at(`${STATE_DIR}/changes.json`)),
     at,
     has: (path) => existsSync(at(path)),

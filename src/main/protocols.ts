@@ -1,7 +1,24 @@
+import { keepSteps } from '../access/change-kept.ts';
+import { finishSteps } from '../access/change/finish-switch.ts';
+import { removeOldSteps } from '../access/change/former-users.ts';
+import { givenToPbdsSteps } from '../access/change/given-to-pbds.ts';
+import { givenToSrSteps } from '../access/change/given-to-sr.ts';
+import { retargetSteps } from '../access/change/new-monitors.ts';
+import { newUserSteps } from '../access/change/rekey-own-user.ts';
+import { switchSteps } from '../access/change/switch-user.ts';
+import { fieldsSteps } from '../access/pbd-fields.ts';
+import { loginsSteps, loginSteps } from '../access/pbd-logins.ts';
 import type { Protocol } from '../base/steps.ts';
 import { endSteps as nbdEndSteps, startSteps as nbdStartSteps } from '../datapath/nbd/nbd-process.ts';
 import { startSteps as tapdiskStartSteps } from '../datapath/tapdisk/tapdisk-data-path.ts';
 import { endSteps as tapdiskEndSteps } from '../datapath/tapdisk/tapdisk-end.ts';
+import { putSteps } from '../installer/changing/put.ts';
+import { revertSteps } from '../installer/changing/revert-all.ts';
+import { besideSteps } from '../installer/changing/stage.ts';
+import { takeBackSteps } from '../installer/changing/take-back.ts';
+import { undoSteps, withdrawSteps } from '../installer/changing/undo.ts';
+import { enableSteps, repairSteps } from '../installer/making.ts';
+import { rollBackSteps } from '../installer/roll-back.ts';
 import { activationSteps, deactivationSteps } from '../lvhd/chain-activation.ts';
 import { endTrackingSteps } from '../lvhd/ops/end-tracking.ts';
 import { inflateSteps, undoInflateSteps } from '../lvhd/ops/inflate.ts';
@@ -16,8 +33,8 @@ import { claimSteps } from '../sr/hosts/host-keys.ts';
 import { metadataSteps } from '../sr/metadata-sync.ts';
 
 /**
- * Every protocol that is a list of steps. `npm run check` compares each with its table in docs/recovery.md, and
- * test/host/sm/every-step.test.ts kills the driver after every step. In no bundle.
+ * Every protocol that is a list of steps. `npm run check` compares each with its table in docs/recovery.md, and a test
+ * kills the command after every step (test/support/every-step.ts). In no bundle.
  */
 export const protocols: readonly Protocol[] = [
   { title: 'vdi_create', steps: [...volumeSteps.vhd, ...recordSteps] },
@@ -37,4 +54,25 @@ export const protocols: readonly Protocol[] = [
   { title: 'ending a tapdisk', steps: tapdiskEndSteps },
   { title: 'starting an NBD server', steps: nbdStartSteps },
   { title: 'ending an NBD server', steps: nbdEndSteps },
+  {
+    title: '`rbdsr rekey` on a diverted SR, keys of SR.sm_config',
+    steps: [...newUserSteps, ...switchSteps, ...finishSteps],
+  },
+  { title: '`rbdsr rekey --key-stdin` on a diverted SR', steps: givenToSrSteps },
+  { title: '`rbdsr rekey --remove-old`', steps: removeOldSteps },
+  { title: '`rbdsr remonitor`, with `rbd_monitors`, or `rbd_host_key` for a host key', steps: keepSteps },
+  { title: '`rbdsr remonitor --target`', steps: retargetSteps },
+  { title: '`rbdsr rekey --key-stdin` of SR type rbd', steps: givenToPbdsSteps },
+  { title: 'a login in the PBDs of an SR', steps: loginsSteps },
+  { title: 'a login in one PBD', steps: loginSteps },
+  { title: 'monitors or `target` in one PBD', steps: fieldsSteps },
+  { title: '`rbdsr enable`', steps: enableSteps },
+  { title: '`rbdsr repair`, where something is amiss', steps: repairSteps },
+  { title: 'a path is put as its change wants it', steps: putSteps },
+  { title: 'a file is replaced from another file system', steps: besideSteps },
+  { title: 'a path that its change does not want any more', steps: withdrawSteps },
+  { title: '`rbdsr enable` that fails', steps: rollBackSteps },
+  { title: 'a path is taken back', steps: takeBackSteps },
+  { title: '`rbdsr disable`', steps: revertSteps },
+  { title: 'a path is put back', steps: undoSteps },
 ];

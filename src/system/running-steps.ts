@@ -1,3 +1,4 @@
+import { RbdsrError } from '../base/error.ts';
 import type { Step } from '../base/steps.ts';
 import { faultPoint } from './fault-point.ts';
 
@@ -18,4 +19,13 @@ export async function tryAllSteps<Work>(steps: readonly Step<Work>[], work: Work
   const failures: unknown[] = [];
   for (const step of steps) await runSteps([step], work).catch((error: unknown) => void failures.push(error));
   if (failures.length > 0) throw failures[0];
+}
+
+/** Of steps that wait for nothing. */
+export function runStepsAtOnce<Work>(steps: readonly Step<Work>[], work: Work): void {
+  for (const { name, does, run, when } of steps) {
+    if (when?.(work) === false) continue;
+    if (run(work) instanceof Promise) throw new RbdsrError('internal', { what: `"${does}" has to be awaited` });
+    if (name !== undefined) faultPoint(name);
+  }
 }

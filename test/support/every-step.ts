@@ -28,9 +28,31 @@ export const WALKED = {
     'ending a tapdisk',
   ],
   'test/host/sm/every-step-of-nbd.test.ts': ['starting an NBD server', 'ending an NBD server'],
+  'test/host/access/every-step.test.ts': [
+    '`rbdsr rekey` on a diverted SR, keys of SR.sm_config',
+    '`rbdsr rekey --key-stdin` on a diverted SR',
+    '`rbdsr rekey --remove-old`',
+    '`rbdsr remonitor`, with `rbd_monitors`, or `rbd_host_key` for a host key',
+    '`rbdsr remonitor --target`',
+    '`rbdsr rekey --key-stdin` of SR type rbd',
+    'a login in the PBDs of an SR',
+    'a login in one PBD',
+    'monitors or `target` in one PBD',
+  ],
+  'test/unit/host/every-step.test.ts': [
+    '`rbdsr enable`',
+    '`rbdsr repair`, where something is amiss',
+    'a path is put as its change wants it',
+    'a file is replaced from another file system',
+    'a path that its change does not want any more',
+    '`rbdsr enable` that fails',
+    'a path is taken back',
+    '`rbdsr disable`',
+    'a path is put back',
+  ],
 } as const satisfies Readonly<Record<string, readonly string[]>>;
 
-/** How a protocol is come to. */
+/** How a protocol is come to that a driver runs; other tests have walks of their own. */
 export interface Walk {
   /** Steps that this disk has no use for, or that are as with another one. */
   readonly without?: readonly string[];
@@ -41,9 +63,9 @@ export interface Walk {
   readonly killed?: (point: string) => Promise<unknown>;
 }
 
-interface Walking {
+interface Walking<Way> {
   /** By the protocol's title; more than one where it goes other ways with other disks. */
-  readonly walks: Readonly<Record<string, readonly Walk[]>>;
+  readonly walks: Readonly<Record<string, readonly Way[]>>;
   readonly menders: Readonly<Partial<Record<Mender, unknown>>>;
   /** What each `leaves` of a step looks like, by its id. */
   readonly looks: Readonly<Record<string, unknown>>;
@@ -53,7 +75,7 @@ interface Walking {
  * A row for each step, each command that mends it, and each walk: title, fault point, mender, number, state, walk. A
  * name that is in a list again, as those of a chain are for its leaf, is its next pass.
  */
-export function killsOf(test: keyof typeof WALKED, walks: Walking['walks']) {
+export function killsOf<Way extends Pick<Walk, 'without'>>(test: keyof typeof WALKED, walks: Walking<Way>['walks']) {
   return stepsOf(test).flatMap(({ title, name = '', leaves, mendedBy }, at, all) => {
     const before = all.slice(0, at).filter((step) => step.title === title && step.name === name).length;
     const point = before === 0 ? name : `${name}:${before + 1}`;
@@ -66,7 +88,7 @@ export function killsOf(test: keyof typeof WALKED, walks: Walking['walks']) {
 }
 
 /** Every protocol has a walk, every step that is mended a command, every state a look; there is none more. */
-export function expectAllWalked(test: keyof typeof WALKED, { walks, menders, looks }: Walking): void {
+export function expectAllWalked(test: keyof typeof WALKED, { walks, menders, looks }: Walking<unknown>): void {
   expect(Object.keys(walks).toSorted()).toEqual([...WALKED[test]].toSorted());
   const steps = stepsOf(test);
   for (const { name, mendedBy } of steps) {
@@ -77,7 +99,10 @@ export function expectAllWalked(test: keyof typeof WALKED, { walks, menders, loo
   expect(Object.keys(looks).toSorted()).toEqual([...new Set(named)].toSorted());
 }
 
-function stepsOf(test: keyof typeof WALKED): readonly (Protocol['steps'][number] & { readonly title: string })[] {
+/** Each with the title of its protocol. */
+export function stepsOf(
+  test: keyof typeof WALKED,
+): readonly (Protocol['steps'][number] & { readonly title: string })[] {
   const titles: readonly string[] = WALKED[test];
   return protocols
     .filter(({ title }) => titles.includes(title))

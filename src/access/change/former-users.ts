@@ -1,13 +1,15 @@
 import type { Deadline } from '../../base/deadline.ts';
 import { messageOf } from '../../base/error.ts';
+import { lastStep, type Step, step } from '../../base/steps.ts';
 import type { Watcher } from '../../ceph/control/control-plane.ts';
 import { sameSpec } from '../../ceph/image/image-spec.ts';
 import type { MonitorHost } from '../../ceph/control/ssh/monitor-host.ts';
-import { forgetFormerUser } from '../change-kept.ts';
 import type { CephxUsers } from '../cephx-users.ts';
-import { faultPoint } from '../../system/fault-point.ts';
+import { runSteps } from '../../system/running-steps.ts';
 import type { Xapi } from '../../xapi/client.ts';
 import { allHosts, callPlugin } from '../../xapi/host.ts';
+import { removeMapKey } from '../../xapi/map-keys.ts';
+import { FORMER_USER } from '../kept-keys.ts';
 import { factsOfSameCluster } from '../monitor-login.ts';
 import type { PoolSr } from '../pool-sr.ts';
 
@@ -49,12 +51,31 @@ export async function removeFormerUsers(
     const stillUsed = usesOf(user, poolSr, watchers, reports);
     answers.push({ user, stillUsed });
     if (stillUsed.length > 0) continue;
-    await host.removeUser(user, deadline);
-    faultPoint('remove-old.after-user');
-    await forgetFormerUser(xapi, sr.ref, user);
+    await runSteps(removeOldSteps, { xapi, srRef: sr.ref, host, user, deadline });
   }
   return answers;
 }
+
+/** The removing of one user. */
+interface Removing {
+  readonly xapi: Xapi;
+  readonly srRef: string;
+  readonly host: MonitorHost;
+  readonly user: string;
+  readonly deadline: Deadline;
+}
+
+export const removeOldSteps: readonly Step<Removing>[] = [
+  step('remove-old.after-user', ({ host, user, deadline }) => host.removeUser(user, deadline), {
+    does: 'the user is removed from the cluster',
+    leaves: { id: 'former-user-gone', says: 'a note of a user that is gone' },
+    mendedBy: { by: ['again'], says: 'the same command again does both again' },
+  }),
+  lastStep(
+    ({ xapi, srRef, user }) => removeMapKey(xapi, 'SR.sm_config', srRef, `${FORMER_USER}${user}`),
+    '`rbd_former_user_<user>` is removed',
+  ),
+];
 
 /**
  * Who uses the image by this user or might: every client that has it open has to be a mapping of a host of this pool,

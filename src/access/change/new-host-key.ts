@@ -5,6 +5,7 @@ import { keepHostKey } from '../change-kept.ts';
 import { hostKeyOf, fingerprintOf } from '../../system/ssh/ssh-host-key.ts';
 import type { Xapi } from '../../xapi/client.ts';
 import { factsOfSameCluster } from '../monitor-login.ts';
+import { KEPT } from '../kept-keys.ts';
 import type { PoolSr } from '../pool-sr.ts';
 
 /** What a monitor's host key was compared with, as `ssh-keygen -l` prints them. */
@@ -38,7 +39,9 @@ export async function replaceHostKey(
   }
   await using _open = host;
   const { hostKey } = host.connection;
-  if (hostKey.line === line) return { state: 'same', ...before, shown: hostKey.fingerprint };
+  // A change that was cut short has it under the next key only, and is finished.
+  const isHalfDone = poolSr.sr.smConfig[KEPT.nextHostKey] !== undefined;
+  if (hostKey.line === line && !isHalfDone) return { state: 'same', ...before, shown: hostKey.fingerprint };
   await factsOfSameCluster(host, poolSr, deadline);
   await keepHostKey(xapi, poolSr.sr.ref, hostKey.line);
   return { state: 'kept', ...before, shown: hostKey.fingerprint };

@@ -1,6 +1,7 @@
 import { fsidOf } from '../../sr/config/fsid-key.ts';
 import type { Deadline } from '../../base/deadline.ts';
 import { hasCode, RbdsrError } from '../../base/error.ts';
+import { lastStep, type Step, step } from '../../base/steps.ts';
 import { type ClusterAccess, clusterAccess } from '../../ceph/cluster/access.ts';
 import { controlPlaneOf } from '../../ceph/control/tools/ceph-tools.ts';
 import type { MonitorHost } from '../../ceph/control/ssh/monitor-host.ts';
@@ -12,9 +13,10 @@ import { keptBySr } from '../kept-access.ts';
 import { resolveAccess } from '../rbd-type.ts';
 import { parseDeviceConfig } from '../../sr/config/device-config.ts';
 import { hostPaths } from '../../dom0/host-profile.ts';
+import { runSteps } from '../../system/running-steps.ts';
 import type { Xapi } from '../../xapi/client.ts';
 import { factsOfSameCluster, otherCluster } from '../monitor-login.ts';
-import { setPbdFields } from '../pbd-logins.ts';
+import { setPbdFields } from '../pbd-fields.ts';
 import type { PoolSr } from '../pool-sr.ts';
 
 export interface NewMonitors {
@@ -65,12 +67,28 @@ export async function setMonitors(
     await setPbdFields(xapi, pbds, { monitors });
     return;
   }
-  await keepMonitors(xapi, sr.ref, monitors);
-  if (!target) return;
-  const hosts = [
-    ...new Set(parseMonitors(monitors).map(({ kind: family, host }) => (family === 'ipv6' ? `[${host}]` : host))),
-  ];
-  await setPbdFields(xapi, pbds, { target: hosts.join(',') });
+  if (target) await runSteps(retargetSteps, { xapi, sr, pbds, monitors });
+  else await keepMonitors(xapi, sr.ref, monitors);
+}
+
+/** The change of monitors, and of whom PBDs ask over SSH. */
+interface Retargeting extends Pick<PoolSr, 'sr' | 'pbds'> {
+  readonly xapi: Xapi;
+  readonly monitors: string;
+}
+
+export const retargetSteps: readonly Step<Retargeting>[] = [
+  step('remonitor.after-kept', ({ xapi, sr, monitors }) => keepMonitors(xapi, sr.ref, monitors), {
+    does: 'the SR keeps them, by the steps above',
+    leaves: { id: 'old-target', says: '**changed**; PBDs with the `target` of before' },
+    mendedBy: { by: ['again'], says: 'remonitor again' },
+  }),
+  lastStep(setTarget, '`target` of its PBDs, as below'),
+];
+
+async function setTarget({ xapi, pbds, monitors }: Retargeting): Promise<void> {
+  const hosts = parseMonitors(monitors).map(({ kind, host }) => (kind === 'ipv6' ? `[${host}]` : host));
+  await setPbdFields(xapi, pbds, { target: [...new Set(hosts)].join(',') });
 }
 
 interface MonitorMap {

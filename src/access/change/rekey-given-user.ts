@@ -1,19 +1,16 @@
 import type { Deadline } from '../../base/deadline.ts';
 import { hasCode, RbdsrError } from '../../base/error.ts';
 import type { Secret } from '../../base/secret.ts';
-import { type ClusterAccess, clusterAccess, parseUser } from '../../ceph/cluster/access.ts';
+import { type ClusterAccess, clusterAccess } from '../../ceph/cluster/access.ts';
 import { controlPlaneOf } from '../../ceph/control/tools/ceph-tools.ts';
 import { refuseUnusableKey } from '../../ceph/krbd/kernel-keys.ts';
-import { finishSwitch, switchUser } from '../change-kept.ts';
 import { hostPaths } from '../../dom0/host-profile.ts';
-import { KEPT_SECRET } from '../kept-key.ts';
 import { krbdAt } from '../../sr/image/krbd-of-host.ts';
+import { runSteps } from '../../system/running-steps.ts';
 import type { Xapi } from '../../xapi/client.ts';
-import { isGone } from '../../xapi/failure.ts';
-import { createSecret, destroySecret, setSecretValue } from '../../xapi/secret.ts';
-import type { StringMap } from '../../xapi/values.ts';
-import { givePbdLogin } from '../pbd-logins.ts';
 import type { PoolSr } from '../pool-sr.ts';
+import { givenToPbdsSteps, userOf } from './given-to-pbds.ts';
+import { givenToSrSteps } from './given-to-sr.ts';
 
 export interface GivenUser {
   /** With or without `client.`; the one of now where left out. */
@@ -55,27 +52,11 @@ interface Before {
 
 async function ofPbds(xapi: Xapi, { sr, pbds }: PoolSr): Promise<Before> {
   const config = pbds[0]?.deviceConfig ?? {};
-  const before = parseUser(orDefault(config['user'], 'admin'));
   return {
-    monitors: orDefault(config['monitors'], ''),
-    user: before,
-    change: async ({ user, key }) => {
-      const fields: StringMap =
-        user === before && pbds.every((pbd) => userOf(pbd.deviceConfig) === before) ? {} : { user };
-      await givePbdLogin(xapi, sr.uuid, pbds, { passwordKey: 'password', value: key, fields, instead: ['keyring'] });
-      const kept = sr.smConfig[KEPT_SECRET];
-      if (kept !== undefined) await setSecretValue(xapi, kept, key).catch(unlessGone);
-    },
+    monitors: config['monitors'] ?? '',
+    user: userOf(config),
+    change: ({ user, key }) => runSteps(givenToPbdsSteps, { xapi, sr, pbds, user, key }),
   };
-}
-
-/** The next plug on the pool master makes a copy that is gone anew. */
-function unlessGone(error: unknown): void {
-  if (!isGone(error)) throw error;
-}
-
-function userOf(config: StringMap): string {
-  return parseUser(orDefault(config['user'], 'admin'));
 }
 
 async function ofSr(xapi: Xapi, { sr, pbds, kept }: PoolSr): Promise<Before> {
@@ -88,27 +69,8 @@ async function ofSr(xapi: Xapi, { sr, pbds, kept }: PoolSr): Promise<Before> {
   return {
     monitors: kept.monitors,
     user: kept.user,
-    change: async ({ user, key }) => {
-      await finishSwitch(xapi, sr);
-      const secret = await createSecret(xapi, key, sr.uuid);
-      if (!(await switchUser(xapi, sr, user, secret))) await destroySecret(xapi, secret);
-      // Where the wizard was given a cephx user, what it was given is kept true: for an sr-introduce elsewhere, say.
-      for (const [userKey, passwordKey] of CEPHX_FIELDS) {
-        const typed = pbds.filter(({ deviceConfig }) => isCephx(userKey, deviceConfig[userKey]));
-        const fields = { [userKey]: `client.${user}` };
-        await givePbdLogin(xapi, sr.uuid, typed, { passwordKey, value: key, fields, instead: [] });
-      }
-    },
+    change: ({ user, key }) => runSteps(givenToSrSteps, { xapi, sr, pbds, user, key }),
   };
-}
-
-const CEPHX_FIELDS = [
-  ['chapuser', 'chappassword'],
-  ['incoming_chapuser', 'incoming_chappassword'],
-] as const;
-
-function isCephx(userKey: string, value = ''): boolean {
-  return value.startsWith('client.') || (userKey === 'incoming_chapuser' && value !== '');
 }
 
 /** With the ceph tools of this host, where it has any. */
@@ -130,8 +92,4 @@ async function tryAccess(
       what: `SR ${sr.uuid} keeps its key: the new one does not open its image: ${error.detail.what}`,
     });
   }
-}
-
-function orDefault(text: string | undefined, fallback: string): string {
-  return text === undefined || text === '' ? fallback : text;
 }

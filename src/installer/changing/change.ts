@@ -1,5 +1,4 @@
 import type { Deadline } from '../../base/deadline.ts';
-import { faultPoint } from '../../system/fault-point.ts';
 import { runFailure } from '../../system/run.ts';
 import type { Finding } from './finding.ts';
 import { findingsOf } from './finding.ts';
@@ -8,8 +7,9 @@ import type { Host } from '../host.ts';
 import type { Plan } from './placement.ts';
 import { lostEntry, type LostEntry } from './lost-entry.ts';
 import { put } from './put.ts';
+import type { LeftAlone } from './restore.ts';
 import { inUndoOrder } from './undo-order.ts';
-import { type LeftAlone, undoEntry, withdraw } from './undo.ts';
+import { undoEntry, withdraw } from './undo.ts';
 
 /**
  * One thing that enable changes on a host. Enabling, disabling and checking are folds over a list of these
@@ -69,7 +69,6 @@ export function filesChange(o: FilesChange): Change {
     lost: (host) => o.plan(host).placements.flatMap((placement) => lostEntry(host, o.name, placement) ?? []),
     prove: async (host) => (await o.prove?.(host)) ?? [],
     async settle(host, direction, deadline) {
-      faultPoint('host.settle');
       const problems: string[] = [];
       for (const [program, ...args] of o.settle?.(host, direction) ?? []) {
         const outcome = await host.run(program, args, deadline);

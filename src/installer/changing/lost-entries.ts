@@ -4,7 +4,7 @@ import type { Host } from '../host.ts';
 import type { ChangeEntry } from './journal.ts';
 import type { LostEntry } from './lost-entry.ts';
 import { keepBefore } from './own-content.ts';
-import type { LeftAlone } from './undo.ts';
+import type { LeftAlone } from './restore.ts';
 
 /** What an RBDSR whose journal is gone has left on the host; `left`: of which change that cannot be told, and why. */
 export function lostEntries(host: Host): {

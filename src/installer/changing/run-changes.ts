@@ -1,14 +1,10 @@
-import { rmdirSync, rmSync } from 'node:fs';
 import { Deadline } from '../../base/deadline.ts';
 import { ensureDir } from '../../system/files.ts';
-import { faultPoint } from '../../system/fault-point.ts';
 import { type HeldLock, takeRecordLock } from '../../system/locks/record-lock.ts';
 import type { Change } from './change.ts';
-import { type Host, OLD_STOCK_DIR, SAVED_DIR, STATE_DIR, STOCK_DIR } from '../host.ts';
+import { type Host, STATE_DIR } from '../host.ts';
 import { isOrWasEnabled, type JournalContent, type ChangeEntry, type JournalHead } from './journal.ts';
 import { clearStage } from './stage.ts';
-import { inUndoOrder } from './undo-order.ts';
-import { type LeftAlone, undoEntry } from './undo.ts';
 
 const LOCK_MS = 60_000;
 const SETTLE_MS = 60_000;
@@ -44,7 +40,7 @@ export function begin(host: Host, state: JournalContent['state'], lost: readonly
   );
 }
 
-/** After the steps of this run were taken back: the journal says again what it said before it. */
+/** After the writes of this run were taken back: the journal says again what it said before it. */
 export function goBackTo(host: Host, { product, profile, state, wasEnabled }: JournalContent): void {
   beginWith(host, { product, profile, state, ...(wasEnabled === undefined ? {} : { wasEnabled }) });
 }
@@ -53,21 +49,6 @@ function beginWith(host: Host, head: JournalHead, lost: readonly ChangeEntry[] =
   ensureDir(host.at(STATE_DIR), 0o700);
   clearStage(host);
   host.journal.begin(head, lost);
-  faultPoint('host.begun');
-}
-
-/**
- * Undoes all that the journal has, the last entry first, and then the journal: also what another version of RBDSR did.
- */
-export function revertAll(host: Host): readonly LeftAlone[] {
-  begin(host, 'disabling');
-  const left = inUndoOrder(host.journal.entries).flatMap((entry) => undoEntry(host, entry) ?? []);
-  rmSync(host.at(SAVED_DIR), { recursive: true, force: true });
-  clearStage(host);
-  faultPoint('host.reverted');
-  host.journal.remove();
-  for (const folder of [STATE_DIR, STOCK_DIR, OLD_STOCK_DIR]) removeIfEmpty(host.at(folder));
-  return left;
 }
 
 /** Tells services, in sentences what failed. */
@@ -80,13 +61,4 @@ export async function settleAll(
   const problems: string[] = [];
   for (const change of changes) problems.push(...(await change.settle(host, direction, deadline)));
   return problems;
-}
-
-function removeIfEmpty(folder: string): void {
-  try {
-    rmdirSync(folder);
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code !== 'ENOENT' && code !== 'ENOTEMPTY') throw error;
-  }
 }

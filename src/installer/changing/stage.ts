@@ -1,9 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { renameSync, rmSync, symlinkSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { faultPoint } from '../../system/fault-point.ts';
+import { lastStep, type Step, step } from '../../base/steps.ts';
 import { ensureDir, namesIn, writeFileAtomic } from '../../system/files.ts';
+import { runStepsAtOnce } from '../../system/running-steps.ts';
 import { type Host, STATE_DIR } from '../host.ts';
+import { eitherWay } from './mending.ts';
 
 /**
  * Replaces a file in one step, so that there is no moment without one. The new file is made in a folder of ours and not
@@ -49,9 +51,22 @@ function stage(host: Host, file: string, make: (staged: string) => void): void {
   } catch (error) {
     rmSync(apart, { force: true });
     if ((error as NodeJS.ErrnoException).code !== 'EXDEV') throw error;
-    const beside = join(dirname(file), `.rbdsr-${name}`);
-    make(beside);
-    faultPoint('host.staged');
-    renameSync(beside, file);
+    runStepsAtOnce(besideSteps, { beside: join(dirname(file), `.rbdsr-${name}`), file, make });
   }
 }
+
+/** The replacing of a file that lies on another file system. */
+interface Besides {
+  readonly beside: string;
+  readonly file: string;
+  readonly make: (staged: string) => void;
+}
+
+export const besideSteps: readonly Step<Besides>[] = [
+  step('host.staged', ({ beside, make }) => make(beside), {
+    does: 'the new file is made beside it, as `.rbdsr-<16 digits>`',
+    leaves: { id: 'staged-beside', says: 'the path as it was, with a record; a file beside it that nobody reads' },
+    mendedBy: eitherWay,
+  }),
+  lastStep(({ beside, file }) => renameSync(beside, file), 'it is renamed'),
+];

@@ -1,173 +1,54 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { Cluster } from '../../../lab/cluster/cluster.ts';
-import { type Outcome, runProgram } from '../../../lab/machine/program.ts';
-import { RunFolder } from '../../../lab/machine/run-folder.ts';
-import { sweepDeadRuns, sweepRun } from '../../../lab/machine/sweep.ts';
+import type { Cluster } from '../../../lab/cluster/cluster.ts';
 import { SshHost } from '../../../lab/ssh-host/ssh-host.ts';
-import { mapOf, type Row, stringOf } from '../../../lab/xapi-double/database.ts';
+import { mapOf, stringOf } from '../../../lab/xapi-double/database.ts';
 import type { XapiDouble } from '../../../lab/xapi-double/double.ts';
-import { startXapiDouble } from '../../../lab/xapi-double/start.ts';
 import { Deadline } from '../../../src/base/deadline.ts';
-import { keptBySr } from '../../../src/access/kept-access.ts';
-import { loginXapi } from '../../../src/xapi/client.ts';
-import { sudoersOfDocument } from '../ssh/sudoers-document.ts';
 import { sampleKey } from '../../../src/ceph/cluster/cephx-key.ts';
 import { kernelTraits } from '../../../src/ceph/krbd/kernel-traits.ts';
 import { CephOfToday } from '../../support/ceph-of-today.ts';
-import { buildProduct, place, placeHost } from '../../support/folder-host.ts';
+import { place } from '../../support/folder-host.ts';
+import { type DivertedSr, PASSWORD, PoolWithCluster, type Result, SSH_USERS } from '../access/pool-with-cluster.ts';
 
-// `rbdsr rekey`, `remonitor` and `doctor --monitor`: the built command on a host that is a folder, xapi's double, a
-// real monitor behind a real SSH server. Whether an SR can be plugged is asked of the cluster, with the user and the
-// key that a host would read.
+// `rbdsr rekey`, `remonitor` and `doctor --monitor`. What a kill leaves: test/host/access/every-step.test.ts.
 
-const PASSWORD = 'c0rrect horse';
-
-let run: RunFolder;
+let pool: PoolWithCluster;
 let cluster: Cluster;
 let ssh: SshHost;
 let xapi: XapiDouble;
+let folder: string;
+let root: string;
 let today: SshHost;
 let ceph: CephOfToday;
-const folder = mkdtempSync(join(tmpdir(), 'rbdsr-rekey-'));
-const root = join(folder, 'host');
-const command = join(folder, 'rbdsr');
-const socket = join(folder, 'xapi');
 
 beforeAll(async () => {
-  await sweepDeadRuns();
-  run = RunFolder.create();
-  cluster = await Cluster.start(run, { name: 'rekey' });
-  ssh = await SshHost.start(run, cluster, {
-    users: [
-      { name: 'rbdsr', password: PASSWORD, sudo: 'none', sudoers: sudoersOfDocument() },
-      { name: 'boss', password: PASSWORD, sudo: 'password' },
-    ],
-    hostKeys: ['ed25519'],
-  });
-  ceph = new CephOfToday(run.folder('ceph-of-today'));
-  today = await SshHost.start(run, cluster, {
-    users: [
-      { name: 'rbdsr', password: PASSWORD, sudo: 'none', sudoers: sudoersOfDocument() },
-      { name: 'boss', password: PASSWORD, sudo: 'password' },
-    ],
+  pool = await PoolWithCluster.make('rekey');
+  ({ cluster, ssh, xapi, folder, root } = pool);
+  ceph = new CephOfToday(pool.run.folder('ceph-of-today'));
+  today = await SshHost.start(pool.run, cluster, {
+    users: SSH_USERS,
     name: 'today',
     port: 24,
     hostKeys: ['ed25519'],
     ceph: ceph.program,
   });
-  await cluster.createImage('rbd/a', { sizeMiB: 8 });
-  const product = join(folder, 'product');
-  buildProduct(product);
-  place(command, (path) => symlinkSync(join(product, 'launcher.sh'), path));
-  const uuid = randomUUID();
-  const env = { RBDSR_ROOT: root, RBDSR_HOME: product, RBDSR_RUN: join(root, 'run') };
-  const exec = (_host: string, _program: string, argument: string): Promise<Outcome> =>
-    runProgram([join(product, 'plugin.sh'), argument], { env });
-  xapi = await startXapiDouble(
-    { unixSocket: socket },
-    { exec },
-    { profileId: '8.3b', hosts: [{ uuid, name: 'alpha' }] },
-  );
-  placeHost(root, uuid, socket);
 });
 
 afterAll(async () => {
-  await xapi?.close();
-  await ssh?.stop();
   await today?.stop();
-  await cluster?.destroy();
-  await sweepRun(run.id);
-  rmSync(folder, { recursive: true, force: true });
+  await pool?.[Symbol.asyncDispose]();
 });
 
-interface Result {
-  readonly code: number;
-  readonly said: string;
-}
-
-/** `rbdsr ...`, with one line on its standard input. */
-async function rbdsr(args: readonly string[], stdin = '', env: Record<string, string> = {}): Promise<Result> {
-  const argv = cluster.network.inside([command, ...args]);
-  const { code, stdout, stderr } = await runProgram(argv, {
-    stdin: `${stdin}\n`,
-    env: { RBDSR_ROOT: root, RBDSR_HOME: join(folder, 'product'), RBDSR_RUN: join(root, 'run'), ...env },
-  });
-  const said = stdout + stderr;
-  expect(said).not.toContain(PASSWORD);
-  for (const { fields } of xapi.db.all('secret')) expect(said).not.toContain(fields['value']);
-  return { code, said };
-}
-
+const rbdsr = (...call: Parameters<PoolWithCluster['rbdsr']>): Promise<Result> => pool.rbdsr(...call);
+const diverted = (kept?: Record<string, string>): Promise<DivertedSr> => pool.diverted(kept);
+const secret = (value: string): string => pool.secret(value);
+const pluggableBy = (sr: DivertedSr): Promise<string> => pool.pluggableBy(sr);
+const exists = (user: string): Promise<boolean> => pool.exists(user);
 const login = (): string[] => ['--monitor', ssh.address, '--ssh-user', 'rbdsr', '--password-stdin'];
-
-interface DivertedSr {
-  readonly uuid: string;
-  readonly row: Row;
-  readonly pbd: Row;
-  /** What it keeps. */
-  kept(): Record<string, string>;
-}
-
-const secret = (value: string): string => stringOf(xapi.db.create('secret', { value }), 'uuid');
-
-/** As sr_create leaves it, the cephx user included. */
-async function diverted(kept: Record<string, string> = {}): Promise<DivertedSr> {
-  const uuid = randomUUID();
-  const user = await cluster.createUser(`rbdsr-${uuid}`, ['rbd']);
-  const row = xapi.db.create('SR', {
-    uuid,
-    type: 'lvmoiscsi',
-    sm_config: {
-      rbd_fsid: cluster.fsid,
-      rbd_monitors: cluster.monitors.join(','),
-      rbd_user: user.name,
-      rbd_own_user: 'true',
-      rbd_password_secret: secret(user.key),
-      rbd_host_key: `${ssh.address} ${readFileSync(ssh.hostKeyFile(), 'utf8').split(' ').slice(0, 2).join(' ')}`,
-      ...kept,
-    },
-  });
-  const pbd = xapi.db.create('PBD', {
-    SR: row.ref,
-    host: xapi.master.ref,
-    currently_attached: true,
-    device_config: {
-      target: ssh.address,
-      port: '6789',
-      chapuser: 'rbdsr',
-      chappassword_secret: secret(PASSWORD),
-      targetIQN: 'rbd',
-      SCSIid: 'a',
-    },
-  });
-  return { uuid, row, pbd, kept: () => mapOf(row, 'sm_config') };
-}
-
-/** With what a host would read at this moment: the user, where the cluster lets it open the image. */
-async function pluggableBy({ row }: DivertedSr): Promise<string> {
-  const own = await loginXapi({ socketPath: socket, deadline: Deadline.after(30_000) });
-  try {
-    const kept = await keptBySr(own, row.ref);
-    const user = kept?.user ?? 'none';
-    const keyring = join(folder, 'keyring');
-    writeFileSync(keyring, `[client.${user}]\n\tkey = ${kept?.access.key.reveal() ?? ''}\n`);
-    const monitors = kept?.access.monitors.map(({ host }) => host).join(',') ?? '';
-    const argv = ['rbd', '-c', '/dev/null', '-m', monitors, '-n', `client.${user}`, '-k', keyring, 'info', 'rbd/a'];
-    const { code, stderr } = await runProgram(cluster.network.inside(argv));
-    expect(code, stderr).toBe(0);
-    return user;
-  } finally {
-    await own.logout();
-  }
-}
-
-const exists = async (user: string): Promise<boolean> =>
-  (await cluster.tryTool('ceph', 'auth', 'get', `client.${user}`)).code === 0;
 
 describe('another user of its own', () => {
   test('is made, used by the next plug, and leaves the old one to those who have the image mapped', async () => {
@@ -192,18 +73,6 @@ describe('another user of its own', () => {
     expect(code).toBe(1);
     expect(said).toContain('another cluster');
     expect(sr.kept()).toEqual(before);
-  });
-
-  test.each([
-    ['rekey.after-create', ''],
-    ['rekey.after-next-secret', '-2'],
-  ])('killed at %s: the SR can be plugged, and the next run finishes', async (point, suffix) => {
-    const sr = await diverted();
-    expect((await rbdsr(['rekey', sr.uuid], '', { RBDSR_FAULT: point })).code).not.toBe(0);
-    expect(await pluggableBy(sr)).toBe(`rbdsr-${sr.uuid}${suffix}`);
-    expect(await rbdsr(['rekey', sr.uuid])).toMatchObject({ code: 0 });
-    expect(await pluggableBy(sr)).toBe(`rbdsr-${sr.uuid}-2`);
-    expect(Object.keys(sr.kept()).filter((key) => key.includes('next'))).toEqual([]);
   });
 });
 
@@ -305,14 +174,14 @@ describe('a given user and key', () => {
 });
 
 describe('a cluster of today', () => {
-  const conf = join(root, 'etc/rbdsr/rbdsr.conf');
+  const conf = (): string => join(root, 'etc/rbdsr/rbdsr.conf');
   const fingerprint = (): Promise<string> => today.hostKeyFingerprint();
   /** The host key is that of another sshd than the SR keeps. */
   const todays = async (user = 'rbdsr'): Promise<string[]> => {
-    place(conf, (path) => writeFileSync(path, 'ssh_port = 24\n'));
+    place(conf(), (path) => writeFileSync(path, 'ssh_port = 24\n'));
     return ['--monitor', today.address, '--ssh-user', user, '--password-stdin', '--host-key', await fingerprint()];
   };
-  afterEach(() => rmSync(conf, { force: true }));
+  afterEach(() => rmSync(conf(), { force: true }));
 
   test('that prefers keys of no use to a kernel is asked for one of type aes, and what it allows is said', async () => {
     const sr = await diverted();

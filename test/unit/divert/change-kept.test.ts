@@ -3,7 +3,10 @@ import { mapOf, type Row, stringOf } from '../../../lab/xapi-double/database.ts'
 import type { XapiDouble } from '../../../lab/xapi-double/double.ts';
 import { hasCode } from '../../../src/base/error.ts';
 import { Secret } from '../../../src/base/secret.ts';
-import { finishSwitch, keepMonitors, nextOwnUser, switchUser } from '../../../src/access/change-kept.ts';
+import { finishSwitch } from '../../../src/access/change/finish-switch.ts';
+import { nextOwnUser } from '../../../src/access/change/own-user-name.ts';
+import { switchUser } from '../../../src/access/change/switch-user.ts';
+import { keepMonitors } from '../../../src/access/change-kept.ts';
 import { keptBySr } from '../../../src/access/kept-access.ts';
 import type { OwnXapi } from '../../../src/xapi/client.ts';
 import { createSecret } from '../../../src/xapi/secret.ts';

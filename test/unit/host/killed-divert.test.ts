@@ -16,15 +16,12 @@ import { useKilledCommand } from './killed-command.ts';
 const hosts = useHosts();
 const command = useKilledCommand();
 const ENTRY = '/opt/xensource/sm/LVMoISCSISR';
-const POINTS = [
-  'host.begun',
-  'host.saved',
-  'host.recorded',
-  'host.written',
-  'host.undo',
-  'host.undone',
-  'host.reverted',
-];
+/** Those of a path come by often. */
+const PATH_POINTS = ['host.saved', 'host.recorded', 'host.written', 'host.kept', 'host.undone', 'host.dropped'];
+const POINTS = {
+  enable: ['host.enabling', 'host.applied', 'host.told', ...PATH_POINTS],
+  disable: ['host.disabling', 'host.undone', 'host.dropped', 'host.reverted', 'host.cleared', 'host.told-back'],
+} as const;
 const KINDS = [
   ['8.3b', false],
   ['4.x', true],
@@ -32,12 +29,12 @@ const KINDS = [
 
 async function everyStep(
   template: HostFixture,
-  verb: string,
+  verb: keyof typeof POINTS,
   from: number,
   recover: (host: HostFixture) => Promise<void>,
 ): Promise<void> {
-  for (const point of POINTS) {
-    await command.atEveryStep(template, verb, point, from, async (host, pass) => {
+  for (const point of POINTS[verb]) {
+    await command.atEveryStep(template, verb, point, PATH_POINTS.includes(point) ? from : 1, async (host, pass) => {
       expect(existsSync(host.at(ENTRY)), `${point}:${pass}`).toBe(true);
       expect(await stockProblem(host.open()), `${point}:${pass}`).toBeUndefined();
       await recover(host);
@@ -58,7 +55,7 @@ test.each(KINDS)(
     await enableAs010(template);
     // As on a host, whose paths begin at its root: the old entry is absolute, so it is looked at only once it is
     // replaced.
-    for (const point of POINTS) {
+    for (const point of POINTS.enable) {
       await command.atEveryStep(template, 'enable', point, 1, async (host, pass) => {
         if (host.snapshot().get(ENTRY) !== 'link /opt/rbdsr/divert.py') {
           expect(await stockProblem(host.open()), `${point}:${pass}`).toBeUndefined();

@@ -7,8 +7,8 @@ import type { HostVersion } from '../../../lab/host-trees/host-versions.ts';
 import { type HostFixture, useHosts } from './host-fixture.ts';
 import { useKilledCommand } from './killed-command.ts';
 
-// The built command is killed (SIGKILL) at every step in turn; afterwards it is enabled again, or disabled, in this
-// process.
+// The built command is killed (SIGKILL) at every step in turn, on every host version; afterwards it is enabled again,
+// or disabled, in this process. What each step leaves: every-step.test.ts.
 
 const hosts = useHosts();
 const command = useKilledCommand();
@@ -26,10 +26,13 @@ const EVERY: readonly { version: HostVersion; separateEntry: boolean; every: num
   { version: '4.x', separateEntry: false, every: 6 },
 ];
 
+const RUN = ['host.enabling', 'host.applied', 'host.told'];
+const PATH = ['host.recorded', 'host.written'];
+
 test.each(EVERY)('$version: enable is killed', { timeout: 600_000 }, async ({ version, separateEntry, every }) => {
   const template = hosts.make(version, { separateEntry });
   const before = template.snapshot();
-  for (const point of ['host.begun', 'host.recorded', 'host.written']) {
+  for (const point of [...RUN, ...PATH]) {
     const steps = await command.atEveryStep(
       template,
       'enable',
@@ -46,7 +49,7 @@ test.each(EVERY)('$version: enable is killed', { timeout: 600_000 }, async ({ ve
       },
       every,
     );
-    expect(steps).toBeGreaterThan(point === 'host.begun' ? 0 : 8);
+    expect(steps).toBeGreaterThan(RUN.includes(point) ? 0 : 8);
   }
 });
 
@@ -61,7 +64,7 @@ test.each(EVERY)(
     for (const path of ['/usr/bin/rbdsr', '/opt/xensource/sm/RBDSR', '/opt/xensource/sm/LVMoISCSISR']) {
       template.remove(path);
     }
-    for (const point of ['host.begun', 'host.recorded', 'host.written']) {
+    for (const point of [...RUN, ...PATH]) {
       await command.atEveryStep(
         template,
         'enable',
@@ -88,7 +91,14 @@ test.each(EVERY)('$version: disable is killed', { timeout: 600_000 }, async ({ v
   const before = template.snapshot();
   await enable(template.open());
   const enabled = new Map([...template.snapshot()].filter(([path]) => !path.startsWith('/opt/rbdsr/state')));
-  for (const point of ['host.undo', 'host.undone', 'host.reverted']) {
+  for (const point of [
+    'host.disabling',
+    'host.undone',
+    'host.dropped',
+    'host.reverted',
+    'host.cleared',
+    'host.told-back',
+  ]) {
     await command.atEveryStep(
       template,
       'disable',

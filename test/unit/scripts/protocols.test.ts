@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { expect, test } from 'vitest';
@@ -46,4 +47,10 @@ test('a step of no protocol, and a step whose fault point is written out as well
     'step nor.this is in no protocol of src/main/protocols.ts',
     `fault point ${name} is written out where it is the name of a step`,
   ]);
+});
+
+test.each(Object.keys(WALKED))('%s asks whether it walks all of its own', (file) => {
+  const source = readFileSync(join(import.meta.dirname, '../../..', file), 'utf8');
+  expect(source).toContain(`'${file}'`);
+  expect(source).toMatch(/^ +expectAllWalked\(/m);
 });
