@@ -35,6 +35,8 @@ export type Mender =
   | 'again'
   | 'sr_scan'
   | 'sr_attach'
+  | 'sr_forget'
+  | 'sr_introduce'
   | 'vdi_create'
   | 'vdi_activate'
   | 'vdi_activate elsewhere'

@@ -9,6 +9,10 @@ import { switchSteps } from '../access/change/switch-user.ts';
 import { fieldsSteps } from '../access/pbd-fields.ts';
 import { loginsSteps, loginSteps } from '../access/pbd-logins.ts';
 import type { Protocol } from '../base/steps.ts';
+import { mapSteps } from '../ceph/krbd/map-image.ts';
+import { unmapSteps } from '../ceph/krbd/unmap-image.ts';
+import { journalSteps } from '../lvhd/journal/journals.ts';
+import { additionSteps, creationSteps, removalSteps } from '../lvhd/metadata/metadata-writes.ts';
 import { endSteps as nbdEndSteps, startSteps as nbdStartSteps } from '../datapath/nbd/nbd-process.ts';
 import { startSteps as tapdiskStartSteps } from '../datapath/tapdisk/tapdisk-data-path.ts';
 import { endSteps as tapdiskEndSteps } from '../datapath/tapdisk/tapdisk-end.ts';
@@ -24,6 +28,8 @@ import { endTrackingSteps } from '../lvhd/ops/end-tracking.ts';
 import { inflateSteps, undoInflateSteps } from '../lvhd/ops/inflate.ts';
 import { volumeSteps } from '../lvhd/ops/vdi-create.ts';
 import { resizeSteps } from '../lvhd/ops/vdi-resize.ts';
+import { srCreationSteps } from '../sm/handlers/sr-create.ts';
+import { srDeletionSteps } from '../sm/handlers/sr-delete.ts';
 import { activeSteps } from '../sm/handlers/vdi-activate.ts';
 import { recordSteps } from '../sm/handlers/vdi-create.ts';
 import { deletionSteps } from '../sm/handlers/vdi-delete.ts';
@@ -37,6 +43,14 @@ import { metadataSteps } from '../sr/metadata-sync.ts';
  * kills the command after every step (test/support/every-step.ts). In no bundle.
  */
 export const protocols: readonly Protocol[] = [
+  { title: 'mapping an image', steps: mapSteps },
+  { title: 'unmapping an image', steps: unmapSteps },
+  { title: 'sr_create', steps: srCreationSteps },
+  { title: 'sr_delete', steps: srDeletionSteps },
+  { title: 'a journal with its value inside', steps: journalSteps },
+  { title: 'metadata: create', steps: creationSteps },
+  { title: 'metadata: add', steps: additionSteps },
+  { title: 'metadata: delete', steps: removalSteps },
   { title: 'vdi_create', steps: [...volumeSteps.vhd, ...recordSteps] },
   { title: 'vdi_create of a raw disk', steps: [...volumeSteps.aio, ...recordSteps] },
   { title: 'vdi_delete', steps: deletionSteps },

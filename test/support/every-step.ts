@@ -18,6 +18,9 @@ export const WALKED = {
     'vdi_resize',
     'vdi_resize of a raw disk',
     'the metadata volume at sr_attach',
+    'metadata: create',
+    'metadata: add',
+    'metadata: delete',
   ],
   'test/host/sm/every-step-of-use.test.ts': [
     'vdi_activate',
@@ -50,6 +53,8 @@ export const WALKED = {
     '`rbdsr disable`',
     'a path is put back',
   ],
+  'test/host/sm/every-sr-step.test.ts': ['mapping an image', 'unmapping an image', 'sr_create', 'sr_delete'],
+  'test/host/lvhd/journals.test.ts': ['a journal with its value inside'],
 } as const satisfies Readonly<Record<string, readonly string[]>>;
 
 /** How a protocol is come to that a driver runs; other tests have walks of their own. */

@@ -11,7 +11,8 @@ import { startXapiDouble } from '../../lab/xapi-double/start.ts';
 import { MiB } from '../../src/base/units.ts';
 import { type LoopDevice, loopDevice } from './lvhd-loop.ts';
 import { type OpenSr, openSrOn } from './lvhd-vectors.ts';
-import { linux61, writeTree } from './recorded-sysfs.ts';
+import { krbdStandIn, type StandingImage } from './krbd/krbd-stand-in.ts';
+import { linux61, type Tree, writeTree } from './recorded-sysfs.ts';
 import { buildProduct, place, placeHost } from './folder-host.ts';
 
 const FSID = '7d4e2b0e-1111-4222-8333-944445555666';
@@ -31,6 +32,8 @@ export interface LoopPool extends AsyncDisposable {
   readonly double: XapiDouble;
   /** xapi's record of the SR, plugged on both hosts. */
   readonly srRef: string;
+  /** The SR's, as an administrator gives it. */
+  readonly deviceConfig: Readonly<Record<string, string>>;
   /** The SR's device, seen without the product. */
   readonly sr: OpenSr;
   readonly loop: Pick<LoopDevice, 'device' | 'file'>;
@@ -73,13 +76,19 @@ export interface LoopPoolOptions {
   readonly srUuid?: string;
   /** False: no host has the SR plugged. */
   readonly plug?: boolean;
+  /**
+   * Default the image is mapped on both hosts, for good. Else on none: the master's kernel maps and unmaps it, and
+   * nobody else has the device open. Nothing is plugged then.
+   */
+  readonly mapped?: boolean;
 }
 
 export async function loopPool({
   sizeBytes = 1024 * MiB,
   populate = (sr) => sr.lvm.createVg(),
   srUuid = randomUUID(),
-  plug = true,
+  mapped = true,
+  plug = mapped,
   ...o
 }: LoopPoolOptions = {}): Promise<LoopPool> {
   const folder = mkdtempSync(join(tmpdir(), 'rbdsr-pool-'));
@@ -94,11 +103,17 @@ export async function loopPool({
     const loop = loopDevice(sizeBytes);
     undo.unshift(() => loop[Symbol.dispose]());
     const sr = await openSrOn(loop.device, srUuid);
-    undo.unshift(() => sr[Symbol.asyncDispose]());
+    if (mapped) undo.unshift(() => sr[Symbol.asyncDispose]());
     await populate(sr);
+    if (!mapped) await sr[Symbol.asyncDispose]();
 
     const hosts = [randomUUID(), randomUUID()].map((uuid) => ({ uuid, root: join(folder, uuid.slice(0, 8)) }));
-    for (const { root } of hosts) placeImage(root, loop.device);
+    for (const { root } of hosts) placeSettings(root);
+    const image = { device: loop.device, attributes: attributesOf(loop.device) };
+    const krbd = mapped ? undefined : await krbdStandIn(hosts[0]?.root ?? '', image);
+    if (krbd === undefined) for (const { root } of hosts) placeMapping(root, image);
+    else undo.unshift(() => krbd[Symbol.asyncDispose]());
+    const monitors = krbd?.monitor ?? '127.0.0.1';
     let environment: Readonly<Record<string, string>> = {};
     let trace: string | undefined;
     const traceOf = async (work: () => Promise<unknown>): Promise<string> => {
@@ -128,10 +143,11 @@ export async function loopPool({
     for (const { uuid, root } of hosts) placeHost(root, uuid, socket);
 
     await registerDriver(double, DRIVER);
+    const deviceConfig = { monitors, pool: 'xen', image: 'sr1', user: 'xen', password: CEPHX_KEY, ...o };
     const { ref: srRef } = srIntroduce(double, {
       type: 'rbd',
       uuid: srUuid,
-      deviceConfig: { monitors: '127.0.0.1', pool: 'xen', image: 'sr1', user: 'xen', password: CEPHX_KEY, ...o },
+      deviceConfig,
       smConfig: { rbd_fsid: FSID, ...o },
     });
     const [failure] = plug ? await plugAll(double, srRef) : [];
@@ -139,6 +155,7 @@ export async function loopPool({
     return {
       double,
       srRef,
+      deviceConfig,
       sr,
       loop,
       product,
@@ -173,26 +190,31 @@ export async function loopPool({
   }
 }
 
-/** As Linux 6.1 shows a mapped image; the node is a link to the loop device. */
-function placeImage(root: string, device: string): void {
-  const bytes = Number(execFileSync('blockdev', ['--getsize64', device], { encoding: 'utf8' }));
-  const mapped = linux61(0, {
+function placeSettings(root: string): void {
+  const files = {
+    '/etc/rbdsr/rbdsr.conf': 'profile = 8.3b\ndatapath = nbd\ndeadline = 60\n',
+    '/etc/lvm/master/lvm.conf': 'global { activation = 0 }\n',
+  };
+  for (const [path, text] of Object.entries(files)) place(root + path, (at) => writeFileSync(at, text));
+}
+
+/** Of the image, which is this device, when it is mapped. */
+function attributesOf(device: string): Tree {
+  return {
     pool: 'xen',
     name: 'sr1',
     major: '7',
     minor: /[0-9]+$/.exec(device)?.[0] ?? '0',
-    size: String(bytes),
+    size: execFileSync('blockdev', ['--getsize64', device], { encoding: 'utf8' }).trim(),
     cluster_fsid: FSID,
-    config_info: '127.0.0.1:6789 name=xen xen sr1 -',
-  });
-  const files = {
-    '/etc/rbdsr/rbdsr.conf': 'profile = 8.3b\ndatapath = nbd\ndeadline = 60\n',
-    '/etc/lvm/master/lvm.conf': 'global { activation = 0 }\n',
-    '/sys/bus/rbd/add_single_major': '',
-    '/sys/bus/rbd/remove_single_major': '',
   };
-  for (const [path, text] of Object.entries(files)) place(root + path, (at) => writeFileSync(at, text));
-  writeTree({ sysRoot: `${root}/sys` }, mapped);
+}
+
+/** As Linux 6.1 shows a mapped image; the node is a link to the loop device. */
+function placeMapping(root: string, { device, attributes }: StandingImage): void {
+  const sysRoot = `${root}/sys`;
+  writeTree({ sysRoot }, { 'bus/rbd/add_single_major': '', 'bus/rbd/remove_single_major': '' });
+  writeTree({ sysRoot }, linux61(0, { ...attributes, config_info: '127.0.0.1:6789 name=xen xen sr1 -' }));
   place(`${root}/dev/rbd0`, (at) => symlinkSync(device, at));
 }
 

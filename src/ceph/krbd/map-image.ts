@@ -1,9 +1,11 @@
 import type { Deadline } from '../../base/deadline.ts';
 import { RbdsrError } from '../../base/error.ts';
+import { lastStep, type Step, step } from '../../base/steps.ts';
 import { undo } from '../../base/undo.ts';
-import { faultPoint } from '../../system/fault-point.ts';
+import { runSteps } from '../../system/running-steps.ts';
 import type { ClusterAccess } from '../cluster/access.ts';
 import { addMapping } from './add-mapping.ts';
+import { type Look, look } from './find-mapped.ts';
 import { checkImageFeatures } from '../image/features.ts';
 import { withImageLock } from './image-lock.ts';
 import { checkMappable, formatSpec } from '../image/image-spec.ts';
@@ -11,11 +13,8 @@ import type { ImageSpec } from '../image/image-spec.ts';
 import type { KrbdHost, MapRequest } from './krbd-host.ts';
 import { isReadOnly, listMappings, supportedFeatures } from './krbd-sysfs.ts';
 import { checkOptionsForKernel } from './map-options.ts';
-import { findCandidates, onlyMapping, unknownCluster } from './mapping.ts';
-import type { ClusterIdentity, Mapping } from './mapping.ts';
-import { formatMonitor } from '../cluster/monitors.ts';
-import type { MonitorAddress } from '../cluster/monitors.ts';
-import { resolveMonitors } from '../cluster/resolve-monitors.ts';
+import { onlyMapping } from './mapping.ts';
+import type { Mapping } from './mapping.ts';
 import { unmapLocked } from './unmap-image.ts';
 
 export interface MapResult {
@@ -25,14 +24,8 @@ export interface MapResult {
 }
 
 /**
- * The protocol of mapping, under the image's lock:
- *   1. look: a mapping of this image in this cluster is adopted; one that a probe left, read-only, is unmapped where
- *      more is wanted;
- *   2. add: one write to sysfs (add-mapping.ts). A crash after it leaves a mapping that the next attempt adopts at step
- *      1;
- *   3. identify: what came to be must be the cluster that was meant and carry no feature RBDSR refuses, else it is
- *      unmapped again.
- * Nothing is read from the device here, so the lock is never held across an unproven read.
+ * Under the image's lock. A mapping of this image in this cluster that is there already is adopted. Nothing is read
+ * from the device here, so the lock is never held across an unproven read.
  */
 export async function mapImage(
   host: KrbdHost,
@@ -45,61 +38,80 @@ export async function mapImage(
   checkOptionsForKernel(request.options, host.kernel.release);
   checkNamespace(host, spec);
   return withImageLock(host.lockDir, spec, deadline, async (pending) => {
-    let { adopted, unsure, monitors } = await look(host, access, spec, request, deadline);
-    if (adopted !== undefined && request.readOnly !== true && isReadOnly(host.roots, adopted)) {
-      await unmapLocked(host, adopted, {}, deadline, pending);
-      ({ adopted, unsure, monitors } = await look(host, access, spec, request, deadline));
-    }
-    if (adopted !== undefined) {
-      checkFeatures(host, adopted);
-      return { mapping: adopted, isNew: false };
-    }
-    faultPoint('ceph.map.before-add');
-    const before = listMappings(host.roots);
-    const mapping = await addMapping(host, { access, spec, request, monitors, before, pending }, deadline);
-    faultPoint('ceph.map.after-add');
-    const unmap = (): Promise<void> => unmapLocked(host, mapping, {}, deadline.forCleanUp(), pending);
-    return identify(host, mapping, unsure, request, unmap);
+    const found = await look(host, access, spec, request, deadline);
+    const work: MappingWork = { host, access, spec, request, deadline, pending, found };
+    await runSteps(mapSteps, work);
+    if (work.result === undefined) throw new RbdsrError('internal', { what: `${formatSpec(spec)} is not mapped` });
+    return work.result;
   });
 }
 
-interface Look {
-  readonly adopted?: Mapping;
-  /** Mappings of this name of which only a new mapping's fsid can tell whether they are ours. */
-  readonly unsure: readonly Mapping[];
-  readonly monitors: readonly MonitorAddress[];
+/** The mapping of one image. */
+interface MappingWork {
+  readonly host: KrbdHost;
+  readonly access: ClusterAccess;
+  readonly spec: ImageSpec;
+  readonly request: MapRequest;
+  readonly deadline: Deadline;
+  /** Receives what is still under way when the deadline passes. */
+  readonly pending: Promise<unknown>[];
+  found: Look;
+  added?: Mapping;
+  result?: MapResult;
 }
 
-async function look(
-  host: KrbdHost,
-  access: ClusterAccess,
-  spec: ImageSpec,
-  request: MapRequest,
-  deadline: Deadline,
-): Promise<Look> {
-  const mappings = listMappings(host.roots);
-  if (request.fsid !== undefined) {
-    const adopted = onlyMapping(spec, findCandidates(mappings, spec, { fsid: request.fsid }).ours);
-    if (adopted !== undefined) return { adopted, unsure: [], monitors: [] };
+export const mapSteps: readonly Step<MappingWork>[] = [
+  step('ceph.map.before-add', unmapProbed, {
+    does: 'a mapping that a probe left, read-only, is unmapped where more is wanted',
+    leaves: { id: 'not-mapped', says: 'no mapping' },
+    mendedBy: { by: ['again'], says: '' },
+    when: (work) => work.found.adopted === undefined || isProbed(work),
+  }),
+  step('ceph.map.after-add', add, {
+    does: 'one write to `/sys/bus/rbd/add`',
+    leaves: { id: 'mapped-unnoted', says: 'a mapping that no record names' },
+    mendedBy: {
+      by: ['again'],
+      says: "the next attach adopts it: same image, same cluster, acceptable features; `rbdsr mappings` explains it. A probe's is read-only: an attach unmaps it first",
+    },
+    when: ({ found }) => found.adopted === undefined,
+  }),
+  lastStep(identify, 'identity and features are checked; a wrong one is unmapped'),
+];
+
+function isProbed({ host, request, found: { adopted } }: MappingWork): boolean {
+  return adopted !== undefined && request.readOnly !== true && isReadOnly(host.roots, adopted);
+}
+
+async function unmapProbed(work: MappingWork): Promise<void> {
+  const { host, access, spec, request, deadline, pending, found } = work;
+  if (found.adopted === undefined) return;
+  await unmapLocked(host, found.adopted, {}, deadline, pending);
+  work.found = await look(host, access, spec, request, deadline);
+}
+
+async function add(work: MappingWork): Promise<void> {
+  const { host, access, spec, request, deadline, pending, found } = work;
+  const before = listMappings(host.roots);
+  const { monitors } = found;
+  work.added = await addMapping(host, { access, spec, request, monitors, before, pending }, deadline);
+}
+
+async function identify(work: MappingWork): Promise<void> {
+  const { host, deadline, pending, added, found } = work;
+  if (found.adopted !== undefined) {
+    checkFeatures(host, found.adopted);
+    work.result = { mapping: found.adopted, isNew: false };
   }
-  const monitors = await resolveMonitors(access.monitors, deadline);
-  const cluster: ClusterIdentity = {
-    ...(request.fsid === undefined ? {} : { fsid: request.fsid }),
-    monitors: monitors.map(formatMonitor),
-  };
-  const { ours, unsure } = findCandidates(mappings, spec, cluster);
-  const adopted = onlyMapping(spec, ours);
-  if (adopted !== undefined) return { adopted, unsure: [], monitors };
-  const nameless = unsure.find((mapping) => mapping.fsid === undefined);
-  if (nameless !== undefined) throw unknownCluster(spec, nameless, cluster);
-  return { unsure, monitors };
+  if (added === undefined) return;
+  const unmap = (): Promise<void> => unmapLocked(host, added, {}, deadline.forCleanUp(), pending);
+  work.result = await identified(work, added, unmap);
 }
 
-async function identify(
-  host: KrbdHost,
+/** What came to be must be in the cluster that was meant, and carry no feature that RBDSR refuses. */
+async function identified(
+  { host, request, found: { unsure } }: MappingWork,
   mapping: Mapping,
-  unsure: readonly Mapping[],
-  request: MapRequest,
   unmap: () => Promise<void>,
 ): Promise<MapResult> {
   try {

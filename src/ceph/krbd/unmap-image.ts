@@ -1,8 +1,9 @@
 import type { Deadline } from '../../base/deadline.ts';
 import { hasCode, RbdsrError } from '../../base/error.ts';
+import { lastStep, type Mending, type Step, step } from '../../base/steps.ts';
 import { errnoName } from '../../system/errno-name.ts';
-import { faultPoint } from '../../system/fault-point.ts';
 import { describeOpeners, type DeviceOpeners, openersOf } from '../../system/openers.ts';
+import { runSteps } from '../../system/running-steps.ts';
 import { writeAttribute } from '../../system/sysfs.ts';
 import { withImageLock } from './image-lock.ts';
 import { formatSpec, sameSpec } from '../image/image-spec.ts';
@@ -29,7 +30,7 @@ export async function unmapImage(
 
 /**
  * For a caller that holds the lock. Looks first whether the index still is this very mapping: another may have taken
- * its number. One write, then waits until the kernel has taken the device away.
+ * its number.
  */
 export async function unmapLocked(
   host: KrbdHost,
@@ -41,11 +42,45 @@ export async function unmapLocked(
   if (!isStillThere(host, mapping)) return;
   const files = controlFiles(host.roots);
   if (files === undefined) return;
-  if (options.force !== true) await refuseIfOpen(mapping, [], deadline);
-  if (options.force === true && !host.kernel.forcedRemove) throw cannotForce(host, mapping);
-  faultPoint('ceph.unmap.before-remove');
-  const text = options.force === true ? `${mapping.index} force` : String(mapping.index);
-  const write = removeOnceFree(mapping, files.remove, text, deadline);
+  await runSteps(unmapSteps, { host, mapping, force: options.force === true, file: files.remove, deadline, pending });
+}
+
+/** The unmapping of one image. */
+interface Unmapping {
+  readonly host: KrbdHost;
+  readonly mapping: Mapping;
+  readonly force: boolean;
+  /** Of sysfs. */
+  readonly file: string;
+  readonly deadline: Deadline;
+  /** Receives what is still under way when the deadline passes. */
+  readonly pending: Promise<unknown>[];
+}
+
+const again: Mending = { by: ['again'], says: 'the same command again' };
+
+export const unmapSteps: readonly Step<Unmapping>[] = [
+  step('ceph.unmap.before-remove', refuseUnlessFree, {
+    does: 'who has the device open is looked for, and refused',
+    leaves: { id: 'mapped-noted', says: 'the mapping, as before' },
+    mendedBy: again,
+  }),
+  step('ceph.unmap.after-remove', remove, {
+    does: 'one write to `/sys/bus/rbd/remove`',
+    leaves: { id: 'not-mapped-noted', says: 'no mapping; at a detach, what sr_attach has noted' },
+    mendedBy: again,
+  }),
+  lastStep(waitUntilGone, 'the device goes away'),
+];
+
+async function refuseUnlessFree({ host, mapping, force, deadline }: Unmapping): Promise<void> {
+  if (!force) await refuseIfOpen(mapping, [], deadline);
+  else if (!host.kernel.forcedRemove) throw cannotForce(host, mapping);
+}
+
+async function remove({ mapping, force, file, deadline, pending }: Unmapping): Promise<void> {
+  const text = force ? `${mapping.index} force` : String(mapping.index);
+  const write = removeOnceFree(mapping, file, text, deadline);
   try {
     await deadline.race(write, `the kernel to unmap ${mapping.device}`);
   } catch (error) {
@@ -55,7 +90,9 @@ export async function unmapLocked(
     }
     explain(mapping, error as NodeJS.ErrnoException);
   }
-  faultPoint('ceph.unmap.after-remove');
+}
+
+async function waitUntilGone({ host, mapping, deadline }: Unmapping): Promise<void> {
   await deadline.until(() => (isStillThere(host, mapping) ? undefined : true), `${mapping.device} to go away`, 20);
 }
 

@@ -1,7 +1,8 @@
 import type { BlockIo } from '../../base/block-io.ts';
 import { RbdsrError } from '../../base/error.ts';
 import type { VdiUuid } from '../../base/ids.ts';
-import { faultPoint } from '../../system/fault-point.ts';
+import { lastStep, type Mending, type Step, step } from '../../base/steps.ts';
+import { runSteps } from '../../system/running-steps.ts';
 import type { Lvm } from '../../lvm/lvm.ts';
 import { lvNamed, type LvReport, type VgReport } from '../../lvm/report.ts';
 import { journalLv, listJournals } from './journal.ts';
@@ -37,9 +38,44 @@ export async function createJournal(
     await lvm.createLv(name, SMALL_LV_SIZE, { tag: JOURNAL_TAG });
     return { type, id, lvName: name, value };
   }
+  await runSteps(journalSteps, { lvm, report, openLv, name, content });
+  return { type, id, lvName: name, value: undefined };
+}
+
+/** The making of a journal that has its value inside. */
+interface Noting {
+  readonly lvm: Lvm;
+  readonly report: VgReport;
+  readonly openLv: OpenLv;
+  readonly name: string;
+  readonly content: Buffer;
+  /** As LVM has made it. */
+  lv?: LvReport;
+}
+
+const begunAnew: Mending = { by: ['again'], says: 'the same again removes it, and begins anew' };
+
+export const journalSteps: readonly Step<Noting>[] = [
+  step('journal.created', makeVolume, {
+    does: '`lvcreate <type>_<uuid>_1`',
+    leaves: { id: 'volume-untagged', says: 'a volume that is no journal' },
+    mendedBy: begunAnew,
+  }),
+  step('journal.value-written', writeValue, {
+    does: 'the value is written into it',
+    leaves: { id: 'value-untagged', says: 'the same' },
+    mendedBy: begunAnew,
+  }),
+  lastStep(({ lvm, name }) => lvm.addTag(name, JOURNAL_TAG), 'it gets the tag `journaler`'),
+];
+
+async function makeVolume(noting: Noting): Promise<void> {
+  const { lvm, report, name } = noting;
   if (lvNamed(report, name) !== undefined) await lvm.removeLv(name);
-  const lv = await lvm.createLv(name, SMALL_LV_SIZE);
-  faultPoint('journal.created');
+  noting.lv = await lvm.createLv(name, SMALL_LV_SIZE);
+}
+
+async function writeValue({ openLv, name, content, lv }: Noting): Promise<void> {
   const io = await openLv(name, 'write', lv);
   try {
     await io.write(0, content);
@@ -47,9 +83,6 @@ export async function createJournal(
   } finally {
     await io.close();
   }
-  faultPoint('journal.value-written');
-  await lvm.addTag(name, JOURNAL_TAG);
-  return { type, id, lvName: name, value: undefined };
 }
 
 /** After the operation's last write. One that is gone is a success. */

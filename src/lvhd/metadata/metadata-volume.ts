@@ -1,17 +1,18 @@
 import type { BlockIo } from '../../base/block-io.ts';
 import { hasCode, RbdsrError } from '../../base/error.ts';
 import { SECTOR } from '../../base/units.ts';
-import { faultPoint } from '../../system/fault-point.ts';
+import { runSteps } from '../../system/running-steps.ts';
 import {
   corrupt,
   decodeHeader,
-  encodeHeader,
   HEADER_BYTES,
   RECORD_BYTES,
   RECORDS_OFFSET,
   SR_NAMES_OFFSET,
   SR_OFFSET,
 } from './layout.ts';
+import { additionSteps, creationSteps, removalSteps } from './metadata-writes.ts';
+import type { Write } from './metadata-writes.ts';
 import { decodeRecord, encodeRecord } from './record.ts';
 import type { VdiMetadata, MetadataRecord } from './record.ts';
 import { decodeSr, encodeSr, encodeSrNames } from './sr-sectors.ts';
@@ -27,21 +28,20 @@ export interface MetadataContent {
 
 /**
  * The metadata volume on a device of whole sectors. There is no checksum and no second copy; each verb reads all, then
- * writes in an order in which a cut leaves a readable volume. The caller holds the SR lock.
- *
- * | verb | writes, flushed one after the other | a cut in between leaves |
- * |---|---|---|
- * | create | zero header; SR sectors and records; header | an empty header: no metadata, and create may run again |
- * | add, new slot | record; header | the record beyond the length: as if never added |
- * | add, deleted slot | record (deleted 0) | one write: the old or the new record |
- * | delete | record (deleted 1); for the last record also the header | the record deleted, its slot not given back |
- * | update VDI | record | one write: the old or the new record |
- * | update SR | sectors 2 and 3 | one write |
+ * writes in an order in which a cut leaves a readable volume (metadata-writes.ts); what is not there is one write, and
+ * leaves the old or the new. The caller holds the SR lock.
  *
  * A record is 1024 bytes at a multiple of 1024, so it never crosses an extent or a RADOS object.
  */
 export class MetadataVolume {
   readonly #io: BlockIo;
+  readonly #write: Write = async (offset, sectors) => {
+    if (offset % SECTOR !== 0 || sectors.length % SECTOR !== 0) {
+      throw new RbdsrError('internal', { what: `metadata write at ${offset} is not of whole sectors` });
+    }
+    await this.#io.write(offset, sectors);
+    await this.#io.flush();
+  };
 
   constructor(io: BlockIo) {
     this.#io = io;
@@ -50,13 +50,8 @@ export class MetadataVolume {
   /** Overwrites whatever the volume held. */
   async create(sr: SrMetadata, vdis: readonly VdiMetadata[] = []): Promise<void> {
     const body = Buffer.concat([encodeSr(sr), ...vdis.map((vdi) => encodeRecord(vdi, { deleted: false }))]);
-    const length = SR_OFFSET + body.length;
-    this.#refuseBeyondEnd(length);
-    await this.#write(0, Buffer.alloc(HEADER_BYTES));
-    faultPoint('mgt.create.header-cleared');
-    await this.#write(SR_OFFSET, body);
-    faultPoint('mgt.create.body-written');
-    await this.#write(0, encodeHeader(length));
+    this.#refuseBeyondEnd(SR_OFFSET + body.length);
+    await runSteps(creationSteps, { write: this.#write, body });
   }
 
   /**
@@ -102,9 +97,7 @@ export class MetadataVolume {
       return;
     }
     this.#refuseBeyondEnd(area.length + RECORD_BYTES);
-    await this.#write(area.length, encodeRecord(vdi, { deleted: false }));
-    faultPoint('mgt.add.record-written');
-    await this.#write(0, encodeHeader(area.length + RECORD_BYTES));
+    await runSteps(additionSteps, { write: this.#write, vdi, length: area.length });
   }
 
   /** False where there is no record of the VDI. */
@@ -112,9 +105,7 @@ export class MetadataVolume {
     const area = await this.#area();
     const record = allRecords(area).find((entry) => !entry.deleted && entry.uuid === uuid);
     if (record === undefined) return false;
-    await this.#write(record.offset, encodeRecord(record, { deleted: true, offset: record.offset }));
-    faultPoint('mgt.delete.record-written');
-    if (record.offset + RECORD_BYTES === area.length) await this.#write(0, encodeHeader(record.offset));
+    await runSteps(removalSteps, { write: this.#write, record, length: area.length });
     return true;
   }
 
@@ -138,14 +129,6 @@ export class MetadataVolume {
       throw corrupt('volume', 0, `at least ${RECORDS_OFFSET} bytes`, `${this.#io.size} bytes`);
     const length = decodeHeader(await this.#io.read(0, HEADER_BYTES), this.#io.size);
     return this.#io.read(0, length);
-  }
-
-  async #write(offset: number, sectors: Buffer): Promise<void> {
-    if (offset % SECTOR !== 0 || sectors.length % SECTOR !== 0) {
-      throw new RbdsrError('internal', { what: `metadata write at ${offset} is not of whole sectors` });
-    }
-    await this.#io.write(offset, sectors);
-    await this.#io.flush();
   }
 
   #refuseBeyondEnd(length: number): void {

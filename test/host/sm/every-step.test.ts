@@ -39,6 +39,12 @@ const growIt = (bytes: number): Promise<unknown> => vdiResize(made.pool.double, 
 
 const pbd = (): string => pbdOn(made.pool.double, made.pool.srRef, made.pool.double.master.ref).ref;
 
+/** Attached already, as when the toolstack is restarted. */
+function plugAgain(): Promise<void> {
+  made.pool.double.db.get('PBD', pbd()).fields['currently_attached'] = false;
+  return pbdPlug(made.pool.double, pbd());
+}
+
 /** A footer of another VHD lies where the volume is going to end. */
 async function aDiskBeforeOldData(bytes: number): Promise<void> {
   await aDisk(bytes);
@@ -57,7 +63,7 @@ async function aTrackedDisk(bytes: number): Promise<void> {
   expect(disk.fields['cbt_enabled']).toBe(true);
 }
 
-/** By the protocol's title; more than one where it goes other ways with other disks. */
+/** On this pool, with a disk of so many bytes. */
 const walks: Readonly<Record<string, readonly Walk[]>> = {
   vdi_create: [{ call: (virtualSize) => made.create({ virtualSize }) }],
   'vdi_create of a raw disk': [{ call: (virtualSize) => made.create({ virtualSize, ...raw }) }],
@@ -91,11 +97,31 @@ const walks: Readonly<Record<string, readonly Walk[]>> = {
     },
   ],
   'vdi_resize of a raw disk': [{ before: (bytes) => aDisk(bytes, raw), call: growIt }],
+  'metadata: create': [
+    { before: () => made.pool.sr.lvm.removeLv('MGT'), call: plugAgain },
+    {
+      before: () => made.damageMetadata(),
+      call: () => made.rebuildMetadata(),
+      killed: (point) =>
+        expect(made.rebuildMetadata({ RBDSR_FAULT: point })).rejects.toMatchObject({ signal: 'SIGKILL' }),
+    },
+  ],
+  'metadata: add': [
+    {
+      // Its slot is the last, and is given back: of those that are left none is free.
+      before: async (bytes) => {
+        await aDisk(bytes);
+        await deleteIt();
+      },
+      call: (virtualSize) => made.create({ virtualSize }),
+    },
+  ],
+  'metadata: delete': [{ before: aDisk, call: deleteIt }],
 };
 
 const menders: Readonly<Partial<Record<Mender, (walk: Walk, bytes: number) => Promise<unknown>>>> = {
   again: (walk, bytes) => walk.call(bytes),
-  sr_attach: () => pbdPlug(made.pool.double, pbd()),
+  sr_attach: plugAgain,
   sr_scan: () => made.scan(),
   vdi_create: () => made.create(),
 };
@@ -109,7 +135,7 @@ test.each(killsOf(TEST, walks))(
   async (_title, name, mender, _index, left, walk) => {
     const bytes = (sizeMiB += 8) * MiB;
     await walk.before?.(bytes);
-    await made.killedAt(name, () => walk.call(bytes));
+    await (walk.killed?.(name) ?? made.killedAt(name, () => walk.call(bytes)));
     await leftBehind[left]?.(made, bytes);
     await menders[mender]?.(walk, bytes);
     await made.allIsWell();

@@ -1,8 +1,18 @@
+import { isDeepStrictEqual } from 'node:util';
 import { expect } from 'vitest';
 import { stringOf } from '../../../lab/xapi-double/database.ts';
 import { MiB } from '../../../src/base/units.ts';
 import { listJournals } from '../../../src/lvhd/journal/journal.ts';
+import {
+  decodeHeader,
+  HEADER_BYTES,
+  RECORD_BYTES,
+  RECORDS_OFFSET,
+  SR_OFFSET,
+} from '../../../src/lvhd/metadata/layout.ts';
 import { MetadataVolume } from '../../../src/lvhd/metadata/metadata-volume.ts';
+import { decodeRecord } from '../../../src/lvhd/metadata/record.ts';
+import { decodeSr } from '../../../src/lvhd/metadata/sr-sectors.ts';
 import { cbtLogs } from '../../../src/lvhd/ops/end-tracking.ts';
 import { CBT_LOG, DELETED_TAG, HIDDEN_TAG, isUnfinished } from '../../../src/lvhd/names.ts';
 import { openVhd } from '../../../src/lvhd/open-vhd.ts';
@@ -75,6 +85,16 @@ export const leftBehind: Readonly<Record<string, Look>> = {
     const io = await sr.openLv('MGT', 'read');
     expect((await io.read(0, 512)).every((byte) => byte === 0)).toBe(true);
   },
+  'metadata-cleared': async (made) => expect(await metadataOf(made)).toEqual({ header: 'none', body: 'other' }),
+  'metadata-uncounted': async (made) => expect(await metadataOf(made)).toEqual({ header: 'none', body: 'whole' }),
+  'record-uncounted': async (made, bytes) => {
+    await are({ volume: 'whole', metadata: false, xapi: false, totals: 'old' })(made, bytes);
+    expect(await recordAt(made, 'behind the length')).toMatchObject({ deleted: false, vdiType: 'vhd' });
+  },
+  'record-deleted': async (made, bytes) => {
+    await are({ volume: 'hidden, marked', metadata: false, xapi: true, totals: 'right' })(made, bytes);
+    expect(await recordAt(made, 'last')).toMatchObject({ deleted: true, vdiType: 'vhd' });
+  },
   'grown-raw-volume': async (made, bytes) => {
     const { lv } = await theVolume(made);
     expect([lv?.sizeBytes, made.others()[0]?.fields['virtual_size']]).toEqual([bytes + GROWTH, bytes]);
@@ -125,6 +145,39 @@ async function growth(made: PoolWithDisk, bytes: number): Promise<Growth> {
 
 async function logs(made: PoolWithDisk): Promise<string[]> {
   return cbtLogs(await made.pool.sr.report());
+}
+
+/** What the metadata volume holds, byte by byte: no reader takes it without a header. */
+async function metadataOf(made: PoolWithDisk): Promise<{ readonly header: 'none' | 'other'; readonly body: unknown }> {
+  const { sr, double, srRef } = made.pool;
+  const area = await (await sr.openLv('MGT', 'read')).read(0, RECORDS_OFFSET + RECORD_BYTES);
+  const names = (): string[] => [
+    decodeSr(area.subarray(SR_OFFSET, RECORDS_OFFSET)).uuid,
+    decodeRecord(area.subarray(RECORDS_OFFSET), RECORDS_OFFSET).uuid,
+  ];
+  const wanted = [stringOf(double.db.get('SR', srRef), 'uuid'), stringOf(made.kept, 'uuid')];
+  return {
+    header: area.subarray(0, HEADER_BYTES).every((byte) => byte === 0) ? 'none' : 'other',
+    body: isDeepStrictEqual(orUndefined(names), wanted) ? 'whole' : 'other',
+  };
+}
+
+/** The record of the one disk beside the kept one. */
+async function recordAt(made: PoolWithDisk, where: 'last' | 'behind the length') {
+  const io = await made.pool.sr.openLv('MGT', 'read');
+  const length = decodeHeader(await io.read(0, HEADER_BYTES), io.size);
+  const offset = where === 'last' ? length - RECORD_BYTES : length;
+  const record = decodeRecord(await io.read(offset, RECORD_BYTES), offset);
+  expect((await theVolume(made)).lv?.name).toBe(`VHD-${record.uuid}`);
+  return record;
+}
+
+function orUndefined<T>(read: () => T): T | undefined {
+  try {
+    return read();
+  } catch {
+    return undefined;
+  }
 }
 
 async function theVolume(

@@ -1,4 +1,7 @@
+import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { expect } from 'vitest';
 import { mapOf, type Row, stringOf } from '../../../lab/xapi-double/database.ts';
 import { srScan } from '../../../lab/xapi-double/sr-operations.ts';
@@ -8,6 +11,7 @@ import { vdiUuid } from '../../../src/base/ids.ts';
 import { MiB } from '../../../src/base/units.ts';
 import { listJournals } from '../../../src/lvhd/journal/journal.ts';
 import { readVdiNodes } from '../../../src/lvhd/lv-table.ts';
+import { SR_NAMES_OFFSET, SR_OFFSET } from '../../../src/lvhd/metadata/layout.ts';
 import { MetadataVolume } from '../../../src/lvhd/metadata/metadata-volume.ts';
 import { openVdi } from '../../../src/lvhd/open-vdi.ts';
 import { VdiTree } from '../../../src/lvhd/tree.ts';
@@ -54,6 +58,22 @@ export class PoolWithDisk {
   killedAt(point: string, call: () => Promise<unknown>): Promise<void> {
     const { pool } = this;
     return killedAt(pool.double, (environment, work) => pool.withEnvironment(environment, work), point, call);
+  }
+
+  /** `rbdsr mgt rebuild` on the master. */
+  async rebuildMetadata(environment: Readonly<Record<string, string>> = {}): Promise<void> {
+    const { pool } = this;
+    const sr = stringOf(pool.double.db.get('SR', pool.srRef), 'uuid');
+    const argv = [join(pool.product, 'cli.cjs'), 'mgt', 'rebuild', sr];
+    const env = { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', RBDSR_ROOT: pool.root(0), ...environment };
+    await promisify(execFile)(process.execPath, argv, { env });
+  }
+
+  /** Noise where the metadata volume says whose it is. */
+  async damageMetadata(): Promise<void> {
+    const io = await this.pool.sr.openLv('MGT', 'write');
+    await io.write(SR_OFFSET, randomBytes(SR_NAMES_OFFSET - SR_OFFSET));
+    await io.flush();
   }
 
   /** Records, volumes and metadata agree, and the disk with known content still has it. */
