@@ -4,8 +4,8 @@ import { complaint, lvmCommand, succeeded } from './_command.ts';
 import type { LvmCommandContext } from './_command.ts';
 import { lvmFailure } from './_failures.ts';
 import { labelOf } from './_label.ts';
-import { parseReport, parseRows, REPORT_FIELDS, SEPARATOR } from './report.ts';
-import type { VgReport } from './report.ts';
+import { LV_FIELDS, parseLv, parseReport, parseRows, REPORT_FIELDS, SEPARATOR } from './report.ts';
+import type { LvReport, VgReport } from './report.ts';
 
 /**
  * The report of a volume group, or undefined where the device holds no such one. One `pvs`, which names every LV that
@@ -31,6 +31,19 @@ export async function readReport(context: LvmCommandContext, vg: string): Promis
       segments: [],
     }));
   return { ...parsed.report, lvs: [...parsed.report.lvs, ...withoutExtents] };
+}
+
+/**
+ * One LV after a change, in one command that looks at no other. Undefined where LVM does not tell of it: then the whole
+ * report has to say why.
+ */
+export async function readLv(
+  context: LvmCommandContext,
+  before: VgReport,
+  name: string,
+): Promise<LvReport | undefined> {
+  const outcome = await askFor(context, 'lvs', LV_FIELDS, `${before.name}/${name}`);
+  return succeeded(outcome) ? parseLv(before, name, outcome.stdout) : undefined;
 }
 
 /**

@@ -14,7 +14,7 @@ import { lvmFailure, missingLv, refuseWhenFull } from './_failures.ts';
 import { lvNodeGone, lvNodePresent, openersOfLv } from './_nodes.ts';
 import { hasDevice, leadsToExtents } from './_tables.ts';
 import { labelOf } from './_label.ts';
-import { readReport } from './_read-report.ts';
+import { readLv, readReport } from './_read-report.ts';
 import { lvNamed, type LvReport, type VgReport } from './report.ts';
 
 export interface LvmOptions {
@@ -116,25 +116,41 @@ export class Lvm {
   }
 
   /**
-   * Makes an inactive, unzeroed LV of `bytes`, rounded up to extents. 'sr-full' | 'lvm-create' (also when the name is
-   * taken).
+   * Makes an inactive, unzeroed LV of `bytes`, rounded up to extents. With a report of `before` LVM is then asked about
+   * this LV alone. 'sr-full' | 'lvm-create' (also when the name is taken).
    */
-  async createLv(name: string, bytes: number, options: { readonly tag?: string } = {}): Promise<LvReport> {
-    const { tag } = options;
+  async createLv(
+    name: string,
+    bytes: number,
+    options: { readonly tag?: string; readonly before?: VgReport } = {},
+  ): Promise<LvReport> {
+    const { tag, before } = options;
     const args = ['-Zn', '-n', name, '-L', `${bytes}b`, ...(tag === undefined ? [] : ['--addtag', tag]), this.vg];
     let outcome = await this.#changing('lvcreate', ['-an', ...args]);
     // As 2.02.84 does.
     const becomesActive = isUnknownOption(outcome);
     if (becomesActive) outcome = await this.#changing('lvcreate', args);
-    const report = await this.report();
-    const lv = lvNamed(report, name);
-    const isMade = lv?.sizeBytes === wholeExtents(report, bytes) && (tag === undefined || lv?.tags.includes(tag));
-    if (succeeded(outcome) && lv !== undefined && isMade) {
+    const isMade = (lv: LvReport): boolean => tag === undefined || lv.tags.includes(tag);
+    const { lv, report } = await this.#sized(name, bytes, before);
+    if (succeeded(outcome) && lv !== undefined && isMade(lv)) {
       if (becomesActive) await this.deactivate(name);
       return lv;
     }
-    refuseWhenFull(report, bytes, `a logical volume of ${formatBytes(bytes)}`);
+    refuseWhenFull(report ?? (await this.report()), bytes, `a logical volume of ${formatBytes(bytes)}`);
     throw lvmFailure('lvm-create', `logical volume ${name} cannot be made`, outcome);
+  }
+
+  /** The LV, if it has that size now; with the report of the whole group where that was needed to say so. */
+  async #sized(
+    name: string,
+    bytes: number,
+    before: VgReport | undefined,
+  ): Promise<{ readonly lv?: LvReport; readonly report?: VgReport | undefined }> {
+    const alone = before === undefined ? undefined : await readLv(this.#context, before, name);
+    if (alone !== undefined && alone.sizeBytes === wholeExtents(before, bytes)) return { lv: alone };
+    const report = await this.report();
+    const lv = lvNamed(report, name);
+    return lv !== undefined && lv.sizeBytes === wholeExtents(report, bytes) ? { lv, report } : { report };
   }
 
   /** Deactivates and removes the LV; one that is gone is a success. 'device-busy' names who holds it. */
@@ -175,10 +191,10 @@ export class Lvm {
     throw lvmFailure('lvm-create', `logical volume ${from} cannot be renamed to ${to}`, outcome);
   }
 
-  /** To `bytes`, rounded up to extents. 'sr-full' | 'lvm-resize'. */
-  async growLv(name: string, bytes: number): Promise<LvReport> {
+  /** To `bytes`, rounded up to extents; `before` as for createLv. 'sr-full' | 'lvm-resize'. */
+  async growLv(name: string, bytes: number, before?: VgReport): Promise<LvReport> {
     const outcome = await this.#changing('lvresize', ['-f', '-L', `${bytes}b`, `${this.vg}/${name}`]);
-    return this.#resized(name, bytes, outcome);
+    return this.#resized(name, bytes, outcome, before);
   }
 
   /**
@@ -186,18 +202,18 @@ export class Lvm {
    * a file system that would be cut off, and refuses an LV that is not active, unless told not to (lvm2
    * `lib/metadata/lv_manip.c`, `--fs checksize`); older ones do not know the option. 'lvm-resize'.
    */
-  async shrinkLv(name: string, bytes: number): Promise<LvReport> {
+  async shrinkLv(name: string, bytes: number, before?: VgReport): Promise<LvReport> {
     const args = ['-f', '-L', `${bytes}b`, `${this.vg}/${name}`];
     let outcome = await this.#changing('lvresize', ['--fs', 'ignore', ...args]);
     if (isUnknownOption(outcome)) outcome = await this.#changing('lvresize', args);
-    return this.#resized(name, bytes, outcome);
+    return this.#resized(name, bytes, outcome, before);
   }
 
-  async #resized(name: string, bytes: number, outcome: RunOutcome): Promise<LvReport> {
-    const report = await this.report();
+  async #resized(name: string, bytes: number, outcome: RunOutcome, before?: VgReport): Promise<LvReport> {
+    const { lv: resized, report } = await this.#sized(name, bytes, before);
+    if (resized !== undefined) return resized;
     const lv = lvNamed(report, name);
     if (lv === undefined) throw missingLv(this.vg, name);
-    if (lv.sizeBytes === wholeExtents(report, bytes)) return lv;
     refuseWhenFull(report, bytes - lv.sizeBytes, `growing ${name} to ${formatBytes(bytes)}`);
     throw lvmFailure('lvm-resize', `logical volume ${name} cannot be resized to ${bytes} bytes`, outcome);
   }

@@ -75,6 +75,21 @@ export const REPORT_FIELDS = [
 type Field = (typeof REPORT_FIELDS)[number];
 type Row = Readonly<Record<Field, string>>;
 
+/** The columns `lvs` is asked for of one LV: known to every LVM from 2.02.84 on. One row per segment. */
+export const LV_FIELDS = [
+  'vg_name',
+  'vg_extent_size',
+  'lv_name',
+  'lv_size',
+  'lv_attr',
+  'lv_tags',
+  'segtype',
+  'seg_start',
+  'seg_size',
+  'devices',
+] as const;
+type LvRow = Readonly<Record<(typeof LV_FIELDS)[number], string>>;
+
 /** Neither an LVM name nor a tag can hold it. */
 export const SEPARATOR = '|';
 
@@ -102,6 +117,38 @@ export function parseReport(
     lvs,
   };
   return { report, missingLvs: bytes(first, 'lv_count') - lvs.filter((lv) => !lv.name.startsWith('[')).length };
+}
+
+/**
+ * One LV of the group that `before` describes: where extents lie on a PV `lvs` does not say, and no change of LVs moves
+ * it. Undefined where no row names the LV, and where its rows do not fit that group: then the whole of it has to be
+ * asked for.
+ */
+export function parseLv(before: VgReport, name: string, text: string): LvReport | undefined {
+  const rows = parseRows(LV_FIELDS, text).filter((row) => row.vg_name === before.name && row.lv_name === name);
+  const [first] = rows;
+  if (first === undefined || bytes(first, 'vg_extent_size') !== before.extentSizeBytes) return undefined;
+  const segments: LvSegment[] = [];
+  for (const row of rows) {
+    const segment = segmentOf(before, row);
+    if (segment === undefined) return undefined;
+    segments.push(segment);
+  }
+  return { ...lvOf(first), segments: segments.toSorted((a, b) => a.startBytes - b.startBytes) };
+}
+
+/** `devices` is the PV and the first extent there, `/dev/rbd0(12)`. */
+function segmentOf({ pvs, extentSizeBytes }: VgReport, row: LvRow): LvSegment | undefined {
+  const [, device, extent] = /^(.+)\(([0-9]{1,10})\)$/.exec(row.devices) ?? [];
+  const pv = pvs.find(({ name }) => name === device);
+  if (pv === undefined) return undefined;
+  return {
+    startBytes: bytes(row, 'seg_start'),
+    lengthBytes: bytes(row, 'seg_size'),
+    pv: pv.name,
+    pvOffsetBytes: pv.dataStartBytes + Number(extent) * extentSizeBytes,
+    type: row.segtype,
+  };
 }
 
 /** The rows of a `--noheadings --separator |` report. */
@@ -150,8 +197,7 @@ function lvReports(rows: readonly Row[], extentSizeBytes: number): LvReport[] {
     if (row.lv_name === '') continue;
     let lv = byName.get(row.lv_name);
     if (lv === undefined) {
-      const tags = row.lv_tags === '' ? [] : row.lv_tags.split(',');
-      lv = { name: row.lv_name, sizeBytes: bytes(row, 'lv_size'), ...parseLvAttr(row.lv_attr), tags, segments: [] };
+      lv = { ...lvOf(row), segments: [] };
       byName.set(row.lv_name, lv);
     }
     lv.segments.push({
@@ -166,7 +212,12 @@ function lvReports(rows: readonly Row[], extentSizeBytes: number): LvReport[] {
   return [...byName.values()].toSorted((a, b) => (a.name < b.name ? -1 : 1));
 }
 
-function bytes(row: Row, field: Field): number {
+function lvOf(row: Pick<Row, 'lv_name' | 'lv_size' | 'lv_attr' | 'lv_tags'>): Omit<LvReport, 'segments'> {
+  const tags = row.lv_tags === '' ? [] : row.lv_tags.split(',');
+  return { name: row.lv_name, sizeBytes: bytes(row, 'lv_size'), ...parseLvAttr(row.lv_attr), tags };
+}
+
+function bytes<F extends string>(row: Readonly<Record<F, string>>, field: F): number {
   const text = row[field];
   if (/^[0-9]{1,16}$/.test(text)) return Number(text);
   throw unreadable(`a whole number in ${field}`, JSON.stringify(text));

@@ -79,8 +79,8 @@ export const metadataSteps: readonly Step<Synchronising>[] = [
 
 async function makeVolume(making: Synchronising): Promise<void> {
   const { sr } = making;
-  making.report = await withoutUnfinished(sr, making.report);
-  making.report = withLv(making.report, await sr.lvm.createLv(unfinishedLvName(sr.uuid), SMALL_LV_SIZE));
+  const before = await withoutUnfinished(sr, making.report);
+  making.report = withLv(before, await sr.lvm.createLv(unfinishedLvName(sr.uuid), SMALL_LV_SIZE, { before }));
 }
 
 async function nameEmptyVolume(making: Synchronising): Promise<void> {

@@ -35,7 +35,7 @@ export async function createJournal(
   }
   const { name, content } = journalLv(lvm.vg, type, id, value);
   if (content === undefined) {
-    await lvm.createLv(name, SMALL_LV_SIZE, { tag: JOURNAL_TAG });
+    await lvm.createLv(name, SMALL_LV_SIZE, { tag: JOURNAL_TAG, before: report });
     return { type, id, lvName: name, value };
   }
   await runSteps(journalSteps, { lvm, report, openLv, name, content });
@@ -72,7 +72,7 @@ export const journalSteps: readonly Step<Noting>[] = [
 async function makeVolume(noting: Noting): Promise<void> {
   const { lvm, report, name } = noting;
   if (lvNamed(report, name) !== undefined) await lvm.removeLv(name);
-  noting.lv = await lvm.createLv(name, SMALL_LV_SIZE);
+  noting.lv = await lvm.createLv(name, SMALL_LV_SIZE, { before: report });
 }
 
 async function writeValue({ openLv, name, content, lv }: Noting): Promise<void> {

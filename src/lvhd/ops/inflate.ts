@@ -147,7 +147,8 @@ async function noteSize(sizing: Sizing): Promise<void> {
 }
 
 async function grow(sizing: Sizing): Promise<void> {
-  sizing.lv = await sizing.world.lvm.growLv(sizing.lv.name, sizing.target);
+  const { world, report, lv, target } = sizing;
+  sizing.lv = await world.lvm.growLv(lv.name, target, report);
 }
 
 async function forgetSize({ world, journal }: Sizing): Promise<void> {
@@ -163,7 +164,8 @@ async function makeReadOnly({ world, lv }: Sizing): Promise<void> {
 }
 
 async function shrink(sizing: Sizing): Promise<void> {
-  if (isLarger(sizing)) await sizing.world.lvm.shrinkLv(sizing.lv.name, sizing.target);
+  const { world, report, lv, target } = sizing;
+  if (isLarger(sizing)) await world.lvm.shrinkLv(lv.name, target, report);
 }
 
 async function zeroLastSector({ world, lv }: Sizing): Promise<void> {

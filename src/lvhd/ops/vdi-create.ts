@@ -70,6 +70,8 @@ export interface CreateWorld {
 interface Making {
   readonly world: CreateWorld;
   readonly plan: VdiPlan;
+  /** The volume group as it was. */
+  readonly report: VgReport;
   /** As LVM has made it. */
   lv?: LvReport;
 }
@@ -79,8 +81,8 @@ interface Making {
  * name holds a whole disk: an empty VHD that could not be read would keep the SR from being scanned. The command goes
  * on with the disk's records (src/sm/handlers/vdi-create.ts).
  */
-export async function createVolume(world: CreateWorld, plan: VdiPlan): Promise<void> {
-  const making: Making = { world, plan };
+export async function createVolume(world: CreateWorld, plan: VdiPlan, report: VgReport): Promise<void> {
+  const making: Making = { world, plan, report };
   try {
     await runSteps(volumeSteps[plan.kind], making);
   } catch (error) {
@@ -137,8 +139,8 @@ export const volumeSteps: Readonly<Record<VdiKind, readonly Step<Making>[]>> = {
 };
 
 async function makeVolume(making: Making): Promise<void> {
-  const { world, plan } = making;
-  making.lv = await world.lvm.createLv(unfinishedLvName(plan.uuid), plan.lvSizeBytes);
+  const { world, plan, report: before } = making;
+  making.lv = await world.lvm.createLv(unfinishedLvName(plan.uuid), plan.lvSizeBytes, { before });
 }
 
 async function nameVolume({ world, plan }: Making): Promise<void> {

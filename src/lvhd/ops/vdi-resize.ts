@@ -87,8 +87,8 @@ export const resizeSteps: Readonly<Record<VdiKind, readonly Step<Growing>[]>> = 
   ],
 };
 
-async function growRawVolume({ lvm, node, plan }: Growing): Promise<void> {
-  await lvm.growLv(node.lvName, plan.lvSizeBytes);
+async function growRawVolume({ lvm, report, node, plan }: Growing): Promise<void> {
+  await lvm.growLv(node.lvName, plan.lvSizeBytes, report);
 }
 
 async function growVhdVolume(growing: Growing): Promise<void> {

@@ -42,7 +42,7 @@ export const handler: Handler = async (call) => {
   checkPlan(plan, report);
   await orRebuild(sr.uuid, () => withMetadata(sr, (mgt) => mgt.checkSpace(), report));
   call.waiting(`LVM to make ${plan.lvName} of ${plan.lvSizeBytes} bytes`);
-  await createVolume(sr, plan);
+  await createVolume(sr, plan, report);
   try {
     await runSteps(recordSteps, { call, sr, plan, report });
   } catch (error) {

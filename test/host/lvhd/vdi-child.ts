@@ -17,7 +17,7 @@ const how = allocation === 'thin' ? 'thin' : 'thick';
 if (operation === 'create') {
   const plan = planVdi({ uuid, kind: kind === 'aio' ? 'aio' : 'vhd', sizeBytes: Number(bytes), allocation: how });
   checkPlan(plan, report);
-  await createVolume(world, plan);
+  await createVolume(world, plan, report);
 } else {
   const node = new VdiTree(await readVdiNodes(report, sr.pvIo)).get(uuid);
   const plan = planResize(node, Number(bytes), how);

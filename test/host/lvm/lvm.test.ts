@@ -7,6 +7,7 @@ import { lvmConfig } from '../../../src/lvm/config.ts';
 import { extentIo } from '../../../src/lvm/extents.ts';
 import { Lvm } from '../../../src/lvm/lvm.ts';
 import { surveyDevice } from '../../../src/lvm/pv-label.ts';
+import { lvNamed } from '../../../src/lvm/report.ts';
 import { openBlockIo } from '../../../src/system/io/block-device.ts';
 import { loopDevice } from '../../support/lvhd-loop.ts';
 
@@ -82,6 +83,28 @@ describe('Lvm on a loop device', () => {
     await lvm.removeLv('c');
     await lvm.removeLv('c');
     expect((await lvm.report())?.lvs.map((lv) => [lv.name, lv.readOnly])).toEqual([['b', false]]);
+  });
+
+  it('an LV that was made or resized is described alone, as in the whole report', async () => {
+    using loop = loopDevice(200 * MiB);
+    const lvm = lvmOn(loop.device);
+    await lvm.createVg(8 * MiB);
+    const before = await lvm.report();
+    if (before === undefined) throw new Error('no volume group');
+    const ofGroup = async (): Promise<unknown> => lvNamed(await lvm.report(), 'a');
+    expect(await lvm.createLv('a', 5 * MiB, { tag: 'journaler', before })).toEqual(await ofGroup());
+    await lvm.createLv('b', 4 * MiB, { before });
+    const grown = await lvm.growLv('a', 16 * MiB, before);
+    expect(grown.segments).toHaveLength(2);
+    expect(grown).toEqual(await ofGroup());
+    expect(await lvm.shrinkLv('a', 12 * MiB, before)).toEqual(await ofGroup());
+    // Of a group that lies otherwise: asked for as a whole.
+    const other = { ...before, pvs: before.pvs.map((pv) => ({ ...pv, name: '/dev/other' })) };
+    expect(await lvm.growLv('a', 16 * MiB, other)).toEqual(grown);
+    await expect(lvm.createLv('a', 4 * MiB, { before })).rejects.toMatchObject({ code: 'lvm-create' });
+    await expect(lvm.createLv('big', 1024 * MiB, { before })).rejects.toMatchObject({ code: 'sr-full' });
+    await expect(lvm.growLv('a', 1024 * MiB, before)).rejects.toMatchObject({ code: 'sr-full' });
+    await expect(lvm.growLv('no', 8 * MiB, before)).rejects.toMatchObject({ code: 'lvm-missing' });
   });
 
   it('failures say what is wrong', async () => {

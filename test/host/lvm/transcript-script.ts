@@ -1,5 +1,5 @@
 import { lvmConfig } from '../../../src/lvm/config.ts';
-import { REPORT_FIELDS, SEPARATOR } from '../../../src/lvm/report.ts';
+import { LV_FIELDS, REPORT_FIELDS, SEPARATOR } from '../../../src/lvm/report.ts';
 
 /** What the device holds when LVM is called. A change leads from one state to another. */
 export type Disk =
@@ -48,6 +48,8 @@ export const REPORT = ['pvs', ...FORMAT, REPORT_FIELDS.join(','), DEVICE];
 /** As it was asked once. */
 export const REPORT_OF_ALL = ['pvs', ...FORMAT, REPORT_FIELDS.join(',')];
 const LVS = ['lvs', ...FORMAT, 'lv_name,lv_size', VG];
+/** Of one LV, after a change. */
+export const lvs = (name: string): readonly string[] => ['lvs', ...FORMAT, LV_FIELDS.join(','), `${VG}/${name}`];
 const LAYOUT = ['--dataalignment', '4096k', '--metadatasize', '10m', '--physicalextentsize', '4m'];
 const VGCREATE = ['vgcreate', ...LAYOUT, VG, DEVICE];
 
@@ -140,16 +142,21 @@ export const SCRIPT: readonly ScriptedCall[] = [
 
   one('master', 'sr', lvcreate(NEW, 8 * MiB), 'sr-created'),
   one('master', 'sr', withoutInactive(lvcreate(NEW, 8 * MiB)), 'sr-created'),
+  one('master', 'sr', lvs(NEW)),
+  one('master', 'sr', lvs(LV)),
   one('master', 'sr-created', REPORT),
+  one('master', 'sr-created', lvs(NEW)),
   one('master', 'sr-created', lvchange(NEW, '-an')),
   one('master', 'sr-created', lvrename(NEW, NAMED), 'sr-renamed'),
   one('master', 'sr-renamed', REPORT),
   one('master', 'sr-renamed', lvresize(NAMED, 8 * MiB)),
   one('master', 'sr-renamed', lvresize(NAMED, 16 * MiB), 'sr-grown'),
   one('master', 'sr-grown', REPORT),
+  one('master', 'sr-grown', lvs(NAMED)),
   one('master', 'sr-grown', ignoringFs(lvresize(NAMED, 4 * MiB)), 'sr-shrunk'),
   one('master', 'sr-grown', lvresize(NAMED, 4 * MiB), 'sr-shrunk'),
   one('master', 'sr-shrunk', REPORT),
+  one('master', 'sr-shrunk', lvs(NAMED)),
   one('master', 'sr-shrunk', ignoringFs(lvresize(NAMED, 4 * MiB))),
   one('master', 'sr-shrunk', lvchange(NAMED, '-p', 'r'), 'sr-read-only'),
   one('master', 'sr-read-only', REPORT),

@@ -151,6 +151,30 @@ describe.each(VERSIONS)('LVM $version ($hosts)', (row) => {
     expect((await open.report()).lvs.map(({ name }) => name)).toEqual(truth.lvs.map(({ name }) => name));
   });
 
+  test('an LV that was made or resized is described alone, as in the whole report', async () => {
+    using disk = freshDevice('sr', 'alone');
+    await using open = await openSrOn(disk.device, sr);
+    const before = plain(await open.report());
+    const verbs: readonly Step['verb'][] = [
+      ['createLv', NEW, 8 * MiB, { before }],
+      ['renameLv', NEW, NAMED],
+      ['growLv', NAMED, 16 * MiB, before],
+      ['shrinkLv', NAMED, 4 * MiB, before],
+    ];
+    const steps = verbs.flatMap((verb): Step[] =>
+      [verb, ['report'] as const].map((v) => ({ device: disk.device, writable: true, verb: v })),
+    );
+    const { results, calls } = await carryOut(version, steps, { disks: { [disk.device]: 'sr' } });
+    const looks = calls.map((call) => call.split(' ')[1]).filter((command) => command === 'pvs' || command === 'lvs');
+    expect(looks).toEqual(['lvs', 'pvs', 'pvs', 'lvs', 'pvs', 'lvs', 'pvs']);
+    for (const [at, name] of [NEW, '', NAMED, NAMED].entries()) {
+      const whole = results[2 * at + 1] as VgReport;
+      const lv = whole.lvs.find((entry) => entry.name === name);
+      // What was recorded of the whole group came after an lvcreate that activates.
+      if (name !== '') expect(results[2 * at]).toEqual({ ...lv, active: false });
+    }
+  });
+
   test('a change that was not done is a failure, however LVM exits', async () => {
     const refused: readonly (readonly [Disk, Step['verb'], code: string])[] = [
       ['sr', ['createLv', NEW, 8 * MiB], 'lvm-create'],
@@ -158,6 +182,9 @@ describe.each(VERSIONS)('LVM $version ($hosts)', (row) => {
       ['sr', ['renameLv', LV, NAMED], 'lvm-create'],
       ['sr', ['growLv', LV, 64 * MiB], 'lvm-resize'],
       ['sr', ['shrinkLv', LV, 4 * MiB], 'lvm-resize'],
+      ['sr', ['createLv', NEW, 8 * MiB, { before: truth }], 'lvm-create'],
+      ['sr', ['growLv', LV, 64 * MiB, truth], 'lvm-resize'],
+      ['sr', ['shrinkLv', LV, 4 * MiB, truth], 'lvm-resize'],
       ['sr', ['setPermission', LV, 'r'], 'lvm-create'],
       ['sr', ['addTag', LV, 'hidden'], 'lvm-create'],
       ['sr', ['growPv', truth], 'lvm-resize'],

@@ -41,7 +41,7 @@ test.each([10, 100])('sr_scan of %i disks runs at most two LVM programs, and non
  */
 const TABLE: Readonly<Record<string, readonly [lvm: string, opens: number, xapi: string]>> = {
   'sr_attach of a new SR on the master': [
-    'pvs lvcreate pvs lvrename lvchange',
+    'pvs lvcreate lvs lvrename lvchange',
     2,
     'SR.add_to_other_config SR.add_to_sm_config*2 SR.get_record SR.get_sm_config SR.remove_from_sm_config SR.set_physical_size SR.set_physical_utilisation SR.set_virtual_allocation VDI.get_all_records_where secret.create secret.get_by_uuid secret.get_uuid secret.get_value',
   ],
@@ -67,12 +67,12 @@ const TABLE: Readonly<Record<string, readonly [lvm: string, opens: number, xapi:
   ],
   sr_update: ['pvs', 1, 'SR.get_record SR.set_physical_size SR.set_physical_utilisation'],
   vdi_create: [
-    'pvs lvcreate pvs lvrename',
+    'pvs lvcreate lvs lvrename',
     1,
     'SR.get_virtual_allocation SR.set_physical_size SR.set_physical_utilisation SR.set_virtual_allocation VDI.db_introduce',
   ],
   'vdi_create of a raw disk': [
-    'pvs lvcreate pvs lvrename',
+    'pvs lvcreate lvs lvrename',
     1,
     'SR.get_virtual_allocation SR.set_physical_size SR.set_physical_utilisation SR.set_virtual_allocation VDI.db_introduce',
   ],
@@ -85,17 +85,17 @@ const TABLE: Readonly<Record<string, readonly [lvm: string, opens: number, xapi:
     'VDI.add_to_sm_config*2 VDI.get_sm_config*2 VDI.remove_from_sm_config*2',
   ],
   'vdi_activate for writing': [
-    'pvs pvs lvcreate pvs lvresize pvs lvremove lvchange',
+    'pvs pvs lvcreate lvs lvresize lvs lvremove lvchange',
     5,
     'SR.set_physical_size SR.set_physical_utilisation VDI.add_to_sm_config*2 VDI.get_by_uuid VDI.get_sm_config*2 VDI.remove_from_sm_config*2 VDI.set_physical_utilisation',
   ],
   'vdi_activate for writing on another host': [
-    'pvs pvs lvcreate pvs lvresize pvs lvremove lvchange lvchange pvs',
+    'pvs pvs lvcreate lvs lvresize lvs lvremove lvchange lvchange pvs',
     5,
     'SR.get_by_uuid SR.set_physical_size SR.set_physical_utilisation VDI.add_to_sm_config*2 VDI.get_by_uuid VDI.get_sm_config*2 VDI.remove_from_sm_config*2 VDI.set_physical_utilisation host.call_plugin host.get_by_uuid pool.get_all*2 pool.get_master*2',
   ],
   'vdi_deactivate of a disk that gives back room': [
-    'pvs pvs lvresize lvresize pvs',
+    'pvs pvs lvresize lvresize lvs',
     4,
     'SR.set_physical_size SR.set_physical_utilisation VDI.get_by_uuid VDI.get_record VDI.remove_from_sm_config VDI.set_physical_utilisation',
   ],
@@ -114,12 +114,12 @@ const TABLE: Readonly<Record<string, readonly [lvm: string, opens: number, xapi:
     'SR.get_virtual_allocation SR.set_physical_size SR.set_physical_utilisation SR.set_virtual_allocation VDI.db_forget VDI.get_record',
   ],
   'the plug-in’s deflate': [
-    'pvs lvresize lvresize pvs',
+    'pvs lvresize lvresize lvs',
     3,
     'SR.get_by_uuid SR.set_physical_size SR.set_physical_utilisation VDI.get_by_uuid*2 VDI.get_sm_config VDI.set_physical_utilisation host.get_by_uuid pool.get_all pool.get_master',
   ],
   'the plug-in’s inflate': [
-    'pvs lvcreate pvs lvresize pvs lvremove',
+    'pvs lvcreate lvs lvresize lvs lvremove',
     4,
     'SR.get_by_uuid SR.set_physical_size SR.set_physical_utilisation VDI.get_by_uuid VDI.set_physical_utilisation host.get_by_uuid pool.get_all pool.get_master',
   ],

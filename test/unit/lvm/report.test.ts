@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { parseLvAttr, parseReport } from '../../../src/lvm/report.ts';
+import { parseLv, parseLvAttr, parseReport } from '../../../src/lvm/report.ts';
 
 /**
  * `pvs --noheadings --nosuffix --units b --separator '|' -o <REPORT_FIELDS>` of LVM 2.03.16; LV a was made, then b,
@@ -59,6 +59,23 @@ describe('parseReport', () => {
         },
       ],
     });
+  });
+
+  it('one LV alone is what the whole report says of it, or nothing', () => {
+    const whole = parseReport('VG_x', GROWN)?.report;
+    if (whole === undefined) throw new Error('no report');
+    // `lvs` with the columns LV_FIELDS.
+    const alone = `
+  VG_x|4194304|a|12582912|-wi-XX----|t1,t2|linear|8388608|4194304|/dev/loop0(4)
+  VG_x|4194304|a|12582912|-wi-XX----|t1,t2|linear|0|8388608|/dev/loop0(0)
+`;
+    expect(parseLv(whole, 'a', alone)).toEqual(whole.lvs[0]);
+    expect(parseLv(whole, 'b', alone)).toBeUndefined();
+    expect(parseLv({ ...whole, name: 'VG_y' }, 'a', alone)).toBeUndefined();
+    expect(parseLv(whole, 'a', alone.replaceAll('|4194304|a', '|8388608|a'))).toBeUndefined();
+    for (const devices of ['/dev/loop1(4)', '/dev/loop0(4),/dev/loop0(9)', '']) {
+      expect(parseLv(whole, 'a', alone.replace('/dev/loop0(4)', devices))).toBeUndefined();
+    }
   });
 
   it('knows an empty VG, a bare PV and another VG', () => {
