@@ -3,7 +3,7 @@ import type { AttachedSr } from './attached-sr.ts';
 import type { SrWork } from './work/work.ts';
 
 /**
- * The same SR for a command that holds its lock and may write: its device is opened by the first use, once for all of
+ * The same SR for work that holds its lock and may write: its device is opened by the first use, once for all of
  * them, and closed when the command has answered, or by `letGo` before the image is unmapped. A device that a read has
  * not come back from is left to the end of the process.
  */

@@ -9,6 +9,7 @@ import { deflatedLvSize, fullVhdLvSize, lvSize } from '../../lvhd/sizes.ts';
 import { lvNamed, type VgReport } from '../../lvm/report.ts';
 import { changeVdi, vdiByUuid } from '../../xapi/vdi.ts';
 import type { AttachedSr } from '../attached-sr.ts';
+import { holdDevice } from '../held-device.ts';
 import { noteSrTotals } from '../sr-totals.ts';
 import { recoverIfMaster } from '../recovered-sr.ts';
 import type { SrNodes } from '../read-sr.ts';
@@ -80,22 +81,26 @@ export async function giveBackRoom(work: SrWork, sr: AttachedSr, leaf: VdiNode):
 }
 
 /** On the SR master, under the SR's lock: to the size that holds every block. Large enough already: nothing to do. */
-export async function growVolume(work: SrWork, sr: AttachedSr, vdi: VdiUuid): Promise<void> {
+export async function growVolume(work: SrWork, attached: AttachedSr, vdi: VdiUuid): Promise<void> {
   work.waiting(`LVM to grow the volume of VDI ${vdi}`);
+  const { sr, letGo } = holdDevice(work, attached);
   const { report, tree } = await undisturbed(work, sr, vdi);
   const node = tree.get(vdi);
   if (node.kind !== 'vhd') return;
   const world = { lvm: sr.lvm, openLv: openByExtents(sr.lvm, sr.openPv) };
   const bytes = fullVhdLvSize(node.virtualSizeBytes);
-  if (await inflate(world, report, vdi, bytes)) await tellXapi(work, report, node, lvSize(bytes));
+  const hasGrown = await inflate(world, report, vdi, bytes);
+  await letGo();
+  if (hasGrown) await tellXapi(work, report, node, lvSize(bytes));
 }
 
 /**
  * On the SR master, under the SR's lock, for a disk that is active nowhere: to the size of its data. 'vdi-in-use' where
  * it is open here.
  */
-export async function shrinkVolume(work: SrWork, sr: AttachedSr, vdi: VdiUuid): Promise<void> {
+export async function shrinkVolume(work: SrWork, attached: AttachedSr, vdi: VdiUuid): Promise<void> {
   work.waiting(`LVM to shrink the volume of VDI ${vdi}`);
+  const { sr, letGo } = holdDevice(work, attached);
   const { report, tree } = await undisturbed(work, sr, vdi);
   const node = tree.get(vdi);
   if (node.kind !== 'vhd') return;
@@ -109,7 +114,9 @@ export async function shrinkVolume(work: SrWork, sr: AttachedSr, vdi: VdiUuid): 
     await io.close();
   }
   const bytes = deflatedLvSize(physicalSize);
-  if (await deflate({ lvm: sr.lvm, openLv }, report, vdi, bytes)) await tellXapi(work, report, node, bytes);
+  const hasShrunk = await deflate({ lvm: sr.lvm, openLv }, report, vdi, bytes);
+  await letGo();
+  if (hasShrunk) await tellXapi(work, report, node, bytes);
 }
 
 /** The volume has its size by now, so a failure is a warning: the next scan tells it. */

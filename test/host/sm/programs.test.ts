@@ -86,17 +86,17 @@ const TABLE: Readonly<Record<string, readonly [lvm: string, opens: number, xapi:
   ],
   'vdi_activate for writing': [
     'pvs pvs lvcreate lvs lvresize lvs lvremove lvchange',
-    5,
+    2,
     'SR.set_physical_size SR.set_physical_utilisation VDI.add_to_sm_config*2 VDI.get_by_uuid VDI.get_sm_config*2 VDI.remove_from_sm_config*2 VDI.set_physical_utilisation',
   ],
   'vdi_activate for writing on another host': [
     'pvs pvs lvcreate lvs lvresize lvs lvremove lvchange lvchange pvs',
-    5,
+    2,
     'SR.get_by_uuid SR.set_physical_size SR.set_physical_utilisation VDI.add_to_sm_config*2 VDI.get_by_uuid VDI.get_sm_config*2 VDI.remove_from_sm_config*2 VDI.set_physical_utilisation host.call_plugin host.get_by_uuid pool.get_all*2 pool.get_master*2',
   ],
   'vdi_deactivate of a disk that gives back room': [
     'pvs pvs lvresize lvresize lvs',
-    4,
+    2,
     'SR.set_physical_size SR.set_physical_utilisation VDI.get_by_uuid VDI.get_record VDI.remove_from_sm_config VDI.set_physical_utilisation',
   ],
   'vdi_deactivate on another host': ['pvs', 1, 'VDI.get_record VDI.remove_from_sm_config'],
@@ -115,12 +115,12 @@ const TABLE: Readonly<Record<string, readonly [lvm: string, opens: number, xapi:
   ],
   'the plug-in’s deflate': [
     'pvs lvresize lvresize lvs',
-    3,
+    1,
     'SR.get_by_uuid SR.set_physical_size SR.set_physical_utilisation VDI.get_by_uuid*2 VDI.get_sm_config VDI.set_physical_utilisation host.get_by_uuid pool.get_all pool.get_master',
   ],
   'the plug-in’s inflate': [
     'pvs lvcreate lvs lvresize lvs lvremove',
-    4,
+    1,
     'SR.get_by_uuid SR.set_physical_size SR.set_physical_utilisation VDI.get_by_uuid VDI.set_physical_utilisation host.get_by_uuid pool.get_all pool.get_master',
   ],
   'the plug-in’s is_open': [
