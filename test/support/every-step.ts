@@ -80,7 +80,10 @@ interface Walking<Way> {
  * A row for each step, each command that mends it, and each walk: title, fault point, mender, number, state, walk. A
  * name that is in a list again, as those of a chain are for its leaf, is its next pass.
  */
-export function killsOf<Way extends Pick<Walk, 'without'>>(test: keyof typeof WALKED, walks: Walking<Way>['walks']) {
+export function killsOf<Way extends Pick<Walk, 'without'> & { readonly killed?: unknown }>(
+  test: keyof typeof WALKED,
+  walks: Walking<Way>['walks'],
+) {
   return stepsOf(test).flatMap(({ title, name = '', leaves, mendedBy }, at, all) => {
     const before = all.slice(0, at).filter((step) => step.title === title && step.name === name).length;
     const point = before === 0 ? name : `${name}:${before + 1}`;
