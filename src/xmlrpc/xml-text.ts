@@ -12,7 +12,12 @@ export function isXmlText(text: string): boolean {
  * written as a reference because a reader turns a raw one into LF.
  */
 export function escapeXml(text: string): string {
-  return text.replace(ILLEGAL_ALL, '\uFFFD').replace(/[&<>\r]/g, (character) => REFERENCES[character] ?? character);
+  return xmlText(text).replace(/[&<>\r]/g, (character) => REFERENCES[character] ?? character);
+}
+
+/** `text` with U+FFFD for what XML cannot carry, and nothing escaped. */
+export function xmlText(text: string): string {
+  return text.replace(ILLEGAL_ALL, '\uFFFD');
 }
 
 const REFERENCES: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '\r': '&#13;' };

@@ -1,4 +1,4 @@
-import { escapeXml } from '../../xmlrpc/xml-text.ts';
+import { escapeXml, xmlText } from '../../xmlrpc/xml-text.ts';
 
 /** A name with a text, or with elements. */
 export type Element = readonly [name: string, content: string | readonly Element[]];
@@ -9,8 +9,18 @@ export function xmlDocument(root: string, content: readonly Element[]): string {
 }
 
 function lines([name, content]: Element, indent: string): string {
-  if (typeof content === 'string') return `${indent}<${name}>${escapeXml(content)}</${name}>\n`;
+  if (typeof content === 'string') return `${indent}<${name}>${textOf(content)}</${name}>\n`;
   if (content.length === 0) return `${indent}<${name}/>\n`;
   const inner = content.map((element) => lines(element, `${indent}\t`)).join('');
   return `${indent}<${name}>\n${inner}${indent}</${name}>\n`;
+}
+
+/**
+ * A text with brackets stands in sections of its own: Xen Orchestra's parser (fast-xml-parser 4.5) takes a thousand
+ * `&lt;` and `&gt;` in a document and gives up at the next one, and a list may have more. `&amp;` it does not count.
+ */
+function textOf(content: string): string {
+  // A CR lasts as a reference alone.
+  if (!/[<>]/.test(content) || content.includes('\r')) return escapeXml(content);
+  return `<![CDATA[${xmlText(content).replaceAll(']]>', ']]]]><![CDATA[>')}]]>`;
 }

@@ -14,13 +14,8 @@ import type { XapiDouble } from '../../../lab/xapi-double/double.ts';
 import { srCreate, srProbe } from '../../../lab/xapi-double/sr-operations.ts';
 import { startXapiDouble } from '../../../lab/xapi-double/start.ts';
 import { XapiError } from '../../../lab/xapi-double/xapi-error.ts';
-import {
-  xenCenterLuns,
-  xenCenterTargets,
-  xenOrchestraLuns,
-  xenOrchestraSrs,
-  xenOrchestraTargets,
-} from '../../support/wizard-clients.ts';
+import { xenOrchestraLuns, xenOrchestraSrs, xenOrchestraTargets } from '../../support/wizard-clients/xen-orchestra.ts';
+import { xenCenterLuns, xenCenterTargets } from '../../support/wizard-clients/xencenter.ts';
 import { MiB } from '../../../src/base/units.ts';
 import { sampleKey } from '../../../src/ceph/cluster/cephx-key.ts';
 import { kernelTraits } from '../../../src/ceph/krbd/kernel-traits.ts';

@@ -11,7 +11,7 @@ import {
   unplugAll,
 } from '../../../lab/xapi-double/sr-operations.ts';
 import { unpackVectors, type VectorImage, vectorImages } from '../../support/lvhd-vectors.ts';
-import { xenOrchestraSrs } from '../../support/wizard-clients.ts';
+import { xenOrchestraSrs } from '../../support/wizard-clients/xen-orchestra.ts';
 import { knowStockDriver, loginAt, startSsh } from './monitor-login.ts';
 import { attach, detach, type Lab } from '../scenario.ts';
 

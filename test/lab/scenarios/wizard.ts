@@ -15,7 +15,7 @@ import {
 } from '../../../lab/xapi-double/sr-operations.ts';
 import { attachFromConfig, detachFromConfig } from '../../../lab/xapi-double/static-vdis.ts';
 import { vdiCreate, vdiDestroy, vdiGenerateConfig } from '../../../lab/xapi-double/vdi-operations.ts';
-import { xenOrchestraLuns, xenOrchestraSrs, xenOrchestraTargets } from '../../support/wizard-clients.ts';
+import { xenOrchestraLuns, xenOrchestraSrs, xenOrchestraTargets } from '../../support/wizard-clients/xen-orchestra.ts';
 import { mappingsOf } from './mappings.ts';
 import { ENTRY, knowStockDriver, loginAt, PASSWORD, startSsh } from './monitor-login.ts';
 import { attach, detach, type Lab } from '../scenario.ts';

@@ -5,13 +5,8 @@ import { checkMappable } from '../../../src/ceph/image/image-spec.ts';
 import { iqnAnswer } from '../../../src/wizard/iqn-answer.ts';
 import { lunAnswer } from '../../../src/wizard/lun-answer.ts';
 import { xmlDocument } from '../../../src/sm/protocol/probe-xml.ts';
-import {
-  xenCenterLuns,
-  xenCenterTargets,
-  xenOrchestraLuns,
-  xenOrchestraSrs,
-  xenOrchestraTargets,
-} from '../../support/wizard-clients.ts';
+import { xenOrchestraLuns, xenOrchestraSrs, xenOrchestraTargets } from '../../support/wizard-clients/xen-orchestra.ts';
+import { xenCenterLuns, xenCenterTargets } from '../../support/wizard-clients/xencenter.ts';
 
 const TARGETS = ['10.0.0.1', 'Mon.example', '10.0.0.1,10.0.0.2', '[fd00::1]', 'fd00::1'];
 

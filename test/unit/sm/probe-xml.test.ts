@@ -6,7 +6,15 @@ test('an empty list is an empty element, as stock answers it', () => {
 });
 
 test('elements are indented by tabs and texts are escaped', () => {
-  expect(xmlDocument('rbd-pools', [['Pool', [['Name', 'a<b>&"c']]]])).toBe(
-    '<?xml version="1.0" ?>\n<rbd-pools>\n\t<Pool>\n\t\t<Name>a&lt;b&gt;&amp;"c</Name>\n\t</Pool>\n</rbd-pools>\n',
+  expect(xmlDocument('rbd-pools', [['Pool', [['Name', 'a&b"c\r']]]])).toBe(
+    '<?xml version="1.0" ?>\n<rbd-pools>\n\t<Pool>\n\t\t<Name>a&amp;b"c&#13;</Name>\n\t</Pool>\n</rbd-pools>\n',
   );
+});
+
+test('a text with brackets has sections of its own, whatever else is in it', () => {
+  const of = (text: string) => /<Name>(.*)<\/Name>/su.exec(xmlDocument('pools', [['Name', text]]))?.[1];
+  expect(of('a<b>&"c')).toBe('<![CDATA[a<b>&"c]]>');
+  expect(of(']]>')).toBe('<![CDATA[]]]]><![CDATA[>]]>');
+  expect(of('<\u0001\uD800')).toBe('<![CDATA[<\uFFFD\uFFFD]]>');
+  expect(of('<\r')).toBe('&lt;&#13;');
 });

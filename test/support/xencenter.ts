@@ -1,7 +1,7 @@
 import { SaxesParser, type SaxesTagPlain } from 'saxes';
 
-// What XenCenter and Xen Orchestra make of the driver's XML, by the rules of their sources (xenadmin
-// `XenModel/Actions/SR/`, xen-orchestra `packages/xo-server/src/api/sr.mjs`): what throws there throws here.
+// What XenCenter makes of the driver's XML, by the rules of its sources (xenadmin `XenModel/Actions/SR/`): what throws
+// there throws here.
 
 interface Node {
   readonly name: string;
@@ -23,6 +23,10 @@ function parse(xml: string): Node {
     open.push(node);
   });
   parser.on('text', (text) => {
+    const node = open.at(-1);
+    if (node !== undefined) node.text += text;
+  });
+  parser.on('cdata', (text) => {
     const node = open.at(-1);
     if (node !== undefined) node.text += text;
   });
@@ -100,57 +104,4 @@ export function xenCenterLuns(xml: string): readonly XenCenterLun[] {
       scsiId: fields.get('scsiid') ?? '',
     };
   });
-}
-
-/**
- * An element as Xen Orchestra's parser gives it: a text, or the children by name. Only leaves are ever asked for a
- * text.
- */
-function child(node: Node, name: string): string | undefined {
-  return node.children.find((one) => one.name === name)?.text;
-}
-
-function many(root: Node, name: string): readonly Node[] {
-  return root.children.filter((one) => one.name === name);
-}
-
-function trimmed(text: string | undefined): string {
-  if (text === undefined) throw new TypeError("Cannot read properties of undefined (reading 'trim')");
-  return text.trim();
-}
-
-/** Exact case, and only targets whose address is what was typed. */
-export function xenOrchestraTargets(xml: string, typed: string): readonly { iqn: string; ip: string }[] {
-  const root = parse(xml);
-  if (root.name !== 'iscsi-target-iqns') throw new TypeError(root.name);
-  return many(root, 'TGT')
-    .filter((target) => trimmed(child(target, 'IPAddress')) === typed)
-    .map((target) => ({ iqn: trimmed(child(target, 'TargetIQN')), ip: trimmed(child(target, 'IPAddress')) }));
-}
-
-export interface XenOrchestraLun {
-  readonly id: string;
-  readonly vendor: string;
-  readonly serial: string | undefined;
-  readonly size: string | undefined;
-  readonly scsiId: string;
-}
-
-export function xenOrchestraLuns(xml: string): readonly XenOrchestraLun[] {
-  const root = parse(xml);
-  if (root.name !== 'iscsi-target') throw new TypeError(root.name);
-  return many(root, 'LUN').map((lun) => ({
-    id: trimmed(child(lun, 'LUNid')),
-    vendor: trimmed(child(lun, 'vendor')),
-    serial: child(lun, 'serial')?.trim(),
-    size: child(lun, 'size')?.trim(),
-    scsiId: trimmed(child(lun, 'SCSIid')),
-  }));
-}
-
-/** The uuids of the SRs that a probe found; an answer without SRlist throws. */
-export function xenOrchestraSrs(xml: string): readonly string[] {
-  const root = parse(xml);
-  if (root.name !== 'SRlist') throw new TypeError(root.name);
-  return many(root, 'SR').map((sr) => trimmed(child(sr, 'UUID')));
 }
