@@ -9,7 +9,7 @@ const CHUNK_BYTES = 2 * MiB;
  * Writes all of `disk` to `out`, no faster than its reader takes it: at most one chunk is read ahead, whatever the
  * disk's size.
  */
-export async function streamDisk(disk: BlockIo, out: Writable): Promise<void> {
+export async function streamDisk(disk: Pick<BlockIo, 'size' | 'read'>, out: Writable): Promise<void> {
   for (let offset = 0; offset < disk.size; offset += CHUNK_BYTES) {
     const chunk = await disk.read(offset, Math.min(CHUNK_BYTES, disk.size - offset));
     if (!out.write(chunk)) await once(out, 'drain');

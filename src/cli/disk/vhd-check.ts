@@ -1,7 +1,7 @@
 import { printable } from '../../ceph/image/image-spec.ts';
 import { checkVhd } from '../../vhd/check/check.ts';
 import type { CliCall } from '../cli-call.ts';
-import { openImageFile } from './whole-image.ts';
+import { openImageFile, refuseStranger } from './image-file.ts';
 
 /** `rbdsr vhd check`: every finding about one image, its parents left aside. 0 when it is sound. */
 export async function showCheck(
@@ -11,6 +11,7 @@ export async function showCheck(
 ): Promise<number> {
   const io = await openImageFile(path);
   try {
+    await refuseStranger(io);
     const findings = await checkVhd(io, { endFooterOptional: o.inUse === true });
     const sound = findings.every(({ severity }) => severity !== 'error');
     if (o.json === true) {

@@ -1,31 +1,39 @@
-import type { VhdChain } from '../../vhd/chain/chain.ts';
-import { DIFFERENCING } from '../../vhd/format/footer.ts';
-import { BLOCK_BYTES, NO_UUID } from '../../vhd/format/header.ts';
-import { VhdImage } from '../../vhd/image/image.ts';
+import { messageOf } from '../../base/error.ts';
+import { checkVhd } from '../../vhd/check/check.ts';
+import type { Parent } from '../../vhd/chain/open-parents.ts';
+import { DIFFERENCING, FIXED, type Footer } from '../../vhd/format/footer.ts';
+import { NO_UUID } from '../../vhd/format/header.ts';
 import { type ParentNames, readParentNames } from '../../vhd/format/parent-names.ts';
+import { FixedVhd } from '../../vhd/image/fixed.ts';
+import { VhdImage } from '../../vhd/image/image.ts';
+import type { WholeImage } from './whole-image.ts';
 
 /** What `vhd info` knows of a disk; with --json, exactly this. Sizes are bytes. */
 export type VhdFacts = Awaited<ReturnType<typeof factsOf>>;
 
-export async function factsOf(chain: VhdChain) {
-  const { leaf } = chain;
-  const names = await readParentNames(leaf.io, leaf.header);
+export async function factsOf({ leaf, parents, broken }: WholeImage) {
+  const { io } = leaf;
+  // As it is while a tapdisk has the disk open: where the footer was read says the rest.
+  const findings = await checkVhd(io, { endFooterOptional: leaf.footerPlace === 'copy' });
   return {
-    file: leaf.io.name,
-    fileBytes: leaf.io.size,
+    file: io.name,
+    fileBytes: io.size,
     footer: footerFacts(leaf),
-    header: headerFacts(leaf, names),
-    allocation: allocationOf(leaf),
-    parents: chain.parents.map(parentFacts),
+    ...(leaf instanceof VhdImage
+      ? { header: headerFacts(leaf, await readParentNames(io, leaf.header)), allocation: allocationOf(leaf) }
+      : {}),
+    parents: parents.map(parentFacts),
+    ...(broken === undefined ? {} : { nextParent: messageOf(broken) }),
+    errors: findings.filter(({ severity }) => severity === 'error').map(({ code, message }) => ({ code, message })),
   };
 }
 
-function footerFacts({ footer, footerPlace: foundAt }: VhdImage) {
+function footerFacts({ footer, footerPlace: foundAt }: VhdImage | FixedVhd) {
   const { geometry, creatorVersion } = footer;
   return {
     foundAt,
     uuid: footer.uuid,
-    type: footer.diskType === DIFFERENCING ? 'differencing' : 'dynamic',
+    type: typeOf(footer),
     virtualBytes: footer.currentSize,
     originalBytes: exactly(footer.originalSize),
     geometry: { cylinders: geometry >>> 16, heads: (geometry >> 8) & 255, sectors: geometry & 255 },
@@ -34,6 +42,11 @@ function footerFacts({ footer, footerPlace: foundAt }: VhdImage) {
     creatorVersion: `${creatorVersion >>> 16}.${creatorVersion & 0xffff}`,
     hidden: footer.hidden !== 0,
   };
+}
+
+function typeOf({ diskType }: Footer): 'fixed' | 'dynamic' | 'differencing' {
+  if (diskType === FIXED) return 'fixed';
+  return diskType === DIFFERENCING ? 'differencing' : 'dynamic';
 }
 
 function headerFacts({ header, hasParent, maxVirtualSizeBytes }: VhdImage, names: ParentNames) {
@@ -53,22 +66,25 @@ function headerFacts({ header, hasParent, maxVirtualSizeBytes }: VhdImage, names
   };
 }
 
-function parentFacts(parent: VhdChain['parents'][number]) {
+interface ParentFacts extends Partial<ReturnType<typeof allocationOf>> {
+  readonly file: string;
+  readonly virtualBytes: number;
+  readonly type: 'raw' | ReturnType<typeof typeOf>;
+  readonly uuid?: string;
+  readonly hidden?: boolean;
+}
+
+function parentFacts(parent: Parent): ParentFacts {
   const { io, virtualSizeBytes } = parent;
-  if (!(parent instanceof VhdImage)) return { file: io.name, type: 'raw', virtualBytes: virtualSizeBytes };
-  return {
-    file: io.name,
-    type: parent.hasParent ? 'differencing' : 'dynamic',
-    virtualBytes: virtualSizeBytes,
-    uuid: parent.footer.uuid,
-    hidden: parent.hidden,
-    ...allocationOf(parent),
-  };
+  const file = { file: io.name, virtualBytes: virtualSizeBytes };
+  if (!('footer' in parent)) return { ...file, type: 'raw' };
+  const known = { ...file, type: typeOf(parent.footer), uuid: parent.footer.uuid, hidden: parent.footer.hidden !== 0 };
+  return parent instanceof FixedVhd ? known : { ...known, ...allocationOf(parent) };
 }
 
 function allocationOf(image: VhdImage) {
   return {
-    blocks: Math.ceil(image.virtualSizeBytes / BLOCK_BYTES),
+    blocks: Math.ceil(image.virtualSizeBytes / image.form.bytes),
     allocatedBlocks: image.allocatedBlocks,
     physicalBytes: image.physicalSizeBytes,
   };

@@ -5,7 +5,10 @@ import { openWholeImage } from './whole-image.ts';
 import { renderFields } from '../table.ts';
 import { factsOf, type VhdFacts } from './vhd-facts.ts';
 
-/** `rbdsr vhd info`: footer, header and allocation of a disk, and the chain below it as a tree. */
+/**
+ * `rbdsr vhd info`: footer, header and allocation of a disk, what is wrong with it, and the chain below it as a tree.
+ * Throws what keeps a parent from being shown, when the rest was.
+ */
 export async function showVhd(
   call: CliCall,
   path: string,
@@ -15,6 +18,7 @@ export async function showVhd(
   try {
     const facts = await factsOf(disk);
     call.print(o.json === true ? `${JSON.stringify(facts, undefined, 2)}\n` : textOf(facts));
+    if (disk.broken !== undefined) throw disk.broken;
     return 0;
   } finally {
     await disk.close();
@@ -22,7 +26,7 @@ export async function showVhd(
 }
 
 function textOf(facts: VhdFacts): string {
-  const { footer, header, allocation } = facts;
+  const { footer } = facts;
   const { cylinders, heads, sectors } = footer.geometry;
   const fields: [string, string][] = [
     ['uuid', footer.uuid],
@@ -30,12 +34,23 @@ function textOf(facts: VhdFacts): string {
     ['virtual size', size(footer.virtualBytes)],
     ['size at creation', typeof footer.originalBytes === 'number' ? size(footer.originalBytes) : footer.originalBytes],
     ['geometry', `${cylinders} cylinders, ${heads} heads, ${sectors} sectors`],
-    ['created', `${footer.created} by ${JSON.stringify(footer.creator)} ${footer.creatorVersion}`],
+    ['created', `${footer.created} by "${footer.creator}" ${footer.creatorVersion}`],
     ['footer read at', PLACES[footer.foundAt] ?? footer.foundAt],
+    ...blockFields(facts),
+    ...facts.errors.map(({ message }): [string, string] => ['error', message]),
+  ];
+  const shown = fields.map(([name, value]) => [name, printable(value)] as const);
+  return `${renderFields(shown)}\n${treeOf(facts)}`;
+}
+
+/** Of a disk that has blocks. */
+function blockFields({ header, allocation, fileBytes }: VhdFacts): [string, string][] {
+  if (header === undefined || allocation === undefined) return [];
+  const fields: [string, string][] = [
     ['BAT', `${header.batEntries} entries at byte ${header.batOffset}`],
     ['can grow to', size(header.largestVirtualBytes)],
     ['allocated', `${allocation.allocatedBlocks} of ${allocation.blocks} blocks of ${formatBytes(header.blockBytes)}`],
-    ['data ends at', `${allocation.physicalBytes}, of ${facts.fileBytes} bytes`],
+    ['data ends at', `${allocation.physicalBytes}, of ${fileBytes} bytes`],
   ];
   if (header.locators !== undefined) {
     fields.push(
@@ -44,8 +59,7 @@ function textOf(facts: VhdFacts): string {
     );
     for (const { slot, code, path } of header.locators) fields.push([`locator ${slot}`, `${code} ${path}`]);
   }
-  const shown = fields.map(([name, value]) => [name, printable(value)] as const);
-  return `${renderFields(shown)}\n${treeOf(facts)}`;
+  return fields;
 }
 
 const PLACES: Readonly<Record<string, string>> = {
@@ -57,12 +71,14 @@ const PLACES: Readonly<Record<string, string>> = {
 /** The disk, and each parent below the child that names it. */
 function treeOf(facts: VhdFacts): string {
   const parents = facts.parents.map((parent, level) => {
-    const blocks = 'allocatedBlocks' in parent ? `, ${parent.allocatedBlocks} blocks` : '';
-    const hidden = 'hidden' in parent && parent.hidden ? ', hidden' : '';
+    const blocks = parent.allocatedBlocks === undefined ? '' : `, ${parent.allocatedBlocks} blocks`;
+    const hidden = parent.hidden === true ? ', hidden' : '';
     const what = `${parent.type}, ${formatBytes(parent.virtualBytes)}${blocks}${hidden}`;
     return `${'   '.repeat(level)}└─ ${printable(parent.file)}  ${what}\n`;
   });
-  return [`${printable(facts.file)}\n`, ...parents].join('');
+  const missing =
+    facts.nextParent === undefined ? [] : [`${'   '.repeat(parents.length)}└─ ? ${printable(facts.nextParent)}\n`];
+  return [`${printable(facts.file)}\n`, ...parents, ...missing].join('');
 }
 
 function size(bytes: number): string {

@@ -11,7 +11,7 @@ import { openBlockIo } from '../../system/io/block-device.ts';
 import { HEADER_SUMMARY_BYTES, summariseHeader } from '../../vhd/format/header-summary.ts';
 import type { CliCall } from '../cli-call.ts';
 import type { RebuildSources } from './rebuild-sources.ts';
-import { openImageFile } from '../disk/whole-image.ts';
+import { openImageFile } from '../disk/image-file.ts';
 import { renderFields, renderTable } from '../table.ts';
 
 export interface RebuildOptions {

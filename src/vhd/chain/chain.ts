@@ -1,22 +1,23 @@
 import type { BlockIo } from '../../base/block-io.ts';
 import { RbdsrError } from '../../base/error.ts';
 import { VhdImage } from '../image/image.ts';
-import { openParents, type OpenParent, type RawParent } from './open-parents.ts';
+import type { OpenOptions } from '../image/metadata.ts';
+import { openParents, type OpenParent, type Parent } from './open-parents.ts';
 import { readExtents } from '../image/read-extents.ts';
 import { settled } from '../../base/settle.ts';
 import { UnalignedWriter } from './unaligned.ts';
 
 /**
  * Opens an image and all its ancestors. `openParent` is asked for one after another, nearest first. 'vhd-corrupt' where
- * a parent is not the one its child names, where the chain runs in a circle or is deeper than 30. After a failure the
- * ancestors are closed and `leafIo` is not; later, closing the chain closes them all. `copyFirst` is for the whole
+ * a parent is not the one its child names, where the chain runs in a circle or is too long. After a failure the
+ * ancestors are closed and `leafIo` is not; later, closing the chain closes them all. `o` is for the whole
  * chain (`VhdImage.open`).
  */
 export async function openChain(
   leafIo: BlockIo,
   mode: 'read' | 'write',
   openParent: OpenParent,
-  o: { readonly copyFirst?: boolean } = {},
+  o: OpenOptions = {},
 ): Promise<VhdChain> {
   const leaf = await VhdImage.open(leafIo, mode, o);
   return new VhdChain(leaf, await openParents(leaf, openParent, o));
@@ -26,11 +27,11 @@ export async function openChain(
 export class VhdChain implements BlockIo {
   readonly leaf: VhdImage;
   /** Nearest first. */
-  readonly parents: readonly (VhdImage | RawParent)[];
-  readonly #layers: readonly (VhdImage | RawParent)[];
+  readonly parents: readonly Parent[];
+  readonly #layers: readonly Parent[];
   readonly #writer: UnalignedWriter;
 
-  constructor(leaf: VhdImage, parents: readonly (VhdImage | RawParent)[]) {
+  constructor(leaf: VhdImage, parents: readonly Parent[]) {
     this.leaf = leaf;
     this.parents = parents;
     this.#layers = [leaf, ...parents];
@@ -85,8 +86,8 @@ export class VhdChain implements BlockIo {
     const below = (at: number, bytes: number): Promise<Buffer> => this.#readFrom(level + 1, at, bytes);
     const extents = layer.extents(offset, length);
     return extents instanceof Promise
-      ? extents.then((loaded) => readExtents(layer.io, loaded, below))
-      : readExtents(layer.io, extents, below);
+      ? extents.then((loaded) => readExtents(layer.io, loaded, layer.form.bytes, below))
+      : readExtents(layer.io, extents, layer.form.bytes, below);
   }
 
   /** A parent smaller than its child shows zeroes behind its end. */

@@ -1,7 +1,9 @@
 import type { BlockIo } from '../../base/block-io.ts';
 import { RbdsrError } from '../../base/error.ts';
 import { NO_UUID } from '../format/header.ts';
+import { type FixedVhd, openForeign } from '../image/fixed.ts';
 import { VhdImage } from '../image/image.ts';
+import type { OpenOptions } from '../image/metadata.ts';
 import { fileParentNames, parentAsScanned, readParentNames } from '../format/parent-names.ts';
 import { settled } from '../../base/settle.ts';
 import { undo } from '../../base/undo.ts';
@@ -31,50 +33,62 @@ export interface RawParent {
   readonly virtualSizeBytes: number;
 }
 
+export type Parent = VhdImage | FixedVhd | RawParent;
+
 /** All ancestors of `leaf`, nearest first; closes those it opened when it fails. `o` as for `VhdImage.open`. */
-export async function openParents(
+export async function openParents(leaf: VhdImage, openParent: OpenParent, o: OpenOptions = {}): Promise<Parent[]> {
+  const { parents, broken } = await openParentsAsFar(leaf, openParent, o);
+  if (broken === undefined) return parents;
+  return undo(broken, { 'parents that were opened': () => settled(parents.map(({ io }) => io.close())) });
+}
+
+/** The same, as far as they can be opened, and why the next one cannot. */
+export async function openParentsAsFar(
   leaf: VhdImage,
   openParent: OpenParent,
-  o: { readonly copyFirst?: boolean } = {},
-): Promise<(VhdImage | RawParent)[]> {
-  const opened: BlockIo[] = [];
+  o: OpenOptions = {},
+): Promise<{ readonly parents: Parent[]; readonly broken?: unknown }> {
+  const parents: Parent[] = [];
+  const seen = new Set([leaf.footer.uuid]);
   try {
-    return await walk(leaf, openParent, opened, o);
-  } catch (error) {
-    return undo(error, { 'parents that were opened': () => settled(opened.map((io) => io.close())) });
+    for (let child: Parent = leaf; child instanceof VhdImage && child.hasParent; ) {
+      if (parents.length + 2 > MAX_CHAIN) {
+        throw chainError(`the chain of ${leaf.io.name} has more than ${MAX_CHAIN} levels`);
+      }
+      child = await openNext(child, openParent, o, (uuid, name) => {
+        if (seen.has(uuid)) throw chainError(`the chain of ${leaf.io.name} comes back to ${name}`);
+        seen.add(uuid);
+      });
+      parents.push(child);
+    }
+    return { parents };
+  } catch (broken) {
+    return { parents, broken };
   }
 }
 
-async function walk(
-  leaf: VhdImage,
+/** The parent of `child`; closes what it has opened when it fails. `see` refuses one that was there before. */
+async function openNext(
+  child: VhdImage,
   openParent: OpenParent,
-  opened: BlockIo[],
-  o: { readonly copyFirst?: boolean },
-): Promise<(VhdImage | RawParent)[]> {
-  const parents: (VhdImage | RawParent)[] = [];
-  const seen = new Set([leaf.footer.uuid]);
-  for (let child = leaf; child.hasParent; ) {
-    if (parents.length + 2 > MAX_CHAIN) {
-      throw chainError(`the chain of ${leaf.io.name} has more than ${MAX_CHAIN} levels`);
-    }
-    const reference = await referenceOf(child);
-    const answer = await openParent(reference);
-    const raw = 'raw' in answer;
-    const io = raw ? answer.raw : answer;
-    opened.push(io);
-    if (raw) {
+  o: OpenOptions,
+  see: (uuid: string, name: string) => void,
+): Promise<Parent> {
+  const reference = await referenceOf(child);
+  const answer = await openParent(reference);
+  const io = 'raw' in answer ? answer.raw : answer;
+  try {
+    if ('raw' in answer) {
       checkUuid(reference, io, undefined);
-      parents.push({ io, virtualSizeBytes: io.size });
-      return parents;
+      return { io, virtualSizeBytes: io.size };
     }
-    const parent = await VhdImage.open(io, 'read', o);
+    const parent = o.foreign === true ? await openForeign(io, o) : await VhdImage.open(io, 'read', o);
     checkUuid(reference, io, parent.footer.uuid);
-    if (seen.has(parent.footer.uuid)) throw chainError(`the chain of ${leaf.io.name} comes back to ${io.name}`);
-    seen.add(parent.footer.uuid);
-    parents.push(parent);
-    child = parent;
+    see(parent.footer.uuid, io.name);
+    return parent;
+  } catch (error) {
+    return undo(error, { 'a parent that was opened': () => io.close() });
   }
-  return parents;
 }
 
 async function referenceOf(child: VhdImage): Promise<ParentReference> {

@@ -11,10 +11,12 @@ import {
 } from '../format/batmap.ts';
 import { countOnes, testBit } from '../format/bits.ts';
 import { hex } from '../format/corrupt.ts';
-import type { Findings } from './findings.ts';
-import { type Footer, promisesBatmap } from '../format/footer.ts';
-import type { Header } from '../format/header.ts';
-import { BITMAP_BYTES, BLOCK_SECTORS, batmapHeaderOffset } from '../format/places.ts';
+import { Findings } from './findings.ts';
+import { type Footer, FOOTER_BYTES, mayHaveBatmap, promisesBatmap } from '../format/footer.ts';
+import { BLOCK_BYTES, type Header } from '../format/header.ts';
+import { batmapHeaderOffset, SR_BLOCK } from '../format/places.ts';
+
+const BITS_PER_SECTOR = SECTOR * 8;
 
 /** Whether the batmap, where there has to be one, is readable and true; its header if it is readable. */
 export async function checkBatmap(
@@ -24,22 +26,28 @@ export async function checkBatmap(
   entries: Uint32Array,
   findings: Findings,
 ): Promise<BatmapHeader | undefined> {
-  if (!promisesBatmap(footer)) return undefined;
+  if (!mayHaveBatmap(footer)) return undefined;
   const at = batmapHeaderOffset(header);
-  const batmap = await readBatmapHeader(io, at, findings);
+  // A disk of before version 1.2 has one only where one can be read.
+  const batmap = await readBatmapHeader(io, at, promisesBatmap(footer) ? findings : new Findings());
   if (batmap === undefined) return undefined;
   const bytes = usedMapBytes(footer.currentSize);
-  if (batmap.mapOffset < at + BATMAP_HEADER_BYTES || batmap.mapOffset + bytes > io.size) {
-    findings.error('batmap-header', `the batmap at byte ${batmap.mapOffset} lies outside the image`);
+  const { mapOffset, mapSectors } = batmap;
+  const isApart = mapOffset >= at + BATMAP_HEADER_BYTES && mapOffset % SECTOR === 0;
+  if (!isApart || mapOffset + Math.max(bytes, mapSectors * SECTOR) > io.size - FOOTER_BYTES) {
+    findings.error('batmap-header', `the batmap at byte ${mapOffset} of ${mapSectors} sectors lies outside the image`);
     return undefined;
   }
-  if (batmap.mapSectors * SECTOR < bytes) {
-    findings.error('batmap-header', `the batmap has ${batmap.mapSectors} sectors; the disk needs ${bytes / SECTOR}`);
+  const needed = Math.ceil(header.maxBatEntries / BITS_PER_SECTOR);
+  if (mapSectors * SECTOR < bytes || mapSectors < needed || mapSectors === 0) {
+    findings.error('batmap-header', `the batmap has ${mapSectors} sectors; the BAT needs ${needed}`);
   }
   const map = await io.read(batmap.mapOffset, bytes);
   const sum = batmapChecksum(batmap, footer.currentSize, map);
-  if (sum === batmap.mapChecksum) await checkBits(io, map, entries, findings);
-  else {
+  if (sum === batmap.mapChecksum) {
+    // In images with other blocks nobody reads it.
+    if (header.blockSize === BLOCK_BYTES) await checkBits(io, map, entries, findings);
+  } else {
     const found = `its header at byte ${at} says ${hex(batmap.mapChecksum)}`;
     findings.error('batmap-checksum', `the batmap at byte ${batmap.mapOffset} sums to ${hex(sum)}; ${found}`);
   }
@@ -66,12 +74,12 @@ async function checkBits(io: BlockIo, map: Uint8Array, entries: Uint32Array, fin
     if (!testBit(map, block)) continue;
     if (entry === UNALLOCATED) {
       findings.error('batmap-unallocated', `the batmap calls block ${block} full, which is not allocated`);
-    } else if (entry * SECTOR + BITMAP_BYTES <= io.size) {
-      const present = countOnes(await io.read(entry * SECTOR, BITMAP_BYTES));
-      if (present === BLOCK_SECTORS) continue;
+    } else if (entry * SECTOR + SR_BLOCK.bitmapBytes <= io.size) {
+      const present = countOnes(await io.read(entry * SECTOR, SR_BLOCK.bitmapBytes));
+      if (present === SR_BLOCK.sectors) continue;
       findings.error(
         'batmap-not-full',
-        `the batmap calls block ${block} full; its bitmap at byte ${entry * SECTOR} has ${present} of ${BLOCK_SECTORS} sectors`,
+        `the batmap calls block ${block} full; its bitmap at byte ${entry * SECTOR} has ${present} of ${SR_BLOCK.sectors} sectors`,
       );
     }
   }

@@ -2,10 +2,9 @@ import type { BlockIo } from '../../base/block-io.ts';
 import { SECTOR } from '../../base/units.ts';
 import { BATMAP_HEADER_BYTES, type BatmapHeader } from '../format/batmap.ts';
 import type { Findings } from './findings.ts';
-import { DIFFERENCING, type Footer, FOOTER_BYTES } from '../format/footer.ts';
+import { type Footer, FOOTER_BYTES } from '../format/footer.ts';
 import { type Header, HEADER_BYTES } from '../format/header.ts';
 import { locatorSpace } from '../format/locator.ts';
-import { readParentNames } from '../format/parent-names.ts';
 import { batBytes, batmapHeaderOffset, metadataEnd } from '../format/places.ts';
 
 /** What lies from byte `start` on, and ends before byte `end`. */
@@ -19,13 +18,13 @@ export interface Region {
  * Whether the structures that are no blocks lie apart from each other and within the image; the byte behind the last of
  * them.
  */
-export async function checkPlaces(
+export function checkPlaces(
   io: BlockIo,
   footer: Footer,
   header: Header,
   batmap: BatmapHeader | undefined,
   findings: Findings,
-): Promise<number> {
+): number {
   const regions = regionsOf(footer, header, batmap).sort((a, b) => a.start - b.start);
   for (const [i, region] of regions.entries()) {
     const next = regions[i + 1];
@@ -43,7 +42,6 @@ export async function checkPlaces(
       );
     }
   }
-  await checkLocators(io, footer, header, findings);
   return metadataEnd(Number(footer.dataOffset), header, batmap);
 }
 
@@ -63,23 +61,4 @@ export function regionsOf(footer: Footer, header: Header, batmap: BatmapHeader |
     if (locator.code !== 0) regions.push(region(`parent locator ${slot}`, locator.offset, locatorSpace(locator)));
   }
   return regions;
-}
-
-async function checkLocators(io: BlockIo, footer: Footer, header: Header, findings: Findings): Promise<void> {
-  const used = header.locators.filter(({ code }) => code !== 0);
-  for (const [slot, locator] of header.locators.entries()) {
-    if (locator.code !== 0 && locator.length > locatorSpace(locator)) {
-      findings.error(
-        'locator',
-        `parent locator ${slot} at byte ${locator.offset} is ${locator.length} bytes long and has room for ${locatorSpace(locator)}`,
-      );
-    }
-  }
-  if (footer.diskType !== DIFFERENCING) {
-    if (used.length > 0) findings.warning('locator', `a disk without a parent has ${used.length} parent locators`);
-    return;
-  }
-  const { locators } = await readParentNames(io, header);
-  if (locators.length === 0)
-    findings.error('locator', 'none of the parent locators of this differencing disk is readable');
 }

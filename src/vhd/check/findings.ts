@@ -1,3 +1,5 @@
+import { hasCode, type RbdsrError } from '../../base/error.ts';
+
 /** Something a checker has to say about an image. */
 export interface ImageFinding {
   /** An error makes the image unsound. */
@@ -9,6 +11,8 @@ export interface ImageFinding {
 
 export type FindingCode =
   | 'too-small'
+  | 'odd-size'
+  | 'too-short'
   | 'end-footer'
   | 'footer-copy'
   | 'footers-differ'
@@ -19,6 +23,10 @@ export type FindingCode =
   | 'bat-beyond-end'
   | 'metadata-overlap'
   | 'locator'
+  | 'parent-name'
+  | 'future'
+  | 'geometry'
+  | 'too-large'
   | 'block-in-metadata'
   | 'block-beyond-end'
   | 'block-overlap'
@@ -35,12 +43,13 @@ export class Findings {
   readonly #list: ImageFinding[] = [];
   readonly #counts = new Map<FindingCode, number>();
 
-  error(code: FindingCode, message: string): void {
-    this.#add({ severity: 'error', code, message });
+  /** A message that is a function is asked for only where it is kept. */
+  error(code: FindingCode, message: string | (() => string)): void {
+    this.#add('error', code, message);
   }
 
-  warning(code: FindingCode, message: string): void {
-    this.#add({ severity: 'warning', code, message });
+  warning(code: FindingCode, message: string | (() => string)): void {
+    this.#add('warning', code, message);
   }
 
   all(): ImageFinding[] {
@@ -52,9 +61,21 @@ export class Findings {
     return [...this.#list, ...rests];
   }
 
-  #add(finding: ImageFinding): void {
-    const count = (this.#counts.get(finding.code) ?? 0) + 1;
-    this.#counts.set(finding.code, count);
-    if (count <= MOST_OF_A_KIND) this.#list.push(finding);
+  #add(severity: ImageFinding['severity'], code: FindingCode, message: string | (() => string)): void {
+    const count = (this.#counts.get(code) ?? 0) + 1;
+    this.#counts.set(code, count);
+    if (count > MOST_OF_A_KIND) return;
+    this.#list.push({ severity, code, message: typeof message === 'string' ? message : message() });
+  }
+}
+
+/** What is read, or undefined and a report where it is 'vhd-corrupt'. */
+export async function orFinding<T>(read: Promise<T>, report: (error: RbdsrError) => void): Promise<T | undefined> {
+  try {
+    return await read;
+  } catch (error) {
+    if (!hasCode(error, 'vhd-corrupt')) throw error;
+    report(error);
+    return undefined;
   }
 }

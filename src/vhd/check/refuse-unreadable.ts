@@ -1,43 +1,87 @@
 import { RbdsrError } from '../../base/error.ts';
 import { SECTOR } from '../../base/units.ts';
-import { UNALLOCATED } from '../format/bat.ts';
-import { STORED_BLOCK_BYTES } from '../format/places.ts';
+import { BAT_ENTRY, UNALLOCATED } from '../format/bat.ts';
+import { endFooter, footerOffset } from '../format/find-footer.ts';
+import { isPoisoned } from '../format/footer.ts';
+import { locatorSpace } from '../format/locator.ts';
+import { FixedVhd } from '../image/fixed.ts';
 import type { VhdImage } from '../image/image.ts';
+import { blockNames, overlappingBlocks } from './block-overlaps.ts';
+import { checkBatmap } from './check-batmap.ts';
 import { type Region, regionsOf } from './check-places.ts';
+import { Findings, orFinding } from './findings.ts';
 
 /**
- * Before anything of an image is given away: 'vhd-corrupt' where a block lies behind the end, over another one or over
- * the metadata, for then nobody can say what its content is. Of what opening has read; asks the disk for nothing.
+ * Before anything of an image is given away: 'vhd-corrupt' where nobody can say what its content is, for what says so
+ * contradicts itself, or something lies over it.
  */
-export function refuseUnreadable(image: VhdImage): void {
-  const { size } = image.io;
-  const blocks = blockRegions(image.blockEntries);
-  for (const { what, end } of blocks) {
-    if (end > size) throw unreadable(image, `${what} ends at byte ${end}, ${end - size} bytes behind the end`);
+export async function refuseUnreadable(image: VhdImage | FixedVhd): Promise<void> {
+  const end = await orFinding(endFooter(image.io), () => {});
+  const endsAt = end === undefined ? image.io.size : footerOffset(image.io.size, end.place);
+  if (isPoisoned(image.footer)) throw unreadable(image, 'a resize that was cut short: blocks may be on their way');
+  if (image instanceof FixedVhd) {
+    const bytes = image.virtualSizeBytes;
+    if (bytes > endsAt) throw unreadable(image, `${endsAt} bytes of content, of ${bytes}`);
+    return;
   }
-  const isBlock = new Set(blocks);
-  const all = [...regionsOf(image.footer, image.header, image.batmap), ...blocks];
-  let before: Region | undefined;
-  for (const place of all.toSorted((a, b) => a.start - b.start)) {
-    if (before !== undefined && place.start < before.end && (isBlock.has(place) || isBlock.has(before))) {
-      const under = `the ${before.what}, which ends at byte ${before.end}`;
-      throw unreadable(image, `${place.what} at byte ${place.start} lies over ${under}`);
-    }
-    if (before === undefined || place.end > before.end) before = place;
-  }
+  refuseShared(image, endsAt);
+  await refuseContradiction(image);
 }
 
-function blockRegions(entries: Uint32Array): Region[] {
-  const regions: Region[] = [];
+/** The BAT and each block have to lie where nothing else is. */
+function refuseShared(image: VhdImage, endsAt: number): void {
+  const { header, form, blockEntries: entries } = image;
+  const regions = placesOf(image);
+  const table: Region = {
+    what: 'BAT',
+    start: header.tableOffset,
+    end: header.tableOffset + entries.length * BAT_ENTRY,
+  };
+  if (table.end > endsAt) throw unreadable(image, `the BAT ends at byte ${table.end}, behind byte ${endsAt}`);
+  const over = regions.find((region) => region.what !== 'BAT' && isShared(region, table.start, table.end));
+  if (over !== undefined) throw unreadable(image, `the BAT lies over the ${over.what} at byte ${over.start}`);
   for (const [block, entry] of entries.entries()) {
     if (entry === UNALLOCATED) continue;
     const start = entry * SECTOR;
-    regions.push({ what: `block ${block}`, start, end: start + STORED_BLOCK_BYTES });
+    const stop = start + form.storedBytes;
+    if (stop > endsAt) {
+      throw unreadable(image, `block ${block} ends at byte ${stop}, ${stop - endsAt} bytes behind byte ${endsAt}`);
+    }
+    const under = regions.find((region) => isShared(region, start, stop));
+    if (under === undefined) continue;
+    const what = `${under.what} at byte ${under.start}, which ends at byte ${under.end}`;
+    throw unreadable(image, `block ${block} at byte ${start} lies over the ${what}`);
   }
-  return regions;
+  for (const pair of overlappingBlocks(entries, form)) {
+    const { upper, lower } = blockNames(entries, pair);
+    throw unreadable(image, `${upper} lies over ${lower}`);
+  }
 }
 
-function unreadable({ io }: VhdImage, found: string): RbdsrError {
+/** What is no block; of a locator its text, for makers differ in how they count its room. */
+function placesOf({ footer, header, batmap }: VhdImage): Region[] {
+  const texts = header.locators.flatMap((locator, slot): Region[] => {
+    const { code, offset, length } = locator;
+    const bytes = Math.min(length, locatorSpace(locator));
+    if (code === 0 || bytes === 0) return [];
+    return [{ what: `parent locator ${slot}`, start: offset, end: offset + bytes }];
+  });
+  return [...regionsOf(footer, { ...header, locators: [] }, batmap), ...texts];
+}
+
+function isShared(region: Region, start: number, end: number): boolean {
+  return region.start < end && start < region.end;
+}
+
+/** A block that the batmap calls full has a place, and all its sectors: or one of the two that say so is wrong. */
+async function refuseContradiction(image: VhdImage): Promise<void> {
+  const findings = new Findings();
+  await checkBatmap(image.io, image.footer, image.header, image.blockEntries, findings);
+  const wrong = findings.all().find(({ code }) => code === 'batmap-unallocated' || code === 'batmap-not-full');
+  if (wrong !== undefined) throw unreadable(image, wrong.message);
+}
+
+function unreadable({ io }: VhdImage | FixedVhd, found: string): RbdsrError {
   return new RbdsrError('vhd-corrupt', {
     what: `${io.name} cannot be read as a whole`,
     expected: 'each block at a place of its own within the image',

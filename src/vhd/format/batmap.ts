@@ -4,8 +4,7 @@ import { corrupt, hex } from './corrupt.ts';
 import { bytes64, type Decoded, defineLayout, latin, raw, u32, u8 } from './layout.ts';
 
 export const BATMAP_HEADER_BYTES = 512;
-/** To version 1.1 signed bytes were summed. */
-const VERSION_1_0 = 0x00010000;
+/** Of this version signed bytes are summed. */
 const VERSION_1_1 = 0x00010001;
 const VERSION_1_2 = 0x00010002;
 const BLOCKS_PER_SECTOR = SECTOR * 8;
@@ -38,9 +37,7 @@ export function decodeBatmapHeader(bytes: Uint8Array, at: number): BatmapHeader 
     throw corrupt(`batmap.${field}`, at + layout.offsetOf(field), expected, found);
   };
   if (header.cookie !== 'tdbatmap') reject('cookie', "'tdbatmap'", JSON.stringify(header.cookie));
-  if (header.version < VERSION_1_0 || header.version > VERSION_1_2) {
-    reject('version', `${hex(VERSION_1_0)} to ${hex(VERSION_1_2)}`, hex(header.version));
-  }
+  if (header.version > VERSION_1_2) reject('version', `at most ${hex(VERSION_1_2)}`, hex(header.version));
   return header;
 }
 
@@ -81,5 +78,5 @@ export function hasMapBit(map: Uint8Array, block: number): boolean {
 /** `map` holds `usedMapBytes`. */
 export function batmapChecksum(header: Pick<BatmapHeader, 'version'>, currentSize: number, map: Uint8Array): number {
   const checked = map.subarray(0, usedMapBytes(currentSize));
-  return header.version <= VERSION_1_1 ? signedByteSumChecksum(checked) : byteSumChecksum(checked);
+  return header.version === VERSION_1_1 ? signedByteSumChecksum(checked) : byteSumChecksum(checked);
 }

@@ -10,7 +10,7 @@ export function byteSumChecksum(bytes: Uint8Array, skipAt?: number): number {
   return ~sum >>> 0;
 }
 
-/** The same with bytes taken as signed, as batmaps of version 1.1 were summed. */
+/** The same with bytes taken as signed, as batmaps of version 1.1 are summed. */
 export function signedByteSumChecksum(bytes: Uint8Array): number {
   let sum = 0;
   for (const byte of bytes) sum += byte > 127 ? byte - 256 : byte;

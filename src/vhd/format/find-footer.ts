@@ -1,6 +1,6 @@
 import type { BlockIo } from '../../base/block-io.ts';
 import { hasCode, RbdsrError } from '../../base/error.ts';
-import { decodeFooter, encodeFooter, type Footer, FOOTER_BYTES, isHiddenByCopy } from './footer.ts';
+import { decodeFooter, encodeFooter, FIXED, type Footer, FOOTER_BYTES, isHiddenByCopy, refuseFixed } from './footer.ts';
 
 /**
  * Where a footer was found: at the end, 511 bytes long at the end (images older than 2004), or the copy at offset 0.
@@ -18,7 +18,8 @@ export interface FoundFooter {
  * end until the disk is closed. Where both have and they are of different images, the copy counts: a volume that has
  * just grown ends in whatever lay there before, the footer of another VHD at times, and nothing but this image is
  * written at offset 0. Where they differ otherwise, the end counts, as for blktap; with `copyFirst` the copy, as for a
- * scan. Throws the 'vhd-corrupt' of the place that comes first.
+ * scan. A fixed disk has a footer at its end alone; what its content begins with may be a footer, too. Throws the
+ * 'vhd-corrupt' of the place that comes first.
  */
 export async function findFooter(io: BlockIo, o: { readonly copyFirst?: boolean } = {}): Promise<FoundFooter> {
   const end = await orCorrupt(endFooter(io));
@@ -28,14 +29,20 @@ export async function findFooter(io: BlockIo, o: { readonly copyFirst?: boolean 
     return copy;
   }
   if (copy instanceof RbdsrError) return end;
+  if (o.copyFirst !== true && isFixedFile(io, end)) return end;
   if (copyCounts(end.footer, copy.footer, o.copyFirst === true)) return copy;
   if (!isHiddenByCopy(end.footer)) return end;
   return { ...end, footer: Object.freeze({ ...end.footer, hidden: copy.footer.hidden }) };
 }
 
+/** Of a fixed disk that fills its file: a volume that has grown over another disk's footer never fits it so well. */
+export function isFixedFile(io: BlockIo, { footer, place }: FoundFooter): boolean {
+  return footer.diskType === FIXED && footer.currentSize === footerOffset(io.size, place);
+}
+
 /** The two say the same, but for the one way in which they may differ. */
 export function footersAgree(end: Footer, copy: Footer): boolean {
-  const alike = isHiddenByCopy(end) ? { ...end, hidden: copy.hidden } : end;
+  const alike = isHiddenByCopy(end) && copy.hidden !== 0 ? { ...end, hidden: copy.hidden } : end;
   return encodeFooter(alike).equals(encodeFooter(copy));
 }
 
@@ -81,6 +88,11 @@ export async function readFooterAt(io: BlockIo, place: FooterPlace): Promise<Foo
   if (at < 0 || io.size < FOOTER_BYTES) {
     throw new RbdsrError('vhd-corrupt', { what: `${io.name} is too small for a VHD`, found: `${io.size} bytes` });
   }
-  if (place !== 'legacy-end') return decodeFooter(await io.read(at, FOOTER_BYTES), at);
+  if (place === 'copy') {
+    const footer = decodeFooter(await io.read(at, FOOTER_BYTES), at);
+    refuseFixed(footer, at);
+    return footer;
+  }
+  if (place === 'end') return decodeFooter(await io.read(at, FOOTER_BYTES), at);
   return decodeFooter(Buffer.concat([await io.read(at, FOOTER_BYTES - 1), Buffer.alloc(1)]), at);
 }

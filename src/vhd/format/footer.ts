@@ -2,18 +2,26 @@ import { SECTOR } from '../../base/units.ts';
 import { byteSumChecksum } from './checksum.ts';
 import { corrupt, hex } from './corrupt.ts';
 import { packedGeometry } from './geometry.ts';
+import { checkSeal } from './seal.ts';
 import { bytes64, type Decoded, defineLayout, latin, raw, raw64, u32, u8, uuid } from './layout.ts';
 
 export const FOOTER_BYTES = 512;
+/** Content and then a footer, nothing else. No SR has such a disk. */
+export const FIXED = 2;
 export const DYNAMIC = 3;
 export const DIFFERENCING = 4;
 const VERSION = 0x00010000;
 const COOKIE = 'conectix';
 /** Both footers bear it while blktap resizes (libvhd-journal, `VHD_POISON_COOKIE`). */
 const POISON = 'v_poison';
+/** Blktap opens none of its disks any more. */
+export const TAP_0_1 = 0x00000001;
+/** The last version that there is of blktap's format. */
+export const TAP_1_3 = 0x00010003;
 /** It hid a disk without summing anew, and in the copy of the footer alone. */
 const TAP_1_1 = 0x00010001;
-const UNUSED = 0xffff_ffff_ffff_ffffn;
+/** The data offset of a disk without a header. */
+export const UNUSED = 0xffff_ffff_ffff_ffffn;
 
 /**
  * The footer, also kept as a copy at offset 0. Source: Virtual Hard Disk Image Format Specification, Microsoft 2006,
@@ -48,19 +56,16 @@ export type Footer = Omit<Decoded<typeof layout>, 'checksum'>;
 
 /** `at` is the byte of the disk the footer was read from, for messages. Throws 'vhd-corrupt'. */
 export function decodeFooter(bytes: Uint8Array, at: number): Footer {
-  const { checksum, ...footer } = layout.decode(bytes, at);
-  const reject = (field: keyof typeof footer | 'checksum', expected: string, found: string): never => {
+  const reject = (field: keyof Footer, expected: string, found: string): never => {
     throw corrupt(`footer.${field}`, at + layout.offsetOf(field), expected, found);
   };
-  if (footer.cookie !== COOKIE && footer.cookie !== POISON)
-    reject('cookie', "'conectix'", JSON.stringify(footer.cookie));
-  const sum = byteSumChecksum(bytes.subarray(0, FOOTER_BYTES), layout.offsetOf('checksum'));
-  if (checksum !== sum && !isSumFromBefore(footer, bytes, checksum)) reject('checksum', hex(sum), hex(checksum));
+  checkSeal(layout, bytes, at, [COOKIE, POISON], isSumFromBefore);
+  const { checksum: _sum, ...footer } = layout.decode(bytes, at);
   if (footer.version !== VERSION) reject('version', hex(VERSION), hex(footer.version));
-  if (footer.diskType !== DYNAMIC && footer.diskType !== DIFFERENCING) {
-    reject('diskType', '3 (dynamic) or 4 (differencing)', `${footer.diskType}`);
+  if (footer.diskType !== FIXED && footer.diskType !== DYNAMIC && footer.diskType !== DIFFERENCING) {
+    reject('diskType', '2 (fixed), 3 (dynamic) or 4 (differencing)', `${footer.diskType}`);
   }
-  if (footer.dataOffset === UNUSED || footer.dataOffset % 512n !== 0n || footer.dataOffset > BigInt(2 ** 52)) {
+  if (footer.diskType !== FIXED && (footer.dataOffset % 512n !== 0n || footer.dataOffset > BigInt(2 ** 52))) {
     reject('dataOffset', 'the byte of the dynamic header, a multiple of 512', hex(footer.dataOffset, 16));
   }
   if (footer.currentSize % SECTOR !== 0) reject('currentSize', 'a multiple of 512', `${footer.currentSize}`);
@@ -87,7 +92,7 @@ export function newFooter(o: {
     dataOffset: BigInt(FOOTER_BYTES),
     timestamp: o.timestamp,
     creatorApp: 'tap\0',
-    creatorVersion: 0x00010003,
+    creatorVersion: TAP_1_3,
     creatorOs: 0,
     originalSize: BigInt(o.virtualSizeBytes),
     currentSize: o.virtualSizeBytes,
@@ -105,27 +110,47 @@ export function resizedFooter(footer: Footer, virtualSizeBytes: number): Footer 
   return Object.freeze({ ...footer, currentSize: virtualSizeBytes, geometry: packedGeometry(virtualSizeBytes) });
 }
 
+/** 'vhd-corrupt' by name, of a disk that is to be used and not looked at; `at` as for `decodeFooter`. */
+export function refuseFixed(footer: Footer, at: number): void {
+  if (footer.diskType !== FIXED) return;
+  const found = '2 (fixed), which no SR holds';
+  throw corrupt('footer.diskType', at + layout.offsetOf('diskType'), '3 (dynamic) or 4 (differencing)', found);
+}
+
 /** A resize of the disk was cut short: it may be looked at, and not be used. */
 export function isPoisoned(footer: Footer): boolean {
   return footer.cookie === POISON;
 }
 
 /** Made by a tap whose hidden flag counts in the copy of the footer (blktap libvhd, `vhd_read_footer`). */
-export function isHiddenByCopy({ creatorApp, creatorVersion }: Footer): boolean {
-  return creatorApp.startsWith('tap') && creatorVersion === TAP_1_1;
+export function isHiddenByCopy(footer: Pick<Footer, 'creatorApp' | 'creatorVersion'>): boolean {
+  return isOfTap(footer) && footer.creatorVersion === TAP_1_1;
 }
 
-/** The sum of the time before the disk was hidden: blktap bears it of that version (`vhd_validate_footer`). */
-function isSumFromBefore(footer: Omit<Footer, 'checksum'>, bytes: Uint8Array, found: number): boolean {
-  if (footer.hidden === 0 || !isHiddenByCopy(footer)) return false;
-  const shown = Buffer.from(bytes.subarray(0, FOOTER_BYTES));
-  shown[layout.offsetOf('hidden')] = 0;
-  return byteSumChecksum(shown, layout.offsetOf('checksum')) === found;
+/**
+ * The sum of the time before the disk was hidden, which is larger by the flag: blktap bears it of that version
+ * (`vhd_validate_footer`).
+ */
+function isSumFromBefore(bytes: Buffer, found: number): boolean {
+  const at = (field: 'creatorApp' | 'creatorVersion' | 'hidden' | 'checksum'): number => layout.offsetOf(field);
+  const creatorApp = bytes.toString('latin1', at('creatorApp'), at('creatorApp') + 4);
+  if (!isHiddenByCopy({ creatorApp, creatorVersion: bytes.readUInt32BE(at('creatorVersion')) })) return false;
+  const hidden = bytes[at('hidden')] ?? 0;
+  return hidden !== 0 && (byteSumChecksum(bytes, at('checksum')) + hidden) >>> 0 === found;
 }
 
 /** Whether a batmap follows the BAT: blktap from creator version 1.2 on always writes one. */
 export function promisesBatmap(footer: Footer): boolean {
-  return footer.creatorApp.startsWith('tap') && footer.creatorVersion >= 0x00010002;
+  return isOfTap(footer) && footer.creatorVersion >= 0x00010002;
+}
+
+/** Of blktap's versions before, too, where one can be read there (blktap libvhd, `vhd_has_batmap`). */
+export function mayHaveBatmap(footer: Footer): boolean {
+  return isOfTap(footer) && footer.creatorVersion > TAP_0_1;
+}
+
+export function isOfTap({ creatorApp }: Pick<Footer, 'creatorApp'>): boolean {
+  return creatorApp.startsWith('tap');
 }
 
 /** Seconds since 1970 to seconds since 2000, the epoch of VHD. */

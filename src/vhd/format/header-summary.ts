@@ -1,5 +1,5 @@
-import { decodeFooter, DIFFERENCING, FOOTER_BYTES } from './footer.ts';
-import { decodeHeader, HEADER_BYTES, NO_UUID, parentNameText } from './header.ts';
+import { decodeFooter, DIFFERENCING, FOOTER_BYTES, refuseFixed } from './footer.ts';
+import { decodeHeader, HEADER_BYTES, NO_UUID, parentNameText, refuseOtherBlocks } from './header.ts';
 import type { Locator } from './locator.ts';
 
 /** The footer copy and the header: what `vhd-util scan` reads of each LV. */
@@ -24,8 +24,10 @@ export interface HeaderSummary {
 /** What the first 1536 bytes of a VHD say, for images of LVs that are not active. Throws 'vhd-corrupt'. */
 export function summariseHeader(bytes: Uint8Array): HeaderSummary {
   const footer = decodeFooter(bytes, 0);
+  refuseFixed(footer, 0);
   const at = Number(footer.dataOffset);
   const header = decodeHeader(bytes.subarray(at, at + HEADER_BYTES), at);
+  refuseOtherBlocks(header, at);
   const hasParent = footer.diskType === DIFFERENCING;
   return {
     uuid: footer.uuid,

@@ -1,14 +1,17 @@
-import { MiB, SECTOR } from '../../base/units.ts';
+import { RbdsrError } from '../../base/error.ts';
+import { formatBytes, MiB, SECTOR } from '../../base/units.ts';
 import { byteSumChecksum } from './checksum.ts';
 import { corrupt, hex } from './corrupt.ts';
+import { checkSeal } from './seal.ts';
 import { bytes64, type Decoded, defineLayout, latin, raw, raw64, table, u32, uuid } from './layout.ts';
 import { type Locator, locatorLayout, NO_LOCATOR } from './locator.ts';
 
 export const HEADER_BYTES = 1024;
-/** The one block size that blktap, and so an SR, knows. */
+/** The block size of every disk of an SR, and the largest that blktap or Windows takes. */
 export const BLOCK_BYTES = 2 * MiB;
 export const NO_UUID = '00000000-0000-0000-0000-000000000000';
 const VERSION = 0x00010000;
+const COOKIE = 'cxsparse';
 const LOCATORS = 8;
 
 /** Source: Virtual Hard Disk Image Format Specification, Microsoft 2006, "Dynamic Disk Header Format". */
@@ -39,17 +42,42 @@ export type Header = Omit<Decoded<typeof layout>, 'checksum'>;
 
 /** `at` is the byte of the disk the header was read from, for messages. Throws 'vhd-corrupt'. */
 export function decodeHeader(bytes: Uint8Array, at: number): Header {
-  const { checksum, ...header } = layout.decode(bytes, at);
-  const reject = (field: keyof typeof header | 'checksum', expected: string, found: string): never => {
+  checkSeal(layout, bytes, at, [COOKIE]);
+  const { checksum: _sum, ...header } = layout.decode(bytes, at);
+  const reject = (field: keyof typeof header, expected: string, found: string): never => {
     throw corrupt(`header.${field}`, at + layout.offsetOf(field), expected, found);
   };
-  if (header.cookie !== 'cxsparse') reject('cookie', "'cxsparse'", JSON.stringify(header.cookie));
-  const sum = byteSumChecksum(bytes.subarray(0, HEADER_BYTES), layout.offsetOf('checksum'));
-  if (checksum !== sum) reject('checksum', hex(sum), hex(checksum));
   if (header.version !== VERSION) reject('version', hex(VERSION), hex(header.version));
-  if (header.blockSize !== BLOCK_BYTES) reject('blockSize', `${BLOCK_BYTES}`, `${header.blockSize}`);
+  if (!isPowerOfTwo(header.blockSize) || header.blockSize < SECTOR) {
+    reject('blockSize', 'a power of two, at least 512', `${header.blockSize}`);
+  }
   if (header.tableOffset % SECTOR !== 0) reject('tableOffset', 'a multiple of 512', `${header.tableOffset}`);
   return Object.freeze(header);
+}
+
+/** 'vhd-corrupt' by name where no host takes blocks of that size; `at` as for `decodeHeader`. */
+export function refuseLargeBlocks(header: Header, at: number): void {
+  if (header.blockSize <= BLOCK_BYTES) return;
+  throw wrongBlocks(at, 'blocks of at most 2 MiB', `blocks of ${formatBytes(header.blockSize)}, which no host takes`);
+}
+
+/** The same of a disk that is to be used and not looked at. */
+export function refuseOtherBlocks(header: Header, at: number): void {
+  if (header.blockSize === BLOCK_BYTES) return;
+  throw wrongBlocks(at, `${BLOCK_BYTES}`, `${header.blockSize}, which no SR holds`);
+}
+
+function wrongBlocks(at: number, expected: string, found: string): RbdsrError {
+  return new RbdsrError('vhd-corrupt', {
+    what: 'the block size of this VHD cannot be used',
+    expected,
+    found,
+    facts: { field: 'header.blockSize', offset: at + layout.offsetOf('blockSize') },
+  });
+}
+
+function isPowerOfTwo(value: number): boolean {
+  return value > 0 && Number.isInteger(Math.log2(value));
 }
 
 export function encodeHeader(header: Header): Buffer {
@@ -67,7 +95,7 @@ export function newHeader(
   if (parent !== undefined) Buffer.from(parent.name, 'utf16le').swap16().copy(parentName);
   const locators = parent?.locators ?? [];
   return Object.freeze({
-    cookie: 'cxsparse',
+    cookie: COOKIE,
     dataOffset: 0xffff_ffff_ffff_ffffn,
     tableOffset: 512 + HEADER_BYTES,
     version: VERSION,

@@ -6,11 +6,19 @@ export const MACX = 0x4d616358;
 export const W2KU = 0x57326b75;
 /** "W2ru": a relative path in UTF-16, little endian. */
 export const W2RU = 0x57327275;
-/** "Wi2r" and "Wi2k": paths of eight-bit text, deprecated by the specification; nobody reads them any more. */
-const DEPRECATED = [0x57693272, 0x5769326b];
+/**
+ * "Wi2r" and "Wi2k", paths of eight-bit text, and "Mac ", an alias record: nobody reads them any more (Microsoft 2006,
+ * "Platform Code").
+ */
+const UNREAD = [0x57693272, 0x5769326b, 0x4d616320];
+
+/** A path can be read from it. */
+export function isReadLocator(code: number): boolean {
+  return code === MACX || code === W2KU || code === W2RU;
+}
 
 export function isKnownLocator(code: number): boolean {
-  return [MACX, W2KU, W2RU, ...DEPRECATED].includes(code);
+  return isReadLocator(code) || UNREAD.includes(code);
 }
 
 /** Bytes of the text of one locator, at most. */

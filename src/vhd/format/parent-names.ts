@@ -34,8 +34,8 @@ export function fileParentNames(names: ParentNames): string[] {
 
 /**
  * The LV a name stands for, as `vhd-util scan` finds it: of a device-mapper name (`-` doubled, parts joined by a single
- * one) the last part; the parent-name field first, then a locator, MACX before the others. Undefined where there is no
- * name at all.
+ * one) the last part, any other name whole; the parent-name field first, then a locator, MACX before the others.
+ * Undefined where there is no name at all.
  */
 export function parentAsScanned(names: ParentNames): string | undefined {
   const macx = names.locators.find(({ code }) => code === MACX) ?? names.locators[0];
@@ -43,7 +43,8 @@ export function parentAsScanned(names: ParentNames): string | undefined {
   return name === undefined ? undefined : lastDmPart(name.slice(name.lastIndexOf('/') + 1));
 }
 
-function lastDmPart(dmName: string): string {
-  const parts = dmName.replaceAll('--', '\0').split('-');
-  return (parts.at(-1) ?? '').replaceAll('\0', '-');
+/** Of a device-mapper name, in which hyphens are doubled and one that is not separates; any other name stays whole. */
+function lastDmPart(name: string): string {
+  const parts = name.replaceAll('--', '\0').split('-');
+  return name.includes('--') && parts.length === 2 ? (parts[1] ?? '').replaceAll('\0', '-') : name;
 }

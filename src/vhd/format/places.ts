@@ -2,16 +2,30 @@ import { roundUp, SECTOR } from '../../base/units.ts';
 import { BAT_ENTRY, UNALLOCATED } from './bat.ts';
 import { type BatmapHeader, newBatmapHeader } from './batmap.ts';
 import { type Footer, FOOTER_BYTES, promisesBatmap } from './footer.ts';
-import { BLOCK_BYTES, HEADER_BYTES } from './header.ts';
-import type { Header } from './header.ts';
+import { BLOCK_BYTES, type Header, HEADER_BYTES } from './header.ts';
 import { locatorSpace } from './locator.ts';
 
-/** Sectors of data in a block. */
-export const BLOCK_SECTORS = BLOCK_BYTES / SECTOR;
-/** One bit per sector of a block: one sector. */
-export const BITMAP_BYTES = BLOCK_SECTORS / 8;
-/** A block on the disk: bitmap, then data. */
-export const STORED_BLOCK_BYTES = BITMAP_BYTES + BLOCK_BYTES;
+/** What blocks of one size take on the disk: bitmap, then data. */
+export interface BlockForm {
+  /** Of data. */
+  readonly bytes: number;
+  /** Of data. */
+  readonly sectors: number;
+  /** One bit per sector, whole sectors. */
+  readonly bitmapBytes: number;
+  /** Both. */
+  readonly storedBytes: number;
+}
+
+export function blockForm(blockBytes: number): BlockForm {
+  const sectors = blockBytes / SECTOR;
+  const bitmapBytes = roundUp(SECTOR, Math.floor(sectors / 8));
+  return { bytes: blockBytes, sectors, bitmapBytes, storedBytes: bitmapBytes + blockBytes };
+}
+
+/** The blocks of an SR's disks. */
+export const SR_BLOCK: BlockForm = blockForm(BLOCK_BYTES);
+
 /** blktap starts data areas on this boundary, whatever lies before. */
 const DATA_ALIGNMENT = 4096;
 
@@ -45,15 +59,15 @@ export function reservedEnd(footer: Footer, header: Header, batmap: BatmapHeader
 }
 
 /** The byte behind the last block, or `metadataEnd` where there is none. */
-export function dataEnd(entries: Uint32Array, metadataEndsAt: number): number {
+export function dataEnd(entries: Uint32Array, metadataEndsAt: number, form: BlockForm): number {
   let last = -1;
   for (const entry of entries) if (entry !== UNALLOCATED && entry > last) last = entry;
-  return last < 0 ? metadataEndsAt : Math.max(metadataEndsAt, last * SECTOR + STORED_BLOCK_BYTES);
+  return last < 0 ? metadataEndsAt : Math.max(metadataEndsAt, last * SECTOR + form.storedBytes);
 }
 
 /** The sector of the bitmap of a block placed behind `end`, so that its data starts on a 4096-byte boundary. */
 export function nextBlockSector(end: number): number {
-  return (roundUp(DATA_ALIGNMENT, end + BITMAP_BYTES) - BITMAP_BYTES) / SECTOR;
+  return (roundUp(DATA_ALIGNMENT, end + SR_BLOCK.bitmapBytes) - SR_BLOCK.bitmapBytes) / SECTOR;
 }
 
 /** What `vhd-util query -s` calls the physical size: data and one footer. */

@@ -6,8 +6,7 @@ import type { BlockTable } from './block-table.ts';
 import { Commit } from './commit.ts';
 import { ABSENT, type Extent, ExtentList } from './extents.ts';
 import type { FullBlocks } from './full-blocks.ts';
-import { BLOCK_BYTES } from '../format/header.ts';
-import { BITMAP_BYTES } from '../format/places.ts';
+import type { BlockForm } from '../format/places.ts';
 import { type SectorBitmap, SectorBitmaps } from './sector-bitmaps.ts';
 import { settled } from '../../base/settle.ts';
 
@@ -21,25 +20,28 @@ const MOST_DIRTY = 512;
  */
 export class BlockStore {
   readonly #io: BlockIo;
+  readonly #form: BlockForm;
   readonly #table: BlockTable;
   readonly #full: FullBlocks;
   readonly #bitmaps: SectorBitmaps;
   readonly #commit: Commit;
 
-  constructor(io: BlockIo, batOffset: number, table: BlockTable, full: FullBlocks) {
+  constructor(io: BlockIo, batOffset: number, table: BlockTable, full: FullBlocks, form: BlockForm) {
     this.#io = io;
+    this.#form = form;
     this.#table = table;
     this.#full = full;
-    this.#bitmaps = new SectorBitmaps(io);
+    this.#bitmaps = new SectorBitmaps(io, form);
     this.#commit = new Commit(io, batOffset, table, this.#bitmaps);
   }
 
   /** A promise only where a bitmap has to be read first. `length` is above 0. */
   extents(offset: number, length: number): readonly Extent[] | Promise<readonly Extent[]> {
-    const first = Math.floor(offset / BLOCK_BYTES);
-    const last = Math.floor((offset + length - 1) / BLOCK_BYTES);
+    const { bytes } = this.#form;
+    const first = Math.floor(offset / bytes);
+    const last = Math.floor((offset + length - 1) / bytes);
     if (first === last && this.#full.has(first)) {
-      return [{ offset, length, at: this.#dataOf(first) + offset - first * BLOCK_BYTES }];
+      return [{ offset, length, at: this.#dataOf(first) + offset - first * bytes }];
     }
     const unknown: number[] = [];
     for (let block = first; block <= last; block += 1) {
@@ -53,14 +55,15 @@ export class BlockStore {
 
   /** Whole sectors. */
   write(offset: number, data: Uint8Array): Promise<void> {
-    const first = Math.floor(offset / BLOCK_BYTES);
+    const { bytes } = this.#form;
+    const first = Math.floor(offset / bytes);
     const end = offset + data.length;
-    if (end <= (first + 1) * BLOCK_BYTES) return this.#writeInBlock(first, offset - first * BLOCK_BYTES, data);
+    if (end <= (first + 1) * bytes) return this.#writeInBlock(first, offset - first * bytes, data);
     const parts: Promise<void>[] = [];
-    for (let block = first; block * BLOCK_BYTES < end; block += 1) {
-      const start = Math.max(offset, block * BLOCK_BYTES);
-      const part = data.subarray(start - offset, Math.min(end, (block + 1) * BLOCK_BYTES) - offset);
-      parts.push(this.#writeInBlock(block, start - block * BLOCK_BYTES, part));
+    for (let block = first; block * bytes < end; block += 1) {
+      const start = Math.max(offset, block * bytes);
+      const part = data.subarray(start - offset, Math.min(end, (block + 1) * bytes) - offset);
+      parts.push(this.#writeInBlock(block, start - block * bytes, part));
     }
     return settled(parts).then(() => {});
   }
@@ -98,7 +101,7 @@ export class BlockStore {
   }
 
   #dataOf(block: number): number {
-    return (this.#table.entries[block] ?? 0) * SECTOR + BITMAP_BYTES;
+    return (this.#table.entries[block] ?? 0) * SECTOR + this.#form.bitmapBytes;
   }
 
   #needsBitmap(block: number): boolean {
@@ -114,13 +117,14 @@ export class BlockStore {
   }
 
   #list(offset: number, length: number, loaded: ReadonlyMap<number, SectorBitmap>): readonly Extent[] {
+    const { bytes } = this.#form;
     const list = new ExtentList();
     const end = offset + length;
     for (let start = offset; start < end; ) {
-      const block = Math.floor(start / BLOCK_BYTES);
-      const stop = Math.min(end, (block + 1) * BLOCK_BYTES);
+      const block = Math.floor(start / bytes);
+      const stop = Math.min(end, (block + 1) * bytes);
       const bitmap = loaded.get(block) ?? this.#bitmaps.peek(block);
-      if (this.#full.has(block)) list.add(start, stop - start, this.#dataOf(block) + start - block * BLOCK_BYTES);
+      if (this.#full.has(block)) list.add(start, stop - start, this.#dataOf(block) + start - block * bytes);
       else if (bitmap === undefined) list.add(start, stop - start, ABSENT);
       else this.#addRuns(list, block, bitmap.bits, start, stop);
       start = stop;
@@ -129,7 +133,7 @@ export class BlockStore {
   }
 
   #addRuns(list: ExtentList, block: number, bits: Buffer, start: number, stop: number): void {
-    const base = block * BLOCK_BYTES;
+    const base = block * this.#form.bytes;
     const data = this.#dataOf(block);
     const lastSector = Math.ceil((stop - base) / SECTOR);
     for (let from = start; from < stop; ) {

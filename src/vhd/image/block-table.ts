@@ -1,7 +1,7 @@
 import { RbdsrError } from '../../base/error.ts';
 import { SECTOR } from '../../base/units.ts';
 import { BAT_ENTRY, encodeBat, UNALLOCATED } from '../format/bat.ts';
-import { dataEnd, nextBlockSector, STORED_BLOCK_BYTES } from '../format/places.ts';
+import { type BlockForm, dataEnd, nextBlockSector, SR_BLOCK } from '../format/places.ts';
 
 const ENTRIES_PER_SECTOR = SECTOR / BAT_ENTRY;
 
@@ -23,17 +23,21 @@ export class BlockTable {
   readonly #room: { readonly name: string; readonly endsAt: number };
   #end: number;
 
-  /** `sectors`: whole sectors of the BAT. `metadataEndsAt` and `room.endsAt`: between these bytes blocks may lie. */
+  /**
+   * `sectors`: whole sectors of the BAT. `metadataEndsAt` and `room.endsAt`: between these bytes blocks may lie. Only
+   * blocks of an SR's size are ever allocated.
+   */
   constructor(
     sectors: Uint32Array,
     blocks: number,
     metadataEndsAt: number,
     room: { readonly name: string; readonly endsAt: number },
+    form: BlockForm = SR_BLOCK,
   ) {
     this.#sectors = sectors;
     this.entries = sectors.subarray(0, blocks);
     this.#room = room;
-    this.#end = dataEnd(this.entries, metadataEndsAt);
+    this.#end = dataEnd(this.entries, metadataEndsAt, form);
   }
 
   /** The byte behind the last block. */
@@ -50,7 +54,7 @@ export class BlockTable {
   /** Gives `block` the place behind the last one; its sector. 'sr-full' where the device ends before. */
   allocate(block: number): number {
     const sector = nextBlockSector(this.#end);
-    const end = sector * SECTOR + STORED_BLOCK_BYTES;
+    const end = sector * SECTOR + SR_BLOCK.storedBytes;
     if (end > this.#room.endsAt || sector >= UNALLOCATED) {
       throw new RbdsrError('sr-full', {
         what: `${this.#room.name} has no room for one more block of its VHD`,

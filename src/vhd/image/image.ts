@@ -11,8 +11,8 @@ import { FooterStore } from './footer-store.ts';
 import type { FooterPlace } from '../format/find-footer.ts';
 import { FullBlocks } from './full-blocks.ts';
 import { BLOCK_BYTES, type Header } from '../format/header.ts';
-import { blockCount, type Metadata, readBat, readMetadata } from './metadata.ts';
-import { reservedEnd, physicalSize } from '../format/places.ts';
+import { blockCount, type Metadata, type OpenOptions, readBat, readMetadata } from './metadata.ts';
+import { type BlockForm, blockForm, physicalSize, reservedEnd } from '../format/places.ts';
 import { readExtents } from './read-extents.ts';
 
 /**
@@ -25,6 +25,7 @@ export class VhdImage {
   /** Where the footer was found when it was opened. */
   readonly footerPlace: FooterPlace;
   readonly batmap: Metadata['batmap'];
+  readonly form: BlockForm;
   readonly #mode: 'read' | 'write';
   readonly #footers: FooterStore;
   #table: BlockTable;
@@ -36,18 +37,18 @@ export class VhdImage {
     this.header = found.header;
     this.footerPlace = found.place;
     this.batmap = found.batmap;
+    this.form = blockForm(found.header.blockSize);
     this.#mode = mode;
     this.#footers = new FooterStore(io, found.footer, found.place);
     this.#table = table;
     this.#full = full;
-    this.#store = new BlockStore(io, found.header.tableOffset, table, full);
+    this.#store = new BlockStore(io, found.header.tableOffset, table, full, this.form);
   }
 
-  /**
-   * `copyFirst`: as a scan does, believe the footer at offset 0 where the one at the end differs (`findFooter`). Throws
-   * 'vhd-corrupt'.
-   */
-  static async open(io: BlockIo, mode: 'read' | 'write', o: { readonly copyFirst?: boolean } = {}): Promise<VhdImage> {
+  /** Throws 'vhd-corrupt'; 'internal' where a foreign one is to be written. */
+  static async open(io: BlockIo, mode: 'read' | 'write', o: OpenOptions = {}): Promise<VhdImage> {
+    if (mode === 'write' && o.foreign === true)
+      throw new RbdsrError('internal', { what: `${io.name} is only looked at` });
     const found = await readMetadata(io, o);
     if (mode === 'write') refusePoisoned(io, found.footer);
     const { table, full } = await readBlocks(io, found);
@@ -66,7 +67,7 @@ export class VhdImage {
 
   /** The most it can grow to without moving data. */
   get maxVirtualSizeBytes(): number {
-    return this.header.maxBatEntries * BLOCK_BYTES;
+    return this.header.maxBatEntries * this.form.bytes;
   }
 
   get hasParent(): boolean {
@@ -82,7 +83,7 @@ export class VhdImage {
     return physicalSize(this.#table.dataEnd);
   }
 
-  /** Blocks of 2 MiB (`vhd-util query -a`). */
+  /** Blocks, which are 2 MiB in an SR (`vhd-util query -a`). */
   get allocatedBlocks(): number {
     return this.#table.allocatedBlocks;
   }
@@ -107,7 +108,9 @@ export class VhdImage {
 
   /** The image's own sectors; zeroes where it has none. */
   async read(offset: number, length: number): Promise<Buffer> {
-    return readExtents(this.io, await this.extents(offset, length), async (_at, bytes) => Buffer.alloc(bytes));
+    return readExtents(this.io, await this.extents(offset, length), this.form.bytes, async (_at, bytes) =>
+      Buffer.alloc(bytes),
+    );
   }
 
   /** Whole sectors. They survive a crash once `flush` has returned. */
@@ -196,7 +199,7 @@ export class VhdImage {
     const { table, full } = await readBlocks(this.io, found);
     this.#table = table;
     this.#full = full;
-    this.#store = new BlockStore(this.io, this.header.tableOffset, table, full);
+    this.#store = new BlockStore(this.io, this.header.tableOffset, table, full, this.form);
   }
 
   #mustWrite(): void {
@@ -237,9 +240,7 @@ async function readBlocks(io: BlockIo, found: Metadata): Promise<{ table: BlockT
   const { footer, header, batmap } = found;
   const endsAt = reservedEnd(footer, header, batmap);
   const sectors = await readBat(io, footer, header);
-  const table = new BlockTable(sectors, blockCount(footer), endsAt, {
-    name: io.name,
-    endsAt: io.size - FOOTER_BYTES,
-  });
+  const room = { name: io.name, endsAt: io.size - FOOTER_BYTES };
+  const table = new BlockTable(sectors, blockCount(footer, header), endsAt, room, blockForm(header.blockSize));
   return { table, full: await FullBlocks.load(io, footer, batmap, table.entries) };
 }

@@ -1,12 +1,19 @@
 import type { BlockIo } from '../../base/block-io.ts';
 import { RbdsrError } from '../../base/error.ts';
-import { roundUp, SECTOR } from '../../base/units.ts';
+import { roundUp, SECTOR, TiB } from '../../base/units.ts';
 import { BAT_ENTRY, decodeBat } from '../format/bat.ts';
 import { type BatmapHeader, BATMAP_HEADER_BYTES, decodeBatmapHeader } from '../format/batmap.ts';
 import { corrupt } from '../format/corrupt.ts';
-import { findFooter, type FooterPlace } from '../format/find-footer.ts';
-import type { Footer } from '../format/footer.ts';
-import { BLOCK_BYTES, decodeHeader, type Header, HEADER_BYTES } from '../format/header.ts';
+import { findFooter, footerOffset, type FooterPlace } from '../format/find-footer.ts';
+import { type Footer, mayHaveBatmap, refuseFixed } from '../format/footer.ts';
+import {
+  BLOCK_BYTES,
+  decodeHeader,
+  type Header,
+  HEADER_BYTES,
+  refuseLargeBlocks,
+  refuseOtherBlocks,
+} from '../format/header.ts';
 import { batmapHeaderOffset } from '../format/places.ts';
 
 export interface Metadata {
@@ -17,13 +24,23 @@ export interface Metadata {
   readonly batmap: BatmapHeader | undefined;
 }
 
+/** How an image is opened. */
+export interface OpenOptions {
+  /** As a scan does, believe the footer at offset 0 where the one at the end differs (`findFooter`). */
+  readonly copyFirst?: boolean;
+  /** To look at it: what hosts take and no SR holds is taken, too. */
+  readonly foreign?: boolean;
+}
+
 /**
  * Footer, header and batmap header. Throws 'vhd-corrupt'; a useless batmap is no reason, for it only saves reading
  * bitmaps.
  */
-export async function readMetadata(io: BlockIo, o: { readonly copyFirst?: boolean }): Promise<Metadata> {
+export async function readMetadata(io: BlockIo, o: OpenOptions): Promise<Metadata> {
   const { footer, place } = await findFooter(io, o);
+  refuseFixed(footer, footerOffset(io.size, place));
   const header = await readHeader(io, footer);
+  if (o.foreign !== true) refuseOtherBlocks(header, Number(footer.dataOffset));
   return { footer, place, header, batmap: await usableBatmap(io, footer, header) };
 }
 
@@ -33,10 +50,14 @@ export async function readHeader(io: BlockIo, footer: Footer): Promise<Header> {
     throw corrupt('footer.dataOffset', 16, `a header within the ${io.size} bytes of ${io.name}`, `${at}`);
   }
   const header = decodeHeader(await io.read(at, HEADER_BYTES), at);
-  const blocks = blockCount(footer);
-  if (blocks > MAX_BLOCKS) {
-    const most = `at most ${MAX_BLOCKS * BLOCK_BYTES} bytes, 2 TiB`;
-    throw corrupt('footer.currentSize', 48, most, `${footer.currentSize}`);
+  refuseLargeBlocks(header, at);
+  const blocks = blockCount(footer, header);
+  if (footer.currentSize > MOST_BYTES) {
+    throw corrupt('footer.currentSize', 48, `at most ${MOST_BYTES} bytes, 2 TiB`, `${footer.currentSize}`);
+  }
+  if (blocks > MOST_BLOCKS) {
+    const found = `${footer.currentSize}, in blocks of ${header.blockSize}`;
+    throw corrupt('footer.currentSize', 48, `at most ${MOST_BLOCKS} blocks`, found);
   }
   if (blocks > header.maxBatEntries) {
     throw corrupt(
@@ -57,12 +78,14 @@ export async function readHeader(io: BlockIo, footer: Footer): Promise<Header> {
   return header;
 }
 
-/** Of the largest disk that 32 bits of sectors can place: more is not counted, or a damaged size takes all memory. */
-const MAX_BLOCKS = 2 ** 20;
+/** Of the largest disk that 32 bits of sectors can place. */
+const MOST_BYTES = 2 * TiB;
+/** 2 TiB in blocks of 512 KiB: more is not counted, or a damaged size takes all memory. */
+const MOST_BLOCKS = 2 ** 22;
 
 /** Blocks of the current virtual size. */
-export function blockCount(footer: Pick<Footer, 'currentSize'>): number {
-  return Math.ceil(footer.currentSize / BLOCK_BYTES);
+export function blockCount(footer: Pick<Footer, 'currentSize'>, header: Pick<Header, 'blockSize'>): number {
+  return Math.ceil(footer.currentSize / header.blockSize);
 }
 
 /**
@@ -70,19 +93,19 @@ export function blockCount(footer: Pick<Footer, 'currentSize'>): number {
  * needs the first sector.
  */
 export async function readBat(io: BlockIo, footer: Footer, header: Header): Promise<Uint32Array> {
-  const wanted = roundUp(SECTOR, blockCount(footer) * BAT_ENTRY);
+  const wanted = roundUp(SECTOR, blockCount(footer, header) * BAT_ENTRY);
   return decodeBat(await io.read(header.tableOffset, Math.min(wanted, io.size - header.tableOffset)));
 }
 
 async function usableBatmap(io: BlockIo, footer: Footer, header: Header): Promise<BatmapHeader | undefined> {
-  if (!footer.creatorApp.startsWith('tap')) return undefined;
+  if (!mayHaveBatmap(footer) || header.blockSize !== BLOCK_BYTES) return undefined;
   const at = batmapHeaderOffset(header);
   if (at + BATMAP_HEADER_BYTES > io.size) return undefined;
   try {
     const batmap = decodeBatmapHeader(await io.read(at, BATMAP_HEADER_BYTES), at);
     const fits =
       batmap.mapOffset >= at + BATMAP_HEADER_BYTES && batmap.mapOffset + batmap.mapSectors * SECTOR <= io.size;
-    return fits && batmap.mapSectors * SECTOR * 8 >= blockCount(footer) ? batmap : undefined;
+    return fits && batmap.mapSectors * SECTOR * 8 >= blockCount(footer, header) ? batmap : undefined;
   } catch (error) {
     if (error instanceof RbdsrError && error.code === 'vhd-corrupt') return undefined;
     throw error;

@@ -1,7 +1,7 @@
 import type { BlockIo } from '../../base/block-io.ts';
 import { SECTOR } from '../../base/units.ts';
 import { countOnes, setBits } from '../format/bits.ts';
-import { BITMAP_BYTES, BLOCK_SECTORS } from '../format/places.ts';
+import type { BlockForm } from '../format/places.ts';
 
 /** Which sectors of one block are present. */
 export interface SectorBitmap {
@@ -22,11 +22,13 @@ export class SectorBitmaps {
   /** Blocks whose bitmap is on its way: until it has arrived, the disk must not be asked. */
   readonly #travelling = new Set<number>();
   readonly #io: BlockIo;
+  readonly #form: BlockForm;
   readonly #kept = new Map<number, SectorBitmap>();
   readonly #loading = new Map<number, Promise<SectorBitmap>>();
 
-  constructor(io: BlockIo) {
+  constructor(io: BlockIo, form: BlockForm) {
     this.#io = io;
+    this.#form = form;
   }
 
   peek(block: number): SectorBitmap | undefined {
@@ -59,7 +61,7 @@ export class SectorBitmaps {
   /** The bitmap of a block that was just allocated: empty, and not on the disk. */
   fresh(block: number): void {
     this.dirty.add(block);
-    this.#keep(block, { bits: Buffer.alloc(BITMAP_BYTES), present: 0, users: 0 });
+    this.#keep(block, { bits: Buffer.alloc(this.#form.bitmapBytes), present: 0, users: 0 });
   }
 
   /** Marks sectors as present whose data has been written; true when that made the block full. */
@@ -68,7 +70,7 @@ export class SectorBitmaps {
     if (added === 0) return false;
     bitmap.present += added;
     this.dirty.add(block);
-    return bitmap.present === BLOCK_SECTORS;
+    return bitmap.present === this.#form.sectors;
   }
 
   /**
@@ -93,7 +95,7 @@ export class SectorBitmaps {
   }
 
   async #read(block: number, sector: number): Promise<SectorBitmap> {
-    const bits = Buffer.from(await this.#io.read(sector * SECTOR, BITMAP_BYTES));
+    const bits = Buffer.from(await this.#io.read(sector * SECTOR, this.#form.bitmapBytes));
     const bitmap = { bits, present: countOnes(bits), users: 0 };
     this.#keep(block, bitmap);
     return bitmap;
