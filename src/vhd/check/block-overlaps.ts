@@ -2,35 +2,39 @@ import { SECTOR } from '../../base/units.ts';
 import { UNALLOCATED } from '../format/bat.ts';
 import type { BlockForm } from '../format/places.ts';
 
-/** Two blocks, by their sectors; `nth` says which of those that begin at one sector. */
+/** Two blocks, "block 7 at byte 4096", of which the upper one begins within the lower one. */
 export interface Overlap {
-  readonly lower: number;
-  readonly upper: number;
-  readonly nth: number;
+  readonly lower: string;
+  readonly upper: string;
 }
 
-/** Neighbours on the disk that lie over each other. A hostile BAT has four million: nothing is made for each block. */
-export function* overlappingBlocks(entries: Uint32Array, form: BlockForm): Generator<Overlap> {
-  const sectors = entries.filter((entry) => entry !== UNALLOCATED).sort();
+/**
+ * Neighbours on the disk that lie over each other: the first `most`, and how many there are. A hostile BAT has four
+ * million: nothing is made for each block.
+ */
+export function overlappingBlocks(
+  entries: Uint32Array,
+  form: BlockForm,
+  most: number,
+): { readonly first: readonly Overlap[]; readonly count: number } {
+  // Entries of blocks without a place come last.
+  const sectors = entries.slice().sort();
   const stored = form.storedBytes / SECTOR;
+  const first: Overlap[] = [];
+  let count = 0;
+  // Which of those that begin at one sector.
   let nth = 0;
   for (let i = 1; i < sectors.length; i += 1) {
     const lower = sectors[i - 1] ?? 0;
     const upper = sectors[i] ?? 0;
+    const before = nth;
     nth = upper === lower ? nth + 1 : 0;
-    if (upper < lower + stored) yield { lower, upper, nth };
+    if (upper === UNALLOCATED) break;
+    if (upper >= lower + stored) continue;
+    count += 1;
+    if (count <= most) first.push({ lower: nameOf(entries, lower, before), upper: nameOf(entries, upper, nth) });
   }
-}
-
-/** "block 7 at byte 4096", for a message. */
-export function blockNames(
-  entries: Uint32Array,
-  { lower, upper, nth }: Overlap,
-): { readonly lower: string; readonly upper: string } {
-  return {
-    lower: nameOf(entries, lower, upper === lower ? nth - 1 : 0),
-    upper: nameOf(entries, upper, nth),
-  };
+  return { first, count };
 }
 
 function nameOf(entries: Uint32Array, sector: number, nth: number): string {

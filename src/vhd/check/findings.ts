@@ -36,20 +36,24 @@ export type FindingCode =
   | 'batmap-not-full';
 
 /** Of each kind; a BAT of noise would yield a million. */
-const MOST_OF_A_KIND = 20;
+export const MOST_OF_A_KIND = 20;
 
 /** Collects findings and says how many more there are of a kind that repeats. */
 export class Findings {
   readonly #list: ImageFinding[] = [];
   readonly #counts = new Map<FindingCode, number>();
 
-  /** A message that is a function is asked for only where it is kept. */
-  error(code: FindingCode, message: string | (() => string)): void {
-    this.#add('error', code, message);
+  error(code: FindingCode, message: string): void {
+    this.#add({ severity: 'error', code, message });
   }
 
-  warning(code: FindingCode, message: string | (() => string)): void {
-    this.#add('warning', code, message);
+  warning(code: FindingCode, message: string): void {
+    this.#add({ severity: 'warning', code, message });
+  }
+
+  /** So many more, beyond the first MOST_OF_A_KIND: whoever has a million of them makes no message for each. */
+  more(code: FindingCode, count: number): void {
+    if (count > 0) this.#counts.set(code, (this.#counts.get(code) ?? 0) + count);
   }
 
   all(): ImageFinding[] {
@@ -61,11 +65,10 @@ export class Findings {
     return [...this.#list, ...rests];
   }
 
-  #add(severity: ImageFinding['severity'], code: FindingCode, message: string | (() => string)): void {
-    const count = (this.#counts.get(code) ?? 0) + 1;
-    this.#counts.set(code, count);
-    if (count > MOST_OF_A_KIND) return;
-    this.#list.push({ severity, code, message: typeof message === 'string' ? message : message() });
+  #add(finding: ImageFinding): void {
+    const count = (this.#counts.get(finding.code) ?? 0) + 1;
+    this.#counts.set(finding.code, count);
+    if (count <= MOST_OF_A_KIND) this.#list.push(finding);
   }
 }
 

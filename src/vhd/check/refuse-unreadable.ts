@@ -6,7 +6,7 @@ import { isPoisoned } from '../format/footer.ts';
 import { locatorSpace } from '../format/locator.ts';
 import { FixedVhd } from '../image/fixed.ts';
 import type { VhdImage } from '../image/image.ts';
-import { blockNames, overlappingBlocks } from './block-overlaps.ts';
+import { overlappingBlocks } from './block-overlaps.ts';
 import { checkBatmap } from './check-batmap.ts';
 import { type Region, regionsOf } from './check-places.ts';
 import { Findings, orFinding } from './findings.ts';
@@ -52,10 +52,8 @@ function refuseShared(image: VhdImage, endsAt: number): void {
     const what = `${under.what} at byte ${under.start}, which ends at byte ${under.end}`;
     throw unreadable(image, `block ${block} at byte ${start} lies over the ${what}`);
   }
-  for (const pair of overlappingBlocks(entries, form)) {
-    const { upper, lower } = blockNames(entries, pair);
-    throw unreadable(image, `${upper} lies over ${lower}`);
-  }
+  const [overlap] = overlappingBlocks(entries, form, 1).first;
+  if (overlap !== undefined) throw unreadable(image, `${overlap.upper} lies over ${overlap.lower}`);
 }
 
 /** What is no block; of a locator its text, for makers differ in how they count its room. */

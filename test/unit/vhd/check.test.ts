@@ -3,7 +3,7 @@ import { MiB } from '../../../src/base/units.ts';
 import { checkVhd } from '../../../src/vhd/check/check.ts';
 import { createChild } from '../../../src/vhd/image/create-child.ts';
 import { encodeFooter, type Footer } from '../../../src/vhd/format/footer.ts';
-import { encodeHeader } from '../../../src/vhd/format/header.ts';
+import { encodeHeader, newHeader } from '../../../src/vhd/format/header.ts';
 import { VhdImage } from '../../../src/vhd/image/image.ts';
 import { RecordedIo } from './recorded-io.ts';
 
@@ -109,6 +109,24 @@ describe('the checker', () => {
     const findings = await checkVhd(io);
     expect(findings.filter(({ code }) => code === 'block-in-metadata')).toHaveLength(21);
     expect(findings.at(-2)?.message).toBe('and 108 more of this kind');
+  });
+
+  it('counts four million blocks at one place without making something for each', async () => {
+    const blocks = 2 ** 22;
+    const end = encodeFooter({ ...image.footer, currentSize: blocks * 512 * 1024, diskType: 3, creatorApp: 'win ' });
+    const header = encodeHeader({ ...newHeader(blocks), blockSize: 512 * 1024 });
+    const size = BAT + 4 * blocks + 512;
+    const pieces = [end, header].map((bytes, i) => ({ at: i * 512, bytes })).concat({ at: size - 512, bytes: end });
+    const none = async (): Promise<void> => {};
+    const read = async (offset: number, length: number): Promise<Buffer> => {
+      const piece = pieces.find(({ at }) => at === offset);
+      return piece === undefined ? Buffer.alloc(length) : piece.bytes.subarray(0, length);
+    };
+    const before = process.resourceUsage().maxRSS;
+    const findings = await checkVhd({ name: 'hostile', size, read, write: none, flush: none, close: none });
+    expect(findings.map(({ message }) => message)).toContain(`and ${blocks - 1 - 20} more of this kind`);
+    expect(findings.length).toBeLessThan(70);
+    expect(process.resourceUsage().maxRSS - before).toBeLessThan(256 * 1024);
   });
 
   it.each([0, 511, 2047])('survives a device of %i bytes', async (size) => {
