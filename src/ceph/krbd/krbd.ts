@@ -72,6 +72,8 @@ export class Krbd {
    */
   async map(access: ClusterAccess, spec: ImageSpec, request: MapRequest, deadline: Deadline): Promise<MapResult> {
     await this.loadModule(deadline);
+    // The only word on a mapping's cluster there.
+    if (!this.host.kernel.identityAttributes) await this.#mountDebugfs(deadline);
     const { mapImage } = await import('./map-image.ts');
     const { proveMapping } = await import('./prove-mapping.ts');
     const { unmapImage } = await import('./unmap-image.ts');
@@ -104,6 +106,11 @@ export class Krbd {
   async loadModule(deadline: Deadline): Promise<void> {
     if (controlFiles(this.host.roots) !== undefined) return;
     await ensureModule('rbd', deadline);
+  }
+
+  async #mountDebugfs(deadline: Deadline): Promise<void> {
+    const { mountDebugfs } = await import('../../system/debugfs.ts');
+    await mountDebugfs(this.host.roots.sysRoot, deadline);
   }
 
   async #keyTypes(kernel: KernelTraits, deadline: Deadline): Promise<readonly KeyType[]> {

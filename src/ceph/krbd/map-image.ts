@@ -13,7 +13,7 @@ import type { ImageSpec } from '../image/image-spec.ts';
 import type { KrbdHost, MapRequest } from './krbd-host.ts';
 import { isReadOnly, listMappings, supportedFeatures } from './krbd-sysfs.ts';
 import { checkOptionsForKernel } from './map-options.ts';
-import { onlyMapping } from './mapping.ts';
+import { onlyMapping, unknownCluster } from './mapping.ts';
 import type { Mapping } from './mapping.ts';
 import { unmapLocked } from './unmap-image.ts';
 
@@ -115,9 +115,10 @@ async function identified(
   unmap: () => Promise<void>,
 ): Promise<MapResult> {
   try {
-    if (request.fsid !== undefined && mapping.fsid !== undefined && mapping.fsid !== request.fsid) {
-      throw otherCluster(mapping, request.fsid);
+    if (request.fsid !== undefined && mapping.fsid === undefined) {
+      throw unknownCluster(mapping.spec, mapping, { fsid: request.fsid });
     }
+    if (request.fsid !== undefined && mapping.fsid !== request.fsid) throw otherCluster(mapping, request.fsid);
     checkFeatures(host, mapping);
     const twins = unsure.filter((other) => other.fsid === mapping.fsid);
     const older = onlyMapping(mapping.spec, twins);

@@ -1,18 +1,19 @@
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { open, readFile } from 'node:fs/promises';
 import { createServer, type AddressInfo, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
 import { Deadline } from '../../../src/base/deadline.ts';
+import { RbdsrError } from '../../../src/base/error.ts';
 import { sampleKey } from '../../../src/ceph/cluster/cephx-key.ts';
 import { kernelTraits } from '../../../src/ceph/krbd/kernel-traits.ts';
 import { mapImage } from '../../../src/ceph/krbd/map-image.ts';
 import { parseMonitors } from '../../../src/ceph/cluster/monitors.ts';
 import { takeRecordLock } from '../../../src/system/locks/record-lock.ts';
 import { failureOf } from '../../support/expect-error.ts';
-import { linux61, recorded, writeTree } from '../../support/recorded-sysfs.ts';
+import { debugClient, FSID, linux44, linux61, OTHER_FSID, recorded, writeTree } from '../../support/recorded-sysfs.ts';
 
 const undo: (() => void)[] = [];
 afterEach(() => undo.splice(0).forEach((each) => each()));
@@ -52,6 +53,39 @@ test('what the kernel maps after the deadline is unmapped at once, under the loc
 
   rmSync(join(roots.sysRoot, 'bus/rbd/devices/3'), { recursive: true });
   await expect.poll(() => isFree(lockDir)).toBe(true);
+});
+
+test.each([
+  ['that tells of the cluster', [debugClient(FSID, 'client4270', ['10.66.9.1:6789'])], 'mapped'],
+  ['that does not', [], 'device-ambiguous'],
+  ['that tells of another one', [debugClient(OTHER_FSID, 'client4270', ['10.66.9.1:6789'])], 'image-foreign'],
+])('a new mapping on a kernel %s', async (_what, more, expected) => {
+  const { roots, add } = slowSysfs();
+  const lockDir = mkdtempSync(join(tmpdir(), 'rbdsr-ceph-locks-'));
+  undo.push(() => rmSync(lockDir, { recursive: true }));
+  const host = { roots, lockDir, kernelLog: '/dev/null', kernel: kernelTraits('3.10.0') };
+  const access = { monitors: parseMonitors(await monitor()), user: 'xen', key: sampleKey('aes') };
+  const mapping = mapImage(
+    host,
+    access,
+    { pool: 'rbd', image: 't1' },
+    { options: [], fsid: FSID },
+    Deadline.after(20_000),
+  );
+  const outcome = mapping.then(
+    () => 'mapped',
+    (error: unknown) => (error instanceof RbdsrError ? error.code : String(error)),
+  );
+  // Opened once the kernel is asked: not before that is there a mapping.
+  const asked = await open(add, 'r');
+  for (const tree of [linux44(0), ...more]) writeTree(roots, tree);
+  expect(await asked.readFile('utf8')).toMatch(/ rbd t1 -$/);
+  await asked.close();
+  if (expected !== 'mapped') {
+    await expect.poll(() => readFileSync(join(roots.sysRoot, 'bus/rbd/remove'), 'utf8').trim()).toBe('0');
+    rmSync(join(roots.sysRoot, 'bus/rbd/devices/0'), { recursive: true });
+  }
+  expect(await outcome).toBe(expected);
 });
 
 /** Whether the only lock of the folder can be taken; one that this process holds cannot. */
