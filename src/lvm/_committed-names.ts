@@ -15,7 +15,7 @@ export async function committedNames(
   const io = await open();
   try {
     const text = await committedText(io);
-    return text === undefined ? undefined : namesIn(text, vg);
+    return text === undefined ? undefined : namesInMetadata(text, vg);
   } finally {
     await io.close();
   }
@@ -60,7 +60,7 @@ function checksum(data: Buffer): number {
 }
 
 /** The sections right below `logical_volumes` of the group's own (lvm2 lib/format_text/export.c). Pure. */
-export function namesIn(text: Buffer, vg: string): ReadonlySet<string> | undefined {
+export function namesInMetadata(text: Buffer, vg: string): ReadonlySet<string> | undefined {
   const names = new Set<string>();
   const path: string[] = [];
   for (const line of text.toString('latin1').split('\n')) {

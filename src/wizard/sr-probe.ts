@@ -4,7 +4,7 @@ import { MiB } from '../base/units.ts';
 import { readPvLabel } from '../lvm/lvm-label.ts';
 import { srOfVg } from '../lvhd/names.ts';
 import type { Handler, SmCall } from '../sm/handler.ts';
-import { type Element, xmlDocument } from '../sm/protocol/probe-xml.ts';
+import { type ProbeElement, xmlDocument } from '../sm/protocol/probe-xml.ts';
 import { textReply } from '../sm/protocol/reply.ts';
 import { imageSpecOf } from '../sr/config/sr-type.ts';
 import { discover } from './discover.ts';
@@ -31,7 +31,7 @@ const HEAD_BYTES = MiB;
  */
 const AREA_BYTES = 64 * MiB;
 
-async function srOnImage(call: SmCall, config: DivertedConfig): Promise<readonly Element[]> {
+async function srOnImage(call: SmCall, config: DivertedConfig): Promise<readonly ProbeElement[]> {
   const spec = imageSpecOf(config);
   const host = await config.monitorHost(call);
   call.waiting('the monitor to read the beginning of the image');

@@ -44,7 +44,7 @@ export async function serveDisk(order: NbdServerOrder, log: Log, deadline: Deadl
   const service: Service = { order, outcome, log, deadline, isAnnounced: false };
   try {
     removeIfExists(files.state);
-    await runSteps(startSteps, service);
+    await runSteps(nbdStartSteps, service);
     return { abandoned: service.device?.ended ?? new Promise<void>(() => {}), stop };
   } catch (error) {
     await stop().catch((cause: unknown) => log.error(messageOf(cause)));
@@ -54,7 +54,7 @@ export async function serveDisk(order: NbdServerOrder, log: Log, deadline: Deadl
   /** Whoever finds the lock free finds the outcome. */
   async function stop(): Promise<void> {
     try {
-      await tryAllSteps(endSteps, service);
+      await tryAllSteps(nbdEndSteps, service);
     } catch (error) {
       outcome?.failed(messageOf(error));
       throw error;
@@ -86,7 +86,7 @@ const nothingLeft: Pick<Step<Service>, 'leaves' | 'mendedBy'> = {
   mendedBy: { by: ['vdi_activate', 'vdi_deactivate'], says: 'activating, deactivating' },
 };
 
-export const startSteps: readonly Step<Service>[] = [
+export const nbdStartSteps: readonly Step<Service>[] = [
   step('nbd.listening', listen, { does: 'the disk is opened, and a socket for requests', ...nothingLeft }),
   step('nbd.connected', connect, { does: "the kernel's client, where the host has nodes", ...nothingLeft }),
   lastStep(announce, 'the state file, by which the server is known'),
@@ -109,7 +109,7 @@ const flushed: Pick<Step<Service>, 'leaves' | 'mendedBy'> = {
 };
 
 /** The last alone waits for a client, after the disk is closed, and not for long. */
-export const endSteps: readonly Step<Service>[] = [
+export const nbdEndSteps: readonly Step<Service>[] = [
   step('nbd.withdrawn', withdraw, {
     does: 'the state file goes',
     ...mayLose,

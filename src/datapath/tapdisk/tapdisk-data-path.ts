@@ -136,7 +136,7 @@ const linkSteps: readonly Step<Naming>[] = [
 const nameSteps: readonly Step<Naming>[] = [lastStep(nameService, 'the names that guests use: the node, the NBD link')];
 
 /** All of them, in their order. */
-export const startSteps = [...linkSteps, ...launchSteps, ...nameSteps];
+export const tapdiskStartSteps = [...linkSteps, ...launchSteps, ...nameSteps];
 
 function nameService({ host, links, tapdisk }: Naming): void {
   if (tapdisk === undefined) return;

@@ -94,7 +94,7 @@ const unlinkSteps: readonly Step<Remains>[] = [
 ];
 
 /** All of them, in their order. */
-export const endSteps = [...closeSteps, ...releaseSteps, ...unlinkSteps];
+export const tapdiskEndSteps = [...closeSteps, ...releaseSteps, ...unlinkSteps];
 
 async function close({ tapCtl, running }: Remains): Promise<void> {
   if (running !== undefined) await tapCtl.close(running.pid, running.minor);

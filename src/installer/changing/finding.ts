@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs';
 import { describeState, fingerprint, readState } from './path-state.ts';
 import { obsoleteEntries } from './obsolete-entries.ts';
 import type { Placement, Plan } from './placement.ts';
-import { fingerprintOf } from './want-fingerprint.ts';
+import { fingerprintOfWant } from './want-fingerprint.ts';
 
 /** One line of `rbdsr check`. */
 export interface Finding {
@@ -41,7 +41,7 @@ export function findingsOf(host: Host, part: string, plan: Plan, sticky: boolean
 function compare(host: Host, part: string, placement: Placement): Finding {
   const { path, want, block } = placement;
   const current = readState(host.at(path));
-  if (fingerprint(current) === fingerprintOf(want)) {
+  if (fingerprint(current) === fingerprintOfWant(want)) {
     return { part, path, state: 'ok', what: want.kind === 'link' ? `-> ${want.target}` : `as RBDSR wrote it` };
   }
   const enabled = host.journal.content !== undefined;

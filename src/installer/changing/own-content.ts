@@ -5,7 +5,7 @@ import { withoutBlock } from './marked-block.ts';
 import { fingerprint, type PathState, readState, sha256Of } from './path-state.ts';
 import type { Placement } from './placement.ts';
 import { saveFile } from './saved-file.ts';
-import { fingerprintOf } from './want-fingerprint.ts';
+import { fingerprintOfWant } from './want-fingerprint.ts';
 
 /** What was there before RBDSR, where that is RBDSR's to tell; its content where that is a file. */
 export interface Before {
@@ -23,7 +23,7 @@ export function beforeOurs(host: Host, placement: Placement, current: PathState)
   const ours =
     isOwnContent(host, path, current) ||
     (placement.owner === 'ours' &&
-      (fingerprint(current) === fingerprintOf(placement.want) || namesUs(host, path, current)));
+      (fingerprint(current) === fingerprintOfWant(placement.want) || namesUs(host, path, current)));
   if (!ours) return undefined;
   if (before === undefined) return { state: { kind: 'absent' } };
   return {

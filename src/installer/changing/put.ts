@@ -12,7 +12,7 @@ import { describeState, fingerprint, type PathState, readState } from './path-st
 import type { Placement } from './placement.ts';
 import { saveFile } from './saved-file.ts';
 import { stageFile, stageLink } from './stage.ts';
-import { fingerprintOf } from './want-fingerprint.ts';
+import { fingerprintOfWant } from './want-fingerprint.ts';
 
 /** The folders of RBDSR's own, which come and go with the product and its journal. */
 const OWN_FOLDERS = /^\/opt\/rbdsr(\/state(\/.*)?)?$/;
@@ -27,7 +27,7 @@ export function put(host: Host, change: string, placement: Placement): boolean {
   const file = host.at(placement.path);
   const current = readState(file);
   const before = host.journal.entry(change, placement.path);
-  const isWanted = fingerprint(current) === fingerprintOf(placement.want);
+  const isWanted = fingerprint(current) === fingerprintOfWant(placement.want);
   if (isWanted && before !== undefined) return false;
   if (current.kind === 'other' || (current.kind === 'folder' && placement.want.kind !== 'folder')) {
     throw new RbdsrError('invalid-argument', {
@@ -94,7 +94,7 @@ function record({ host, change, placement, current, before, found }: Putting): v
     change,
     path: placement.path,
     found,
-    wrote: [...new Set([...(before?.wrote ?? []), fingerprintOf(placement.want)])],
+    wrote: [...new Set([...(before?.wrote ?? []), fingerprintOfWant(placement.want)])],
     ...(placement.block === undefined ? {} : { block: placement.block }),
   };
   host.journal.record(entry);

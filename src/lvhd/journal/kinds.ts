@@ -2,7 +2,8 @@ import { RbdsrError } from '../../base/error.ts';
 import type { VgReport } from '../../lvm/report.ts';
 import { lvNamed } from '../../lvm/report.ts';
 import { lvName } from '../names.ts';
-import { type InflateWorld, undoInflate } from '../ops/inflate.ts';
+import { undoInflate } from '../ops/inflate.ts';
+import type { Volumes } from '../volumes.ts';
 import { type JournalEntry, readJournalValue } from './journal.ts';
 
 /** An operation that a journal notes down. */
@@ -13,7 +14,7 @@ export interface JournalKind {
    * Undoes or finishes what was cut short; the journal goes afterwards. Answers the volumes whose size has changed, so
    * that other hosts reload them. Absent: this release cannot, and refuses to change the SR's metadata.
    */
-  readonly recover?: (volumes: InflateWorld, report: VgReport, entry: JournalEntry) => Promise<readonly string[]>;
+  readonly recover?: (volumes: Volumes, report: VgReport, entry: JournalEntry) => Promise<readonly string[]>;
 }
 
 /** By the first part of the journal's name; those of the stock driver (sm `journaler.py`, `cleanup.py`, `LVHDSR`). */
@@ -34,7 +35,7 @@ export function kindOf({ type }: JournalEntry): JournalKind {
 }
 
 /** A volume that is gone, and one that has its old size, are done. */
-async function undoGrowing(volumes: InflateWorld, report: VgReport, entry: JournalEntry): Promise<readonly string[]> {
+async function undoGrowing(volumes: Volumes, report: VgReport, entry: JournalEntry): Promise<readonly string[]> {
   const lv = lvName('vhd', entry.id);
   if (lvNamed(report, lv) === undefined) return [];
   const value = await readJournalValue(entry, (name) => volumes.openLv(name, 'read'));

@@ -14,7 +14,7 @@ import { padded } from './text.ts';
  *
  * What lies beyond the length is undefined.
  */
-export const HEADER_BYTES = SECTOR;
+export const MGT_HEADER_BYTES = SECTOR;
 export const SR_OFFSET = SECTOR;
 export const SR_NAMES_OFFSET = 2 * SECTOR;
 export const RECORDS_OFFSET = 4 * SECTOR;
@@ -24,30 +24,31 @@ const MAGIC = 'XSSM';
 const MAJOR = '1';
 const MINOR = '2';
 
-export function encodeHeader(length: number): Buffer {
-  const header = padded(`${MAGIC}:${String(length).padEnd(10)}:${MAJOR}:${MINOR}`, HEADER_BYTES);
+export function encodeMgtHeader(length: number): Buffer {
+  const header = padded(`${MAGIC}:${String(length).padEnd(10)}:${MAJOR}:${MINOR}`, MGT_HEADER_BYTES);
   if (header === undefined)
     throw new RbdsrError('internal', { what: `metadata length ${length} does not fit its header` });
   return header;
 }
 
 /** The length in use. 'metadata-corrupt' names what is wrong; `volumeSize` in bytes. */
-export function decodeHeader(sector: Buffer, volumeSize: number): number {
-  if (sector.every((byte) => byte === 0)) throw corrupt('header', 0, 'a header', 'only zeroes (an empty header)');
+export function decodeMgtHeader(sector: Buffer, volumeSize: number): number {
+  if (sector.every((byte) => byte === 0))
+    throw metadataCorrupt('header', 0, 'a header', 'only zeroes (an empty header)');
   const fields = sector.toString('latin1').replaceAll('\0', '').trim().split(':');
   const [magic, lengthText, major, minor] = fields.map((field) => field.trim());
   const shown = JSON.stringify(sector.toString('latin1', 0, 32).trimEnd());
-  if (fields.length !== 4 || magic !== MAGIC) throw corrupt('header', 0, '"XSSM:<length>:1:2"', shown);
-  if (major !== MAJOR || minor !== MINOR) throw corrupt('header', 0, 'format 1.2', `format ${major}.${minor}`);
+  if (fields.length !== 4 || magic !== MAGIC) throw metadataCorrupt('header', 0, '"XSSM:<length>:1:2"', shown);
+  if (major !== MAJOR || minor !== MINOR) throw metadataCorrupt('header', 0, 'format 1.2', `format ${major}.${minor}`);
   const length = /^[0-9]{1,10}$/.test(lengthText ?? '') ? Number(lengthText) : Number.NaN;
   const whole = length >= RECORDS_OFFSET && (length - RECORDS_OFFSET) % RECORD_BYTES === 0;
   if (!whole || length > volumeSize)
-    throw corrupt('header', 0, `a length of whole records within ${volumeSize} bytes`, shown);
+    throw metadataCorrupt('header', 0, `a length of whole records within ${volumeSize} bytes`, shown);
   return length;
 }
 
 /** `part` is "header", "SR sectors" or "record 3". */
-export function corrupt(part: string, offset: number, expected: string, found: string): RbdsrError {
+export function metadataCorrupt(part: string, offset: number, expected: string, found: string): RbdsrError {
   return new RbdsrError('metadata-corrupt', {
     what: `the metadata volume is damaged: ${part} at byte ${offset}`,
     expected,

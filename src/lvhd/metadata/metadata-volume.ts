@@ -3,16 +3,16 @@ import { hasCode, RbdsrError } from '../../base/error.ts';
 import { SECTOR } from '../../base/units.ts';
 import { runSteps } from '../../system/running-steps.ts';
 import {
-  corrupt,
-  decodeHeader,
-  HEADER_BYTES,
+  metadataCorrupt,
+  decodeMgtHeader,
+  MGT_HEADER_BYTES,
   RECORD_BYTES,
   RECORDS_OFFSET,
   SR_NAMES_OFFSET,
   SR_OFFSET,
 } from './layout.ts';
 import { additionSteps, creationSteps, removalSteps } from './metadata-writes.ts';
-import type { Write } from './metadata-writes.ts';
+import type { MetadataWrite } from './metadata-writes.ts';
 import { decodeRecord, encodeRecord } from './record.ts';
 import type { VdiMetadata, MetadataRecord } from './record.ts';
 import { decodeSr, encodeSr, encodeSrNames } from './sr-sectors.ts';
@@ -35,7 +35,7 @@ export interface MetadataContent {
  */
 export class MetadataVolume {
   readonly #io: BlockIo;
-  readonly #write: Write = async (offset, sectors) => {
+  readonly #write: MetadataWrite = async (offset, sectors) => {
     if (offset % SECTOR !== 0 || sectors.length % SECTOR !== 0) {
       throw new RbdsrError('internal', { what: `metadata write at ${offset} is not of whole sectors` });
     }
@@ -126,8 +126,8 @@ export class MetadataVolume {
 
   async #area(): Promise<Buffer> {
     if (this.#io.size < RECORDS_OFFSET)
-      throw corrupt('volume', 0, `at least ${RECORDS_OFFSET} bytes`, `${this.#io.size} bytes`);
-    const length = decodeHeader(await this.#io.read(0, HEADER_BYTES), this.#io.size);
+      throw metadataCorrupt('volume', 0, `at least ${RECORDS_OFFSET} bytes`, `${this.#io.size} bytes`);
+    const length = decodeMgtHeader(await this.#io.read(0, MGT_HEADER_BYTES), this.#io.size);
     return this.#io.read(0, length);
   }
 

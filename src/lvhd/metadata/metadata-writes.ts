@@ -1,28 +1,28 @@
 import { lastStep, type Mending, type Step, step } from '../../base/steps.ts';
-import { encodeHeader, HEADER_BYTES, RECORD_BYTES, SR_OFFSET } from './layout.ts';
+import { encodeMgtHeader, MGT_HEADER_BYTES, RECORD_BYTES, SR_OFFSET } from './layout.ts';
 import { encodeRecord } from './record.ts';
 import type { MetadataRecord, VdiMetadata } from './record.ts';
 
 /** What takes more than one write to the metadata volume. Each is flushed before the next. */
-export type Write = (offset: number, sectors: Buffer) => Promise<void>;
+export type MetadataWrite = (offset: number, sectors: Buffer) => Promise<void>;
 
 /** Of the whole volume, over whatever it held. */
 interface Creation {
-  readonly write: Write;
+  readonly write: MetadataWrite;
   /** SR sectors and records. */
   readonly body: Buffer;
 }
 
 /** Of a record behind the last. */
 interface Addition {
-  readonly write: Write;
+  readonly write: MetadataWrite;
   readonly vdi: VdiMetadata;
   /** Bytes in use before it. */
   readonly length: number;
 }
 
 interface Removal {
-  readonly write: Write;
+  readonly write: MetadataWrite;
   readonly record: MetadataRecord;
   /** Bytes in use before it. */
   readonly length: number;
@@ -34,7 +34,7 @@ const createdAgain: Mending = {
 };
 
 export const creationSteps: readonly Step<Creation>[] = [
-  step('mgt.create.header-cleared', ({ write }) => write(0, Buffer.alloc(HEADER_BYTES)), {
+  step('mgt.create.header-cleared', ({ write }) => write(0, Buffer.alloc(MGT_HEADER_BYTES)), {
     does: 'zeroes over the header',
     leaves: { id: 'metadata-cleared', says: 'an empty header: no metadata' },
     mendedBy: createdAgain,
@@ -44,7 +44,7 @@ export const creationSteps: readonly Step<Creation>[] = [
     leaves: { id: 'metadata-uncounted', says: 'the same' },
     mendedBy: createdAgain,
   }),
-  lastStep(({ write, body }) => write(0, encodeHeader(SR_OFFSET + body.length)), 'the header'),
+  lastStep(({ write, body }) => write(0, encodeMgtHeader(SR_OFFSET + body.length)), 'the header'),
 ];
 
 export const additionSteps: readonly Step<Addition>[] = [
@@ -56,7 +56,7 @@ export const additionSteps: readonly Step<Addition>[] = [
       says: 'as its disk is, by the table of vdi_create; the next record is written over it',
     },
   }),
-  lastStep(({ write, length }) => write(0, encodeHeader(length + RECORD_BYTES)), 'the header'),
+  lastStep(({ write, length }) => write(0, encodeMgtHeader(length + RECORD_BYTES)), 'the header'),
 ];
 
 export const removalSteps: readonly Step<Removal>[] = [
@@ -76,5 +76,5 @@ function markDeleted({ write, record }: Removal): Promise<void> {
 }
 
 async function giveBack({ write, record, length }: Removal): Promise<void> {
-  if (record.offset + RECORD_BYTES === length) await write(0, encodeHeader(record.offset));
+  if (record.offset + RECORD_BYTES === length) await write(0, encodeMgtHeader(record.offset));
 }

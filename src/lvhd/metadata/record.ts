@@ -1,6 +1,6 @@
 import { RbdsrError } from '../../base/error.ts';
 import { SECTOR } from '../../base/units.ts';
-import { corrupt, RECORD_BYTES, RECORDS_OFFSET } from './layout.ts';
+import { metadataCorrupt, RECORD_BYTES, RECORDS_OFFSET } from './layout.ts';
 import { element, escapeText, padded, parseElements, truncateEscaped } from './text.ts';
 
 /** What the metadata volume keeps of a VDI. */
@@ -71,15 +71,16 @@ export function decodeRecord(bytes: Buffer, offset: number): MetadataRecord {
   const shown = () => JSON.stringify(text.slice(0, 120).trimEnd());
   const [, inner] = /^[\s\0]*<vdi>(.*)<\/vdi>[\s\0]*$/s.exec(text) ?? [];
   const elements = inner === undefined ? undefined : parseElements(inner);
-  if (elements === undefined) throw corrupt(part, offset, '<vdi> with flat XML', shown());
+  if (elements === undefined) throw metadataCorrupt(part, offset, '<vdi> with flat XML', shown());
   const get = (tag: string): string => {
     const value = elements.get(tag);
-    if (value === undefined) throw corrupt(part, offset, `an element ${tag}`, shown());
+    if (value === undefined) throw metadataCorrupt(part, offset, `an element ${tag}`, shown());
     return value;
   };
   const bool = (tag: string): boolean => {
     const value = get(tag);
-    if (!/^[0-9]$/.test(value)) throw corrupt(part, offset, `0 or 1 in ${tag}`, JSON.stringify(value.slice(0, 20)));
+    if (!/^[0-9]$/.test(value))
+      throw metadataCorrupt(part, offset, `0 or 1 in ${tag}`, JSON.stringify(value.slice(0, 20)));
     return value !== '0';
   };
   return {

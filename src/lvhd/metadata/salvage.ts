@@ -1,7 +1,7 @@
 import type { BlockIo } from '../../base/block-io.ts';
 import { hasCode, type RbdsrError } from '../../base/error.ts';
 import { MiB, SECTOR } from '../../base/units.ts';
-import { decodeHeader, HEADER_BYTES, RECORD_BYTES, RECORDS_OFFSET, SR_OFFSET } from './layout.ts';
+import { decodeMgtHeader, MGT_HEADER_BYTES, RECORD_BYTES, RECORDS_OFFSET, SR_OFFSET } from './layout.ts';
 import { decodeRecord, type MetadataRecord } from './record.ts';
 import { decodeSr, type SrMetadata } from './sr-sectors.ts';
 
@@ -34,7 +34,7 @@ export async function salvage(io: BlockIo): Promise<Salvage> {
     }
   };
   const area = await io.read(0, Math.min(io.size, MOST_BYTES));
-  const length = attempt(() => decodeHeader(padded(area.subarray(0, HEADER_BYTES)), io.size));
+  const length = attempt(() => decodeMgtHeader(padded(area.subarray(0, MGT_HEADER_BYTES)), io.size));
   const sr =
     attempt(() => decodeSr(area.subarray(SR_OFFSET, RECORDS_OFFSET))) ??
     identityOf(area.subarray(SR_OFFSET, 2 * SECTOR));
@@ -49,7 +49,7 @@ export async function salvage(io: BlockIo): Promise<Salvage> {
 }
 
 function padded(sector: Buffer): Buffer {
-  return Buffer.concat([sector, Buffer.alloc(HEADER_BYTES - sector.length)]);
+  return Buffer.concat([sector, Buffer.alloc(MGT_HEADER_BYTES - sector.length)]);
 }
 
 /** Uuid and allocation lie in a sector of their own: they may be whole where the names are not. */

@@ -1,6 +1,6 @@
 import { RbdsrError } from '../../base/error.ts';
 import { SECTOR } from '../../base/units.ts';
-import { corrupt, SR_OFFSET } from './layout.ts';
+import { metadataCorrupt, SR_OFFSET } from './layout.ts';
 import { element, escapeText, padded, parseElements, truncateEscaped } from './text.ts';
 
 export interface SrMetadata {
@@ -32,11 +32,11 @@ export function decodeSr(sectors: Buffer): SrMetadata {
   const text = sectors.toString('utf8');
   const found = () => JSON.stringify(text.slice(0, 120).trimEnd());
   const elements = parseElements(text.startsWith(DECLARATION) ? text.slice(DECLARATION.length) : text);
-  if (elements === undefined) throw corrupt('SR sectors', SR_OFFSET, 'flat XML', found());
+  if (elements === undefined) throw metadataCorrupt('SR sectors', SR_OFFSET, 'flat XML', found());
   const uuid = elements.get('uuid');
   const allocation = elements.get('allocation');
   if (uuid === undefined || (allocation !== 'thick' && allocation !== 'thin')) {
-    throw corrupt('SR sectors', SR_OFFSET, 'a uuid and an allocation of thick or thin', found());
+    throw metadataCorrupt('SR sectors', SR_OFFSET, 'a uuid and an allocation of thick or thin', found());
   }
   return {
     uuid,

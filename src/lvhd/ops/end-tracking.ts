@@ -1,22 +1,15 @@
+import type { Volumes } from '../volumes.ts';
 import type { BlockIo } from '../../base/block-io.ts';
 import type { VdiUuid } from '../../base/ids.ts';
 import { type Mending, type Step, step } from '../../base/steps.ts';
-import type { Lvm } from '../../lvm/lvm.ts';
 import { lvNamed, type LvReport, type VgReport } from '../../lvm/report.ts';
 import { runSteps } from '../../system/running-steps.ts';
 import { addChanges, type CbtLog, readCbtLog, writeChild, writeParent } from '../cbt-log.ts';
-import type { OpenLv } from '../journal/journals.ts';
 import { CBT_LOG, cbtLogName } from '../names.ts';
-
-/** What writes to logs of changed blocks. */
-export interface TrackingWorld {
-  readonly lvm: Lvm;
-  readonly openLv: OpenLv;
-}
 
 /** The log of a disk that is to go, and the logs beside it. */
 interface Ending {
-  readonly world: TrackingWorld;
+  readonly world: Volumes;
   readonly report: VgReport;
   readonly vdi: VdiUuid;
   readonly lv: LvReport;
@@ -37,7 +30,7 @@ export function cbtLogs(report: VgReport): string[] {
  * when it is told to: from then on nobody can ask what has changed across this moment. False where it has no log. The
  * caller holds the SR lock on the master.
  */
-export async function endTracking(world: TrackingWorld, report: VgReport, vdi: VdiUuid): Promise<boolean> {
+export async function endTracking(world: Volumes, report: VgReport, vdi: VdiUuid): Promise<boolean> {
   const ending = await endingOf(world, report, vdi);
   if (ending === undefined) return false;
   await runSteps(endTrackingSteps, ending);
@@ -48,7 +41,7 @@ export async function endTracking(world: TrackingWorld, report: VgReport, vdi: V
  * The disk goes, a snapshot perhaps: what its log says is said by the next one, and the log is removed (sm
  * `VDI.delete`). May be cut short anywhere and run again. The caller holds the SR lock on the master.
  */
-export async function foldLog(world: TrackingWorld, report: VgReport, vdi: VdiUuid): Promise<void> {
+export async function foldLog(world: Volumes, report: VgReport, vdi: VdiUuid): Promise<void> {
   const ending = await endingOf(world, report, vdi);
   if (ending === undefined) return;
   const { parent, child } = ending.log;
@@ -89,7 +82,7 @@ async function removeLog({ world, lv }: Ending): Promise<void> {
   await world.lvm.removeLv(lv.name);
 }
 
-async function endingOf(world: TrackingWorld, report: VgReport, vdi: VdiUuid): Promise<Ending | undefined> {
+async function endingOf(world: Volumes, report: VgReport, vdi: VdiUuid): Promise<Ending | undefined> {
   const lv = cbtLogOf(report, vdi);
   if (lv === undefined) return undefined;
   const io = await world.openLv(lv.name, 'read', lv);
@@ -102,7 +95,7 @@ async function endingOf(world: TrackingWorld, report: VgReport, vdi: VdiUuid): P
 
 /** On the disk when it is done; nothing where that disk has no log. */
 async function change(
-  { openLv }: TrackingWorld,
+  { openLv }: Volumes,
   report: VgReport,
   vdi: VdiUuid | undefined,
   work: (io: BlockIo) => Promise<void>,

@@ -1,26 +1,19 @@
+import type { Volumes } from '../volumes.ts';
 import { RbdsrError } from '../../base/error.ts';
 import type { VdiUuid } from '../../base/ids.ts';
 import { lastStep, type Mending, type Step, step } from '../../base/steps.ts';
 import { formatBytes, SECTOR } from '../../base/units.ts';
-import type { Lvm } from '../../lvm/lvm.ts';
 import { lvNamed, type LvReport, type VgReport } from '../../lvm/report.ts';
 import { runSteps } from '../../system/running-steps.ts';
 import type { JournalEntry } from '../journal/journal.ts';
 import { createJournal, removeJournal } from '../journal/journals.ts';
-import type { OpenLv } from '../journal/journals.ts';
 import { lvName } from '../names.ts';
 import { openVhd } from '../open-vhd.ts';
 import { lvSize, SMALL_LV_SIZE } from '../sizes.ts';
 
-/** What growing and shrinking the LV of a VHD needs. */
-export interface InflateWorld {
-  readonly lvm: Lvm;
-  readonly openLv: OpenLv;
-}
-
 /** The change of one volume's size. */
 interface Sizing {
-  readonly world: InflateWorld;
+  readonly world: Volumes;
   readonly report: VgReport;
   readonly vdi: VdiUuid;
   /** As it is now. */
@@ -35,7 +28,7 @@ interface Sizing {
  * 'sr-full' before anything is written. The caller holds the SR lock and has made the LV writable. As sm
  * `lvhdutil.inflate`; `undoInflate` undoes every step. No guest writes before the end, so nothing is lost by it.
  */
-export async function inflate(world: InflateWorld, report: VgReport, vdi: VdiUuid, bytes: number): Promise<boolean> {
+export async function inflate(world: Volumes, report: VgReport, vdi: VdiUuid, bytes: number): Promise<boolean> {
   const lv = vhdLv(report, vdi);
   const target = lvSize(bytes);
   if (target <= lv.sizeBytes) return false;
@@ -49,7 +42,7 @@ export async function inflate(world: InflateWorld, report: VgReport, vdi: VdiUui
  * No journal: after its first step the VHD is valid at both sizes. 'vhd-corrupt' where its data does not fit, before
  * anything is written.
  */
-export async function deflate(world: InflateWorld, report: VgReport, vdi: VdiUuid, bytes: number): Promise<boolean> {
+export async function deflate(world: Volumes, report: VgReport, vdi: VdiUuid, bytes: number): Promise<boolean> {
   const lv = vhdLv(report, vdi);
   const target = lvSize(bytes);
   if (target >= lv.sizeBytes) return false;
@@ -62,7 +55,7 @@ export async function deflate(world: InflateWorld, report: VgReport, vdi: VdiUui
  * again. The caller refreshes the LV on other hosts and then removes the journal. True when the LV changed its size.
  */
 export async function undoInflate(
-  world: InflateWorld,
+  world: Volumes,
   report: VgReport,
   vdi: VdiUuid,
   journalledBytes: number,

@@ -10,7 +10,7 @@ import { lvmOf } from '../../sr/attached-sr.ts';
 import { configOf, type Handler, type SmCall } from '../handler.ts';
 import { krbdOf } from '../../sr/image/krbd-of-host.ts';
 import { mapForCall, surveyMapped } from '../../sr/image/map-sr-image.ts';
-import { type Element, xmlDocument } from '../protocol/probe-xml.ts';
+import { type ProbeElement, xmlDocument } from '../protocol/probe-xml.ts';
 import { textReply } from '../protocol/reply.ts';
 import { lvNamed } from '../../lvm/report.ts';
 import { imageSpecOf, type SrConfig } from '../../sr/config/sr-type.ts';
@@ -64,12 +64,12 @@ async function whatIsOn(call: SmCall, config: SrConfig): Promise<string> {
   }
 }
 
-async function srElements(call: SmCall, mapping: Mapping, survey: Survey): Promise<readonly Element[]> {
+async function srElements(call: SmCall, mapping: Mapping, survey: Survey): Promise<readonly ProbeElement[]> {
   if (survey.kind === 'blank') return [];
   if (survey.kind === 'foreign') throw notAnSr(mapping, `${survey.what} at byte ${survey.offset}`);
   const uuid = srOfVg(survey.vgName);
   if (uuid === undefined) throw notAnSr(mapping, `volume group ${survey.vgName}`);
-  const sr: Element[] = [
+  const sr: ProbeElement[] = [
     ['UUID', uuid],
     ['Devlist', mapping.device],
     ['size', String(mapping.sizeBytes)],
@@ -79,7 +79,7 @@ async function srElements(call: SmCall, mapping: Mapping, survey: Survey): Promi
 }
 
 /** For disaster recovery: what the SR was called, and whether it holds a pool's metadata. */
-async function namesOf(call: SmCall, mapping: Mapping, vg: string): Promise<readonly Element[]> {
+async function namesOf(call: SmCall, mapping: Mapping, vg: string): Promise<readonly ProbeElement[]> {
   const report = await lvmOf(call, mapping, vg).report();
   const lv = lvNamed(report, MGT_LV);
   if (lv === undefined) return [];

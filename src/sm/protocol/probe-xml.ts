@@ -1,14 +1,14 @@
 import { escapeXml, xmlText } from '../../xmlrpc/xml-text.ts';
 
 /** A name with a text, or with elements. */
-export type Element = readonly [name: string, content: string | readonly Element[]];
+export type ProbeElement = readonly [name: string, content: string | readonly ProbeElement[]];
 
 /** As Python's `toprettyxml` lays it out, which is what stock drivers answer: a declaration, then one tab a level. */
-export function xmlDocument(root: string, content: readonly Element[]): string {
+export function xmlDocument(root: string, content: readonly ProbeElement[]): string {
   return `<?xml version="1.0" ?>\n${lines([root, content], '')}`;
 }
 
-function lines([name, content]: Element, indent: string): string {
+function lines([name, content]: ProbeElement, indent: string): string {
   if (typeof content === 'string') return `${indent}<${name}>${textOf(content)}</${name}>\n`;
   if (content.length === 0) return `${indent}<${name}/>\n`;
   const inner = content.map((element) => lines(element, `${indent}\t`)).join('');

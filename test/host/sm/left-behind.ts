@@ -4,8 +4,8 @@ import { stringOf } from '../../../lab/xapi-double/database.ts';
 import { MiB } from '../../../src/base/units.ts';
 import { listJournals } from '../../../src/lvhd/journal/journal.ts';
 import {
-  decodeHeader,
-  HEADER_BYTES,
+  decodeMgtHeader,
+  MGT_HEADER_BYTES,
   RECORD_BYTES,
   RECORDS_OFFSET,
   SR_OFFSET,
@@ -157,7 +157,7 @@ async function metadataOf(made: PoolWithDisk): Promise<{ readonly header: 'none'
   ];
   const wanted = [stringOf(double.db.get('SR', srRef), 'uuid'), stringOf(made.kept, 'uuid')];
   return {
-    header: area.subarray(0, HEADER_BYTES).every((byte) => byte === 0) ? 'none' : 'other',
+    header: area.subarray(0, MGT_HEADER_BYTES).every((byte) => byte === 0) ? 'none' : 'other',
     body: isDeepStrictEqual(orUndefined(names), wanted) ? 'whole' : 'other',
   };
 }
@@ -165,7 +165,7 @@ async function metadataOf(made: PoolWithDisk): Promise<{ readonly header: 'none'
 /** The record of the one disk beside the kept one. */
 async function recordAt(made: PoolWithDisk, where: 'last' | 'behind the length') {
   const io = await made.pool.sr.openLv('MGT', 'read');
-  const length = decodeHeader(await io.read(0, HEADER_BYTES), io.size);
+  const length = decodeMgtHeader(await io.read(0, MGT_HEADER_BYTES), io.size);
   const offset = where === 'last' ? length - RECORD_BYTES : length;
   const record = decodeRecord(await io.read(offset, RECORD_BYTES), offset);
   expect((await theVolume(made)).lv?.name).toBe(`VHD-${record.uuid}`);

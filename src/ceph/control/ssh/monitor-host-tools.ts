@@ -3,7 +3,7 @@ import { hasCode, RbdsrError } from '../../../base/error.ts';
 import type { Secret } from '../../../base/secret.ts';
 import { formatTarget } from '../../../system/ssh/ssh-known-hosts.ts';
 import type { SshConnection } from '../../../system/ssh/ssh.ts';
-import { commandOf, errnoOf, succeeded } from '../tools/ceph-tool-errors.ts';
+import { toolCommandOf, errnoOf, toolSucceeded } from '../tools/ceph-tool-errors.ts';
 import type { ToolFailure } from '../tools/ceph-tool-errors.ts';
 import { whatIsMissing } from '../tools/ceph-tool-missing.ts';
 import type { ToolSubject } from '../tools/ceph-tool-missing.ts';
@@ -30,7 +30,7 @@ export class MonitorHostTools implements CephTools {
 
   async rbd(args: readonly string[], subject: ToolSubject, deadline: Deadline): Promise<string> {
     const call = await this.#run('rbd', args, deadline);
-    if (succeeded(call.outcome)) return call.outcome.stdout;
+    if (toolSucceeded(call.outcome)) return call.outcome.stdout;
     throw await this.#rbdFailure(call, subject, deadline);
   }
 
@@ -42,7 +42,7 @@ export class MonitorHostTools implements CephTools {
 
   async ceph(args: readonly string[], deadline: Deadline): Promise<string> {
     const call = await this.#run('ceph', args, deadline);
-    if (succeeded(call.outcome)) return call.outcome.stdout;
+    if (toolSucceeded(call.outcome)) return call.outcome.stdout;
     throw remoteFailure(call, this.#account, call.keyring);
   }
 
@@ -56,7 +56,7 @@ export class MonitorHostTools implements CephTools {
     const call = await this.#run('rbd', args, deadline, part);
     const range = Buffer.from(call.outcome.stdout, 'base64');
     const code = codeOfRange(call.outcome.stderr);
-    if (succeeded(call.outcome) && (code === 0 || range.length === part.length)) return range;
+    if (toolSucceeded(call.outcome) && (code === 0 || range.length === part.length)) return range;
     const end = code === undefined ? call.outcome.end : ({ kind: 'exit', code } as const);
     const stderr = withoutCode(call.outcome.stderr);
     throw await this.#rbdFailure({ ...call, outcome: { ...call.outcome, end, stdout: '', stderr } }, subject, deadline);
@@ -79,7 +79,7 @@ export class MonitorHostTools implements CephTools {
       outcome: { ...outcome, program, args, stdout: said?.stdout ?? '' },
       keyring: said?.keyring ?? true,
       program,
-      command: commandOf(program, args),
+      command: toolCommandOf(program, args),
       user: 'admin',
       cluster: `the cluster at ${this.#account.host}`,
     };

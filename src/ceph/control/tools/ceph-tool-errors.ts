@@ -16,12 +16,12 @@ export interface ToolFailure {
 }
 
 /** "rbd info", "ceph osd pool ls": the words before the first option, three at most. */
-export function commandOf(program: 'rbd' | 'ceph', args: readonly string[]): string {
+export function toolCommandOf(program: 'rbd' | 'ceph', args: readonly string[]): string {
   const firstOption = args.findIndex((word) => word.startsWith('-'));
   return [program, ...args.slice(0, firstOption < 0 ? args.length : firstOption).slice(0, 3)].join(' ');
 }
 
-export function succeeded(outcome: RunOutcome): boolean {
+export function toolSucceeded(outcome: RunOutcome): boolean {
   return outcome.end.kind === 'exit' && outcome.end.code === 0;
 }
 
