@@ -6,7 +6,7 @@
 #   /opt/rbdsr/BUILD     one whole version, unpacked under another name, tried, and then renamed
 #   /opt/rbdsr/current   -> BUILD, the version in use: replaced by one rename, so that at every moment there is a whole version or none
 #   /opt/rbdsr/NAME      -> current/NAME, for every NAME in BUILD
-# /opt/rbdsr/state and stock are `rbdsr enable`'s, and stay as they are.
+# What `rbdsr enable` remembers, in /var/lib/rbdsr, stays as it is.
 
 version=@VERSION@
 build=@BUILD@
@@ -41,6 +41,8 @@ version needs. A version that a running disk still uses stays until a later inst
 END
 }
 
+UNWRITABLE='Is it read-only (dmesg) or full (df)? Nothing was changed; run this again once it is not'
+
 die() {
   echo "rbdsr installer: $*" >&2
   exit 1
@@ -72,7 +74,7 @@ main() {
     check) check_product; echo "$0 is whole." ;;
     extract) extract ;;
     remove) need_root; refuse_beside_rpm; remove ;;
-    install) need_root; need_64_bit; refuse_beside_rpm; check_product; install ;;
+    install) need_root; need_64_bit; refuse_beside_rpm; check_product; refuse_older $version || exit 1; install ;;
   esac
 }
 
@@ -88,7 +90,7 @@ need_64_bit() {
 refuse_beside_rpm() {
   [ -z "$root" ] || return 0
   if rpm -q rbdsr >/dev/null 2>&1; then
-    die "RBDSR is installed as an RPM package here: use rpm -U rbdsr-$version-1.x86_64.rpm, or first rpm -e rbdsr"
+    die "RBDSR is installed as an RPM package here: use rpm -U with the RPM of this version, or first rpm -e rbdsr"
   fi
 }
 
@@ -115,13 +117,13 @@ check_product() {
 unpack() {
   room=$(df -Pk "$1" 2>/dev/null | { read -r _; read -r _ _ _ room _; echo "$room"; })
   # Where df cannot tell, tar will.
-  [ "${room:-$unpacked_kib}" -ge "$unpacked_kib" ] || die "$1 has room for $room KiB; RBDSR needs $unpacked_kib KiB"
+  [ "${room:-$unpacked_kib}" -ge "$unpacked_kib" ] || die "$1 has room for $room KiB; RBDSR needs $unpacked_kib KiB. Make room, and run this again"
   product gzip -dc | tar -xf - -C "$1" || die "the product cannot be unpacked into $1"
 }
 
 extract() {
   check_product
-  mkdir -p "$target" || exit 1
+  mkdir -p "$target" 2>/dev/null || die "$target cannot be made. $UNWRITABLE"
   [ -z "$(ls -A "$target")" ] || die "$target is not empty"
   unpack "$target"
 }
@@ -139,14 +141,14 @@ point() {
 }
 
 install() {
-  mkdir -p "$home" || exit 1
+  mkdir -p "$home" 2>/dev/null || die "$home cannot be made; expected a file system that can be written. $UNWRITABLE"
   take_turn
   # What installations that were killed have left.
   before=$(readlink "$home/current")
   rm -rf "$home"/.new-* "$home"/.link-*
   remove_all_but "$before" >/dev/null
   new=$home/.new-$$
-  mkdir "$new" || exit 1
+  mkdir "$new" 2>/dev/null || die "$new cannot be made; expected a file system that can be written. $UNWRITABLE"
   unpack "$new"
   answers "$new" || die "the new version does not run on this host, so nothing was changed. It said: $said"
   # Only this file system: a general sync waits for every dead NFS server.
@@ -170,7 +172,7 @@ install() {
   fi
   remove_all_but "$name"
   echo "RBDSR $version is installed in $home."
-  if [ -n "$enable" ] || [ -e "$home/state/changes.json" ]; then
+  if [ -n "$enable" ] || is_enabled; then
     run_rbdsr enable || die "RBDSR $version is installed, but it could not be enabled on this host"
   else
     echo "To use it on this host: $home/launcher.sh enable"
@@ -186,7 +188,7 @@ run_rbdsr() {
 take_turn() {
   lock=$home/.installing
   until ln -s $$ "$lock" 2>/dev/null; do
-    owner=$(readlink "$lock") || die "the lock $lock cannot be made"
+    owner=$(readlink "$lock") || die "the lock $lock cannot be made; expected a file system that can be written. $UNWRITABLE"
     if [ "$owner" != $$ ] && [ -r "/proc/$owner/cmdline" ] && grep -q '\.run' "/proc/$owner/cmdline" 2>/dev/null; then
       die "another installation runs, as process $owner"
     fi
@@ -201,7 +203,7 @@ take_turn() {
 remove() {
   [ -e "$home" ] || { echo "RBDSR is not installed in $home."; return 0; }
   take_turn
-  if [ -e "$home/state/changes.json" ]; then
+  if is_enabled; then
     run_rbdsr disable $force || die "RBDSR could not be disabled on this host, so it stays"
   fi
   keep_while_used || exit 1

@@ -1,17 +1,20 @@
-// `npm run package [-- --only=run] [FOLDER]`: what is published, into dist or FOLDER: a self-extracting file, an RPM,
-// the licences of everything inside, and SHA256SUMS. The same commit gives the same bytes on every machine with the
-// same Debian packages. `--only=run`: the first alone; `--only=product`: no file that is published, but FOLDER with
-// what we wrote of it, as a host has it.
+// `npm run package [-- --only=run] [FOLDER]`: what is published, into dist or FOLDER: a self-extracting file, an RPM
+// and the source package it can be made of again, the licences of everything inside, and SHA256SUMS. The same commit
+// gives the same bytes on every machine with the same Debian packages. `--only=run`: the first alone. No file that is
+// published: `--only=product`, FOLDER with what we wrote of it, as a host has it; `--only=tree`, all the RPM holds.
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { cpSync, lutimesSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { lstatSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { tarGzip } from './package/archive.mjs';
-import { licencesText } from './package/licences.mjs';
+import { licencesText, partsOf } from './package/licences.mjs';
+import { releaseNumber } from './package/release.mjs';
 import { writeRpm } from './package/rpm.mjs';
 import { prepareRuntime } from './package/runtime.mjs';
 import { writeSelfExtractor } from './package/self-extractor.mjs';
+import { writeSources } from './package/sources.mjs';
+import { specText } from './package/spec.mjs';
 import { project, setUp } from './setup.mjs';
 
 const { version } = JSON.parse(readFileSync(join(project, 'package.json'), 'utf8'));
@@ -21,6 +24,7 @@ try {
   const only = words[0]?.startsWith('--only=') ? words.shift() : undefined;
   const folder = resolve(project, words[0] ?? 'dist');
   if (only === '--only=product') buildProduct(folder, prepareRuntime());
+  else if (only === '--only=tree') buildTree(folder, prepareRuntime());
   else buildPackages(folder, only === '--only=run');
 } catch (error) {
   process.stderr.write(`package: ${error.message}\n`);
@@ -30,27 +34,31 @@ try {
 function buildPackages(folder, onlyRun) {
   setUp({ only: ['packages', 'modules'] });
   const date = dateOfCommit();
+  const release = releaseNumber();
   const runtime = prepareRuntime();
   mkdirSync(join(project, 'build'), { recursive: true });
   const work = mkdtempSync(join(project, 'build/package-'));
   process.once('exit', () => rmSync(work, { recursive: true, force: true }));
 
   const product = join(work, 'product');
-  buildProduct(product, runtime);
-  const licences = licencesText(version, runtime);
-  writeFileSync(join(product, 'licences.txt'), licences);
-  const archives = [readFileSync(runtime.archive), tarGzip(product, date)];
-  const build = `${version}-${sha256(Buffer.concat(archives)).slice(0, 8)}`;
-
+  const { parts, licences, archives, build } = wholeProduct(product, runtime, date);
   mkdirSync(folder, { recursive: true });
   const made = [`rbdsr-${version}.run`];
   const unpackedBytes = sizeOf(product) + sizeOf(runtime.folder);
   writeSelfExtractor(join(folder, made[0]), { version, build, archives, unpackedBytes });
   if (!onlyRun) {
-    made.push(`rbdsr-${version}-1.x86_64.rpm`, `rbdsr-${version}-licences.txt`);
-    const tree = hostTree({ work, product, runtime, build, date });
-    writeRpm(join(folder, made[1]), { version, tree, work: join(work, 'rpm'), date });
-    writeWhole(join(folder, made[2]), licences);
+    const name = `rbdsr-${version}-${release}`;
+    made.push(`${name}.x86_64.rpm`, `${name}.src.rpm`, `rbdsr-${version}-licences.txt`);
+    const tree = hostTree(join(work, 'tree'), { product, runtime, build, date });
+    writeSources(join(work, 'rpm/SOURCES'), { version, runtime, date });
+    writeRpm(join(folder, made[1]), {
+      spec: specText({ version, release, date, parts }),
+      tree,
+      work: join(work, 'rpm'),
+      date,
+      sourceFile: join(folder, made[2]),
+    });
+    writeWhole(join(folder, made[3]), licences);
     const sums = made.map((name) => `${sha256(readFileSync(join(folder, name)))}  ${name}\n`).join('');
     writeWhole(join(folder, 'SHA256SUMS'), sums);
   }
@@ -58,8 +66,28 @@ function buildPackages(folder, onlyRun) {
   process.stdout.write(`${folder}: ${sizes.join(', ')}; ${(unpackedBytes / 1e6).toFixed(0)} MB installed\n`);
 }
 
+/** As the RPM's %build asks for it. */
+function buildTree(folder, runtime) {
+  const date = dateOfCommit();
+  const product = `${folder}.product`;
+  const { build } = wholeProduct(product, runtime, date);
+  hostTree(folder, { product, runtime, build, date });
+}
+
+/** The product with its licences in `folder`, the archives that a host unpacks, and the name of this build. */
+function wholeProduct(folder, runtime, date) {
+  buildProduct(folder, runtime);
+  const parts = partsOf(version, runtime);
+  const licences = licencesText(parts);
+  writeFileSync(join(folder, 'licences.txt'), licences);
+  const archives = [readFileSync(runtime.archive), tarGzip(folder, date)];
+  return { parts, licences, archives, build: `${version}-${sha256(Buffer.concat(archives)).slice(0, 8)}` };
+}
+
+/** By the node that ships: whoever rebuilds the source package may have no other. */
 function buildProduct(folder, runtime) {
-  execFileSync(process.execPath, [join(project, 'scripts/build.mjs'), folder, ...runtime.node], {
+  const [program, ...args] = runtime.node;
+  execFileSync(program, [...args, join(project, 'scripts/build.mjs'), folder, ...runtime.node], {
     stdio: ['ignore', 'ignore', 'inherit'],
   });
 }
@@ -76,8 +104,7 @@ function dateOfCommit() {
  * The root of a host as packaging/installer.sh leaves it, for the RPM. The build's name sorts before "current", so rpm
  * unpacks it first.
  */
-function hostTree({ work, product, runtime, build, date }) {
-  const tree = join(work, 'tree');
+function hostTree(tree, { product, runtime, build, date }) {
   const home = join(tree, 'opt/rbdsr');
   mkdirSync(home, { recursive: true });
   cpSync(runtime.folder, join(home, build), { recursive: true });

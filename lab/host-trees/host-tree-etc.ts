@@ -104,7 +104,13 @@ function multipath(version: HostVersion): Files {
 
 /** 6.5 (CentOS 5) has init scripts and, where somebody made it, /etc/rc.modules; the others have systemd. */
 function startup(version: HostVersion): Files {
-  const common = { '/etc/udev/rules.d': folder, '/var/log': folder, '/etc/xensource': folder, '/var/lock/sm': folder };
+  const common = {
+    '/etc/udev/rules.d': folder,
+    '/var/lib': folder,
+    '/var/log': folder,
+    '/etc/xensource': folder,
+    '/var/lock/sm': folder,
+  };
   if (version === '6.5') {
     const sysinit = program('#!/bin/bash\n[ -x /etc/rc.modules ] && /etc/rc.modules\n');
     return { ...common, '/etc/init.d': folder, '/etc/rc.d/rc3.d': folder, '/etc/rc.d/rc.sysinit': sysinit };

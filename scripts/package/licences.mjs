@@ -4,9 +4,16 @@ import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { project } from '../setup.mjs';
 
-/** `runtime` is what prepareRuntime returns. */
-export function licencesText(version, runtime) {
-  const parts = [ours(version), ...npmParts(), node(runtime), ...libraries(runtime)];
+/**
+ * Everything in the package; `runtime` is what prepareRuntime returns. `spdx` is the licence as an expression,
+ * `bundled` what packagers call a part that others may have as a package of its own.
+ */
+export function partsOf(version, runtime) {
+  return [ours(version), ...npmParts(), node(runtime), ...libraries(runtime)];
+}
+
+/** `parts` are what partsOf returns. */
+export function licencesText(parts) {
   const list = parts.map(({ name, version: of, licence, from }) => `${name} ${of}\n    ${licence}; ${from}\n`).join('');
   const texts = parts.map(({ name, text }) => `${'='.repeat(100)}\n${name}\n${'='.repeat(100)}\n\n${text.trimEnd()}\n`);
   return `${HEAD}\n${list}\n${[...new Set(texts)].join('\n')}`;
@@ -18,24 +25,30 @@ The node binary is without its debugging symbols, and without ICU's data for lan
 
 function ours(version) {
   const text = readFileSync(join(project, 'LICENSE'), 'utf8');
-  return { name: 'RBDSR', version, licence: 'LGPL-2.1-only', from: 'this project', text };
+  const licence = 'LGPL-2.1-only';
+  return { name: 'RBDSR', version, licence, spdx: licence, from: 'this project', text };
 }
 
 /**
- * The packages that are bundled: those of package-lock.json that are not for development, nor left out of the bundles
- * as optional.
+ * The folders of the packages that are bundled: those of package-lock.json that are not for development, nor left out
+ * of the bundles as optional.
  */
-function npmParts() {
+export function shippedModules() {
   const lock = JSON.parse(readFileSync(join(project, 'package-lock.json'), 'utf8'));
   return Object.entries(lock.packages)
     .filter(([path, { dev, optional }]) => path !== '' && dev !== true && optional !== true)
-    .map(([path]) => {
-      const folder = join(project, path);
-      const { name, version, license, licenses } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
-      const licence = license ?? licenses?.map(({ type }) => type).join(', ');
-      if (licence === undefined) throw new Error(`${path} names no licence`);
-      return { name, version, licence, from: 'npm package', text: npmText(name, folder) };
-    });
+    .map(([path]) => path);
+}
+
+function npmParts() {
+  return shippedModules().map((path) => {
+    const folder = join(project, path);
+    const { name, version, license, licenses } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
+    const licence = license ?? licenses?.map(({ type }) => type).join(' AND ');
+    if (licence === undefined) throw new Error(`${path} names no licence`);
+    const text = npmText(name, folder);
+    return { name, version, licence, spdx: licence, bundled: `npm(${name})`, from: 'npm package', text };
+  });
 }
 
 /** Packages without a file of their own have it in packaging/licences. */
@@ -53,6 +66,8 @@ function node({ licence, parts }) {
     name: 'Node.js',
     version,
     licence: 'MIT, and those of its parts',
+    spdx: NODE_LICENCES,
+    bundled: 'nodejs',
     from,
     text: readFileSync(licence, 'utf8'),
   };
@@ -63,6 +78,8 @@ function libraries({ parts }) {
     name,
     version,
     licence: LIBRARY_LICENCES[name],
+    spdx: LIBRARY_LICENCES[name],
+    bundled: LIBRARY_NAMES[name],
     from: `Debian package, source ${source} ${sourceVersion}: ${files.map(({ file }) => file).join(', ')}`,
     text: readFileSync(copyright, 'utf8'),
   }));
@@ -73,3 +90,10 @@ const LIBRARY_LICENCES = {
   'libgcc-s1': 'GPL-3.0-or-later WITH GCC-exception-3.1',
   'libstdc++6': 'GPL-3.0-or-later WITH GCC-exception-3.1',
 };
+
+/** As packages of other distributions are called. */
+const LIBRARY_NAMES = { libc6: 'glibc', 'libgcc-s1': 'libgcc', 'libstdc++6': 'libstdc++' };
+
+/** Of what is compiled into the binary, by its LICENSE: Node, OpenSSL, libuv, V8, ICU, zlib, minimatch and others. */
+const NODE_LICENCES =
+  'MIT AND Apache-2.0 AND BSD-2-Clause AND BSD-3-Clause AND BlueOak-1.0.0 AND ISC AND Unicode-3.0 AND Zlib';

@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { project } from '../setup.mjs';
 import { tarGzip } from './archive.mjs';
 import { blankLocales } from './node-locales.mjs';
+import { bundledRuntime } from './sources.mjs';
 
 const CACHE = join(project, 'node_modules/.cache/rbdsr-package');
 const pins = JSON.parse(readFileSync(join(project, 'packaging/runtime.json'), 'utf8'));
@@ -18,6 +19,8 @@ const pins = JSON.parse(readFileSync(join(project, 'packaging/runtime.json'), 'u
  * started; `parts` says what it is made of.
  */
 export function prepareRuntime() {
+  const bundled = bundledRuntime();
+  if (bundled !== undefined) return bundled;
   const libraries = findLibraries();
   const key = keyOf(libraries);
   const kept = join(CACHE, `runtime-${key}`);

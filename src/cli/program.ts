@@ -65,16 +65,18 @@ function programOf(surroundings: CliSurroundings, run: Run): Command {
 }
 
 function addHost(program: Command, run: Run): void {
+  const runAsRoot: Run = (action) =>
+    run(async (call) => (await import('./install/on-this-host.ts')).onThisHost(call, action));
   program
     .command('enable')
     .description('Makes the changes to this host that the driver needs: all of them or none')
-    .action(() => run(async (call) => (await import('./install/enable.ts')).enableHost(call)));
+    .action(() => runAsRoot(async (call) => (await import('./install/enable.ts')).enableHost(call)));
   program
     .command('disable')
     .description('Puts this host back to what it was before')
     .option('--force', 'even while SRs that need the driver are plugged')
     .action((options: { force?: true }) =>
-      run(async (call) => (await import('./install/disable.ts')).disableHost(call, options.force === true)),
+      runAsRoot(async (call) => (await import('./install/disable.ts')).disableHost(call, options.force === true)),
     );
   program
     .command('check')
@@ -82,25 +84,27 @@ function addHost(program: Command, run: Run): void {
     .option('--json', 'as JSON')
     .option('--pool', 'also which hosts of the pool have RBDSR, and in which version')
     .action((options: HostCheckOptions) =>
-      run(async (call) => (await import('./install/host-check.ts')).checkInstallation(call, options)),
+      runAsRoot(async (call) => (await import('./install/host-check.ts')).checkInstallation(call, options)),
     );
   program
     .command('repair')
     .description('Puts back what a host update replaced; the host runs this by itself')
-    .action(() => run(async (call) => (await import('./install/enable.ts')).repairHost(call)));
+    .action(() => runAsRoot(async (call) => (await import('./install/enable.ts')).repairHost(call)));
   withSsh(program.command('doctor').description('Lists what forgotten SRs have left behind on this host'))
     .option('--json', 'as JSON')
     .action((options: DoctorOptions) =>
-      run(async (call) => (await import('./install/doctor.ts')).showLeavings(call, options)),
+      runAsRoot(async (call) => (await import('./install/doctor.ts')).showLeavings(call, options)),
     );
   program
     .command('release-images', { hidden: true })
     .description('Unmaps all images; for the unit that runs at shutdown, and of no effect otherwise')
-    .action(() => run(async (call) => (await import('./install/release-images.ts')).releaseAllImages(call)));
+    .action(() => runAsRoot(async (call) => (await import('./install/release-images.ts')).releaseAllImages(call)));
   program
     .command('release-image <index> <milliseconds>', { hidden: true })
     .action((index: string, milliseconds: string) =>
-      run(async (call) => (await import('./install/release-images.ts')).releaseOneImage(call, index, milliseconds)),
+      runAsRoot(async (call) =>
+        (await import('./install/release-images.ts')).releaseOneImage(call, index, milliseconds),
+      ),
     );
 }
 

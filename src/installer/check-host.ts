@@ -11,6 +11,7 @@ import { withLocalXapi } from '../access/driver-srs.ts';
 import type { Finding } from './changing/finding.ts';
 import { type Host, STATE_DIR } from './host.ts';
 import { type HostProcess, processCalled, processesCalled } from './host-processes.ts';
+import { isNewer } from './state/newer-state.ts';
 import { lostEntries } from './changing/lost-entries.ts';
 import { SM_PLUGINS_FILE } from './sm-plugins.ts';
 
@@ -57,7 +58,8 @@ function journalFinding(host: Host): readonly Finding[] {
   }
   if (content.product !== host.product) {
     const what = `was enabled by version ${content.product}, this is ${host.product}`;
-    return [{ part, state: 'changed', what, todo: 'rbdsr enable' }];
+    const todo = isNewer(content.product, host.product) ? `install ${content.product} or later` : 'rbdsr enable';
+    return [{ part, state: 'changed', what, todo }];
   }
   return [{ part, state: 'ok', what: `enabled by version ${content.product}` }];
 }

@@ -12,8 +12,11 @@ import type { PathState } from './changing/path-state.ts';
 /** Where the product lives, as the host sees it. */
 export const PRODUCT = '/opt/rbdsr';
 export const LAUNCHER = `${PRODUCT}/launcher.sh`;
-export const STATE_DIR = `${PRODUCT}/state`;
+/** What enable has to remember, which is not part of the product and does not go with it. */
+export const STATE_DIR = '/var/lib/rbdsr';
 export const SAVED_DIR = `${STATE_DIR}/saved`;
+/** Where 0.1.0 had that: it looks for its record there. */
+export const FORMER_STATE_DIR = `${PRODUCT}/state`;
 export const SM_DIR = '/opt/xensource/sm';
 /** What xapi and the stock storage manager find as the driver of SR type lvmoiscsi. */
 export const DIVERTED_ENTRY = `${SM_DIR}/LVMoISCSISR`;
@@ -77,7 +80,7 @@ export function openHost(root: string, versionLine: string): Host {
     version: hostVersion(profile.id),
     product: plainVersion(versionLine),
     writes: [],
-    journal: new Journal(at(`${STATE_DIR}/changes.json`)),
+    journal: new Journal(at(STATE_DIR), at(FORMER_STATE_DIR)),
     at,
     has: (path) => existsSync(at(path)),
     run: async (program, args, deadline, env = {}) =>

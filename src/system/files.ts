@@ -70,7 +70,13 @@ export function removeIfExists(path: string): boolean {
 
 /** Makes the folder and those above it; `mode` is for the folders made now. */
 export function ensureDir(path: string, mode: number): void {
-  mkdirSync(path, { recursive: true, mode });
+  try {
+    mkdirSync(path, { recursive: true, mode });
+  } catch (error) {
+    // What Node says of a read-only file system, when it is to make several.
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    mkdirSync(path, { mode });
+  }
 }
 
 function writeAll(fd: number, data: Uint8Array): void {

@@ -1,6 +1,8 @@
+import { join } from 'node:path';
 import { RbdsrError } from '../../base/error.ts';
 import { readIfExists, removeIfExists, writeFileAtomic } from '../../system/files.ts';
 import type { PathState } from './path-state.ts';
+import { formerRecord, leaveNote, takeNoteAway } from '../state/state-note.ts';
 
 /** One path that a change has taken over. It is written before the path is touched. */
 export interface ChangeEntry {
@@ -41,12 +43,16 @@ export function isOrWasEnabled(content: JournalContent | undefined): content is 
  * of it.
  */
 export class Journal {
+  readonly #folder: string;
+  readonly #former: string;
   readonly #file: string;
   #content: JournalContent | undefined;
 
-  /** 'metadata-corrupt' where the document is not one of ours. */
-  constructor(file: string) {
-    this.#file = file;
+  /** `former`: where 0.1.0 had it. 'metadata-corrupt' where the document is not one of ours. */
+  constructor(folder: string, former: string) {
+    this.#folder = folder;
+    this.#former = former;
+    this.#file = join(folder, 'changes.json');
     this.reload();
   }
 
@@ -55,7 +61,7 @@ export class Journal {
    * 'metadata-corrupt'
    */
   reload(): void {
-    const text = readIfExists(this.#file);
+    const text = readIfExists(this.#file) ?? formerRecord(this.#former);
     this.#content = text === undefined ? undefined : parse(text, this.#file);
   }
 
@@ -80,6 +86,7 @@ export class Journal {
   /** `lost`: entries that another journal had. */
   begin(head: JournalHead, lost: readonly ChangeEntry[] = []): void {
     this.#write({ format: 1, ...head, entries: [...this.entries, ...lost] });
+    leaveNote(this.#former, this.#folder);
   }
 
   /** Adds the entry, or puts it in the place of the one for the same change and path. */
@@ -93,6 +100,7 @@ export class Journal {
   }
 
   remove(): void {
+    takeNoteAway(this.#former);
     removeIfExists(this.#file);
     this.#content = undefined;
   }

@@ -15,7 +15,7 @@ import { stageFile, stageLink } from './stage.ts';
 import { fingerprintOfWant } from './want-fingerprint.ts';
 
 /** The folders of RBDSR's own, which come and go with the product and its journal. */
-const OWN_FOLDERS = /^\/opt\/rbdsr(\/state(\/.*)?)?$/;
+const OWN_FOLDERS = /^(\/opt|\/var\/lib)\/rbdsr(\/.*)?$/;
 
 /**
  * Puts one path into the wanted state: saves what is there, records it, then replaces it in one step. True when
@@ -59,7 +59,7 @@ interface Putting {
 
 export const putSteps: readonly Step<Putting>[] = [
   step('host.saved', save, {
-    does: 'where it is a file, its content is copied into `/opt/rbdsr/state/saved`',
+    does: 'where it is a file, its content is copied into `/var/lib/rbdsr/saved`',
     leaves: { id: 'path-saved', says: 'the path as it was; a copy that nothing names' },
     mendedBy: eitherWay,
   }),

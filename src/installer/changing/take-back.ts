@@ -3,12 +3,14 @@ import { runStepsAtOnce } from '../../system/running-steps.ts';
 import type { Host, Write } from '../host.ts';
 import { eitherWay } from './mending.ts';
 import { type LeftAlone, restore } from './restore.ts';
+import { freeRoom } from '../state/room.ts';
 
 /**
  * Takes back the writes of this process, the last one first: each path and each entry of the journal is as it was
  * before it.
  */
 export function takeBack(host: Host): readonly LeftAlone[] {
+  freeRoom(host);
   return host.writes
     .splice(0)
     .toReversed()

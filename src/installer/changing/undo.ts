@@ -58,7 +58,7 @@ export const undoSteps: readonly Step<Undoing>[] = [
 
 export const withdrawSteps: readonly Step<Undoing>[] = [
   step('host.kept', keep, {
-    does: 'where it is a file, its content is copied into `/opt/rbdsr/state/saved`',
+    does: 'where it is a file, its content is copied into `/var/lib/rbdsr/saved`',
     leaves: { id: 'path-kept', says: 'the path as it was; a copy that nothing names' },
     mendedBy: eitherWay,
   }),

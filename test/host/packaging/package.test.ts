@@ -1,5 +1,15 @@
 import { execFileSync } from 'node:child_process';
-import { copyFileSync, cpSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import {
+  copyFileSync,
+  cpSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -9,7 +19,10 @@ import { ended } from './small-product.ts';
 const PROJECT = join(import.meta.dirname, '../../..');
 const { version } = JSON.parse(readFileSync(join(PROJECT, 'package.json'), 'utf8')) as { version: string };
 const RUN = `rbdsr-${version}.run`;
-const RPM = `rbdsr-${version}-1.x86_64.rpm`;
+const RELEASE = '7';
+const RPM = `rbdsr-${version}-${RELEASE}.x86_64.rpm`;
+const SOURCE_RPM = `rbdsr-${version}-${RELEASE}.src.rpm`;
+const URL = 'https://rbdsr.example/';
 const LICENCES = `rbdsr-${version}-licences.txt`;
 
 const folder = mkdtempSync(join(tmpdir(), 'rbdsr-package-'));
@@ -27,15 +40,22 @@ afterAll(() => {
 
 function buildIn(project: string, target: string): void {
   execFileSync(process.execPath, [join(project, 'scripts/package.mjs'), target], {
+    env: { ...process.env, RBDSR_RELEASE: RELEASE, RBDSR_URL: URL },
     stdio: ['ignore', 'ignore', 'inherit'],
   });
 }
 
+/** When the sources were committed. */
+function epoch(): string {
+  const git = ['-c', `safe.directory=${PROJECT}`, 'log', '-1', '--format=%ct'];
+  return execFileSync('git', git, { cwd: PROJECT, encoding: 'utf8' }).trim();
+}
+
 describe('what is published', () => {
-  test('is a self-extracting file, an RPM and the licences, with a checksum each', () => {
-    expect(readdirSync(made).sort()).toEqual(['SHA256SUMS', LICENCES, RPM, RUN].sort());
+  test('is a self-extracting file, an RPM, its source package and the licences, with a checksum each', () => {
+    expect(readdirSync(made).sort()).toEqual(['SHA256SUMS', LICENCES, RPM, SOURCE_RPM, RUN].sort());
     const checked = execFileSync('sha256sum', ['-c', 'SHA256SUMS'], { cwd: made, encoding: 'utf8' });
-    expect(checked.trim().split('\n')).toHaveLength(3);
+    expect(checked.trim().split('\n')).toHaveLength(4);
   });
 
   test('takes less than 40 MB to download and 130 MB installed', () => {
@@ -47,11 +67,8 @@ describe('what is published', () => {
   test('is the same to the byte when it is built in another folder, from nothing kept', () => {
     const other = mkdtempSync(join(PROJECT, 'build/another-checkout-'));
     try {
-      const epoch = execFileSync('git', ['-c', `safe.directory=${PROJECT}`, 'log', '-1', '--format=%ct'], {
-        cwd: PROJECT,
-        encoding: 'utf8',
-      });
-      for (const part of ['src', 'scripts', 'packaging', 'package.json', 'package-lock.json', 'LICENSE']) {
+      const files = ['package.json', 'package-lock.json', 'tsconfig.json', 'LICENSE', 'CHANGELOG.md', 'README.md'];
+      for (const part of ['src', 'scripts', 'packaging', 'docs', ...files]) {
         cpSync(join(PROJECT, part), join(other, part), { recursive: true });
       }
       mkdirSync(join(other, 'lab'));
@@ -59,7 +76,14 @@ describe('what is published', () => {
       execFileSync('cp', ['-al', join(PROJECT, 'node_modules'), join(other, 'node_modules')]);
       rmSync(join(other, 'node_modules/.cache'), { recursive: true });
       execFileSync(process.execPath, [join(other, 'scripts/package.mjs'), join(folder, 'again')], {
-        env: { ...process.env, SOURCE_DATE_EPOCH: epoch.trim(), TZ: 'Pacific/Auckland', LANG: 'C.UTF-8' },
+        env: {
+          ...process.env,
+          SOURCE_DATE_EPOCH: epoch(),
+          RBDSR_RELEASE: RELEASE,
+          RBDSR_URL: URL,
+          TZ: 'Pacific/Auckland',
+          LANG: 'C.UTF-8',
+        },
         stdio: ['ignore', 'ignore', 'inherit'],
       });
     } finally {
@@ -209,6 +233,61 @@ describe('the RPM', () => {
       readdirSync(product, { recursive: true, encoding: 'utf8' }).sort(),
     );
     expect(files.lastIndexOf(ofVersion.at(-1) ?? '')).toBeLessThan(current);
+  });
+
+  test('can be made again of its source package alone, without a network, a node or a checkout, the same in all it holds', () => {
+    const work = join(folder, 'rebuilt');
+    const settings = {
+      _topdir: work,
+      _buildhost: 'rbdsr',
+      use_source_date_epoch_as_buildtime: '1',
+      clamp_mtime_to_source_date_epoch: '1',
+    };
+    const defines = Object.entries(settings).flatMap(([name, value]) => ['--define', `${name} ${value}`]);
+    const argv = ['--rebuild', '--quiet', '--target', 'x86_64-linux', ...defines, join(made, SOURCE_RPM)];
+    const hidden = `mount -t tmpfs tmpfs ${PROJECT}
+mount --bind /bin/false ${realpathSync(process.execPath)}
+exec rpmbuild "$@"`;
+    const end = ended(['unshare', '-m', '-n', 'sh', '-ec', hidden, 'sh', ...argv], {
+      HOME: folder,
+      SOURCE_DATE_EPOCH: epoch(),
+    });
+    expect(end, end.stderr.slice(-2000)).toMatchObject({ code: 0 });
+    const again = join(work, 'RPMS/x86_64', RPM);
+    // Every byte but rpm's note of which build made it (RPMTAG_COOKIE), which `rpmbuild -bb` does not leave.
+    for (const query of [
+      ['--qf', '%{PAYLOADDIGEST}'],
+      ['-i'],
+      ['--scripts'],
+      ['--provides'],
+      ['--requires'],
+      ['--changelog'],
+    ]) {
+      expect(rpm('-qp', ...query, again)).toBe(rpm('-qp', ...query, join(made, RPM)));
+    }
+  }, 300_000);
+
+  test('says what it is, what is in it, and what has changed', () => {
+    const tag = (name: string): string => rpm('-qp', '--qf', `%{${name}}`, join(made, RPM));
+    expect(tag('URL')).toBe(URL);
+    expect(tag('VENDOR')).toBe('RBDSR');
+    expect(tag('RELEASE')).toBe(RELEASE);
+    // An SPDX expression (https://spdx.org/licenses/): names, joined by AND, WITH where there is an exception.
+    const name = String.raw`[A-Z][A-Za-z0-9.-]+( WITH [A-Z][A-Za-z0-9.-]+)?`;
+    expect(tag('LICENSE')).toMatch(new RegExp(`^${name}( AND ${name})*$`));
+    expect(tag('LICENSE')).toMatch(/^LGPL-2\.1-only AND .*GPL-3\.0-or-later WITH GCC-exception-3\.1$/);
+    const provided = rpm('-qp', '--provides', join(made, RPM)).split('\n');
+    const names = ['nodejs', 'npm(koffi)', 'npm(ssh2)', 'npm(saxes)', 'npm(commander)', 'glibc', 'libgcc', 'libstdc++'];
+    for (const part of names) expect(provided).toContainEqual(expect.stringContaining(`bundled(${part}) = `));
+    const modules = provided.flatMap((line) => /^bundled\(npm\((.*)\)\)/.exec(line)?.[1] ?? []);
+    const lock = JSON.parse(readFileSync(join(PROJECT, 'package-lock.json'), 'utf8')) as {
+      packages: Record<string, { dev?: true; optional?: true }>;
+    };
+    const shipped = Object.entries(lock.packages).filter(([path, o]) => path !== '' && !o.dev && !o.optional);
+    expect(modules.sort()).toEqual(shipped.map(([path]) => path.replace('node_modules/', '')).sort());
+    const changes = rpm('-qp', '--changelog', join(made, RPM));
+    expect(changes).toMatch(new RegExp(`^\\* .* RBDSR maintainers - ${version}-${RELEASE}\n- `));
+    expect(changes).toContain('\n* Tue Nov 24 2026 RBDSR maintainers - 0.1.0\nFirst version');
   });
 
   test('installs into an empty root, where the product answers', () => {

@@ -14,8 +14,9 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
+import { pythons } from '../../unit/divert/pythons.ts';
 import { EmptyRoot } from './empty-root.ts';
 import { type Ended, ended } from './small-product.ts';
 
@@ -41,8 +42,10 @@ function smallRpm(of: string): string {
   const tree = join(folder, `tree-${of}`);
   const home = join(tree, 'opt/rbdsr');
   mkdirSync(join(home, `${of}-small`), { recursive: true });
-  const script = `#!/bin/sh\necho "${of} $*" >>/asked\n[ "$1" != disable ] || { [ ! -e /refuses ] && rm -r /opt/rbdsr/state; }\n`;
+  const script = `#!/bin/sh\necho "${of} $*" >>/asked\n[ "$1" != disable ] || { [ ! -e /refuses ] && rm -r /var/lib/rbdsr; }\n`;
   writeFileSync(join(home, `${of}-small/launcher.sh`), script, { mode: 0o755 });
+  mkdirSync(join(home, `${of}-small/shims`));
+  copyFileSync(join(PROJECT, 'packaging/shims/RBDSR.py'), join(home, `${of}-small/shims/RBDSR.py`));
   execFileSync('ln', ['-s', `${of}-small`, join(home, 'current')]);
   execFileSync('ln', ['-s', 'current/launcher.sh', join(home, 'launcher.sh')]);
   execFileSync(process.execPath, [join(PROJECT, 'scripts/package/rpm.mjs'), tree, of, file], {
@@ -63,16 +66,21 @@ function installByFile(root: EmptyRoot, version: string): string {
   return join(home, version);
 }
 
+function record(root: EmptyRoot, version: string): void {
+  mkdirSync(join(root.path, 'var/lib/rbdsr'), { recursive: true });
+  const content = { format: 1, product: version, state: 'enabled', entries: [] };
+  writeFileSync(join(root.path, 'var/lib/rbdsr/changes.json'), JSON.stringify(content, undefined, 2));
+}
+
 test('enables again after an upgrade, and is not erased while it cannot be disabled', () => {
   using root = new EmptyRoot();
   const home = join(root.path, 'opt/rbdsr');
   rpm(root, '-i', '--nodeps', smallRpm('1.0.0'));
-  mkdirSync(join(home, 'state'));
-  writeFileSync(join(home, 'state/changes.json'), '{}');
+  record(root, '1.0.0');
   rpm(root, '-U', '--nodeps', smallRpm('2.0.0'));
   expect(readlinkSync(join(home, 'current'))).toBe('2.0.0-small');
   expect(readFileSync(join(root.path, 'asked'), 'utf8')).toBe('2.0.0 enable\n');
-  expect(readdirSync(home).sort()).toEqual(['2.0.0-small', 'current', 'launcher.sh', 'state']);
+  expect(readdirSync(home).sort()).toEqual(['2.0.0-small', 'current', 'launcher.sh']);
 
   writeFileSync(join(root.path, 'refuses'), '');
   expect(erase(root).stderr).toContain('scriptlet failed');
@@ -143,3 +151,74 @@ test('is not erased while an entry of the storage manager leads into it, which i
   expect(erase(root).code).toBe(0);
   expect(readdirSync(join(root.path, 'opt'))).toEqual(['xensource']);
 });
+
+test('an older package is refused, with a sentence: over a newer one, over a newer self-extracting file, where a newer one is enabled', () => {
+  const sentence =
+    /this is version 1\.9\.9, and this host has the newer 1\.10\.0\. Nothing was changed\..*\n.*rbdsr disable/;
+  const older = (root: EmptyRoot): Ended =>
+    ended(['rpm', '--root', root.path, '-U', '--oldpackage', '--nodeps', smallRpm('1.9.9')]);
+  using over = new EmptyRoot();
+  rpm(over, '-i', '--nodeps', smallRpm('1.10.0'));
+  const refused = older(over);
+  expect(refused.code).not.toBe(0);
+  expect(refused.stderr).toMatch(sentence);
+  expect(readlinkSync(join(over.path, 'opt/rbdsr/current'))).toBe('1.10.0-small');
+  expect(rpm(over, '-V', '--nodeps', 'rbdsr')).toBe('');
+
+  using file = new EmptyRoot();
+  installByFile(file, '1.10.0-0123abcd');
+  expect(older(file).stderr).toMatch(sentence);
+  expect(readlinkSync(join(file.path, 'opt/rbdsr/current'))).toBe('1.10.0-0123abcd');
+
+  using enabled = new EmptyRoot();
+  record(enabled, '1.10.0');
+  expect(older(enabled).stderr).toMatch(sentence);
+  expect(existsSync(join(enabled.path, 'opt/rbdsr/current'))).toBe(false);
+});
+
+test('what enable puts on the host belongs to the package; erasing leaves what is something else by then', () => {
+  using root = new EmptyRoot();
+  rpm(root, '-i', '--nodeps', smallRpm('1.0.0'));
+  const put = ['usr/bin/rbdsr', 'opt/xensource/sm/RBDSR', 'etc/systemd/system/rbdsr-repair.path'];
+  for (const path of put) {
+    mkdirSync(dirname(join(root.path, path)), { recursive: true });
+    symlinkSync('/opt/rbdsr/launcher.sh', join(root.path, path));
+    expect(rpm(root, '-qf', `/${path}`)).toMatch(/^rbdsr-1\.0\.0-1\.x86_64\n$/);
+  }
+  expect(rpm(root, '-qf', '/var/lib/rbdsr')).toMatch(/^rbdsr-/);
+  expect(rpm(root, '-V', '--nodeps', 'rbdsr')).toBe('');
+  // What iSCSI needs without the package is not its.
+  const iscsi = ['LVMoISCSISR', 'rbdsr-divert.py', 'rbdsr-stock/LVMoISCSISR'].map((name) => `opt/xensource/sm/${name}`);
+  const listed = rpm(root, '-ql', 'rbdsr').split('\n');
+  expect(listed).toEqual(expect.arrayContaining(put.map((path) => `/${path}`)));
+  expect(listed.filter((path) => iscsi.includes(path.slice(1)))).toEqual([]);
+  // Disabled by now; these are of somebody else.
+  for (const path of put) unlinkSync(join(root.path, path));
+  writeFileSync(join(root.path, 'usr/bin/rbdsr'), 'of somebody else');
+  symlinkSync('/usr/lib/others.path', join(root.path, 'etc/systemd/system/rbdsr-repair.path'));
+  rpm(root, '-e', 'rbdsr');
+  expect(readFileSync(join(root.path, 'usr/bin/rbdsr'), 'utf8')).toBe('of somebody else');
+  expect(readlinkSync(join(root.path, 'etc/systemd/system/rbdsr-repair.path'))).toBe('/usr/lib/others.path');
+});
+
+test.each(pythons())('Python $version has compiled modules of ours: erasing leaves nothing of it', (python) => {
+  using root = new EmptyRoot();
+  rpm(root, '-i', '--nodeps', smallRpm('1.0.0'));
+  const module = join(root.path, 'opt/rbdsr/1.0.0-small/shims/RBDSR.py');
+  const end = ended([python.program, '-c', LOAD, module], { PYTHONDONTWRITEBYTECODE: '' });
+  expect(end).toMatchObject({ code: 0, stderr: '' });
+  const compiled = readdirSync(join(root.path, 'opt/rbdsr'), { recursive: true, encoding: 'utf8' });
+  expect(compiled.filter((path) => path.endsWith('.pyc'))).not.toEqual([]);
+  rpm(root, '-e', 'rbdsr');
+  expect(readdirSync(join(root.path, 'opt'))).toEqual([]);
+});
+
+/** As the stock storage manager loads a driver. */
+const LOAD = `import sys
+if sys.version_info[0] == 2:
+    import imp
+    imp.load_source('RBDSR', sys.argv[1])
+else:
+    from importlib.util import module_from_spec, spec_from_file_location
+    spec = spec_from_file_location('RBDSR', sys.argv[1])
+    spec.loader.exec_module(module_from_spec(spec))`;

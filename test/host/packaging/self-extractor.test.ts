@@ -18,6 +18,15 @@ import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { ended, SmallHost } from './small-product.ts';
 
+/** Where the installed version records that it is enabled; the second is that of 0.1.0. */
+const RECORDS = ['var/lib/rbdsr', 'opt/rbdsr/state'];
+
+function recordIn(host: SmallHost, folder: string, version = '1.0.0'): void {
+  mkdirSync(join(host.root, folder), { recursive: true });
+  const record = { format: 1, product: version, state: 'enabled', entries: [] };
+  writeFileSync(join(host.root, folder, 'changes.json'), JSON.stringify(record, undefined, 2));
+}
+
 describe('the self-extracting file', () => {
   test('installs, and does nothing but say how to enable', () => {
     using host = new SmallHost();
@@ -30,22 +39,28 @@ describe('the self-extracting file', () => {
     expect(readdirSync(host.root)).toEqual(['opt']);
   });
 
-  test('replaces a version, keeps what enable keeps, and enables again where it was enabled', () => {
-    using host = new SmallHost();
-    host.run(host.selfExtractor('1.0.0', { parts: ['only-in-1'] }));
-    mkdirSync(join(host.home, 'state'));
-    mkdirSync(join(host.home, 'stock'));
-    writeFileSync(join(host.home, 'state/changes.json'), '{}');
-    writeFileSync(join(host.home, 'stock/LVMoISCSISR'), 'stock');
-    const end = host.run(host.selfExtractor('2.0.0', { parts: ['only-in-2'] }));
-    expect(end).toMatchObject({ code: 0, stderr: '' });
-    expect(host.answer()).toBe('Version : 2.0.0');
-    expect(readFileSync(join(host.root, 'asked'), 'utf8')).toBe('2.0.0 enable\n');
-    expect(readFileSync(join(host.home, 'stock/LVMoISCSISR'), 'utf8')).toBe('stock');
-    expect(host.folders()).toEqual([expect.stringMatching(/^2\.0\.0-[0-9a-f]{8}$/), 'state', 'stock']);
-    expect(readdirSync(host.home)).toEqual(expect.arrayContaining(['only-in-2']));
-    expect(readdirSync(host.home)).not.toContain('only-in-1');
-  });
+  test.each(RECORDS)(
+    'replaces a version, keeps what enable keeps, and enables again where %s says it was',
+    (folder) => {
+      using host = new SmallHost();
+      host.run(host.selfExtractor('1.0.0', { parts: ['only-in-1'] }));
+      mkdirSync(join(host.home, 'stock'));
+      recordIn(host, folder);
+      writeFileSync(join(host.home, 'stock/LVMoISCSISR'), 'stock');
+      const end = host.run(host.selfExtractor('2.0.0', { parts: ['only-in-2'] }));
+      expect(end).toMatchObject({ code: 0, stderr: '' });
+      expect(host.answer()).toBe('Version : 2.0.0');
+      expect(readFileSync(join(host.root, 'asked'), 'utf8')).toBe('2.0.0 enable\n');
+      expect(readFileSync(join(host.home, 'stock/LVMoISCSISR'), 'utf8')).toBe('stock');
+      expect(host.folders().filter((name) => name !== 'state')).toEqual([
+        expect.stringMatching(/^2\.0\.0-[0-9a-f]{8}$/),
+        'stock',
+      ]);
+      expect(existsSync(join(host.root, folder, 'changes.json'))).toBe(true);
+      expect(readdirSync(host.home)).toEqual(expect.arrayContaining(['only-in-2']));
+      expect(readdirSync(host.home)).not.toContain('only-in-1');
+    },
+  );
 
   test('is safe to repeat', () => {
     using host = new SmallHost();
@@ -86,6 +101,23 @@ describe('the self-extracting file', () => {
     expect(host.folders()).toHaveLength(1);
   });
 
+  test.each(['installed', ...RECORDS])('refuses to replace a newer version, known by what is %s', (how) => {
+    using host = new SmallHost();
+    if (how === 'installed') host.run(host.selfExtractor('1.10.0'));
+    else recordIn(host, how, '1.10.0');
+    const before = host.answer();
+    const end = host.run(host.selfExtractor('1.9.9'), '--enable');
+    expect(end).toMatchObject({ code: 1, stdout: '' });
+    expect(end.stderr).toBe(
+      "rbdsr: this is version 1.9.9, and this host has the newer 1.10.0. Nothing was changed. Expected: 1.10.0 or later.\nTo go back to 1.9.9: unplug the PBDs of RBDSR's SRs on this host, rbdsr disable, remove RBDSR, and install 1.9.9.\n",
+    );
+    expect(host.answer()).toBe(before);
+    for (const version of ['1.10.0', '1.10.1', '2.0.0']) {
+      expect(host.run(host.selfExtractor(version)).stderr).toBe('');
+      expect(host.answer()).toBe(`Version : ${version}`);
+    }
+  });
+
   test('keeps an old version that a process still uses, until a later installation', async () => {
     using host = new SmallHost();
     host.run(host.selfExtractor('1.0.0'));
@@ -109,8 +141,12 @@ describe('the self-extracting file', () => {
 
   test('a kill -9 before any command leaves the whole old version, or the whole new one', () => {
     using host = new SmallHost();
-    const files = [host.selfExtractor('1.0.0'), host.selfExtractor('2.0.0', { parts: ['more'] })] as const;
-    const versions = ['Version : 1.0.0', 'Version : 2.0.0'];
+    // Of one version: an older one is refused.
+    const versions = ['first', 'second'];
+    const files = [
+      host.selfExtractor('1.0.0', { build: 'first' }),
+      host.selfExtractor('1.0.0', { build: 'second', parts: ['more'] }),
+    ] as const;
     expect(host.run(files[0]).code).toBe(0);
     const seen: string[] = [];
     let killed = true;
@@ -119,7 +155,7 @@ describe('the self-extracting file', () => {
     for (let n = 1; killed && n < 1000; n += 3) {
       const file = seen.at(-1) === versions[1] ? files[0] : files[1];
       killed = host.runKilledAt(n, file) !== undefined;
-      seen.push(host.answer());
+      seen.push(host.answer('build'));
     }
     expect(killed).toBe(false);
     expect(seen.length).toBeGreaterThan(20);
@@ -227,13 +263,31 @@ ls -A ${host.home} | grep '^[.0-9]'`;
     expect(end.stdout).toMatch(/^Version : 1\.0\.0\n1\.0\.0-[0-9a-f]{8}\n$/);
   });
 
-  test('removes, after it was disabled, or not at all', () => {
+  test.each([
+    ['installing', 'nothing', []],
+    ['installing', '1.0.0', []],
+    ['removing', '1.0.0', ['--remove']],
+  ])('%s on a read-only root, with %s installed, says so and leaves what was there', (_what, installed, args) => {
+    using host = new SmallHost();
+    const [first, second] = [host.selfExtractor('1.0.0'), host.selfExtractor('2.0.0')];
+    if (installed !== 'nothing') host.run(first);
+    const before = host.answer();
+    const script =
+      'mount --bind "$1" "$1"; mount -o remount,bind,ro "$1"; root=$1; file=$2; shift 2; sh "$file" --root "$root" "$@"';
+    const end = ended(['unshare', '-m', 'sh', '-c', script, 'sh', host.root, second, ...args]);
+    expect(end).toMatchObject({ code: 1, stdout: '' });
+    expect(end.stderr).toMatch(
+      /^rbdsr installer: .* cannot be made; expected a file system that can be written\. Is it read-only \(dmesg\) or full \(df\)\? Nothing was changed; .*\n$/,
+    );
+    expect(host.answer()).toBe(before);
+  });
+
+  test.each(RECORDS)('removes, after it was disabled where %s says that it is enabled, or not at all', (folder) => {
     using host = new SmallHost();
     const file = host.selfExtractor('1.0.0');
     expect(host.run(file, '--remove').stdout).toContain('RBDSR is not installed');
     host.run(file);
-    mkdirSync(join(host.home, 'state'));
-    writeFileSync(join(host.home, 'state/changes.json'), '{}');
+    recordIn(host, folder);
     writeFileSync(join(host.root, 'refuses'), '');
     const refused = host.run(file, '--remove');
     expect(refused.code).toBe(1);

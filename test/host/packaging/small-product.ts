@@ -25,15 +25,16 @@ export class SmallHost implements Disposable {
     mkdirSync(this.root);
   }
 
-  /** `answers: false`: a version that does not run on this host. */
-  selfExtractor(version: string, o: { answers?: boolean; parts?: readonly string[] } = {}): string {
-    const tree = join(this.folder, `tree-${version}`);
+  /** `answers: false`: a version that does not run on this host; `build`: one of several of that version. */
+  selfExtractor(version: string, o: { answers?: boolean; parts?: readonly string[]; build?: string } = {}): string {
+    const build = o.build ?? version;
+    const tree = join(this.folder, `tree-${build}`);
     mkdirSync(join(tree, 'runtime'), { recursive: true });
     const parts = ['sm.cjs', 'runtime/node', ...(o.parts ?? [])];
-    for (const part of parts) writeFileSync(join(tree, part), `${version}\n`);
-    writeFileSync(join(tree, 'launcher.sh'), launcher(version, parts, o.answers ?? true));
+    for (const part of parts) writeFileSync(join(tree, part), `${build}\n`);
+    writeFileSync(join(tree, 'launcher.sh'), launcher(version, build, parts, o.answers ?? true));
     chmodSync(join(tree, 'launcher.sh'), 0o755);
-    const file = join(this.folder, `rbdsr-${version}.run`);
+    const file = join(this.folder, `rbdsr-${build}.run`);
     execFileSync(process.execPath, [join(PROJECT, 'scripts/package/self-extractor.mjs'), tree, version, file]);
     return file;
   }
@@ -50,10 +51,10 @@ export class SmallHost implements Disposable {
   }
 
   /** What the installed product says, or 'nothing' where there is none. */
-  answer(): string {
+  answer(to = 'version'): string {
     const program = join(this.home, 'launcher.sh');
     if (!existsSync(program)) return 'nothing';
-    return ended([program, 'version'], { RBDSR_HOME: this.home }).stdout.trim();
+    return ended([program, to], { RBDSR_HOME: this.home }).stdout.trim();
   }
 
   /** The names in /opt/rbdsr that are no links. */
@@ -73,13 +74,14 @@ export function ended([program = '', ...args]: readonly string[], env: NodeJS.Pr
 }
 
 /** Answers only when every part is there and of its version; keeps a record of the other commands it gets. */
-function launcher(version: string, parts: readonly string[], answers: boolean): string {
+function launcher(version: string, build: string, parts: readonly string[], answers: boolean): string {
   return `#!/bin/sh
 home=\${RBDSR_HOME:-/opt/rbdsr}
 for part in ${parts.join(' ')}; do
   read -r has <"$home/$part" || exit 1
-  [ "$has" = ${version} ] || { echo "$part is of $has"; exit 1; }
+  [ "$has" = ${build} ] || { echo "$part is of $has"; exit 1; }
 done
+if [ "$1" = build ]; then echo ${build}; exit 0; fi
 if [ "$1" = version ]; then echo "Version : ${answers ? version : 'none'}"; exit 0; fi
 echo "${version} $*" >>"$RBDSR_ROOT/asked"
 [ ! -e "$RBDSR_ROOT/refuses" ]

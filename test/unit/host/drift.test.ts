@@ -167,9 +167,9 @@ test('repair does nothing where RBDSR is not enabled, or was half enabled', asyn
   const before = host.snapshot();
   expect(await repair(host.open())).toMatchObject({ written: [] });
   expect(host.snapshot()).toEqual(before);
-  host.write('/opt/rbdsr/state/changes.json', JSON.stringify({ ...HEAD, state: 'enabling', entries: [] }));
-  expect(await repair(host.open())).toMatchObject({ written: [] });
-  host.remove('/opt/rbdsr/state');
+  host.write('/var/lib/rbdsr/changes.json', JSON.stringify({ ...HEAD, state: 'enabling', entries: [] }));
+  expect(await repair(host.open(HEAD.product))).toMatchObject({ written: [] });
+  host.remove('/var/lib/rbdsr');
   expect(host.snapshot()).toEqual(before);
 });
 
@@ -180,7 +180,7 @@ async function enabledThenCutShort(): Promise<{ host: HostFixture; before: Reado
   await enable(host.open());
   const { entries } = host.open().journal;
   const cutShort = { ...HEAD, product: '2.0.0', state: 'enabling', wasEnabled: true, entries };
-  host.write('/opt/rbdsr/state/changes.json', JSON.stringify(cutShort));
+  host.write('/var/lib/rbdsr/changes.json', JSON.stringify(cutShort));
   return { host, before };
 }
 
@@ -206,7 +206,7 @@ test('an enable that fails after that takes back its own steps, not the whole in
   const { content } = host.open().journal;
   await expect(enable(host.open('3.0.0'))).rejects.toThrow(/"command" failed/);
   expect(host.open().journal.content).toEqual(content);
-  const others = ([path]: readonly [string, string]): boolean => path !== '/opt/rbdsr/state/changes.json';
+  const others = ([path]: readonly [string, string]): boolean => path !== '/var/lib/rbdsr/changes.json';
   expect([...host.snapshot()].filter(others)).toEqual([...drifted].filter(others));
   host.remove('/usr/bin/rbdsr');
   expect(await enable(host.open('2.0.0'))).toMatchObject({ resumed: true });

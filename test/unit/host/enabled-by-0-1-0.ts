@@ -14,6 +14,7 @@ const STOCK = '/opt/rbdsr/stock';
  */
 export async function enableAs010(host: HostFixture): Promise<void> {
   await enable(host.open('0.1.0'));
+  formerState(host);
   const file = host.at('/opt/rbdsr/state/changes.json');
   const journal = JSON.parse(readFileSync(file, 'utf8')) as JournalContent;
   const entry = journal.entries.find(({ path }) => path === `${SM}/LVMoISCSISR`);
@@ -34,4 +35,10 @@ export async function enableAs010(host: HostFixture): Promise<void> {
     { ...entry, wrote: ['link /opt/rbdsr/divert.py'] },
   ];
   writeFileSync(file, JSON.stringify({ ...journal, entries }));
+}
+
+/** The record and the copies of files where every version had them until 0.1.0, and those after it in the beginning. */
+export function formerState(host: HostFixture): void {
+  rmSync(host.at('/opt/rbdsr/state'), { recursive: true });
+  renameSync(host.at('/var/lib/rbdsr'), host.at('/opt/rbdsr/state'));
 }

@@ -47,8 +47,8 @@ async function drifted(host: HostFixture): Promise<void> {
 const ELSEWHERE = `set -e
 root=$1 node=$2 cli=$3 fault=$4
 cp -a "$root" "$root.copy"
-mount -t tmpfs -o mode=755 tmpfs "$root/opt/rbdsr"
-cp -a "$root.copy/opt/rbdsr/." "$root/opt/rbdsr/"
+mount -t tmpfs -o mode=755 tmpfs "$root/var/lib"
+cp -a "$root.copy/var/lib/." "$root/var/lib/"
 RBDSR_ROOT=$root RBDSR_FAULT=$fault "$node" "$cli" enable && exit 1
 rm -r "$root.copy"
 cp -a "$root" "$root.killed"`;
@@ -147,7 +147,7 @@ async function mustBeMended(host: HostFixture, mender: Mender, { stock, told }: 
     expect(await disable(mended.open(), false)).toMatchObject({ left: [] });
     expect(pathsOf(mended)).toEqual(new Map([...stock].filter(([path]) => !path.startsWith(OBSTACLE))));
   }
-  expect(mended.open().has('/opt/rbdsr/state')).toBe(false);
+  expect(mended.open().has('/var/lib/rbdsr')).toBe(false);
   rmSync(mended.root, { recursive: true });
 }
 

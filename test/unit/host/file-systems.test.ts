@@ -22,6 +22,9 @@ root=$1 node=$2 cli=$3 out=$4 fault=$5
 cp -a "$root/opt/rbdsr" "$out/rbdsr"
 mount -t tmpfs -o mode=755 tmpfs "$root/opt/rbdsr"
 cp -a "$out/rbdsr/." "$root/opt/rbdsr/"
+cp -a "$root/var/lib" "$out/lib"
+mount -t tmpfs -o mode=755 tmpfs "$root/var/lib"
+cp -a "$out/lib/." "$root/var/lib/"
 run() { RBDSR_ROOT=$root "$node" "$cli" "$@"; }
 RBDSR_FAULT=$fault run enable || echo killed
 run enable
@@ -31,7 +34,7 @@ run disable
 cp -a "$root" "$out/disabled"`;
 
 test.each(['', 'host.staged:3', 'host.staged:9'])(
-  '/opt/rbdsr is a file system of its own; killed at "%s" first',
+  '/opt/rbdsr and /var/lib are file systems of their own; killed at "%s" first',
   (fault) => {
     const host = hosts.make('8.3b');
     const before = host.snapshot();

@@ -28,6 +28,13 @@ import type { HostVersion } from '../../../lab/host-trees/host-versions.ts';
 export const FAST_FOLDER = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
 
 const PROJECT = join(import.meta.dirname, '../../..');
+/** That of the built command, which some tests use on the same host. */
+const { version: VERSION } = JSON.parse(readFileSync(join(PROJECT, 'package.json'), 'utf8')) as { version: string };
+
+/** Not what a host has before enable and after disable; everything else in these folders is. */
+export function isState(path: string): boolean {
+  return path.startsWith('/var/lib/rbdsr') || path.startsWith('/opt/rbdsr/state');
+}
 
 /**
  * Hosts that are folders, with the product's files in place as its package puts them; gone after each test. The
@@ -71,7 +78,7 @@ export function fixture(root: string): HostFixture {
   return {
     root,
     at,
-    open: (version = '1.0.0') => openHost(root, `Version : ${version}`),
+    open: (version = VERSION) => openHost(root, `Version : ${version}`),
     write(path, text, mode = 0o644) {
       mkdirSync(dirname(at(path)), { recursive: true });
       writeFileSync(at(path), text);

@@ -1,4 +1,4 @@
-import { existsSync, rmSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { checkHost } from '../../../src/installer/check-host.ts';
 import { disable } from '../../../src/installer/disable.ts';
@@ -104,7 +104,7 @@ test('disabled without a record', { timeout: 600_000 }, async () => {
   const template = hosts.make('8.3b');
   const before = template.snapshot();
   await enable(template.open());
-  rmSync(template.at('/opt/rbdsr'), { recursive: true });
+  for (const folder of ['/opt/rbdsr', '/var/lib/rbdsr']) template.remove(folder);
   placeProduct(template.root);
   await everyStep(template, 'disable', 1, async (host) => {
     await disable(host.open(), false);

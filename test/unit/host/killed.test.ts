@@ -4,7 +4,7 @@ import { disable } from '../../../src/installer/disable.ts';
 import { enable, repair } from '../../../src/installer/enable.ts';
 import { isWell } from '../../../src/installer/changing/finding.ts';
 import type { HostVersion } from '../../../lab/host-trees/host-versions.ts';
-import { type HostFixture, useHosts } from './host-fixture.ts';
+import { type HostFixture, isState, useHosts } from './host-fixture.ts';
 import { useKilledCommand } from './killed-command.ts';
 
 // The built command is killed (SIGKILL) at every step in turn, on every host version; afterwards it is enabled again,
@@ -60,7 +60,7 @@ test.each(EVERY)(
     const template = hosts.make(version, { separateEntry });
     const before = template.snapshot();
     await enable(template.open());
-    const enabled = [...template.snapshot()].filter(([path]) => !path.startsWith('/opt/rbdsr/state'));
+    const enabled = [...template.snapshot()].filter(([path]) => !isState(path));
     for (const path of ['/usr/bin/rbdsr', '/opt/xensource/sm/RBDSR', '/opt/xensource/sm/LVMoISCSISR']) {
       template.remove(path);
     }
@@ -90,7 +90,7 @@ test.each(EVERY)('$version: disable is killed', { timeout: 600_000 }, async ({ v
   const template = hosts.make(version, { separateEntry });
   const before = template.snapshot();
   await enable(template.open());
-  const enabled = new Map([...template.snapshot()].filter(([path]) => !path.startsWith('/opt/rbdsr/state')));
+  const enabled = new Map([...template.snapshot()].filter(([path]) => !isState(path)));
   for (const point of [
     'host.disabling',
     'host.undone',

@@ -3,7 +3,7 @@ import { expect } from 'vitest';
 import type { ChangeEntry } from '../../../src/installer/changing/journal.ts';
 import { fingerprint, type PathState, readState } from '../../../src/installer/changing/path-state.ts';
 import { inUndoOrder } from '../../../src/installer/changing/undo-order.ts';
-import type { HostFixture } from './host-fixture.ts';
+import { type HostFixture, isState } from './host-fixture.ts';
 
 /** What a killed command is compared with. */
 export interface Scene {
@@ -22,11 +22,11 @@ export interface Scene {
 /** Every path but those of the record and of the test, with what is there. */
 export type Paths = ReadonlyMap<string, string>;
 
-const STATE = '/opt/rbdsr/state';
+const STATE = '/var/lib/rbdsr';
 export const CALLS = '/calls';
 
 export function pathsOf(host: HostFixture): Paths {
-  const isOther = (path: string): boolean => path !== CALLS && path !== STATE && !path.startsWith(`${STATE}/`);
+  const isOther = (path: string): boolean => path !== CALLS && !isState(path);
   return new Map([...host.snapshot()].filter(([path]) => isOther(path)));
 }
 

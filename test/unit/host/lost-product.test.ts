@@ -7,7 +7,7 @@ import { isWell } from '../../../src/installer/changing/finding.ts';
 import { stockProblem } from '../../../src/installer/changes/stock-proof.ts';
 import { HOST_VERSIONS } from '../../../lab/host-trees/host-versions.ts';
 import { enableAs010 } from './enabled-by-0-1-0.ts';
-import { answeringDriver, type HostFixture, placeProduct, useHosts } from './host-fixture.ts';
+import { answeringDriver, type HostFixture, isState, placeProduct, useHosts } from './host-fixture.ts';
 
 // What becomes of iSCSI when /opt/rbdsr goes and comes back, and when a host of 0.1.0 gets this version.
 
@@ -30,10 +30,15 @@ async function mustBeWell(host: HostFixture): Promise<void> {
   expect(await stockProblem(host.open())).toBeUndefined();
 }
 
-/** Everything below /opt/rbdsr, and the product as its package installs it. */
+/** Everything below /opt/rbdsr with the record, and the product as its package installs it. */
 function loseAndInstall(host: HostFixture): void {
-  host.remove('/opt/rbdsr');
+  loseAll(host);
   placeProduct(host.root);
+}
+
+function loseAll(host: HostFixture): void {
+  host.remove('/opt/rbdsr');
+  rmSync(host.at('/var/lib/rbdsr'), { recursive: true, force: true });
 }
 
 /** Which folders RBDSR has made is forgotten with the rest. */
@@ -57,15 +62,15 @@ describe.each(TREES)('%s, entry a program of its own: %s', (version, separateEnt
     }
   });
 
-  test('/opt/rbdsr was lost and installed again: enable knows its own, and disable puts back what was there; so does disable at once', async () => {
+  test('/opt/rbdsr and the record were lost, and it was installed again: enable knows its own, and disable puts back what was there; so does disable at once', async () => {
     for (const first of [true, false]) {
       const host = hosts.make(version, { separateEntry });
       const before = host.snapshot();
       await enable(host.open());
-      host.remove('/opt/rbdsr');
+      loseAll(host);
       expect(await stockProblem(host.open())).toBeUndefined();
       placeProduct(host.root);
-      expect(await wrong(host)).toContain('/opt/rbdsr/state RBDSR was enabled here, but the record of it was lost');
+      expect(await wrong(host)).toContain('/var/lib/rbdsr RBDSR was enabled here, but the record of it was lost');
       if (first) {
         await enable(host.open());
         await mustBeWell(host);
@@ -137,7 +142,7 @@ test.each(['our link', 'a copy of our dispatcher', 'a link to a link of ours'])(
       symlinkSync('other', host.at(ENTRY));
     }
     for (const record of ['kept', 'lost']) {
-      if (record === 'lost') rmSync(host.at('/opt/rbdsr/state'), { recursive: true });
+      if (record === 'lost') rmSync(host.at('/var/lib/rbdsr'), { recursive: true });
       await enable(host.open());
       await mustBeWell(host);
       expect(host.snapshot().get(`${SM}/rbdsr-stock/LVMoISCSISR`)).toBe('link ../LVMoISCSISR.py');
@@ -187,9 +192,7 @@ test('the same when a host of 0.1.0 was to be brought over: it is as 0.1.0 left 
     host.open().journal.content?.entries.toSorted((a, b) => (a.path + a.change < b.path + b.change ? -1 : 1));
   const [before, entries] = [host.snapshot(), inJournal()];
   await expect(enable(host.open())).rejects.toThrow(/does not reach the stock iSCSI driver/);
-  const changed = [...host.snapshot()].filter(
-    ([path, state]) => before.get(path) !== state && !path.includes('/state/'),
-  );
+  const changed = [...host.snapshot()].filter(([path, state]) => before.get(path) !== state && !isState(path));
   expect(changed).toEqual([]);
   expect(inJournal()).toEqual(entries);
 });
@@ -232,7 +235,7 @@ test('0.1.0, enabled again after the loss, had taken its own links for those of 
   const entries = content?.entries.map((entry) =>
     itself.includes(entry.path) ? { ...entry, found: { kind: 'link', target: '/opt/rbdsr/launcher.sh' } } : entry,
   );
-  host.write('/opt/rbdsr/state/changes.json', JSON.stringify({ ...content, entries }));
+  host.write('/var/lib/rbdsr/changes.json', JSON.stringify({ ...content, entries }));
   await disable(host.open(), false);
   expect(host.snapshot()).toEqual(before);
 });

@@ -1,4 +1,5 @@
 import { readFileSync, readlinkSync, realpathSync, statSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { CHANGES } from '../../../src/installer/change-list.ts';
 import { checkHost } from '../../../src/installer/check-host.ts';
@@ -6,7 +7,7 @@ import { disable } from '../../../src/installer/disable.ts';
 import { enable } from '../../../src/installer/enable.ts';
 import { isWell } from '../../../src/installer/changing/finding.ts';
 import { HOST_VERSIONS } from '../../../lab/host-trees/host-versions.ts';
-import { useHosts } from './host-fixture.ts';
+import { isState, useHosts } from './host-fixture.ts';
 
 const hosts = useHosts();
 const CASES = HOST_VERSIONS.flatMap((version) => [
@@ -50,11 +51,27 @@ test.each(HOST_VERSIONS)('%s: what is there after enable', async (version) => {
   const before = host.snapshot();
   await enable(host.open());
   const after = host.snapshot();
-  const changed = [...after].filter(
-    ([path, state]) => before.get(path) !== state && !path.startsWith('/opt/rbdsr/state'),
-  );
+  const changed = [...after].filter(([path, state]) => before.get(path) !== state && !isState(path));
   expect(changed.map(([path, state]) => `${path} ${state.replace(/^(file \S+)[^]*/, '$1')}`)).toMatchSnapshot();
   expect([...before.keys()].filter((path) => !after.has(path))).toEqual([]);
+});
+
+test('the package claims what enable puts on a host, but what iSCSI needs without it', async () => {
+  const put = new Set<string>();
+  for (const version of HOST_VERSIONS) {
+    const host = hosts.make(version);
+    host.write('/etc/multipath/conf.d/custom.conf', '# Of this host.\n');
+    const before = host.snapshot();
+    await enable(host.open());
+    for (const [path, state] of host.snapshot()) if (!before.has(path) && !isState(path)) put.add(`${path} ${state}`);
+  }
+  const files = [...put].filter((line) => !/ folder [0-7]+$/.test(line)).map((line) => line.split(' ')[0] ?? '');
+  const iscsi = /^\/opt\/xensource\/sm\/(rbdsr-divert\.py|rbdsr-stock\/.*)$/;
+  // Where a file of others has marked lines, it is theirs.
+  const claimed = readFileSync(join(import.meta.dirname, '../../../packaging/enabled-paths.txt'), 'utf8')
+    .trim()
+    .split('\n');
+  expect(new Set(claimed)).toEqual(new Set(files.filter((path) => !iscsi.test(path) && path !== '/etc/rc.modules')));
 });
 
 test('the changes have names of their own', () => {
