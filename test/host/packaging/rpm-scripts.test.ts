@@ -97,6 +97,28 @@ test('enables again after an upgrade, and is not erased while it cannot be disab
   ]);
 });
 
+/** A package of the host's own, of this name, with nothing in it. */
+function hostRpm(name: string, version: string): string {
+  const work = join(folder, `${name}-${version}`);
+  mkdirSync(work);
+  const head = `Name: ${name}\nVersion: ${version}\nRelease: 1\nSummary: none\nLicense: none\nBuildArch: noarch\n`;
+  writeFileSync(join(work, 'spec'), `${head}%description\n%files\n`);
+  execFileSync('rpmbuild', ['-bb', '--quiet', '--define', `_topdir ${work}`, 'spec'], { cwd: work, stdio: 'ignore' });
+  return join(work, `RPMS/noarch/${name}-${version}-1.noarch.rpm`);
+}
+
+test('repairs after an update of the storage manager, where it is enabled', () => {
+  using root = new EmptyRoot();
+  rpm(root, '-i', '--nodeps', smallRpm('1.0.0'));
+  rpm(root, '-U', '--nodeps', hostRpm('sm', '1'));
+  expect(existsSync(join(root.path, 'asked'))).toBe(false);
+  record(root, '1.0.0');
+  rpm(root, '-U', '--nodeps', hostRpm('sm', '2'));
+  rpm(root, '-U', '--nodeps', hostRpm('xapi-core', '1'));
+  rpm(root, '-U', '--nodeps', hostRpm('other', '1'));
+  expect(readFileSync(join(root.path, 'asked'), 'utf8')).toBe('1.0.0 repair\n1.0.0 repair\n');
+});
+
 test.each(['1.0.0-small', '1.0.0-small.2', '0.9.0-0123abcd'])(
   'over what a self-extracting file has installed as %s: only what the RPM brings stays',
   (version) => {
