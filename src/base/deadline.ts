@@ -1,4 +1,5 @@
 import { RbdsrError } from './error.ts';
+import { nowMs } from './now.ts';
 
 const CLEAN_UP_MS = 5000;
 /** What a timer of Node holds, 24.8 days: one that is set for longer goes off at once. */
@@ -16,12 +17,12 @@ export class Deadline {
   }
 
   static after(ms: number): Deadline {
-    return new Deadline(performance.now() + Math.min(ms, LONGEST_MS));
+    return new Deadline(nowMs() + Math.min(ms, LONGEST_MS));
   }
 
   /** Milliseconds left, never below 0. */
   get leftMs(): number {
-    return Math.max(0, this.#at - performance.now());
+    return Math.max(0, this.#at - nowMs());
   }
 
   get expired(): boolean {
@@ -30,7 +31,7 @@ export class Deadline {
 
   /** The earlier of this deadline and `ms` from now: for a step that must leave time for what follows. */
   within(ms: number): Deadline {
-    return new Deadline(Math.min(this.#at, performance.now() + ms));
+    return new Deadline(Math.min(this.#at, nowMs() + ms));
   }
 
   /**
@@ -38,7 +39,7 @@ export class Deadline {
    * is over. Short, since by then somebody waits for the answer.
    */
   forCleanUp(): Deadline {
-    return new Deadline(Math.max(this.#at, performance.now() + CLEAN_UP_MS));
+    return new Deadline(Math.max(this.#at, nowMs() + CLEAN_UP_MS));
   }
 
   /**
@@ -46,7 +47,7 @@ export class Deadline {
    * itself is not cancelled.
    */
   async race<T>(promise: Promise<T>, waitedFor: string | (() => string)): Promise<T> {
-    const started = performance.now();
+    const started = nowMs();
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<never>((_resolve, reject) => {
       const exceeded = (): RbdsrError =>
@@ -62,7 +63,7 @@ export class Deadline {
 
   /** Calls `probe` until it returns something other than undefined; waits `everyMs` between calls. */
   async until<T>(probe: () => Promise<T | undefined> | T | undefined, waitedFor: string, everyMs = 50): Promise<T> {
-    const started = performance.now();
+    const started = nowMs();
     for (;;) {
       const value = await probe();
       if (value !== undefined) return value;
@@ -72,7 +73,7 @@ export class Deadline {
   }
 
   exceeded(waitedFor: string, startedAt: number): RbdsrError {
-    const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);
+    const seconds = ((nowMs() - startedAt) / 1000).toFixed(1);
     return new RbdsrError('deadline', { what: `waited ${seconds} s for ${waitedFor}`, facts: { waitedFor } });
   }
 }

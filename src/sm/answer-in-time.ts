@@ -1,4 +1,5 @@
 import type { WorkResources } from '../sr/work/work-resources.ts';
+import { nowMs } from '../base/now.ts';
 
 /**
  * What `work` gives, its locks released. Where it fails, or has not ended after `seconds`, when the launcher answers
@@ -7,7 +8,7 @@ import type { WorkResources } from '../sr/work/work-resources.ts';
  * (docs/decisions/0017-late-writers.md).
  */
 export async function answerInTime<T>(resources: WorkResources, seconds: number, work: () => Promise<T>): Promise<T> {
-  const timer = setTimeout(() => void resources.becomeLate(), Math.max(0, lateAfterMs(seconds) - performance.now()));
+  const timer = setTimeout(() => void resources.becomeLate(), Math.max(0, lateAfterMs(seconds) - nowMs()));
   try {
     const answer = await work();
     await resources.releaseLocks();

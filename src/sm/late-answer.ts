@@ -1,4 +1,5 @@
 import { Deadline } from '../base/deadline.ts';
+import { nowMs } from '../base/now.ts';
 import { RbdsrError } from '../base/error.ts';
 import type { CallDirectory } from '../system/call-directory.ts';
 
@@ -31,7 +32,7 @@ export class LateAnswer {
   /** `what` completes the sentence "waited N s for ...". */
   waitingFor(what: string): void {
     if (this.#directory === undefined) return;
-    const waited = Math.max(0, Math.round(this.#seconds - performance.now() / 1000));
+    const waited = Math.max(0, Math.round(this.#seconds - nowMs() / 1000));
     const error = new RbdsrError('deadline', {
       what: `${this.#command} waited ${waited} s for ${what}`,
       found: `no answer by the deadline of ${this.#seconds} s`,
@@ -44,5 +45,5 @@ export class LateAnswer {
 /** Our own errors say more than the launcher's, so ours come a little earlier: a tenth, at most 5 s. */
 export function ownDeadline(seconds: number): Deadline {
   const ms = 1000 * (seconds - Math.min(5, seconds / 10));
-  return Deadline.after(Math.max(0, ms - performance.now()));
+  return Deadline.after(Math.max(0, ms - nowMs()));
 }

@@ -1,4 +1,5 @@
 import { RbdsrError } from '../base/error.ts';
+import { nowMs } from '../base/now.ts';
 import type { Log } from '../base/log.ts';
 import type { CallDirectory } from '../system/call-directory.ts';
 import { setProcessTitle } from '../system/process-title.ts';
@@ -41,7 +42,7 @@ export interface Outcome {
  * but alone (answer-in-time.ts).
  */
 export async function runCommand(argv: readonly string[], surroundings: Surroundings): Promise<Outcome> {
-  const started = performance.now();
+  const started = nowMs();
   const state: Progress = {};
   try {
     const reply = await carryOut(argv, surroundings, state);
@@ -131,5 +132,5 @@ function title({ request }: Progress): string {
 }
 
 function elapsed(started: number): string {
-  return `${((performance.now() - started) / 1000).toFixed(3)} s`;
+  return `${((nowMs() - started) / 1000).toFixed(3)} s`;
 }

@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { nowMs } from '../base/now.ts';
 import type { ChildProcess, ChildProcessByStdio } from 'node:child_process';
 import type { Readable, Writable } from 'node:stream';
 import type { Deadline } from '../base/deadline.ts';
@@ -35,14 +36,14 @@ export interface RunOptions {
  * in the kernel and cannot die.
  */
 export function runProgram(program: string, args: readonly string[], options: RunOptions): Promise<RunOutcome> {
-  const started = performance.now();
+  const started = nowMs();
   return new Promise((resolve) => {
     const stdout = new Collected(STDOUT_LIMIT, 'head');
     const stderr = new Collected(STDERR_LIMIT, 'tail');
     const finish = (end: RunEnd): void => {
       for (const timer of timers) clearTimeout(timer);
       timers = [];
-      const durationMs = performance.now() - started;
+      const durationMs = nowMs() - started;
       resolve({ program, args, end, stdout: stdout.text(), stderr: stderr.text(), durationMs });
     };
     let timers: NodeJS.Timeout[] = [];

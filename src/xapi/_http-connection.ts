@@ -1,4 +1,5 @@
 import { connect, type Socket } from 'node:net';
+import { nowMs } from '../base/now.ts';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Deadline } from '../base/deadline.ts';
 import { RbdsrError } from '../base/error.ts';
@@ -40,7 +41,7 @@ export class HttpConnection {
   }
 
   async #post(body: string, headers: Readonly<Record<string, string>>, deadline: Deadline): Promise<string> {
-    const started = performance.now();
+    const started = nowMs();
     // Nobody would wait for the answer of a request that was carried out.
     if (deadline.expired) throw deadline.exceeded(`an answer of xapi at ${this.name}`, started);
     const socket = this.#take() ?? open(this.name);
@@ -72,15 +73,14 @@ export class HttpConnection {
     const idle = this.#idle;
     this.#idle = undefined;
     if (idle === undefined) return undefined;
-    if (!idle.socket.destroyed && idle.socket.readable && performance.now() - idle.since < MAX_IDLE_MS)
-      return idle.socket;
+    if (!idle.socket.destroyed && idle.socket.readable && nowMs() - idle.since < MAX_IDLE_MS) return idle.socket;
     idle.socket.destroy();
     return undefined;
   }
 
   #keep(socket: Socket): void {
     socket.unref();
-    this.#idle = { socket, since: performance.now() };
+    this.#idle = { socket, since: nowMs() };
   }
 }
 

@@ -1,4 +1,5 @@
 import { messageOf } from '../../base/error.ts';
+import { nowMs } from '../../base/now.ts';
 import { lastStep, type Step } from '../../base/steps.ts';
 import { runSteps } from '../../system/running-steps.ts';
 import { openAttachedSr } from '../../sr/open-attached-sr.ts';
@@ -15,9 +16,9 @@ import { vdiOf } from '../../sr/work/subject.ts';
  * it is undone, the mark last. A crash leaves what activating or deactivating again finishes.
  */
 export const handler: Handler = async (call) => {
-  const started = performance.now();
+  const started = nowMs();
   const why = `VDI ${vdiOf(call)} to be released (paused, relinking or activating in its sm_config)`;
-  while (!(await attempt(call, performance.now() - started))) await waitForRelease(call, why, started);
+  while (!(await attempt(call, nowMs() - started))) await waitForRelease(call, why, started);
   return unitReply;
 };
 

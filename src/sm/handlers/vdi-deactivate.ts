@@ -1,4 +1,5 @@
 import { vdiRecord } from '../../xapi/vdi.ts';
+import { nowMs } from '../../base/now.ts';
 import { undoWork } from '../../sr/work/work-until.ts';
 import { findAttachedSr } from '../../sr/find-attached-sr.ts';
 import { configOf, type Handler, type SmCall } from '../handler.ts';
@@ -14,7 +15,7 @@ import type { SrWork } from '../../sr/work/work.ts';
  * or the SR no longer attached: what is left of them.
  */
 export const handler: Handler = async (call) => {
-  const started = performance.now();
+  const started = nowMs();
   while (!(await attempt(call))) await waitForRelease(call, `VDI ${vdiOf(call)} to be unpaused`, started);
   return unitReply;
 };

@@ -1,4 +1,5 @@
 import { hasCode, RbdsrError } from '../../base/error.ts';
+import { nowMs } from '../../base/now.ts';
 import type { VdiUuid } from '../../base/ids.ts';
 import { type HeldLock, lockHolder } from '../../system/locks/record-lock.ts';
 import type { HostPaths } from '../../dom0/host-profile.ts';
@@ -10,7 +11,7 @@ import type { PluginCall } from './plugin-call.ts';
  * that somebody has the SR's lock.
  */
 export async function lockShrinking(call: PluginCall): Promise<HeldLock> {
-  const started = performance.now();
+  const started = nowMs();
   try {
     return await call.lock(FOLDER, call.vdi);
   } catch (error) {

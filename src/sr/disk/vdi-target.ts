@@ -1,4 +1,5 @@
 import { dirname } from 'node:path';
+import { nowMs } from '../../base/now.ts';
 import { RbdsrError } from '../../base/error.ts';
 import { type Step, step } from '../../base/steps.ts';
 import { undo } from '../../base/undo.ts';
@@ -109,7 +110,7 @@ async function serve(attaching: Attaching): Promise<void> {
   const vdi = leaf.uuid;
   work.waiting(`the data path of VDI ${vdi}`);
   const dataPath = dataPathOf(work);
-  const started = performance.now();
+  const started = nowMs();
   try {
     await dataPath.activate(diskOf(attaching), work.deadline);
     // What succeeds after xapi has been told that it failed would stay active for good.

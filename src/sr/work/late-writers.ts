@@ -1,4 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
+import { nowMs } from '../../base/now.ts';
 import type { Deadline } from '../../base/deadline.ts';
 import { RbdsrError } from '../../base/error.ts';
 import type { SrUuid } from '../../base/ids.ts';
@@ -58,11 +59,11 @@ export async function awaitLateWriters(
   sr: SrUuid,
   options: { readonly wait: boolean; readonly deadline: Deadline },
 ): Promise<void> {
-  const started = performance.now();
+  const started = nowMs();
   for (;;) {
     const holder = lateWriter(paths, sr);
     if (holder === undefined) return;
-    if (!options.wait || options.deadline.leftMs <= POLL_MS) throw busy(paths, sr, holder, performance.now() - started);
+    if (!options.wait || options.deadline.leftMs <= POLL_MS) throw busy(paths, sr, holder, nowMs() - started);
     await pause(POLL_MS);
   }
 }

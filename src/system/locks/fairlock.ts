@@ -1,4 +1,5 @@
 import { createConnection } from 'node:net';
+import { nowMs } from '../../base/now.ts';
 import type { Socket } from 'node:net';
 import { basename } from 'node:path';
 import type { Deadline } from '../../base/deadline.ts';
@@ -29,12 +30,12 @@ export async function takeFairlock(socketPath: string, deadline: Deadline): Prom
 const taken = new Set<string>();
 
 async function lockedSocket(socketPath: string, deadline: Deadline): Promise<Socket> {
-  const started = performance.now();
+  const started = nowMs();
   let asked = false;
   for (;;) {
     const outcome = await askForLock(socketPath, deadline);
     if (typeof outcome === 'object') return outcome;
-    if (deadline.leftMs <= RETRY_MS) throw busy(socketPath, outcome, performance.now() - started);
+    if (deadline.leftMs <= RETRY_MS) throw busy(socketPath, outcome, nowMs() - started);
     if (!asked) await startService(socketPath, deadline);
     asked = true;
     await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
@@ -63,7 +64,7 @@ function askForLock(socketPath: string, deadline: Deadline): Promise<Socket | st
       if (received >= GRANTED.length) return;
       received += chunk.length;
       if (received < GRANTED.length) return;
-      socket.write(`${process.pid} - ${performance.now() / 1000}`);
+      socket.write(`${process.pid} - ${nowMs() / 1000}`);
       settle(socket);
     });
   });

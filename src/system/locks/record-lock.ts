@@ -1,4 +1,5 @@
 import { closeSync, constants, fstatSync, openSync, realpathSync, statSync } from 'node:fs';
+import { nowMs } from '../../base/now.ts';
 import { basename, dirname, join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Deadline } from '../../base/deadline.ts';
@@ -85,7 +86,7 @@ function keyOf(path: string): string {
 }
 
 async function acquire(path: string, options: RecordLockOptions): Promise<number> {
-  const started = performance.now();
+  const started = nowMs();
   const queue = options.wait && options.queue !== undefined ? new LockQueue(options.queue) : undefined;
   let place: Place | undefined;
   let fd = openLockFile(path);
@@ -97,7 +98,7 @@ async function acquire(path: string, options: RecordLockOptions): Promise<number
         closeSync(fd);
         fd = openLockFile(path);
       } else if (!options.wait || options.deadline.leftMs <= POLL_MS) {
-        throw busy(path, holderOn(fd), performance.now() - started);
+        throw busy(path, holderOn(fd), nowMs() - started);
       } else {
         place ??= queue?.join();
         await pause(POLL_MS);

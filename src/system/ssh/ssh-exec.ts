@@ -1,4 +1,5 @@
 import type { ClientChannel } from 'ssh2';
+import { nowMs } from '../../base/now.ts';
 import type { Deadline } from '../../base/deadline.ts';
 import { KiB, MiB } from '../../base/units.ts';
 import { Collected } from '../run.ts';
@@ -21,7 +22,7 @@ export function execOn(
   options: SshExecOptions,
 ): Promise<RunOutcome> {
   const [program = '', ...args] = argv;
-  const started = performance.now();
+  const started = nowMs();
   return new Promise((resolve, reject) => {
     const stdout = new Collected(STDOUT_LIMIT, 'head');
     const stderr = new Collected(STDERR_LIMIT, 'tail');
@@ -30,7 +31,7 @@ export function execOn(
     const finish = (how: RunEnd): void => {
       clearTimeout(timer);
       session.client.off('close', lost);
-      const durationMs = performance.now() - started;
+      const durationMs = nowMs() - started;
       resolve({ program, args, end: how, stdout: stdout.text(), stderr: stderr.text(), durationMs });
     };
     const lost = (): void => {

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import { nowMs } from '../../base/now.ts';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Deadline } from '../../base/deadline.ts';
 import { RbdsrError } from '../../base/error.ts';
@@ -66,7 +67,7 @@ export async function openSession(
       if (seen !== undefined) settle(() => resolve({ client, hostKey: seen, outcome, ended: () => ended, close }));
     };
     const late = (): void => fail(share.exceeded(`the SSH server at ${target.host}`, started));
-    const started = performance.now();
+    const started = nowMs();
     let timer = setTimeout(late, share.leftMs);
 
     client.on('ready', () => end('ready'));
