@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { open, readFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { createServer, type AddressInfo, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -27,8 +27,12 @@ function slowSysfs() {
   return { roots, add };
 }
 
-async function monitor(): Promise<string> {
-  const server: Server = createServer((socket) => socket.on('error', () => {}).write('ceph v027\0\0\0'));
+/** Of a cluster that answers; `asked` runs when somebody comes to ask. */
+async function monitor(asked = (): void => {}): Promise<string> {
+  const server: Server = createServer((socket) => {
+    asked();
+    socket.on('error', () => {}).write('ceph v027\0\0\0');
+  });
   undo.push(() => void server.close());
   await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve));
   return `127.0.0.1:${(server.address() as AddressInfo).port}`;
@@ -64,7 +68,9 @@ test.each([
   const lockDir = mkdtempSync(join(tmpdir(), 'rbdsr-ceph-locks-'));
   undo.push(() => rmSync(lockDir, { recursive: true }));
   const host = { roots, lockDir, kernelLog: '/dev/null', kernel: kernelTraits('3.10.0') };
-  const access = { monitors: parseMonitors(await monitor()), user: 'xen', key: sampleKey('aes') };
+  // By then it has been looked what is mapped already, and nothing has been mapped.
+  const appear = (): void => [linux44(0), ...more].forEach((tree) => writeTree(roots, tree));
+  const access = { monitors: parseMonitors(await monitor(appear)), user: 'xen', key: sampleKey('aes') };
   const mapping = mapImage(
     host,
     access,
@@ -76,11 +82,7 @@ test.each([
     () => 'mapped',
     (error: unknown) => (error instanceof RbdsrError ? error.code : String(error)),
   );
-  // Opened once the kernel is asked: not before that is there a mapping.
-  const asked = await open(add, 'r');
-  for (const tree of [linux44(0), ...more]) writeTree(roots, tree);
-  expect(await asked.readFile('utf8')).toMatch(/ rbd t1 -$/);
-  await asked.close();
+  expect(await readFile(add, 'utf8')).toMatch(/ rbd t1 -$/);
   if (expected !== 'mapped') {
     await expect.poll(() => readFileSync(join(roots.sysRoot, 'bus/rbd/remove'), 'utf8').trim()).toBe('0');
     rmSync(join(roots.sysRoot, 'bus/rbd/devices/0'), { recursive: true });

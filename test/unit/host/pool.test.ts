@@ -109,13 +109,13 @@ test('check --pool: the same version, another one, none at all, and one that can
     },
   });
   const gamma = stringOf(double.hosts[2]!, 'uuid');
-  expect(await checkPool(host.open())).toEqual([
+  expect(await checkPool(host.open('1.0.0'))).toEqual([
     { name: 'alpha', uuid: HOST, state: 'same', version: '1.0.0' },
     { name: 'beta', uuid: OTHER, state: 'other-version', version: '0.9.0' },
     { name: 'gamma', uuid: gamma, state: 'none' },
   ]);
   answers.set(OTHER, 'broken');
-  expect((await checkPool(host.open()))[1]).toMatchObject({
+  expect((await checkPool(host.open('1.0.0')))[1]).toMatchObject({
     state: 'unknown',
     problem: expect.stringContaining('XENAPI_PLUGIN_FAILURE'),
   });
