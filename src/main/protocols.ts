@@ -1,3 +1,4 @@
+import { bringOverSteps } from '../installer/state/former-state.ts';
 import { keepSteps } from '../access/change-kept.ts';
 import { finishSteps } from '../access/change/finish-switch.ts';
 import { removeOldSteps } from '../access/change/former-users.ts';
@@ -80,6 +81,7 @@ export const protocols: readonly Protocol[] = [
   { title: 'a login in the PBDs of an SR', steps: loginsSteps },
   { title: 'a login in one PBD', steps: loginSteps },
   { title: 'monitors or `target` in one PBD', steps: fieldsSteps },
+  { title: 'the record of 0.1.0 is brought over', steps: bringOverSteps },
   { title: '`rbdsr enable`', steps: enableSteps },
   { title: '`rbdsr repair`, where something is amiss', steps: repairSteps },
   { title: 'a path is put as its change wants it', steps: putSteps },

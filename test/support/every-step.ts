@@ -43,6 +43,7 @@ export const WALKED = {
     'monitors or `target` in one PBD',
   ],
   'test/unit/host/every-step.test.ts': [
+    'the record of 0.1.0 is brought over',
     '`rbdsr enable`',
     '`rbdsr repair`, where something is amiss',
     'a path is put as its change wants it',

@@ -1,4 +1,4 @@
-import { readdirSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { expect } from 'vitest';
 import type { ChangeEntry } from '../../../src/installer/changing/journal.ts';
 import { fingerprint, type PathState, readState } from '../../../src/installer/changing/path-state.ts';
@@ -23,6 +23,8 @@ export interface Scene {
 export type Paths = ReadonlyMap<string, string>;
 
 const STATE = '/var/lib/rbdsr';
+/** Of 0.1.0. */
+const FORMER = '/opt/rbdsr/state';
 export const CALLS = '/calls';
 
 export function pathsOf(host: HostFixture): Paths {
@@ -87,9 +89,24 @@ export const leftBehind: Readonly<Record<string, Look>> = {
     expect(state?.kind).toMatch(/^(file|link|folder)$/);
     if (state?.kind === 'file') expect(copiesOf(host)).toContain(state.sha256);
   },
+  'copies-over': (host, scene) => {
+    expectRecord(host, scene, { here: false, there: true });
+    expect(copiesOf(host)).toEqual(copiesOf(host, FORMER));
+  },
+  'record-over': (host, scene) => expectRecord(host, scene, { here: true, there: true }),
+  'former-gone': (host, scene) => expectRecord(host, scene, { here: true, there: false }),
   'path-undone': (host, scene) => expectPaths(host, scene, { unwritten: 1, strange: 0 }),
   'path-dropped': (host, scene) => expectPaths(host, scene, { unwritten: 0, strange: 0 }),
 };
+
+/** Nothing of the host has changed; where there is a record, and that it says what it said. */
+function expectRecord(host: HostFixture, scene: Scene, expected: { here: boolean; there: boolean }): void {
+  expect(pathsOf(host)).toEqual(scene.began);
+  const has = (folder: string): boolean => existsSync(host.at(`${folder}/changes.json`));
+  expect({ here: has(STATE), there: has(FORMER) }).toEqual(expected);
+  expect(entriesOf(host).map(nameOf)).toEqual(scene.beganEntries.map(nameOf));
+  expect(copiesOf(host)).toEqual(filesFoundBy(scene.beganEntries));
+}
 
 interface Run {
   readonly state: string;
@@ -151,9 +168,9 @@ function strangers(host: HostFixture, { stock }: Scene): readonly string[] {
   );
 }
 
-function copiesOf(host: HostFixture): ReadonlySet<string> {
+function copiesOf(host: HostFixture, folder = STATE): ReadonlySet<string> {
   try {
-    return new Set(readdirSync(host.at(`${STATE}/saved`)));
+    return new Set(readdirSync(host.at(`${folder}/saved`)));
   } catch {
     return new Set();
   }

@@ -39,13 +39,14 @@ test.each(lists)('%s: a step left out, two swapped, or a state in other words, i
   for (const list of changed) expect(tableFaults([{ title, steps: list }], text)).toHaveLength(1);
 });
 
-test('a step of no protocol, and a step whose fault point is written out as well', () => {
+test("a step of no protocol, and fault points that are no step's", () => {
   const [name] = protocols[0]?.steps.map((step) => step.name) ?? [];
   const sources = `step('no.such', x)\n step(\n  'nor.this', x) faultPoint('${name}'); faultPoint('another')`;
   expect(strayFaults(protocols, sources)).toEqual([
     'step no.such is in no protocol of src/main/protocols.ts',
     'step nor.this is in no protocol of src/main/protocols.ts',
-    `fault point ${name} is written out where it is the name of a step`,
+    `fault point ${name} is written out: it is the name of a step`,
+    'fault point another is written out: it is the name of a step',
   ]);
 });
 
