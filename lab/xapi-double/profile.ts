@@ -7,6 +7,10 @@ export interface DoubleProfile {
   readonly movesPasswords: boolean;
   /** Which member the answer of vdi_attach must carry (xapi 23.12 swapped them). */
   readonly attachNeeds: 'params' | 'params_nbd';
+  /** A driver whose file one host lacks is taken from the pool (25.20). */
+  readonly forgetsMissingDrivers: boolean;
+  /** pool.join refuses a host that lacks a driver (24.37). */
+  readonly comparesFeatures: boolean;
 }
 
 export type DoubleProfileId = '6.5' | '7.0' | '7.3' | '8.2' | '8.3a' | '8.3b' | 'master';
@@ -19,5 +23,7 @@ export function doubleProfile(id: DoubleProfileId): DoubleProfile {
     dbIntroduceArity: old ? 18 : 19,
     movesPasswords: recent || id === '8.2',
     attachNeeds: recent ? 'params_nbd' : 'params',
+    forgetsMissingDrivers: id === 'master',
+    comparesFeatures: id === 'master',
   };
 }

@@ -173,7 +173,7 @@ async function copyOf(double: XapiDouble, vdiRef: string, command: string): Prom
   return copy;
 }
 
-function vbdOn(double: XapiDouble, vdiRef: string, hostRef: string): Row | undefined {
+export function vbdOn(double: XapiDouble, vdiRef: string, hostRef: string): Row | undefined {
   return double.db.where('VBD', 'VDI', vdiRef).find(({ ref }) => double.attachedOn.get(ref) === hostRef);
 }
 

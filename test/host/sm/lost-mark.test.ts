@@ -1,6 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { mapOf } from '../../../lab/xapi-double/database.ts';
+import { toolstackStarts } from '../../../lab/xapi-double/toolstack.ts';
 import { DiskInUse, UNUSED } from './disk-in-use.ts';
 
 // A xapi that starts anew while a disk comes into use takes the mark away: it does not remember that it is in use.
@@ -11,14 +12,15 @@ beforeAll(async () => {
 });
 afterAll(() => it[Symbol.asyncDispose]());
 
-/** `work`, and once the disk's volumes are active here marks of hosts are none but these. How it ended. */
+/** `work`, and once the disk's volumes are active here xapi starts, and marks are added. How it ended. */
 async function withRestart(work: Promise<unknown>, marks: Readonly<Record<string, string>>): Promise<string> {
+  const { double } = it.made.pool;
   const call = { isOver: false };
   const restart = (async () => {
     while (!call.isOver) {
       if (it.volumes.on(0).length > 0) {
-        const rest = Object.entries(mapOf(it.leaf, 'sm_config')).filter(([key]) => !key.startsWith('host_'));
-        it.leaf.fields['sm_config'] = { ...Object.fromEntries(rest), ...marks };
+        toolstackStarts(double, double.master.ref);
+        it.leaf.fields['sm_config'] = { ...mapOf(it.leaf, 'sm_config'), ...marks };
         return true;
       }
       await pause(5);

@@ -11,6 +11,7 @@ import {
   openSync,
   readFileSync,
   realpathSync,
+  renameSync,
   rmSync,
   symlinkSync,
   writeFileSync,
@@ -154,7 +155,9 @@ function nameOf(path) {
 }
 
 function save() {
-  writeFileSync(statePath, JSON.stringify(volumes));
+  // Whole for whoever looks meanwhile.
+  writeFileSync(`${statePath}.new`, JSON.stringify(volumes));
+  renameSync(`${statePath}.new`, statePath);
 }
 
 function fail(code, text) {
