@@ -5,7 +5,7 @@ import { factorOf } from '../lab/machine/machine-speed.mjs';
 const SLOWEST = 10;
 
 /** Seconds. Together with set-up they stay below the 35 minutes that a whole run may take. */
-export const SHARES = { check: 60, unit: 180, host: 420, lab: 1320 };
+export const SHARES = { check: 60, unit: 240, host: 720, lab: 1020 };
 
 /**
  * The table of parts that ran, `{ name, seconds, tests: [{ name, seconds }] }` each, as lines. A part over its share is
