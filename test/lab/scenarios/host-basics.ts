@@ -30,7 +30,8 @@ export function hostBasics(lab: Lab): void {
     expect(await host.shell(`cat ${onMachine(here)}/file`)).toBe('as it was');
     // Through its own root, through the share it came up with, and through one it mounts itself, writable.
     await host.shell(
-      `echo changed >${here}/file; echo changed >/usr/bin/from-a-host; mkdir -p /run/all; mount -t hostfs none /run/all -o /`,
+      // Below a folder of the host's own, such as /tmp, it does not see the machine's.
+      `mkdir -p ${here}; echo changed >${here}/file; echo changed >/usr/bin/from-a-host; mkdir -p /run/all; mount -t hostfs none /run/all -o /`,
     );
     for (const root of ['/mnt/host', '/run/all']) {
       for (const path of [`${here}/file`, `${here}/new`, '/dev/shm/from-a-host', '/proc/sys/kernel/domainname'])
