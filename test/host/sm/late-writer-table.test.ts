@@ -183,17 +183,24 @@ function stateOf(pool: LoopPool): unknown {
   const records = (Object.keys(SCHEMA) as ClassName[]).map((cls) =>
     double.db.all(cls).map(({ ref, fields }) => [ref, fields]),
   );
-  const files = readdirSync(root, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile())
-    .map(({ parentPath, name }) => join(parentPath, name))
-    .filter((path) => !NOT_THE_SR.test(path.slice(root.length)))
+  const files = filesOfSr(root, '')
     .sort()
-    .map((path) => [path, readFileSync(path, 'utf8')]);
+    .map((path) => [path, readFileSync(join(root, path), 'utf8')]);
   return {
     disk: createHash('sha256').update(readFileSync(loop.file)).digest('hex'),
     records: structuredClone(records),
     files,
   };
+}
+
+/** Does not enter what does not count: the folder of a call that has been answered may go while somebody looks. */
+function filesOfSr(root: string, folder: string): string[] {
+  return readdirSync(join(root, folder), { withFileTypes: true }).flatMap((entry) => {
+    const path = `${folder}/${entry.name}`;
+    if (NOT_THE_SR.test(path)) return [];
+    if (entry.isDirectory()) return filesOfSr(root, path);
+    return entry.isFile() ? [path] : [];
+  });
 }
 
 const NOT_THE_SR = /^\/(var\/lock|var\/log|run|var\/run\/rbdsr\/late|etc\/rbdsr\/keys|etc\/rbdsr\/rbdsr\.conf)\b/;
