@@ -2,6 +2,7 @@ import { lstatSync } from 'node:fs';
 import { Deadline } from '../base/deadline.ts';
 import { hasCode } from '../base/error.ts';
 import { readIfExists } from '../system/files.ts';
+import { succeeded } from '../system/run.ts';
 import { isStruct } from '../xmlrpc/value.ts';
 import { CHANGES } from './change-list.ts';
 import { SYSTEMCTL, WATCH_UNIT } from './changes/systemd-units.ts';
@@ -68,7 +69,7 @@ function journalFinding(host: Host): readonly Finding[] {
 async function watchFinding(host: Host): Promise<readonly Finding[]> {
   if (host.journal.content === undefined || host.version.services !== 'systemd') return [];
   const asked = await host.run(SYSTEMCTL, ['is-active', WATCH_UNIT], Deadline.after(WATCH_MS));
-  if (asked === undefined || (asked.end.kind === 'exit' && asked.end.code === 0)) return [];
+  if (asked === undefined || succeeded(asked)) return [];
   const found = asked.stdout.trim() === '' ? 'systemctl does not say' : asked.stdout.trim();
   const what = `${WATCH_UNIT} does not run (${found}): a host update is noticed at the next boot only`;
   return [{ part: 'services', state: 'changed', what, todo: `systemctl start ${WATCH_UNIT}` }];

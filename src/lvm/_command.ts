@@ -37,10 +37,6 @@ export async function lvmCommand(
   }
 }
 
-export function succeeded(outcome: RunOutcome): boolean {
-  return outcome.end.kind === 'exit' && outcome.end.code === 0;
-}
-
 /** What LVM said, without the warnings that every call prints. */
 export function complaint(outcome: RunOutcome): string {
   const lines = outcome.stderr

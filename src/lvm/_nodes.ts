@@ -4,7 +4,7 @@ import { RbdsrError } from '../base/error.ts';
 import { deviceNumbers } from '../system/io/block-node.ts';
 import { removeIfExists } from '../system/files.ts';
 import { describeOpeners, openersOf } from '../system/openers.ts';
-import { runProgram } from '../system/run.ts';
+import { runProgram, succeeded } from '../system/run.ts';
 import { readAttribute } from '../system/sysfs.ts';
 import { dmName, lvPath } from './dm-name.ts';
 
@@ -78,6 +78,6 @@ function isLive(path: string, name: string): boolean {
 }
 
 async function isUnused(name: string, deadline: Deadline): Promise<boolean> {
-  const { end, stdout } = await runProgram('dmsetup', ['info', '-c', '--noheadings', '-o', 'open', name], { deadline });
-  return end.kind === 'exit' && end.code === 0 && stdout.trim() === '0';
+  const outcome = await runProgram('dmsetup', ['info', '-c', '--noheadings', '-o', 'open', name], { deadline });
+  return succeeded(outcome) && outcome.stdout.trim() === '0';
 }

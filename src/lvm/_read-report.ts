@@ -1,6 +1,6 @@
 import { RbdsrError } from '../base/error.ts';
-import type { RunOutcome } from '../system/run.ts';
-import { complaint, lvmCommand, succeeded } from './_command.ts';
+import { type RunOutcome, succeeded } from '../system/run.ts';
+import { complaint, lvmCommand } from './_command.ts';
 import type { LvmCommandContext } from './_command.ts';
 import { lvmFailure } from './_failures.ts';
 import { labelOf } from './_label.ts';

@@ -12,9 +12,9 @@ export function kernelRelease(): string {
 export async function ensureModule(name: string, deadline: Deadline): Promise<void> {
   if (existsSync(`/sys/module/${name.replaceAll('-', '_')}`)) return;
   // Whoever asks for the kernel's version runs no program.
-  const { runFailure, runProgram } = await import('./run.ts');
+  const { runFailure, runProgram, succeeded } = await import('./run.ts');
   const outcome = await runProgram('modprobe', ['--', name], { deadline });
-  if (outcome.end.kind === 'exit' && outcome.end.code === 0) return;
+  if (succeeded(outcome)) return;
   if (outcome.end.kind === 'timeout') throw runFailure(outcome);
   throw new RbdsrError('kernel-module-missing', {
     what: `the kernel module ${name} cannot be loaded`,

@@ -92,10 +92,14 @@ export function runProgram(program: string, args: readonly string[], options: Ru
   });
 }
 
+export function succeeded({ end }: Pick<RunOutcome, 'end'>): boolean {
+  return end.kind === 'exit' && end.code === 0;
+}
+
 /** Its stdout. Throws 'program-missing', 'program-failed' or 'deadline'. */
 export async function runChecked(program: string, args: readonly string[], options: RunOptions): Promise<string> {
   const outcome = await runProgram(program, args, options);
-  if (outcome.end.kind === 'exit' && outcome.end.code === 0) return outcome.stdout;
+  if (succeeded(outcome)) return outcome.stdout;
   throw runFailure(outcome);
 }
 

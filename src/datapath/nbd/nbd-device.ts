@@ -6,7 +6,7 @@ import { RbdsrError } from '../../base/error.ts';
 import { ioctl, ioctlBlocking } from '../../system/libc.ts';
 import { kernelRelease } from '../../system/kernel.ts';
 import { takeRecordLock } from '../../system/locks/record-lock.ts';
-import { runFailure, runProgram } from '../../system/run.ts';
+import { runFailure, runProgram, succeeded } from '../../system/run.ts';
 import { readAttribute } from '../../system/sysfs.ts';
 import { claimNbd, describeNbd, NBD, type NbdClaim, type NbdKernel } from './nbd-claim.ts';
 import { negotiate } from './nbd-handshake-client.ts';
@@ -58,7 +58,7 @@ const MOST_DEVICES = 256;
 async function loadModule(deadline: Deadline): Promise<void> {
   if (nbdNames().length > 0) return;
   const outcome = await runProgram('modprobe', ['nbd', `nbds_max=${MOST_DEVICES}`, 'max_part=0'], { deadline });
-  if (outcome.end.kind === 'exit' && outcome.end.code === 0 && nbdNames().length > 0) return;
+  if (succeeded(outcome) && nbdNames().length > 0) return;
   throw new RbdsrError('kernel-module-missing', {
     what: "this kernel has no NBD client, and without tapdisk that is a disk's only way to a guest",
     found: runFailure(outcome).message,

@@ -1,6 +1,6 @@
 import type { Deadline } from '../../base/deadline.ts';
 import { hasCode, RbdsrError } from '../../base/error.ts';
-import { runFailure, runProgram } from '../../system/run.ts';
+import { runFailure, runProgram, succeeded } from '../../system/run.ts';
 import { parseServing, parseTapdisks } from './tapdisk-list.ts';
 import type { Tapdisk } from './tapdisk-list.ts';
 
@@ -99,7 +99,7 @@ export class TapCtl {
 
   async #run(args: readonly string[]): Promise<string> {
     const outcome = await runProgram(this.#program, args, { deadline: this.#deadline });
-    if (outcome.end.kind === 'exit' && outcome.end.code === 0) return outcome.stdout;
+    if (succeeded(outcome)) return outcome.stdout;
     const failure = runFailure(outcome);
     if (outcome.end.kind !== 'exit') throw failure;
     throw new RbdsrError('tapdisk-failed', {

@@ -1,5 +1,5 @@
 import type { Deadline } from '../../base/deadline.ts';
-import { runFailure } from '../../system/run.ts';
+import { runFailure, succeeded } from '../../system/run.ts';
 import type { Finding } from './finding.ts';
 import { findingsOf } from './finding.ts';
 import { obsoleteEntries } from './obsolete-entries.ts';
@@ -72,7 +72,7 @@ export function filesChange(o: FilesChange): Change {
       const problems: string[] = [];
       for (const [program, ...args] of o.settle?.(host, direction) ?? []) {
         const outcome = await host.run(program, args, deadline);
-        if (outcome === undefined || (outcome.end.kind === 'exit' && outcome.end.code === 0)) continue;
+        if (outcome === undefined || succeeded(outcome)) continue;
         problems.push(runFailure(outcome).message);
       }
       return problems;

@@ -3,7 +3,8 @@ import { hasCode, RbdsrError } from '../../../base/error.ts';
 import type { Secret } from '../../../base/secret.ts';
 import { formatTarget } from '../../../system/ssh/ssh-known-hosts.ts';
 import type { SshConnection } from '../../../system/ssh/ssh.ts';
-import { toolCommandOf, errnoOf, toolSucceeded } from '../tools/ceph-tool-errors.ts';
+import { succeeded } from '../../../system/run.ts';
+import { toolCommandOf, errnoOf } from '../tools/ceph-tool-errors.ts';
 import type { ToolFailure } from '../tools/ceph-tool-errors.ts';
 import { whatIsMissing } from '../tools/ceph-tool-missing.ts';
 import type { ToolSubject } from '../tools/ceph-tool-missing.ts';
@@ -30,7 +31,7 @@ export class MonitorHostTools implements CephTools {
 
   async rbd(args: readonly string[], subject: ToolSubject, deadline: Deadline): Promise<string> {
     const call = await this.#run('rbd', args, deadline);
-    if (toolSucceeded(call.outcome)) return call.outcome.stdout;
+    if (succeeded(call.outcome)) return call.outcome.stdout;
     throw await this.#rbdFailure(call, subject, deadline);
   }
 
@@ -42,7 +43,7 @@ export class MonitorHostTools implements CephTools {
 
   async ceph(args: readonly string[], deadline: Deadline): Promise<string> {
     const call = await this.#run('ceph', args, deadline);
-    if (toolSucceeded(call.outcome)) return call.outcome.stdout;
+    if (succeeded(call.outcome)) return call.outcome.stdout;
     throw remoteFailure(call, this.#account, call.keyring);
   }
 
@@ -56,7 +57,7 @@ export class MonitorHostTools implements CephTools {
     const call = await this.#run('rbd', args, deadline, part);
     const range = Buffer.from(call.outcome.stdout, 'base64');
     const code = codeOfRange(call.outcome.stderr);
-    if (toolSucceeded(call.outcome) && (code === 0 || range.length === part.length)) return range;
+    if (succeeded(call.outcome) && (code === 0 || range.length === part.length)) return range;
     const end = code === undefined ? call.outcome.end : ({ kind: 'exit', code } as const);
     const stderr = withoutCode(call.outcome.stderr);
     throw await this.#rbdFailure({ ...call, outcome: { ...call.outcome, end, stdout: '', stderr } }, subject, deadline);

@@ -21,10 +21,6 @@ export function toolCommandOf(program: 'rbd' | 'ceph', args: readonly string[]):
   return [program, ...args.slice(0, firstOption < 0 ? args.length : firstOption).slice(0, 3)].join(' ');
 }
 
-export function toolSucceeded(outcome: RunOutcome): boolean {
-  return outcome.end.kind === 'exit' && outcome.end.code === 0;
-}
-
 /** Both programs exit with the errno of what failed; this is its name. */
 export function errnoOf(outcome: RunOutcome): string {
   if (outcome.end.kind === 'not-started') return outcome.end.errno;

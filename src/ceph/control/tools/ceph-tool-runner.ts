@@ -2,9 +2,9 @@ import { accessSync, constants } from 'node:fs';
 import { join } from 'node:path';
 import type { Deadline } from '../../../base/deadline.ts';
 import { RbdsrError } from '../../../base/error.ts';
-import { runProgram } from '../../../system/run.ts';
+import { runProgram, succeeded } from '../../../system/run.ts';
 import type { ClusterAccess } from '../../cluster/access.ts';
-import { toolCommandOf, errnoOf, toolSucceeded, toolFailed, toolNotAllowed } from './ceph-tool-errors.ts';
+import { toolCommandOf, errnoOf, toolFailed, toolNotAllowed } from './ceph-tool-errors.ts';
 import type { ToolFailure } from './ceph-tool-errors.ts';
 import { whatIsMissing } from './ceph-tool-missing.ts';
 import type { ToolSubject } from './ceph-tool-missing.ts';
@@ -50,7 +50,7 @@ export class CephToolRunner implements CephTools {
 
   async rbd(args: readonly string[], subject: ToolSubject, deadline: Deadline): Promise<string> {
     const call = await this.#run('rbd', args, deadline);
-    if (toolSucceeded(call.outcome)) return call.outcome.stdout;
+    if (succeeded(call.outcome)) return call.outcome.stdout;
     if (errnoOf(call.outcome) === 'ENOENT') {
       throw await whatIsMissing(subject, call, async (list) => (await this.#run('rbd', list, deadline)).outcome);
     }
@@ -59,7 +59,7 @@ export class CephToolRunner implements CephTools {
 
   async ceph(args: readonly string[], deadline: Deadline): Promise<string> {
     const call = await this.#run('ceph', args, deadline);
-    if (toolSucceeded(call.outcome)) return call.outcome.stdout;
+    if (succeeded(call.outcome)) return call.outcome.stdout;
     throw await this.#failure(call, deadline);
   }
 
