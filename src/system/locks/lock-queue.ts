@@ -1,6 +1,6 @@
-import { existsSync, readdirSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { existsSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { ensureDir } from '../files.ts';
+import { ensureDir, namesIn } from '../files.ts';
 
 /** The place of one process that waits for a lock. */
 export interface Place {
@@ -71,14 +71,5 @@ function stillWaiting(file: string): void {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
     writeFileSync(file, '', { mode: 0o644 });
-  }
-}
-
-function namesIn(folder: string): string[] {
-  try {
-    return readdirSync(folder);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
-    throw error;
   }
 }
