@@ -48,17 +48,15 @@ export function controlPlaneBy(tools: CephTools): ControlPlane {
       const size = roundUp(MiB, sizeBytes);
       if (before.sizeBytes > size) throw shrinks(spec, before.sizeBytes, size);
       if (before.sizeBytes === size) return before;
-      let failure: unknown;
       try {
         await tools.rbd(['resize', '--size', `${size / MiB}M`, '--no-progress', ...imageArgs(spec)], spec, deadline);
       } catch (error) {
         // What newer tools say where somebody else has done it meanwhile (ceph `src/tools/rbd/action/Resize.cc`).
-        if (exitErrno(error) !== 'EINVAL') throw error;
-        failure = error;
+        const now = exitErrno(error) === 'EINVAL' ? await imageInfo(spec, deadline) : undefined;
+        if (now?.sizeBytes === size) return now;
+        throw error;
       }
-      const after = await imageInfo(spec, deadline);
-      if (failure !== undefined && after.sizeBytes !== size) throw failure;
-      return after;
+      return imageInfo(spec, deadline);
     },
     watchers: async (spec, deadline) =>
       decodeWatchers(await tools.rbd(['status', '--format', 'json', ...imageArgs(spec)], spec, deadline)),
