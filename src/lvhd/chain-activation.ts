@@ -35,7 +35,7 @@ export async function activateChain(world: ActivationWorld, chain: readonly VdiN
   const places = [...ancestors.toReversed().map(asAncestor), asLeaf(leaf)];
   try {
     for (const place of places) {
-      await locked(world, place, () => runSteps(activationSteps[place.as], { world, ...place }));
+      await locked(world, place, () => runSteps(activationSteps[place.as], activationOf(world, place)));
       done.push(place);
     }
   } catch (error) {
@@ -93,8 +93,16 @@ const asAncestor = (node: VdiNode): Place => ({ node, as: 'ancestor' });
 const asLeaf = (node: VdiNode): Place => ({ node, as: 'leaf' });
 const COUNTED = { ancestor: 'normal', leaf: 'binary' } as const;
 
+/** The making active of one volume. */
 interface Activation extends Place {
   readonly world: ActivationWorld;
+  /** Nothing has needed it to be active so far. */
+  readonly isFirst: boolean;
+}
+
+function activationOf(world: ActivationWorld, place: Place): Activation {
+  const { normal, binary } = world.counts.read(place.node.uuid);
+  return { world, ...place, isFirst: normal + binary === 0 };
 }
 
 const asWhole: Mending = {
@@ -144,17 +152,12 @@ export const activationSteps: Readonly<Record<Place['as'], readonly Step<Activat
   ],
 };
 
-function isMissing({ world, node }: Activation): boolean {
-  return !node.active || isUncounted(world, node);
+function isMissing({ node, isFirst }: Activation): boolean {
+  return !node.active || isFirst;
 }
 
-function isUncounted({ counts }: ActivationWorld, { uuid }: VdiNode): boolean {
-  const { normal, binary } = counts.read(uuid);
-  return normal + binary === 0;
-}
-
-async function activateVolume({ world, node }: Activation): Promise<void> {
-  if (isUncounted(world, node)) await world.lvm.activateAfresh(node.lvName);
+async function activateVolume({ world, node, isFirst }: Activation): Promise<void> {
+  if (isFirst) await world.lvm.activateAfresh(node.lvName);
   else await world.lvm.activate(node.lvName);
 }
 
