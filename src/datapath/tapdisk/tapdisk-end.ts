@@ -22,7 +22,8 @@ export async function endTapdisk(remains: Remains): Promise<void> {
   const { tapCtl, links, note, running } = remains;
   await runSteps(closeSteps, remains);
   await note.takeAway(tapCtl);
-  await releaseMinor(tapCtl, running?.minor ?? minorOf(links), links);
+  const minor = running?.minor ?? minorOf(links);
+  await releaseMinor(tapCtl, minor, await listed(tapCtl, minor), links);
   await runSteps(unlinkSteps, remains);
 }
 
@@ -30,17 +31,25 @@ export async function endTapdisk(remains: Remains): Promise<void> {
 export async function removeStale(tapCtl: TapCtl, links: DiskLinks): Promise<void> {
   const minor = minorOf(links);
   if (minor === undefined) return;
-  const [present] = await tapCtl.list(minor);
-  if (present?.image === undefined) await releaseMinor(tapCtl, minor, links);
+  const present = await listed(tapCtl, minor);
+  if (present?.image === undefined) await releaseMinor(tapCtl, minor, present, links);
+}
+
+async function listed(tapCtl: TapCtl, minor: number | undefined): Promise<Tapdisk | undefined> {
+  return minor === undefined ? undefined : (await tapCtl.list(minor))[0];
 }
 
 /**
  * Detaches and frees the minor unless it serves an image: then it is another disk's, whatever our node says. The links
  * go before the minor does, so that none of them can ever lead to the next disk that gets it; a crash between the two
- * costs a minor.
+ * costs a minor. `present` is what tap-ctl lists of it.
  */
-async function releaseMinor(tapCtl: TapCtl, minor: number | undefined, links: DiskLinks): Promise<void> {
-  const present = minor === undefined ? undefined : (await tapCtl.list(minor))[0];
+async function releaseMinor(
+  tapCtl: TapCtl,
+  minor: number | undefined,
+  present: Tapdisk | undefined,
+  links: DiskLinks,
+): Promise<void> {
   const ours = present?.image === undefined ? present : undefined;
   await runSteps(releaseSteps, { tapCtl, links, minor, ours, isListed: present !== undefined });
 }
