@@ -73,12 +73,10 @@ export const repairSteps: readonly Step<Making>[] = [
 
 /** All of them, or none. */
 async function applyAll(making: Making): Promise<void> {
-  const { host, before, answered, written, done, problems } = making;
+  const { host, before, answered, problems } = making;
   for (const change of CHANGES) {
     try {
-      const paths = change.apply(host);
-      if (paths.length > 0) done.push(change);
-      written.push(...paths);
+      apply(making, change);
     } catch (error) {
       throw failed(change, error, await rollBack(host, before));
     }
@@ -90,17 +88,21 @@ async function applyAll(making: Making): Promise<void> {
 }
 
 async function applyEach(making: Making): Promise<void> {
-  const { host, written, done, problems } = making;
+  const { host, done, problems } = making;
   for (const change of CHANGES) {
     try {
-      const paths = change.apply(host);
-      if (paths.length > 0) done.push(change);
-      written.push(...paths);
+      apply(making, change);
     } catch (error) {
       making.failed.push(`${change.name}: ${messageOf(error)}`);
     }
   }
   problems.push(...(await proveAll(host, done)));
+}
+
+function apply({ host, written, done }: Making, change: Change): void {
+  const paths = change.apply(host);
+  if (paths.length > 0) done.push(change);
+  written.push(...paths);
 }
 
 async function tellServices({ host, before, done, problems }: Making): Promise<void> {
