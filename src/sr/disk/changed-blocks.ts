@@ -6,10 +6,9 @@ import type { VgReport } from '../../lvm/report.ts';
 import { createMessage } from '../../xapi/message.ts';
 import { changeVdi, vdiByUuid } from '../../xapi/vdi.ts';
 import type { AttachedSr } from '../attached-sr.ts';
-import { askMaster } from '../hosts/master-plugin.ts';
 import { recoveredReport } from '../recovered-sr.ts';
 import type { SrWork } from '../work/work.ts';
-import { SR_LOCK_MS } from './vdi-room.ts';
+import { byMaster } from './by-master.ts';
 
 /**
  * Before a disk is written to whose changes the stock driver tracks: this release does not, so its log would go on
@@ -28,10 +27,7 @@ export async function endTrackingBeforeWriting(
   if (log === undefined) return;
   try {
     if (!ask) throw new RbdsrError('not-master', { what: 'only the pool master ends it, and xapi is not asked here' });
-    if (!work.subject.srMaster) return await askMaster(work, sr.uuid, vdi, 'end_tracking');
-    const lock = await work.lockSr(sr.uuid, { deadline: work.deadline.within(SR_LOCK_MS) });
-    await endTrackingOf(work, sr, vdi);
-    await lock.release();
+    await byMaster(work, sr, vdi, 'end_tracking', endTrackingOf);
   } catch (error) {
     throw new RbdsrError('vdi-unavailable', {
       what: `the changes of VDI ${vdi} are tracked in ${log.name}, which RBDSR would spoil, and that cannot be ended: ${messageOf(error)}`,

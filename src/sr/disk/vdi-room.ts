@@ -14,14 +14,9 @@ import { noteSrTotals } from '../sr-totals.ts';
 import { recoverIfMaster } from '../recovered-sr.ts';
 import type { SrNodes } from '../read-sr.ts';
 import type { SrWork } from '../work/work.ts';
-import { askMaster, mayStillRun } from '../hosts/master-plugin.ts';
+import { mayStillRun } from '../hosts/master-plugin.ts';
 import { readDisk } from '../read-disks.ts';
-
-/**
- * How long stock tries for the SR's lock while it holds a VDI's: the other order would wait for us (sm
- * `lvhdutil.attachThin`).
- */
-export const SR_LOCK_MS = 20_000;
+import { byMaster } from './by-master.ts';
 
 /** A guest may write every block, so the volume of a writable VHD has to hold them all. 'vdi-provision'. */
 export async function provideRoom(work: SrWork, sr: AttachedSr, leaf: VdiNode, grow: boolean): Promise<void> {
@@ -29,15 +24,9 @@ export async function provideRoom(work: SrWork, sr: AttachedSr, leaf: VdiNode, g
   try {
     if (!grow)
       throw new RbdsrError('vdi-provision', { what: 'only the pool master grows it, and xapi is not asked here' });
-    if (work.subject.srMaster) {
-      const lock = await work.lockSr(sr.uuid, { deadline: work.deadline.within(SR_LOCK_MS) });
-      await growVolume(work, sr, leaf.uuid);
-      await lock.release();
-      return;
-    }
-    await askMaster(work, sr.uuid, leaf.uuid, 'inflate');
+    await byMaster(work, sr, leaf.uuid, 'inflate', growVolume);
     // Active already is what a call that was cut short left: with the table of the old size.
-    if (leaf.active) await sr.lvm.refresh(leaf.lvName);
+    if (leaf.active && !work.subject.srMaster) await sr.lvm.refresh(leaf.lvName);
   } catch (error) {
     const room = hasCode(error, 'sr-full') ? error.detail.todo : undefined;
     throw new RbdsrError('vdi-provision', {
@@ -67,13 +56,7 @@ export function isGivenBack({ allocation }: Pick<AttachedSr, 'allocation'>, isAS
 export async function giveBackRoom(work: SrWork, sr: AttachedSr, leaf: VdiNode): Promise<void> {
   if (leaf.kind !== 'vhd' || leaf.lvSizeBytes < fullVhdLvSize(leaf.virtualSizeBytes)) return;
   try {
-    if (work.subject.srMaster) {
-      const lock = await work.lockSr(sr.uuid, { deadline: work.deadline.within(SR_LOCK_MS) });
-      await shrinkVolume(work, sr, leaf.uuid);
-      await lock.release();
-    } else {
-      await askMaster(work, sr.uuid, leaf.uuid, 'deflate');
-    }
+    await byMaster(work, sr, leaf.uuid, 'deflate', shrinkVolume);
   } catch (error) {
     if (mayStillRun(error)) throw error;
     work.log.warn(`SR ${sr.uuid}: VDI ${leaf.uuid} keeps its full size: ${messageOf(error)}`);

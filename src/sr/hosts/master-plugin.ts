@@ -12,7 +12,7 @@ import { whereHostIsSilent } from './marked-hosts.ts';
 import { PLUGIN } from './plugin-name.ts';
 import { hostRefOf } from '../work/subject.ts';
 
-type MasterFunction = 'inflate' | 'deflate' | 'end_tracking';
+export type MasterFunction = 'inflate' | 'deflate' | 'end_tracking';
 
 /**
  * Has the pool master grow or shrink the volume of a disk, or remove its log of changed blocks, as it alone may change
