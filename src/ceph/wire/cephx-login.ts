@@ -1,0 +1,149 @@
+import { randomBytes } from 'node:crypto';
+import { RbdsrError } from '../../base/error.ts';
+import type { ClusterAccess } from '../cluster/access.ts';
+import { keyTypeOf } from '../cluster/cephx-key.ts';
+import { ByteReader } from './byte-reader.ts';
+import { ByteWriter } from './byte-writer.ts';
+import { Authorizer, SERVICE, type Ticket } from './cephx-authorizer.ts';
+import { decrypt, encrypt } from './cephx-cipher.ts';
+import { readSecret, readTickets } from './cephx-tickets.ts';
+
+/** Of the two methods of authentication: cephx (ceph `src/include/ceph_fs.h`, CEPH_AUTH_CEPHX). */
+export const CEPHX = 2;
+
+/** A client, among the kinds of entities (ceph `src/include/msgr.h`, CEPH_ENTITY_TYPE_CLIENT). */
+export const CLIENT = 8;
+
+/** What comes of a login besides the tickets. */
+export interface LoggedIn {
+  /** Of messenger v2 in secure mode, else empty. */
+  readonly connectionSecret: Buffer;
+}
+
+/**
+ * One login of a cephx user at a monitor, and the tickets that it brings, whichever messenger carries the payloads: the
+ * user, the monitor's challenge, the proof that this side has the key, and the tickets, which only the owner of the key
+ * can open, so that the monitor has proven itself too (ceph `src/auth/cephx/CephxClientHandler.cc`).
+ */
+export class MonitorLogin {
+  /** Without `client.`. */
+  readonly user: string;
+  /** This client's number in the cluster; 0 until the monitor has given one. */
+  globalId = 0n;
+  readonly #secret: Buffer;
+  #tickets: ReadonlyMap<number, Ticket> = new Map();
+
+  /** 'cluster-incompatible' for a key of another type than aes. */
+  constructor({ user, key }: Pick<ClusterAccess, 'user' | 'key'>) {
+    const type = keyTypeOf(key);
+    if (type !== 'aes') throw otherType(user, type);
+    this.user = user;
+    this.#secret = readSecret(new ByteReader(Buffer.from(key.reveal(), 'base64'), `the key of client.${user}`));
+  }
+
+  /** Type and name of who logs in, as both messengers name an entity. */
+  entity(): Buffer {
+    return new ByteWriter().u32(CLIENT).text(this.user).done();
+  }
+
+  /** What the monitor wants to see after its challenge. */
+  prove(challenge: ByteReader): Buffer {
+    challenge.skip(1, 'version of the challenge');
+    const theirs = challenge.u64('challenge');
+    const ours = randomBytes(8).readBigUInt64LE();
+    const sealed = encrypt(this.#secret, new ByteWriter().u64(theirs).u64(ours).done());
+    const proof = words(new ByteWriter().blob(sealed).done()).reduce((sum, word) => sum ^ word, 0n);
+    const noOldTicket = new ByteWriter().u8(1).u64(0).u32(0).done();
+    return new ByteWriter().u16(REQUEST.sessionKey).u8(3).u64(ours).u64(proof).raw(noOldTicket).u32(SERVICE.osd).done();
+  }
+
+  /** The monitor has taken the proof. 'cluster-auth' where it sends what the key does not open. */
+  accept(globalId: bigint, reply: ByteReader): LoggedIn {
+    this.globalId = globalId;
+    const tickets = this.#read(reply, REQUEST.sessionKey, this.#secret);
+    this.#keep(tickets);
+    let connectionSecret = Buffer.alloc(0);
+    if (reply.left > 0) {
+      const sessionKey = this.#ticket(SERVICE.auth).sessionKey;
+      const sealed = new ByteReader(reply.blob('connection secret'), 'the connection secret');
+      if (sealed.left > 0) {
+        const plain = decrypt(sessionKey, sealed.blob('connection secret'), 'the connection secret');
+        if (plain === undefined) throw wrongMonitor();
+        connectionSecret = Buffer.from(plain.blob('connection secret'));
+      }
+      const extra = new ByteReader(reply.blob('further tickets'), 'the further tickets');
+      if (extra.left > 0) this.#keep(readTickets(extra, sessionKey, this.#tickets));
+    }
+    return { connectionSecret };
+  }
+
+  /** Undefined where the monitors have not given one, or it is over. */
+  ticketFor(service: number, now: number): Ticket | undefined {
+    const ticket = this.#tickets.get(service);
+    return ticket === undefined || ticket.expiresAtMs <= now ? undefined : ticket;
+  }
+
+  /** Asks for a new ticket for OSDs, by the ticket for the monitors' own service. */
+  askTicket(): Buffer {
+    const authorizer = new Authorizer(this.globalId, this.#ticket(SERVICE.auth));
+    return new ByteWriter().u16(REQUEST.ticket).raw(authorizer.first()).u8(1).u32(SERVICE.osd).done();
+  }
+
+  takeTicket(reply: ByteReader): void {
+    this.#keep(this.#read(reply, REQUEST.ticket, this.#ticket(SERVICE.auth).sessionKey));
+  }
+
+  #read(reply: ByteReader, request: number, secret: Buffer): readonly Ticket[] | undefined {
+    const answered = reply.u16('request');
+    if (answered !== request) throw reply.garbled('request', String(request), String(answered));
+    const status = reply.s32('status');
+    if (status !== 0) throw loginRefused(this.user, status);
+    return readTickets(reply, secret, this.#tickets);
+  }
+
+  #keep(tickets: readonly Ticket[] | undefined): void {
+    if (tickets === undefined) throw wrongMonitor();
+    this.#tickets = new Map([...this.#tickets, ...tickets.map((ticket) => [ticket.service, ticket] as const)]);
+  }
+
+  #ticket(service: number): Ticket {
+    const ticket = this.#tickets.get(service);
+    if (ticket !== undefined) return ticket;
+    throw new RbdsrError('control-plane-failed', {
+      what: 'the monitor gave no ticket',
+      expected: `one for service ${service}`,
+      facts: { errno: 'EBADMSG' },
+    });
+  }
+}
+
+const REQUEST = { sessionKey: 0x100, ticket: 0x200 } as const;
+
+function words(bytes: Buffer): bigint[] {
+  return Array.from({ length: Math.floor(bytes.length / 8) }, (_, index) => bytes.readBigUInt64LE(index * 8));
+}
+
+function otherType(user: string, type: string): RbdsrError {
+  return new RbdsrError('cluster-incompatible', {
+    what: `the key of client.${user} is of type ${type}, with which RBDSR does not log in to a cluster itself`,
+    expected: 'a key of type aes, 40 characters that begin with AQ',
+    todo: `On a monitor, \`ceph auth rotate --key-type aes client.${user}\` gives this user another key, which all who use it need then; docs/ceph-keys.md has what the cluster must allow for it.`,
+    facts: { user, keyType: type },
+  });
+}
+
+/** An errno of the monitor's: it has the user, and the key is another; or it has no such user. */
+export function loginRefused(user: string, status: number): RbdsrError {
+  return new RbdsrError('cluster-auth', {
+    what: `the monitor does not let client.${user} log in`,
+    found: `status ${status}`,
+    facts: { user, status },
+  });
+}
+
+function wrongMonitor(): RbdsrError {
+  return new RbdsrError('cluster-auth', {
+    what: 'what answers as a monitor does not know the key of this user',
+    facts: {},
+  });
+}
