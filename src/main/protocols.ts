@@ -10,6 +10,7 @@ import { switchSteps } from '../access/change/switch-user.ts';
 import { fieldsSteps } from '../access/pbd-fields.ts';
 import { loginsSteps, loginSteps } from '../access/pbd-logins.ts';
 import type { Protocol } from '../base/steps.ts';
+import { makeImageSteps } from '../ceph/control/native/make-image.ts';
 import { mapSteps } from '../ceph/krbd/map-image.ts';
 import { unmapSteps } from '../ceph/krbd/unmap-image.ts';
 import { journalSteps } from '../lvhd/journal/journals.ts';
@@ -44,6 +45,7 @@ import { metadataSteps } from '../sr/metadata-sync.ts';
  * kills the command after every step (test/support/every-step.ts). In no bundle.
  */
 export const protocols: readonly Protocol[] = [
+  { title: 'making an image', steps: makeImageSteps },
   { title: 'mapping an image', steps: mapSteps },
   { title: 'unmapping an image', steps: unmapSteps },
   { title: 'sr_create', steps: srCreationSteps },

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { constants } from 'node:os';
 import { RbdsrError } from '../../base/error.ts';
 import type { ClusterAccess } from '../cluster/access.ts';
 import { keyTypeOf } from '../cluster/cephx-key.ts';
@@ -132,18 +133,24 @@ function otherType(user: string, type: string): RbdsrError {
   });
 }
 
-/** An errno of the monitor's: it has the user, and the key is another; or it has no such user. */
+/** `status` is an errno below 0. Monitors of 16 and later do not tell a user that is not there from a wrong key. */
 export function loginRefused(user: string, status: number): RbdsrError {
+  const isUnknown = status === -constants.errno.ENOENT;
   return new RbdsrError('cluster-auth', {
-    what: `the monitor does not let client.${user} log in`,
+    what: isUnknown
+      ? `the cluster has no user client.${user}`
+      : `the cluster does not let client.${user} log in: there is no such user, or its key is another`,
+    expected: 'an existing user and its own key',
     found: `status ${status}`,
+    todo: `\`ceph auth get client.${user}\` on a host with an admin key shows whether there is such a user, and its key.`,
     facts: { user, status },
   });
 }
 
 function wrongMonitor(): RbdsrError {
   return new RbdsrError('cluster-auth', {
-    what: 'what answers as a monitor does not know the key of this user',
-    facts: {},
+    what: 'what answers as a monitor cannot prove that it has the key of this user',
+    expected: 'tickets that the key opens',
+    todo: 'The address belongs to another cluster, or to nobody of it: compare `ceph mon dump`.',
   });
 }

@@ -44,6 +44,12 @@ export interface Connection {
  */
 export interface Messenger {
   /** When it is open, `login` holds the tickets. */
-  toMonitor(peer: PeerAddress, login: MonitorLogin, receiver: Receiver, deadline: Deadline): Promise<Connection>;
-  toOsd(peer: PeerAddress, authorizer: Authorizer, receiver: Receiver, deadline: Deadline): Promise<Connection>;
+  toMonitor(peer: PeerAddress, login: MonitorLogin, receiver: Receiver, within: Patience): Promise<Connection>;
+  toOsd(peer: PeerAddress, authorizer: Authorizer, receiver: Receiver, within: Patience): Promise<Connection>;
+}
+
+export interface Patience {
+  readonly deadline: Deadline;
+  /** Somebody else was faster: nothing is waited for any more, and nothing stays open. */
+  readonly giveUp?: AbortSignal;
 }

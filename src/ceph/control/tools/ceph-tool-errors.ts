@@ -26,7 +26,12 @@ export function errnoOf(outcome: RunOutcome): string {
   if (outcome.end.kind === 'not-started') return outcome.end.errno;
   if (outcome.end.kind !== 'exit') return 'ETIMEDOUT';
   const { code } = outcome.end;
-  return Object.entries(constants.errno).find(([, value]) => value === code)?.[0] ?? `exit ${code}`;
+  return errnoNamed(code) ?? `exit ${code}`;
+}
+
+/** "ENOENT" for 2. */
+export function errnoNamed(code: number): string | undefined {
+  return Object.entries(constants.errno).find(([, value]) => value === code)?.[0];
 }
 
 /** The errno a 'control-plane-failed' error carries. */

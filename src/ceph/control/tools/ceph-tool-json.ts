@@ -87,7 +87,7 @@ export function string(value: Json, member: string, command: string): string {
   throw unreadable(command, `a text in the member ${member}`, typeof found);
 }
 
-function number(value: Json, member: string, command: string): number {
+export function number(value: Json, member: string, command: string): number {
   const found = value[member];
   if (typeof found === 'number' && Number.isSafeInteger(found)) return found;
   throw unreadable(command, `a whole number in the member ${member}`, typeof found);

@@ -1,13 +1,13 @@
 import type { Deadline } from '../../../base/deadline.ts';
-import { hasCode, RbdsrError } from '../../../base/error.ts';
-import { formatBytes, MiB, roundUp } from '../../../base/units.ts';
+import { hasCode } from '../../../base/error.ts';
+import { MiB, roundUp } from '../../../base/units.ts';
 import type { ClusterAccess } from '../../cluster/access.ts';
 import { decodeFsid, decodeImages, decodeInfo, decodePools, decodeWatchers } from './ceph-tool-json.ts';
 import { exitErrno, refuseUnspeakable } from './ceph-tool-errors.ts';
 import { CephToolRunner } from './ceph-tool-runner.ts';
 import type { CephToolOptions, CephTools } from './ceph-tool-runner.ts';
+import { checkedClient, refuseToShrink } from '../checked-change.ts';
 import type { ControlPlane, ImageInfo } from '../control-plane.ts';
-import { formatSpec } from '../../image/image-spec.ts';
 import type { ImageSpec } from '../../image/image-spec.ts';
 
 /** The control plane by the programs `rbd` and `ceph` of this host. 'control-plane-missing' when it has neither. */
@@ -46,7 +46,7 @@ export function controlPlaneBy(tools: CephTools): ControlPlane {
     resizeImage: async (spec, sizeBytes, deadline) => {
       const before = await imageInfo(spec, deadline);
       const size = roundUp(MiB, sizeBytes);
-      if (before.sizeBytes > size) throw shrinks(spec, before.sizeBytes, size);
+      refuseToShrink(spec, before.sizeBytes, size);
       if (before.sizeBytes === size) return before;
       try {
         await tools.rbd(['resize', '--size', `${size / MiB}M`, '--no-progress', ...imageArgs(spec)], spec, deadline);
@@ -80,16 +80,6 @@ async function blocklist(tools: CephTools, args: readonly string[], deadline: De
   }
 }
 
-/** Without a nonce the whole host would be fenced, the clients of its other SRs included. */
-function checkedClient(address: string): string {
-  if (/^[0-9a-fA-F.:[\]]+\/[0-9]+$/.test(address)) return address;
-  throw new RbdsrError('invalid-argument', {
-    what: 'this is not the address of one client',
-    expected: 'ADDRESS:PORT/NONCE, as `rbd status` prints it',
-    found: JSON.stringify(address.slice(0, 80)),
-  });
-}
-
 /**
  * As `--option=value`, so that no name can be taken for an option or a spec: the tools look for `--conf` even where a
  * value is due.
@@ -107,12 +97,4 @@ function placeArgs(place: { readonly pool: string; readonly namespace?: string }
 
 function namespaceOf(spec: ImageSpec): { readonly namespace?: string } {
   return spec.namespace === undefined ? {} : { namespace: spec.namespace };
-}
-
-function shrinks(spec: ImageSpec, found: number, wanted: number): RbdsrError {
-  return new RbdsrError('invalid-argument', {
-    what: `image ${formatSpec(spec)} would shrink`,
-    expected: `at least its size of now, ${formatBytes(found)}`,
-    found: formatBytes(wanted),
-  });
 }

@@ -1,0 +1,156 @@
+import type { Deadline } from '../../../base/deadline.ts';
+import { hasCode } from '../../../base/error.ts';
+import { MiB, roundUp } from '../../../base/units.ts';
+import type { ClusterAccess } from '../../cluster/access.ts';
+import { formatMonitors } from '../../cluster/monitors.ts';
+import { type ImageSpec, printable } from '../../image/image-spec.ts';
+import { MonitorSession } from '../../wire/monitor-session.ts';
+import { OsdSession } from '../../wire/osd-session.ts';
+import { messengerV1 } from '../../wire/v1/messenger-v1.ts';
+import { checkedClient, refuseToShrink } from '../checked-change.ts';
+import type { ControlPlane, ImageEntry, ImageInfo } from '../control-plane.ts';
+import { imageMissing, namespaceMissing } from '../missing.ts';
+import { exitErrno, refuseUnspeakable } from '../tools/ceph-tool-errors.ts';
+import { decodeFsid } from '../tools/ceph-tool-json.ts';
+import { type Asker, ClusterCommands } from './cluster-commands.ts';
+import { ClusterMap } from './cluster-map.ts';
+import { growImage } from './grow-image.ts';
+import { headerOf, type ImageHeader, listDirectory, readHeader, readWatchers } from './image-objects.ts';
+import { makeImage } from './make-image.ts';
+import { PoolObjects } from './pool-objects.ts';
+
+/** Whoever opened it closes it: its connections keep the process alive. */
+export interface NativePlane extends ControlPlane, Disposable {}
+
+/**
+ * The control plane without anybody's help: this process speaks to monitors and OSDs itself, as a cephx user that needs
+ * no more than `profile rbd`. Connections are made when something is asked, and kept. 'cluster-incompatible' for a key
+ * that is not of type aes.
+ */
+export function openNativePlane(access: ClusterAccess): NativePlane {
+  const monitors = new MonitorSession(access, messengerV1);
+  const asker = { user: access.user, cluster: `the cluster at ${formatMonitors(access.monitors)}` };
+  const commands = new ClusterCommands(asker, monitors);
+  const map = new ClusterMap(commands);
+  const osds = new OsdSession(monitors, messengerV1, map);
+  const images = new NativeImages(asker, map, osds);
+  return {
+    listPools: async (deadline) =>
+      (await map.pools(deadline))
+        .filter(({ isForImages }) => isForImages)
+        .map(({ name }) => ({ name, displayName: printable(name) })),
+    clusterId: async (deadline) => decodeFsid(await commands.json({ prefix: 'fsid' }, deadline)),
+    listImages: (pool, namespace, deadline) => images.list(pool, namespace ?? '', deadline),
+    imageInfo: (spec, deadline) => images.info(spec, deadline),
+    createImage: (spec, sizeBytes, deadline) => images.create(spec, sizeBytes, deadline),
+    resizeImage: (spec, sizeBytes, deadline) => images.resize(spec, sizeBytes, deadline),
+    watchers: async (spec, deadline) => {
+      const { objects, header } = await images.open(spec, deadline);
+      return readWatchers(objects, header.header, deadline);
+    },
+    fence: async (address, seconds, deadline) => {
+      // The monitors take a floating-point number only, which JSON.stringify makes of no whole one.
+      await blocklist(commands, { ...entry('add', address), expire: Math.ceil(seconds) + 1e-3 }, deadline);
+    },
+    unfence: (address, deadline) => blocklist(commands, entry('rm', address), deadline),
+    [Symbol.dispose]: () => {
+      osds.close();
+      monitors.close();
+    },
+  };
+}
+
+type Words = Readonly<Record<string, unknown>>;
+
+/** Clusters before 16 call it blacklist. */
+async function blocklist(commands: ClusterCommands, words: Words, deadline: Deadline): Promise<void> {
+  try {
+    await commands.ask({ prefix: 'osd blocklist', ...words, blocklistop: words['op'] }, deadline);
+  } catch (error) {
+    if (!hasCode(error, 'control-plane-failed') || exitErrno(error) !== 'EINVAL') throw error;
+    await commands.ask({ prefix: 'osd blacklist', ...words, blacklistop: words['op'] }, deadline);
+  }
+}
+
+function entry(op: 'add' | 'rm', address: string): Words {
+  return { op, addr: checkedClient(address) };
+}
+
+class NativeImages {
+  readonly #asker: Asker;
+  readonly #map: ClusterMap;
+  readonly #osds: OsdSession;
+
+  constructor(asker: Asker, map: ClusterMap, osds: OsdSession) {
+    this.#asker = asker;
+    this.#map = map;
+    this.#osds = osds;
+  }
+
+  /** All headers are asked for at once. What cannot be opened is left out, as `rbd ls --long` does. */
+  async list(pool: string, namespace: string, deadline: Deadline): Promise<readonly ImageEntry[]> {
+    const objects = await this.#objects(pool, namespace, deadline);
+    const names = await listDirectory(objects, deadline);
+    if (names === undefined && namespace !== '') throw namespaceMissing(pool, namespace);
+    const entries = await Promise.all(
+      [...(names ?? [])].map(async ([image, id]): Promise<ImageEntry | undefined> => {
+        const header = await (id === undefined
+          ? readHeader(objects, image, deadline)
+          : headerOf(objects, id, deadline));
+        if (header === undefined) return undefined;
+        const spec = { pool, ...(namespace === '' ? {} : { namespace }), image };
+        return { spec, displayName: printable(image), sizeBytes: header.sizeBytes };
+      }),
+    );
+    return entries.filter((entry) => entry !== undefined);
+  }
+
+  async info(spec: ImageSpec, deadline: Deadline): Promise<ImageInfo> {
+    const { header } = await this.open(spec, deadline);
+    const { sizeBytes, features, order, dataPool } = header;
+    const pool = dataPool === undefined ? undefined : await this.#map.poolById(dataPool, deadline);
+    return { sizeBytes, features, objectBytes: 2 ** order, ...(pool === undefined ? {} : { dataPool: pool.name }) };
+  }
+
+  async create(spec: ImageSpec, sizeBytes: number, deadline: Deadline): Promise<ImageInfo> {
+    refuseUnspeakable(spec.image, 'image');
+    const objects = await this.#objects(spec.pool, spec.namespace ?? '', deadline);
+    if (objects.namespace !== '' && (await listDirectory(objects, deadline)) === undefined) {
+      throw namespaceMissing(spec.pool, objects.namespace);
+    }
+    const size = roundUp(MiB, sizeBytes);
+    await makeImage(objects, { name: spec.image, sizeBytes: size, order: DEFAULT_ORDER }, deadline);
+    return this.info(spec, deadline);
+  }
+
+  async resize(spec: ImageSpec, sizeBytes: number, deadline: Deadline): Promise<ImageInfo> {
+    const { objects, header } = await this.open(spec, deadline);
+    const size = roundUp(MiB, sizeBytes);
+    refuseToShrink(spec, header.sizeBytes, size);
+    if (header.sizeBytes < size) await growImage(objects, spec, header.header, size, deadline);
+    return this.info(spec, deadline);
+  }
+
+  /** 'image-missing', or 'pool-missing' for a pool or a namespace. */
+  async open(
+    spec: ImageSpec,
+    deadline: Deadline,
+  ): Promise<{ readonly objects: PoolObjects; readonly header: ImageHeader }> {
+    refuseUnspeakable(spec.image, 'image');
+    const objects = await this.#objects(spec.pool, spec.namespace ?? '', deadline);
+    const header = await readHeader(objects, spec.image, deadline);
+    if (header !== undefined) return { objects, header };
+    if (objects.namespace !== '' && (await listDirectory(objects, deadline)) === undefined) {
+      throw namespaceMissing(spec.pool, objects.namespace);
+    }
+    throw imageMissing(this.#asker.cluster, spec);
+  }
+
+  async #objects(pool: string, namespace: string, deadline: Deadline): Promise<PoolObjects> {
+    const by = { asker: this.#asker, map: this.#map, osds: this.#osds };
+    return new PoolObjects(await this.#map.pool(pool, deadline), namespace, by);
+  }
+}
+
+/** Objects of 4 MiB. */
+const DEFAULT_ORDER = 22;

@@ -1,0 +1,102 @@
+import type { Deadline } from '../../../base/deadline.ts';
+import { RbdsrError } from '../../../base/error.ts';
+import { printable } from '../../image/image-spec.ts';
+import type { Operation } from '../../wire/osd-messages.ts';
+import type { OsdSession } from '../../wire/osd-session.ts';
+import { errnoNamed } from '../tools/ceph-tool-errors.ts';
+import type { Asker } from './cluster-commands.ts';
+import type { PoolFacts } from './cluster-dump.ts';
+import type { ClusterMap } from './cluster-map.ts';
+
+/** The objects of one pool, or of one namespace in it, as one user. */
+export class PoolObjects {
+  readonly pool: PoolFacts;
+  /** Empty for the default one. */
+  readonly namespace: string;
+  readonly #asker: Asker;
+  readonly #map: ClusterMap;
+  readonly #osds: OsdSession;
+
+  constructor(pool: PoolFacts, namespace: string, by: { asker: Asker; map: ClusterMap; osds: OsdSession }) {
+    this.pool = pool;
+    this.namespace = namespace;
+    this.#asker = by.asker;
+    this.#map = by.map;
+    this.#osds = by.osds;
+  }
+
+  /**
+   * The output of each operation; undefined for one that may fail and did. Whatever else fails is an error:
+   * 'cluster-auth' names the capability that is missing, 'control-plane-failed' has the errno.
+   */
+  async read(
+    object: string,
+    operations: readonly Operation[],
+    deadline: Deadline,
+  ): Promise<readonly (Buffer | undefined)[]> {
+    return this.#operate(object, operations, 'read', deadline);
+  }
+
+  /** The same. Refused while the cluster or the pool is full, when nobody would answer. */
+  async write(object: string, operations: readonly Operation[], deadline: Deadline): Promise<void> {
+    const hindrances = await this.#map.hindrances(this.pool, deadline);
+    if (hindrances.length > 0) throw this.#hindered(hindrances);
+    await this.#operate(object, operations, 'write', deadline);
+  }
+
+  /** Tells all who watch the object; the clients that do not answer in time. */
+  async notify(
+    object: string,
+    payload: Buffer,
+    timeoutSeconds: number,
+    deadline: Deadline,
+  ): Promise<readonly bigint[]> {
+    const place = { pool: this.pool.id, namespace: this.namespace, object };
+    return (await this.#osds.notify(place, payload, timeoutSeconds, deadline)).missed;
+  }
+
+  async #operate(
+    object: string,
+    operations: readonly Operation[],
+    access: 'read' | 'write',
+    deadline: Deadline,
+  ): Promise<readonly (Buffer | undefined)[]> {
+    const place = { pool: this.pool.id, namespace: this.namespace, object };
+    const { result, each } = await this.#osds.operate(place, operations, access, deadline);
+    if (result < 0) throw this.#refused(object, result);
+    return each.map(({ result: own, output }) => (own < 0 ? undefined : output));
+  }
+
+  #refused(object: string, result: number): RbdsrError {
+    const errno = errnoNamed(-result) ?? `errno ${-result}`;
+    if (errno === 'EPERM' || errno === 'EACCES') return this.#notAllowed();
+    return new RbdsrError('control-plane-failed', {
+      what: `the OSDs refuse what was asked of the object ${printable(object)} in pool ${JSON.stringify(printable(this.pool.name))}`,
+      found: errno === 'ESHUTDOWN' ? 'this client was fenced (EBLOCKLISTED)' : errno,
+      facts: { object, errno },
+    });
+  }
+
+  #notAllowed(): RbdsrError {
+    const { user, cluster } = this.#asker;
+    const pool = printable(this.pool.name);
+    const within = this.namespace === '' ? '' : ` namespace=${printable(this.namespace)}`;
+    return new RbdsrError('cluster-auth', {
+      what: `${cluster} does not let client.${user} use pool ${JSON.stringify(pool)}${within === '' ? '' : `, namespace ${JSON.stringify(this.namespace)}`}`,
+      expected: `the capability osd 'profile rbd pool=${pool}${within}'`,
+      found: 'EPERM',
+      todo: `\`ceph auth get client.${user}\` on a host with an admin key shows the user's capabilities; \`ceph auth caps\` sets them, all at once.`,
+      facts: { user, pool, missing: 'osd' },
+    });
+  }
+
+  #hindered(flags: readonly string[]): RbdsrError {
+    return new RbdsrError('control-plane-failed', {
+      what: `nothing can be written to pool ${JSON.stringify(printable(this.pool.name))} now: ${flags.join(', ')}`,
+      expected: 'neither the cluster nor the pool full, nor writes paused',
+      found: 'ENOSPC',
+      todo: '`ceph health detail` names what is full; `ceph osd unset pause` ends a pause.',
+      facts: { flags: flags.join(','), errno: 'ENOSPC' },
+    });
+  }
+}

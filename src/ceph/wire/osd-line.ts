@@ -1,0 +1,90 @@
+import type { Deadline } from '../../base/deadline.ts';
+import type { RbdsrError } from '../../base/error.ts';
+import { Authorizer, type Ticket } from './cephx-authorizer.ts';
+import type { Connection, Message, Messenger, PeerAddress } from './connection.ts';
+import { MESSAGE } from './mon-messages.ts';
+import { backoff, notificationOf, type Notified, type OperationReply, operationReply } from './osd-messages.ts';
+import { PendingAnswers } from './pending-answers.ts';
+
+/** One connection to one OSD; operations of any number are in flight on it at once. */
+export class OsdLine {
+  readonly #pending = new PendingAnswers<OperationReply>();
+  /** How each operation that has no answer yet is sent again. */
+  readonly #again = new Map<number, () => Message>();
+  readonly #notified = new PendingAnswers<Notified>();
+  #connection: Connection | undefined;
+
+  static async open(
+    messenger: Messenger,
+    peer: PeerAddress,
+    { globalId, ticket }: { readonly globalId: bigint; readonly ticket: Ticket },
+    deadline: Deadline,
+  ): Promise<OsdLine> {
+    const line = new OsdLine();
+    const receiver = {
+      message: (message: Message) => line.#receive(message),
+      closed: (error: RbdsrError) => line.#fail(error),
+    };
+    line.#connection = await messenger.toOsd(peer, new Authorizer(globalId, ticket), receiver, { deadline });
+    return line;
+  }
+
+  get isLost(): boolean {
+    return this.#pending.isFailed;
+  }
+
+  /** `encode` is called for each time it is sent: the second and later ones say so. */
+  operate(tid: number, encode: () => Message): Promise<OperationReply> {
+    const answer = this.#pending.addNamed(tid);
+    this.#again.set(tid, encode);
+    this.#connection?.send(encode());
+    return answer;
+  }
+
+  forget(tid: number): void {
+    this.#pending.forget(tid);
+    this.#again.delete(tid);
+  }
+
+  /** What those who watch an object say to the notification with this cookie. Asked for before it is sent. */
+  notification(cookie: number): Promise<Notified> {
+    return this.#notified.addNamed(cookie);
+  }
+
+  close(): void {
+    this.#connection?.close();
+  }
+
+  #receive(message: Message): void {
+    try {
+      if (message.type === MESSAGE.osdReply) this.#answered(message);
+      else if (message.type === MESSAGE.backoff) this.#backedOff(message);
+      else if (message.type === MESSAGE.watchNotify) {
+        const notified = notificationOf(message);
+        this.#notified.settle(notified.cookie, notified);
+      }
+    } catch (error) {
+      // Nothing that comes after what is not understood can be trusted.
+      this.close();
+      this.#fail(error as RbdsrError);
+    }
+  }
+
+  #answered(message: Message): void {
+    this.#again.delete(message.tid);
+    this.#pending.settle(message.tid, operationReply(message));
+  }
+
+  /** What is dropped while it is blocked is sent again when it is not. */
+  #backedOff(message: Message): void {
+    const { isBlock, acknowledgement } = backoff(message);
+    if (isBlock) this.#connection?.send(acknowledgement);
+    else for (const encode of this.#again.values()) this.#connection?.send(encode());
+  }
+
+  #fail(error: RbdsrError): void {
+    this.#again.clear();
+    this.#pending.fail(error);
+    this.#notified.fail(error);
+  }
+}

@@ -1,0 +1,121 @@
+import { RbdsrError } from '../../../base/error.ts';
+import { ByteReader } from '../byte-reader.ts';
+import { ByteWriter } from '../byte-writer.ts';
+import type { ByteStream } from '../byte-stream.ts';
+import { type Authorizer, SERVICE } from '../cephx-authorizer.ts';
+import { CEPHX, CLIENT } from '../cephx-login.ts';
+import type { PeerAddress } from '../connection.ts';
+import { formatPeer, peerLost } from '../peer-failure.ts';
+import { ADDRESS_BYTES, BANNER, encodeAddress, TAG } from './frames.ts';
+
+/**
+ * Greeting and terms of one connection of messenger v1 (ceph `doc/dev/network-protocol.rst`): the peer speaks first,
+ * and where it is no Ceph it is told nothing. An OSD takes the authorizer in the same breath.
+ */
+export async function connectV1(
+  stream: ByteStream,
+  peer: PeerAddress,
+  nonce: number,
+  authorizer?: Authorizer,
+): Promise<void> {
+  await greet(stream, peer);
+  await stream.read(2 * ADDRESS_BYTES);
+  stream.write(
+    new ByteWriter()
+      .raw(Buffer.from(BANNER))
+      .raw(encodeAddress({ ...peer, port: 0, nonce }))
+      .done(),
+  );
+  let proof = authorizer?.first() ?? Buffer.alloc(0);
+  for (let turn = 0; turn < 2; turn += 1) {
+    stream.write(connectMessage(authorizer === undefined ? PROTOCOL.monitor : PROTOCOL.osd, proof));
+    const reply = new ByteReader(await stream.read(REPLY_BYTES), 'the reply to a connection');
+    const tag = reply.u8('tag');
+    const features = reply.u64('features');
+    reply.skip(12, 'sequences and protocol');
+    const length = reply.u32('length');
+    if (length > MOST_PROOF_BYTES) throw reply.garbled('length', `at most ${MOST_PROOF_BYTES}`, String(length));
+    const shown = new ByteReader(await stream.read(length), 'the authorizer of a daemon');
+    if (tag === TAG.ready) {
+      authorizer?.verify(shown);
+      return;
+    }
+    if (tag !== TAG.challenge || authorizer === undefined || turn > 0) throw refused(peer, tag, features);
+    proof = authorizer.answer(shown.rest());
+  }
+}
+
+/** "ceph v027": then the peer goes on; "ceph v2": it would wait for another greeting. */
+async function greet(stream: ByteStream, peer: PeerAddress): Promise<void> {
+  const start = (await stream.read('ceph v2\n'.length)).toString('latin1');
+  if (start === 'ceph v2\n') throw peerLost(peer, 'msgr2', 'msgr v2');
+  const banner = /^ceph v0[0-9]$/.test(start) ? start + (await stream.read(1)).toString('latin1') : start;
+  if (!/^ceph v0[0-9]{2}$/.test(banner)) {
+    throw peerLost(peer, 'foreign', JSON.stringify(banner + stream.unread.toString('latin1').slice(0, 16)));
+  }
+  if (banner !== BANNER) throw peerLost(peer, 'msgr1', banner);
+}
+
+const REPLY_BYTES = 26;
+const MOST_PROOF_BYTES = 64 * 1024;
+/** Versions of what a client says to each (CEPH_MONC_PROTOCOL, CEPH_OSDC_PROTOCOL). */
+const PROTOCOL = { monitor: 15, osd: 24 } as const;
+
+/**
+ * What this side can (ceph `src/include/ceph_features.h`), as kernels of 4.19 and later offer it. Not among them:
+ * MSG_AUTH (23), so that no message is signed; MSG_ADDR2 (59), MONNAMES (5) and MONENC (15), so that addresses and the
+ * map of monitors have their old form; RECONNECT_SEQ (6), since a lost connection is not resumed. SERVER_LUMINOUS (21)
+ * stands for RADOS_BACKOFF and RESEND_ON_SPLIT, too: osd-session.ts.
+ */
+const FEATURES = [0, 1, 4, 7, 9, 11, 13, 18, 21, 25, 28, 30, 35, 36, 37, 39, 41, 42, 43, 48, 57, 58, 61].reduce(
+  (sum, bit) => sum + 2n ** BigInt(bit),
+  0n,
+);
+const SIGNATURES = 23;
+/** Whoever loses this connection forgets it (CEPH_MSG_CONNECT_LOSSY). */
+const LOSSY = 1;
+
+function connectMessage(protocol: number, proof: Buffer): Buffer {
+  globalSeq += 1;
+  return new ByteWriter()
+    .u64(FEATURES)
+    .u32(CLIENT)
+    .u32(globalSeq)
+    .u32(0)
+    .u32(protocol)
+    .u32(proof.length === 0 ? 0 : CEPHX)
+    .u32(proof.length)
+    .u8(LOSSY)
+    .raw(proof)
+    .done();
+}
+
+let globalSeq = 0;
+
+function refused(peer: PeerAddress, tag: number, theirs: bigint): RbdsrError {
+  const at = formatPeer(peer);
+  if (tag === TAG.features) return featuresMissing(at, theirs & ~FEATURES);
+  if (tag === TAG.badAuthorizer) {
+    return new RbdsrError('cluster-auth', {
+      what: `the daemon at ${at} does not take the ticket that the monitors gave for it`,
+      todo: 'Its clock may be wrong, or its own key: `ceph -s` on a monitor names clocks that differ.',
+      facts: { isTicketRefused: true, service: SERVICE.osd },
+    });
+  }
+  return peerLost(peer, 'msgr1', `tag ${tag}`);
+}
+
+function featuresMissing(at: string, missing: bigint): RbdsrError {
+  const bits = Array.from({ length: 64 }, (_, bit) => bit).filter((bit) => (missing >> BigInt(bit)) % 2n === 1n);
+  const isSignature = bits.includes(SIGNATURES);
+  return new RbdsrError('cluster-incompatible', {
+    what: isSignature
+      ? `the cluster at ${at} wants every message signed, which RBDSR does not do`
+      : `the cluster at ${at} wants of its clients what RBDSR does not do`,
+    found: `feature bits ${bits.join(', ')}`,
+    todo: isSignature
+      ? 'On a monitor: `ceph config set global cephx_require_signatures false`, and the same for cephx_service_require_signatures; or ceph tools or SSH do without.'
+      : 'Ceph tools on this host, or a sudoer of a monitor by SSH, do without.',
+    facts: { missing: bits.join(',') },
+  });
+}

@@ -1,0 +1,338 @@
+import { createServer, type Server, type Socket } from 'node:net';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { Cluster } from '../../../lab/cluster/cluster.ts';
+import { check } from '../../../lab/machine/program.ts';
+import { RunFolder } from '../../../lab/machine/run-folder.ts';
+import { sweepDeadRuns, sweepRun } from '../../../lab/machine/sweep.ts';
+import { Deadline } from '../../../src/base/deadline.ts';
+import { Secret } from '../../../src/base/secret.ts';
+import { MiB } from '../../../src/base/units.ts';
+import { clusterAccess } from '../../../src/ceph/cluster/access.ts';
+import type { ControlPlane } from '../../../src/ceph/control/control-plane.ts';
+import { openNativePlane } from '../../../src/ceph/control/native/native-plane.ts';
+import { sampleKey } from '../../../src/ceph/cluster/cephx-key.ts';
+import { type ChildProgram, childProgram } from '../../support/lvhd-child.ts';
+import { controlPlaneSuite } from '../../support/control-plane-suite.ts';
+import { expectAllWalked, killsOf } from '../../support/every-step.ts';
+import { failureOf } from '../../support/expect-error.ts';
+import { enterNetwork } from './inside-network.ts';
+
+const OTHER_KEY = 'AQD4T2FmAAAAABAAB0cl3lu9dHQZwSYx1MD9XA==';
+const soon = (): Deadline => Deadline.after(30_000);
+
+let run: RunFolder;
+let cluster: Cluster;
+let leave: () => void;
+let monitors: string;
+let child: ChildProgram;
+const keys = new Map<string, string>();
+
+beforeAll(async () => {
+  await sweepDeadRuns();
+  run = RunFolder.create();
+  cluster = await Cluster.start(run, { name: 'native', monitors: 3, osds: 2 });
+  await cluster.createPool('other');
+  await cluster.tool('ceph', 'osd', 'pool', 'create', 'unmarked', '1');
+  keys.set('xen', (await cluster.createUser('xen', ['rbd'])).key);
+  keys.set('admin', await cluster.userKey('admin'));
+  monitors = cluster.monitors.join(',');
+  child = await childProgram(`${import.meta.dirname}/native-child.ts`);
+  leave = enterNetwork(cluster.network.name);
+});
+
+afterAll(async () => {
+  leave();
+  child[Symbol.dispose]();
+  await cluster.destroy();
+  await sweepRun(run.id);
+});
+
+interface Asking {
+  readonly user?: string;
+  readonly key?: string;
+  readonly monitors?: string;
+}
+
+/** As the restricted user docs/operating.md recommends, unless said otherwise. */
+async function as<T>(
+  { user = 'xen', key, monitors: list = monitors }: Asking,
+  work: (plane: ControlPlane) => Promise<T>,
+) {
+  const secret = new Secret(key ?? keys.get(user) ?? OTHER_KEY);
+  using plane = openNativePlane(clusterAccess({ monitors: list, user, key: secret }));
+  return await work(plane);
+}
+
+async function userWith(name: string, ...capabilities: readonly string[]): Promise<Asking> {
+  await cluster.tool('ceph', 'auth', 'get-or-create', `client.${name}`, ...capabilities);
+  return { user: name, key: await cluster.userKey(name) };
+}
+
+controlPlaneSuite({
+  name: 'spoken by ourselves, with profile rbd on one pool',
+  cluster: () => cluster,
+  with: (work) => as({}, work),
+  may: { everyPool: false, unfence: false },
+});
+
+describe('who may not, is told why', () => {
+  const list = (asking: Asking) => as(asking, (plane) => plane.listImages('rbd', undefined, soon()));
+
+  test('a wrong key and an unknown user, which the monitors do not tell apart', async () => {
+    const wrong = await failureOf('cluster-auth', () => list({ key: OTHER_KEY }));
+    expect(wrong.message).toContain('client.xen');
+    expect(wrong.message).toContain('its key is another');
+    expect(wrong.message).not.toContain(OTHER_KEY);
+    const unknown = await failureOf('cluster-auth', () => list({ user: 'nobody' }));
+    expect(unknown.message).toContain('client.nobody');
+  });
+
+  test('a user without any capability for monitors is told which one', async () => {
+    const asking = await userWith('nomon', 'osd', 'profile rbd pool=rbd');
+    const error = await failureOf('cluster-auth', () => list(asking));
+    expect(error.message).toContain("mon 'profile rbd'");
+  });
+
+  test('a user without any capability for OSDs is told which one', async () => {
+    const asking = await userWith('noosd', 'mon', 'profile rbd');
+    const error = await failureOf('cluster-auth', () => list(asking));
+    expect(error.message).toContain("osd 'profile rbd pool=rbd'");
+  });
+
+  test('a user of one namespace may list that one, and is told what another takes', async () => {
+    await cluster.tool('rbd', 'namespace', 'create', 'rbd/own');
+    const asking = await userWith('ofns', 'mon', 'profile rbd', 'osd', 'profile rbd pool=rbd namespace=own');
+    expect(await as(asking, (plane) => plane.listImages('rbd', 'own', soon()))).toEqual([]);
+    const made = await as(asking, (plane) =>
+      plane.createImage({ pool: 'rbd', namespace: 'own', image: 'x' }, MiB, soon()),
+    );
+    expect(made.sizeBytes).toBe(MiB);
+    const error = await failureOf('cluster-auth', () => list(asking));
+    expect(error.message).toContain("osd 'profile rbd pool=rbd'");
+  });
+
+  test('a key of another type is refused before anybody is asked', async () => {
+    const key = sampleKey('aes256k').reveal();
+    const error = await failureOf('cluster-incompatible', () => list({ key, monitors: '127.0.0.1:9' }));
+    expect(error.message).toContain('aes256k');
+  });
+});
+
+describe('what answers is told apart', () => {
+  const ask = (list: string, ms = 6000) =>
+    failureOf('monitor-unreachable', () => as({ monitors: list }, (plane) => plane.listPools(Deadline.after(ms))));
+
+  test('monitors that are not there', async () => {
+    const error = await ask('127.0.0.1:9');
+    expect(error.message).toContain('127.0.0.1:9 does not answer (ECONNREFUSED)');
+  });
+
+  test('what says nothing, as an iSCSI target does, and is told nothing either', async () => {
+    const heard: Buffer[] = [];
+    await using server = await listener((socket) => void socket.on('data', (data) => heard.push(data)));
+    const error = await ask(`127.0.0.1:${server.port}`);
+    expect(error.message).toContain('accepts connections but says nothing');
+    expect(heard).toEqual([]);
+  });
+
+  test('what is no Ceph', async () => {
+    await using server = await listener((socket) => void socket.write('SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n'));
+    const error = await ask(`127.0.0.1:${server.port}`);
+    expect(error.message).toContain('is not Ceph');
+    expect(error.message).toContain('SSH-2.0');
+  });
+
+  test('one living monitor among dead, silent and foreign ones is enough', async () => {
+    await using silent = await listener(() => undefined);
+    await using foreign = await listener((socket) => void socket.end('no\n'));
+    const list = `127.0.0.1:9, 127.0.0.1:${silent.port}, 127.0.0.1:${foreign.port}, ${monitors}`;
+    expect(await as({ monitors: list }, (plane) => plane.clusterId(soon()))).toBe(cluster.fsid);
+  });
+});
+
+describe('what fails on the way', () => {
+  const spec = { pool: 'rbd', image: 'made' };
+
+  test('a monitor that freezes, before it is asked and after', async () => {
+    await as({}, async (plane) => {
+      await plane.listPools(soon());
+      cluster.daemons.signal('mon.a', 'SIGSTOP');
+      try {
+        expect((await plane.imageInfo(spec, Deadline.after(8000))).sizeBytes).toBe(20 * MiB);
+        expect(await as({}, (other) => other.clusterId(Deadline.after(3000)))).toBe(cluster.fsid);
+      } finally {
+        cluster.daemons.signal('mon.a', 'SIGCONT');
+      }
+    });
+  });
+
+  test('OSDs that do not answer', async () => {
+    cluster.freezeOsds();
+    try {
+      const error = await failureOf('osd-unresponsive', () =>
+        as({}, (plane) => plane.imageInfo(spec, Deadline.after(5000))),
+      );
+      expect(error.message).toContain('rbd_id.made');
+      expect(error.message).toMatch(/osd\.[01] does not answer/);
+    } finally {
+      cluster.thawOsds();
+    }
+    expect((await as({}, (plane) => plane.imageInfo(spec, soon()))).sizeBytes).toBe(20 * MiB);
+  });
+
+  test('OSDs that are started anew in the middle: what has no answer is sent again, and done once', async () => {
+    await as({}, async (plane) => {
+      await plane.imageInfo(spec, soon());
+      for (const name of cluster.osdNames) await cluster.daemons.stop(name);
+      const making = plane.createImage({ pool: 'rbd', image: 'survivor' }, MiB, Deadline.after(60_000));
+      for (const name of cluster.osdNames) await cluster.daemons.start(name);
+      expect((await making).sizeBytes).toBe(MiB);
+    });
+    expect((await cluster.imageInfo('rbd/survivor')).size).toBe(MiB);
+  });
+
+  test('monitors without a quorum are named', async () => {
+    await cluster.stopMonitor(1);
+    await cluster.stopMonitor(2);
+    try {
+      await cluster.quorumIsLost(0);
+      const error = await failureOf('quorum-lost', () => as({}, (plane) => plane.clusterId(Deadline.after(5000))));
+      expect(error.message).toContain(cluster.monitors[0]);
+    } finally {
+      await cluster.startMonitor(1);
+      await cluster.startMonitor(2);
+    }
+    expect(await as({}, (plane) => plane.clusterId(soon()))).toBe(cluster.fsid);
+  });
+});
+
+describe('nothing is done twice, and nothing is left undone', () => {
+  test('processes whose operations have equal numbers never look like one', async () => {
+    const argv = (name: string) => [monitors, 'xen', keys.get('xen') ?? '', name, '5'];
+    const ends = await Promise.all(['p', 'q', 'r', 's'].map((name) => child.run(argv(name))));
+    expect(ends.map(({ code, output }) => ({ code, output }))).toEqual(ends.map(() => ({ code: 0, output: '' })));
+    const listed = (await as({}, (plane) => plane.listImages('rbd', undefined, soon()))).map(({ spec }) => spec.image);
+    const wanted = ['p', 'q', 'r', 's'].flatMap((name) => [0, 1, 2, 3, 4].map((number) => `${name}-${number}`));
+    expect(listed).toEqual(expect.arrayContaining(wanted));
+  });
+
+  test('many create the same image at once, and it is one', async () => {
+    const same = { pool: 'rbd', image: 'contested' };
+    const made = await Promise.all([1, 2, 3, 4].map(() => as({}, (plane) => plane.createImage(same, MiB, soon()))));
+    expect(new Set(made.map(({ sizeBytes }) => sizeBytes))).toEqual(new Set([MiB]));
+    expect((await cluster.imageInfo('rbd/contested')).size).toBe(MiB);
+  });
+
+  const walking = {
+    walks: { 'making an image': [{}] },
+    menders: {
+      again: async (name: string) =>
+        as({}, (plane) => plane.createImage({ pool: 'rbd', image: name }, 3 * MiB, soon())),
+    },
+    looks: {
+      listed: async (name: string) => expect(await objectsOf(name)).toEqual([]),
+      named: async (name: string) => expect(await objectsOf(name)).toEqual([`rbd_id.${name}`]),
+    },
+  };
+
+  test('every step is walked', () => expectAllWalked('test/host/ceph/native-plane.test.ts', walking));
+
+  test.each(killsOf('test/host/ceph/native-plane.test.ts', walking.walks))(
+    '%s, killed at %s, then %s',
+    async (_title, point, mender, _index, state) => {
+      const name = `killed-${state}`;
+      const { signal } = await child.run([monitors, 'xen', keys.get('xen') ?? '', name], { RBDSR_FAULT: point });
+      expect(signal).toBe('SIGKILL');
+      expect(await cluster.tool('rbd', 'ls', 'rbd')).toContain(name);
+      await walking.looks[state as 'listed' | 'named'](name);
+      await walking.menders[mender as 'again'](name);
+      expect((await cluster.imageInfo(`rbd/${name}`)).size).toBe(3 * MiB);
+      await cluster.removeImage(`rbd/${name}`);
+    },
+  );
+
+  /** Those that have its name, and its header. */
+  async function objectsOf(name: string): Promise<readonly string[]> {
+    const all = (await cluster.tool('rados', '-p', 'rbd', 'ls')).split('\n');
+    const headers = all.filter((object) => object.startsWith('rbd_header.')).length;
+    const ids = all.filter((object) => object.startsWith('rbd_id.')).length;
+    const mine = all.filter((object) => object === `rbd_id.${name}`);
+    // Each image that is whole has both.
+    expect(ids - mine.length).toBeGreaterThanOrEqual(headers);
+    return mine;
+  }
+
+  test('a create that is refused in the middle takes its name back', async () => {
+    const name = 'refused';
+    await cluster.tool('rados', '-p', 'rbd', 'create', `rbd_id.${name}`);
+    await failureOf('control-plane-failed', () =>
+      as({}, (plane) => plane.createImage({ pool: 'rbd', image: name }, MiB, soon())),
+    );
+    await cluster.tool('rados', '-p', 'rbd', 'rm', `rbd_id.${name}`);
+    expect(await cluster.tool('rbd', 'ls', 'rbd')).not.toContain(name);
+  });
+
+  test('data that have lost their header are not shown by a new one', async () => {
+    await cluster.createImage('rbd/headless', { sizeMiB: 8 });
+    await cluster.tool('rbd', 'bench', '--io-type', 'write', '--io-size', '4K', '--io-total', '4K', 'rbd/headless');
+    const { id } = await cluster.imageInfo('rbd/headless');
+    await cluster.tool('rados', '-p', 'rbd', 'rm', `rbd_header.${id}`);
+    const error = await failureOf('control-plane-failed', () =>
+      as({}, (plane) => plane.createImage({ pool: 'rbd', image: 'headless' }, MiB, soon())),
+    );
+    expect(error.message).toContain(`rbd_header.${id}`);
+  });
+});
+
+describe('images of every kind', () => {
+  test('of format 1', async () => {
+    const old = ['RBD_FORCE_ALLOW_V1=1', 'rbd', '-c', cluster.configPath, 'create', '--image-format', '1'];
+    await check(['env', ...old, '--size', '12M', 'rbd/old']);
+    await as({}, async (plane) => {
+      const info = await plane.imageInfo({ pool: 'rbd', image: 'old' }, soon());
+      expect(info).toEqual({ sizeBytes: 12 * MiB, features: 0, objectBytes: 4 * MiB });
+      const listed = await plane.listImages('rbd', undefined, soon());
+      expect(listed.find(({ spec }) => spec.image === 'old')?.sizeBytes).toBe(12 * MiB);
+      expect(await plane.watchers({ pool: 'rbd', image: 'old' }, soon())).toEqual([]);
+    });
+  });
+
+  test('with their data in another pool, other features and other objects', async () => {
+    const rest = ['--data-pool', 'other', '--object-size', '1M', '--image-feature', 'layering,exclusive-lock'];
+    await cluster.tool('rbd', 'create', '--size', '16M', ...rest, 'rbd/elsewhere');
+    const info = await as({}, (plane) => plane.imageInfo({ pool: 'rbd', image: 'elsewhere' }, soon()));
+    expect(info).toEqual({ sizeBytes: 16 * MiB, features: 0x85, objectBytes: MiB, dataPool: 'other' });
+  });
+
+  test('more than one page of them, as the tools list them', async () => {
+    const names = Array.from({ length: 30 }, (_, number) => `many-${number}`);
+    await as({}, (plane) => Promise.all(names.map((image) => plane.createImage({ pool: 'rbd', image }, MiB, soon()))));
+    const listed = (await as({}, (plane) => plane.listImages('rbd', undefined, soon()))).map(({ spec }) => spec.image);
+    const known = JSON.parse(await cluster.tool('rbd', 'ls', '--long', '--format', 'json', 'rbd')) as {
+      image: string;
+    }[];
+    expect(listed.toSorted()).toEqual(known.map(({ image }) => image).toSorted());
+  });
+});
+
+interface Listening extends AsyncDisposable {
+  readonly port: number;
+}
+
+/** On this machine's own address in the cluster's network. */
+async function listener(greet: (socket: Socket) => void): Promise<Listening> {
+  const sockets = new Set<Socket>();
+  const server: Server = createServer((socket) => {
+    sockets.add(socket.on('error', () => undefined));
+    greet(socket);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  return {
+    port: typeof address === 'object' && address !== null ? address.port : 0,
+    [Symbol.asyncDispose]: async () => {
+      for (const socket of sockets) socket.destroy();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
