@@ -78,6 +78,21 @@ export class MonitorLogin {
     return { connectionSecret };
   }
 
+  /**
+   * Why the monitor lets nobody in. To a user without any capability for monitors it sends the tickets beside the refusal
+   * (ceph `src/mon/AuthMonitor.cc`, prep_auth): whose key opens them has the right one.
+   */
+  refusal(status: number, reply: ByteReader): RbdsrError {
+    try {
+      if (reply.left > 0 && this.#read(reply, REQUEST.sessionKey, this.#secret) !== undefined) {
+        return monitorCapabilityMissing(this.user);
+      }
+    } catch {
+      // What goes with a refusal need not be an answer.
+    }
+    return loginRefused(this.user, status);
+  }
+
   /** Undefined where the monitors have not given one, or it is over. */
   ticketFor(service: number, now: number): Ticket | undefined {
     const ticket = this.#tickets.get(service);
@@ -144,6 +159,16 @@ export function loginRefused(user: string, status: number): RbdsrError {
     found: `status ${status}`,
     todo: `\`ceph auth get client.${user}\` on a host with an admin key shows whether there is such a user, and its key.`,
     facts: { user, status },
+  });
+}
+
+function monitorCapabilityMissing(user: string): RbdsrError {
+  return new RbdsrError('cluster-auth', {
+    what: `client.${user} and its key are right, but it may ask the monitors nothing`,
+    expected: "the capability mon 'profile rbd'",
+    found: 'none for monitors',
+    todo: `\`ceph auth caps client.${user} mon 'profile rbd' osd 'profile rbd pool=POOL'\` on a host with an admin key sets all its capabilities.`,
+    facts: { user, missing: 'mon' },
   });
 }
 

@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Deadline } from '../../base/deadline.ts';
-import { hasCode, messageOf, RbdsrError } from '../../base/error.ts';
+import { hasCode, RbdsrError } from '../../base/error.ts';
 import { printable } from '../image/image-spec.ts';
 import type { Messenger, PeerAddress } from './connection.ts';
 import type { MonitorSession } from './monitor-session.ts';
@@ -113,7 +113,7 @@ export class OsdSession {
           continue;
         } catch (error) {
           if (!hasCode(error, 'monitor-unreachable', 'deadline')) throw error;
-          trouble = messageOf(error);
+          trouble = error.detail.found ?? error.detail.what;
         }
       }
       this.#whereabouts.doubt();

@@ -23,6 +23,7 @@ export const HEAD = new ByteWriter().u64(-2n).done();
 /** A failure of it fails nothing else in the message (CEPH_OSD_OP_FLAG_FAILOK). */
 const MAY_FAIL = 2;
 const PAGE = 1024;
+const MOST_IMAGES = 1_000_000;
 
 export function rbdMethod(method: string, input: Buffer = Buffer.alloc(0), flags = 0): Operation {
   return callMethod('rbd', method, input, flags);
@@ -48,6 +49,10 @@ export async function listDirectory(
     for (const [name, id] of entries) names.set(name, id);
     const last = entries.at(-1);
     if (last === undefined || entries.length < PAGE) return names;
+    if (Buffer.compare(Buffer.from(last[0]), Buffer.from(after)) <= 0 || names.size > MOST_IMAGES) {
+      throw read.garbled('images', `names behind ${JSON.stringify(after)}, ${MOST_IMAGES} at most`, `${names.size}`);
+    }
+    if (deadline.expired) throw deadline.exceeded('the names of all images', 0);
     [after] = last;
   }
 }

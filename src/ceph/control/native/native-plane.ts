@@ -4,6 +4,7 @@ import { MiB, roundUp } from '../../../base/units.ts';
 import type { ClusterAccess } from '../../cluster/access.ts';
 import { formatMonitors } from '../../cluster/monitors.ts';
 import { type ImageSpec, printable } from '../../image/image-spec.ts';
+import type { Messenger } from '../../wire/connection.ts';
 import { MonitorSession } from '../../wire/monitor-session.ts';
 import { OsdSession } from '../../wire/osd-session.ts';
 import { messengerV1 } from '../../wire/v1/messenger-v1.ts';
@@ -27,12 +28,12 @@ export interface NativePlane extends ControlPlane, Disposable {}
  * no more than `profile rbd`. Connections are made when something is asked, and kept. 'cluster-incompatible' for a key
  * that is not of type aes.
  */
-export function openNativePlane(access: ClusterAccess): NativePlane {
-  const monitors = new MonitorSession(access, messengerV1);
+export function openNativePlane(access: ClusterAccess, messenger: Messenger = messengerV1): NativePlane {
+  const monitors = new MonitorSession(access, messenger);
   const asker = { user: access.user, cluster: `the cluster at ${formatMonitors(access.monitors)}` };
   const commands = new ClusterCommands(asker, monitors);
   const map = new ClusterMap(commands);
-  const osds = new OsdSession(monitors, messengerV1, map);
+  const osds = new OsdSession(monitors, messenger, map);
   const images = new NativeImages(asker, map, osds);
   return {
     listPools: async (deadline) =>

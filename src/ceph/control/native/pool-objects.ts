@@ -8,16 +8,22 @@ import type { Asker } from './cluster-commands.ts';
 import type { PoolFacts } from './cluster-dump.ts';
 import type { ClusterMap } from './cluster-map.ts';
 
+type Osds = Pick<OsdSession, 'operate' | 'notify'>;
+
 /** The objects of one pool, or of one namespace in it, as one user. */
 export class PoolObjects {
   readonly pool: PoolFacts;
   /** Empty for the default one. */
   readonly namespace: string;
   readonly #asker: Asker;
-  readonly #map: ClusterMap;
-  readonly #osds: OsdSession;
+  readonly #map: Pick<ClusterMap, 'hindrances'>;
+  readonly #osds: Osds;
 
-  constructor(pool: PoolFacts, namespace: string, by: { asker: Asker; map: ClusterMap; osds: OsdSession }) {
+  constructor(
+    pool: PoolFacts,
+    namespace: string,
+    by: { asker: Asker; map: Pick<ClusterMap, 'hindrances'>; osds: Osds },
+  ) {
     this.pool = pool;
     this.namespace = namespace;
     this.#asker = by.asker;

@@ -1,5 +1,5 @@
 import { ByteReader } from '../byte-reader.ts';
-import { type MonitorLogin, loginRefused } from '../cephx-login.ts';
+import type { MonitorLogin } from '../cephx-login.ts';
 import type { Message } from '../connection.ts';
 import { authMessage, type AuthReply, authReply, MESSAGE, offeredMethods } from '../mon-messages.ts';
 
@@ -23,11 +23,11 @@ export async function logInByMessages(login: MonitorLogin, line: Line): Promise<
   line.isFrom(login);
 }
 
-async function reply(line: Line, { user }: MonitorLogin): Promise<AuthReply> {
+async function reply(line: Line, login: MonitorLogin): Promise<AuthReply> {
   let message = await line.receive();
   while (message.type !== MESSAGE.authReply) message = await line.receive();
   const answer = authReply(message);
-  if (answer.result !== 0) throw loginRefused(user, answer.result);
+  if (answer.result !== 0) throw login.refusal(answer.result, payloadOf(answer));
   return answer;
 }
 
