@@ -5,6 +5,8 @@ import { SshHost } from '../lab/ssh-host/ssh-host.ts';
 import { Deadline } from '../src/base/deadline.ts';
 import { silentLog } from '../src/base/log.ts';
 import { Secret } from '../src/base/secret.ts';
+import { clusterAccess } from '../src/ceph/cluster/access.ts';
+import { type NativePlane, openNativePlane } from '../src/ceph/control/native/native-plane.ts';
 import { connectMonitorHost } from '../src/ceph/control/ssh/monitor-host.ts';
 import type { MonitorHost } from '../src/ceph/control/ssh/monitor-host.ts';
 import { enterNetwork } from '../test/host/ceph/inside-network.ts';
@@ -15,12 +17,13 @@ const ROUNDS = 7;
 const PASSWORD = 'bench';
 
 /**
- * What one step of the wizard costs: a new SSH connection to a monitor, sudo with a password, and the listing. Real
- * sshd and real Ceph.
+ * What one step of the wizard costs: a new SSH connection to a monitor, sudo with a password, and the listing; the same
+ * spoken by this process itself, from the login on, as a user with `profile rbd` on one pool; and by `rbd ls -l` as the
+ * administrator, the program's start included. Each round asks all three. Real sshd and real Ceph.
  */
 export const discoveryBench: Bench = {
   name: 'discovery',
-  title: `Discovery over SSH (one monitor, ${IMAGES} images)`,
+  title: `Discovery, over SSH and by ourselves (one monitor, ${IMAGES} images)`,
   async run(report) {
     await sweepDeadRuns();
     const run = RunFolder.create();
@@ -31,9 +34,14 @@ export const discoveryBench: Bench = {
       report(`making ${IMAGES} images`);
       for (let image = 0; image < IMAGES; image += 1)
         await cluster.createImage(`rbd/image-${image}`, { sizeMiB: 1024 });
+      const { name: user, key } = await cluster.createUser('bench', ['rbd']);
+      const access = clusterAccess({ monitors: cluster.monitors.join(','), user, key: new Secret(key) });
       const leave = enterNetwork(cluster.network.name);
       try {
-        return await measure(host);
+        return await measure(host, {
+          open: () => openNativePlane(access),
+          tools: () => cluster.tool('rbd', 'ls', '-l'),
+        });
       } finally {
         leave();
         await host.stop();
@@ -45,8 +53,14 @@ export const discoveryBench: Bench = {
   },
 };
 
-async function measure(host: SshHost): Promise<readonly Row[]> {
+interface Others {
+  readonly open: () => NativePlane;
+  readonly tools: () => Promise<string>;
+}
+
+async function measure(host: SshHost, { open, tools }: Others): Promise<readonly Row[]> {
   const times = { connect: [] as number[], pools: [] as number[], images: [] as number[] };
+  const own = { pools: [] as number[], images: [] as number[], tools: [] as number[] };
   let commands = 0;
   let logins = 0;
   for (let round = 0; round < ROUNDS; round += 1) {
@@ -55,10 +69,14 @@ async function measure(host: SshHost): Promise<readonly Row[]> {
     const image = host.log.length;
     times.images.push(
       await step(host, times.connect, async (monitor) => {
-        const { length } = await monitor.listImages('rbd', undefined, soon());
-        if (length !== IMAGES) throw new Error(`${length} images are listed`);
+        counted(await monitor.listImages('rbd', undefined, soon()));
       }),
     );
+    own.pools.push(await timed(() => by(open, async (plane) => void (await plane.listPools(soon())))));
+    own.images.push(
+      await timed(() => by(open, async (plane) => counted(await plane.listImages('rbd', undefined, soon())))),
+    );
+    own.tools.push(await timed(async () => counted((await tools()).trim().split('\n').slice(1))));
     for (const log of [host.log.slice(said, image), host.log.slice(image)]) {
       commands = Math.max(commands, log.split('Starting session: command').length - 1);
       logins = Math.max(logins, log.split('Accepted password').length - 1);
@@ -69,6 +87,15 @@ async function measure(host: SshHost): Promise<readonly Row[]> {
     { metric: 'SSH connection and login', value: median(times.connect), unit: 'ms' },
     { metric: 'list pools', value: median(times.pools), unit: 'ms', aim: atMost(2000) },
     { metric: `list ${IMAGES} images`, value: median(times.images), unit: 'ms', aim: atMost(2000) },
+    { metric: 'by ourselves: login and list pools', value: median(own.pools), unit: 'ms', aim: atMost(100) },
+    {
+      metric: `by ourselves: login and list ${IMAGES} images`,
+      value: median(own.images),
+      unit: 'ms',
+      reference: { name: 'rbd ls -l', value: median(own.tools) },
+      second: { name: 'SSH', value: median(times.images) },
+      aim: atMost(300),
+    },
     { metric: 'connections of a step', value: logins, unit: 'connections', aim: atMost(1) },
     { metric: 'remote commands of a step', value: commands, unit: 'commands', aim: atMost(2) },
   ];
@@ -88,6 +115,21 @@ async function step(host: SshHost, connects: number[], ask: (monitor: MonitorHos
   connects.push(performance.now() - started);
   await ask(monitor);
   return performance.now() - started;
+}
+
+async function by(open: () => NativePlane, ask: (plane: NativePlane) => Promise<void>): Promise<void> {
+  using plane = open();
+  await ask(plane);
+}
+
+async function timed(work: () => Promise<void>): Promise<number> {
+  const started = performance.now();
+  await work();
+  return performance.now() - started;
+}
+
+function counted({ length }: readonly unknown[]): void {
+  if (length !== IMAGES) throw new Error(`${length} images are listed`);
 }
 
 function soon(): Deadline {

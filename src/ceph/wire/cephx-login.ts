@@ -61,7 +61,7 @@ export class MonitorLogin {
   /** The monitor has taken the proof. 'cluster-auth' where it sends what the key does not open. */
   accept(globalId: bigint, reply: ByteReader): LoggedIn {
     this.globalId = globalId;
-    const tickets = this.#read(reply, REQUEST.sessionKey, this.#secret);
+    const tickets = this.#read(reply);
     this.#keep(tickets);
     let connectionSecret = Buffer.alloc(0);
     if (reply.left > 0) {
@@ -84,7 +84,7 @@ export class MonitorLogin {
    */
   refusal(status: number, reply: ByteReader): RbdsrError {
     try {
-      if (reply.left > 0 && this.#read(reply, REQUEST.sessionKey, this.#secret) !== undefined) {
+      if (reply.left > 0 && this.#read(reply) !== undefined) {
         return monitorCapabilityMissing(this.user);
       }
     } catch {
@@ -105,16 +105,18 @@ export class MonitorLogin {
     return new ByteWriter().u16(REQUEST.ticket).raw(authorizer.first()).u8(1).u32(SERVICE.osd).done();
   }
 
+  /** Nothing where the monitors refuse: then the ticket for their own service is over, too. */
   takeTicket(reply: ByteReader): void {
-    this.#keep(this.#read(reply, REQUEST.ticket, this.#ticket(SERVICE.auth).sessionKey));
+    const [request, status] = [reply.u16('request'), reply.s32('status')];
+    if (request !== REQUEST.ticket) throw reply.garbled('request', `${REQUEST.ticket}`, `${request}`);
+    if (status === 0) this.#keep(readTickets(reply, this.#ticket(SERVICE.auth).sessionKey, this.#tickets));
   }
 
-  #read(reply: ByteReader, request: number, secret: Buffer): readonly Ticket[] | undefined {
-    const answered = reply.u16('request');
-    if (answered !== request) throw reply.garbled('request', String(request), String(answered));
-    const status = reply.s32('status');
+  #read(reply: ByteReader): readonly Ticket[] | undefined {
+    const [request, status] = [reply.u16('request'), reply.s32('status')];
+    if (request !== REQUEST.sessionKey) throw reply.garbled('request', `${REQUEST.sessionKey}`, `${request}`);
     if (status !== 0) throw loginRefused(this.user, status);
-    return readTickets(reply, secret, this.#tickets);
+    return readTickets(reply, this.#secret, this.#tickets);
   }
 
   #keep(tickets: readonly Ticket[] | undefined): void {

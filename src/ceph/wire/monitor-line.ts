@@ -5,7 +5,7 @@ import type { ClusterAccess } from '../cluster/access.ts';
 import { formatMonitor, type MonitorAddress } from '../cluster/monitors.ts';
 import { ByteReader } from './byte-reader.ts';
 import { SERVICE, type Ticket } from './cephx-authorizer.ts';
-import { CEPHX, loginRefused, MonitorLogin } from './cephx-login.ts';
+import { CEPHX, MonitorLogin } from './cephx-login.ts';
 import type { Connection, Message, Messenger, Patience } from './connection.ts';
 import {
   askMonitorMap,
@@ -17,6 +17,7 @@ import {
   fsidOfMonitorMap,
   MESSAGE,
 } from './mon-messages.ts';
+import { peerLost } from './peer-failure.ts';
 import { PendingAnswers } from './pending-answers.ts';
 
 /** One connection to one monitor, logged in. Several questions may wait for their answers at once. */
@@ -72,22 +73,25 @@ export class MonitorLine {
     this.#renewing ??= this.#renew().finally(() => {
       this.#renewing = undefined;
     });
-    await deadline.race(this.#renewing, `the monitor at ${formatMonitor(this.monitor)} to give a new ticket`);
+    const at = formatMonitor(this.monitor);
+    await deadline.race(this.#renewing, `the monitor at ${at} to give a new ticket`);
     const ticket = this.#login.ticketFor(SERVICE.osd, nowMs());
-    if (ticket === undefined) throw loginRefused(this.#login.user, 0);
+    // The login itself is over: its successor asks again.
+    if (ticket === undefined || ticket === known) throw peerLost(this.monitor, 'lost', 'no new ticket');
     return { globalId: this.#login.globalId, ticket };
   }
 
+  /** Whoever waits for an answer asks elsewhere. */
   close(): void {
     this.#connection?.close();
+    this.#pending.fail(peerLost(this.monitor, 'lost', 'closed by this side'));
   }
 
   async #renew(): Promise<void> {
     const answer = this.#pending.addNamed(AUTH);
     this.#connection?.send(authMessage(CEPHX, this.#login.askTicket()));
     const { result, payload } = authReply(await answer);
-    if (result !== 0) throw loginRefused(this.#login.user, result);
-    this.#login.takeTicket(new ByteReader(payload, 'the answer to a request for a ticket'));
+    if (result === 0) this.#login.takeTicket(new ByteReader(payload, 'the answer to a request for a ticket'));
   }
 
   /** The fsid, without which a command is dropped unread. */

@@ -23,6 +23,8 @@ export class MonitorSession {
   #addresses: readonly MonitorAddress[] | undefined;
   readonly #heard = new Map<string, MonitorAnswer>();
   #hasServed = false;
+  /** Of the race for a monitor that goes on. */
+  #over = new AbortController();
   #isClosed = false;
 
   constructor(access: ClusterAccess, messenger: Messenger) {
@@ -30,7 +32,10 @@ export class MonitorSession {
     this.#messenger = messenger;
   }
 
-  /** The reply, whatever its code says. 'monitor-unreachable' | 'quorum-lost' | 'cluster-auth' | ... */
+  /**
+   * The reply, whatever its code says. 'monitor-unreachable' | 'quorum-lost' | 'cluster-auth' | 'cluster-incompatible' |
+   * 'dns'
+   */
   command(command: Readonly<Record<string, unknown>>, deadline: Deadline): Promise<CommandReply> {
     return this.#withLine((line, patience) => line.command(command, patience), deadline);
   }
@@ -42,6 +47,7 @@ export class MonitorSession {
 
   close(): void {
     this.#isClosed = true;
+    this.#over.abort();
     void this.#opening?.then(
       (line) => line.close(),
       () => undefined,
@@ -94,6 +100,8 @@ export class MonitorSession {
   async #race(deadline: Deadline): Promise<MonitorLine> {
     this.#addresses ??= await resolveMonitors(this.#access.monitors, deadline);
     const over = new AbortController();
+    this.#over = over;
+    if (this.#isClosed) over.abort();
     const attempts = new Set<Promise<void>>();
     const won: MonitorLine[] = [];
     const refusals: RbdsrError[] = [];
@@ -140,6 +148,7 @@ export class MonitorSession {
     const answers = [...this.#heard.values()];
     const living = answers.filter(({ state }) => state === 'msgr1' || state === 'msgr2');
     if (living.length === 0) return noMonitorAnswers(answers);
+    if (living.every(({ state }) => state === 'msgr2')) return onlyV2(living);
     const names = living.map(({ monitor }) => formatMonitor(monitor)).join(', ');
     return new RbdsrError('quorum-lost', {
       what: `the monitors at ${names} greet, but serve nobody: they are not in quorum`,
@@ -148,6 +157,17 @@ export class MonitorSession {
       facts: { monitors: names },
     });
   }
+}
+
+/** Such a port has no other answer, and a cluster without the other port no other. */
+function onlyV2(answers: readonly MonitorAnswer[]): RbdsrError {
+  const names = answers.map(({ monitor }) => formatMonitor(monitor)).join(', ');
+  return new RbdsrError('cluster-incompatible', {
+    what: `the monitors at ${names} speak messenger v2 alone, which RBDSR does not speak itself`,
+    expected: 'messenger v1, port 6789',
+    todo: 'Name the port of messenger v1; or ceph tools on this host, or a sudoer of a monitor by SSH, do without.',
+    facts: { monitors: names },
+  });
 }
 
 /** What one monitor may take to let us in, and to answer a command while there are others to ask. */

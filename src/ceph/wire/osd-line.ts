@@ -1,7 +1,6 @@
-import type { Deadline } from '../../base/deadline.ts';
 import type { RbdsrError } from '../../base/error.ts';
 import { Authorizer, type Ticket } from './cephx-authorizer.ts';
-import type { Connection, Message, Messenger, PeerAddress } from './connection.ts';
+import type { Connection, Message, Messenger, Patience, PeerAddress } from './connection.ts';
 import { MESSAGE } from './mon-messages.ts';
 import { backoff, notificationOf, type Notified, type OperationReply, operationReply } from './osd-messages.ts';
 import { PendingAnswers } from './pending-answers.ts';
@@ -18,14 +17,14 @@ export class OsdLine {
     messenger: Messenger,
     peer: PeerAddress,
     { globalId, ticket }: { readonly globalId: bigint; readonly ticket: Ticket },
-    deadline: Deadline,
+    within: Patience,
   ): Promise<OsdLine> {
     const line = new OsdLine();
     const receiver = {
       message: (message: Message) => line.#receive(message),
       closed: (error: RbdsrError) => line.#fail(error),
     };
-    line.#connection = await messenger.toOsd(peer, new Authorizer(globalId, ticket), receiver, { deadline });
+    line.#connection = await messenger.toOsd(peer, new Authorizer(globalId, ticket), receiver, within);
     return line;
   }
 

@@ -38,6 +38,7 @@ export class OsdSession {
   /** Of the first login: a later one is another client to the monitors, and operations stay the first one's. */
   #globalId: bigint | undefined;
   #tid = 0;
+  readonly #over = new AbortController();
 
   constructor(monitors: MonitorSession, messenger: Messenger, whereabouts: Whereabouts) {
     this.#monitors = monitors;
@@ -78,6 +79,7 @@ export class OsdSession {
   }
 
   close(): void {
+    this.#over.abort();
     for (const opening of this.#lines.values()) {
       void opening.then(
         (line) => line.close(),
@@ -107,8 +109,9 @@ export class OsdSession {
       } else {
         try {
           const line = await this.#line(target.osd, deadline);
-          const outcome = await this.#watch(place, target, send(line, target), deadline, patienceMs);
-          line.forget(flight.tid);
+          const outcome = await this.#watch(place, target, send(line, target), deadline, patienceMs).finally(() =>
+            line.forget(flight.tid),
+          );
           if (outcome !== MOVED) return outcome;
           continue;
         } catch (error) {
@@ -170,7 +173,8 @@ export class OsdSession {
       const shown = await this.#monitors.ticket(isRefused, deadline);
       this.#globalId ??= shown.globalId;
       try {
-        return await OsdLine.open(this.#messenger, peer, shown, deadline.within(CONNECT_MS));
+        const within = { deadline: deadline.within(CONNECT_MS), giveUp: this.#over.signal };
+        return await OsdLine.open(this.#messenger, peer, shown, within);
       } catch (error) {
         if (isRefused || !hasCode(error, 'cluster-auth') || error.detail.facts?.['isTicketRefused'] !== true)
           throw error;

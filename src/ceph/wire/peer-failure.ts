@@ -5,7 +5,7 @@ import type { PeerAddress } from './connection.ts';
 export type PeerState = 'msgr1' | 'msgr2' | 'silent' | 'foreign' | 'unreachable' | 'lost';
 
 /** 'monitor-unreachable', whichever daemon it is: who opened the connection knows what for, and says so. */
-export function peerLost(peer: PeerAddress, state: PeerState, reason: string): RbdsrError {
+export function peerLost(peer: Pick<PeerAddress, 'host' | 'port'>, state: PeerState, reason: string): RbdsrError {
   return new RbdsrError('monitor-unreachable', {
     what: `${formatPeer(peer)} ${SAID[state]}`,
     found: reason,

@@ -143,6 +143,14 @@ describe('what answers is told apart', () => {
     expect(error.message).toContain('SSH-2.0');
   });
 
+  test('a port where messenger v2 is spoken', async () => {
+    const v2 = monitors.replaceAll(':6789', ':3300');
+    const error = await failureOf('cluster-incompatible', () =>
+      as({ monitors: v2 }, (plane) => plane.clusterId(soon())),
+    );
+    expect(error.message).toContain('messenger v2 alone');
+  });
+
   test('one living monitor among dead, silent and foreign ones is enough', async () => {
     await using silent = await listener(() => undefined);
     await using foreign = await listener((socket) => void socket.end('no\n'));
@@ -202,6 +210,24 @@ describe('what fails on the way', () => {
       if (!over.aborted) await cluster.tryTool('ceph', 'osd', 'down', 'all');
     }
   }
+
+  test('tickets and logins that are over are renewed', async () => {
+    for (const life of ['auth_service_ticket_ttl', 'auth_mon_ticket_ttl']) {
+      await cluster.tool('ceph', 'config', 'set', 'mon', life, '4');
+    }
+    try {
+      await as({}, async (plane) => {
+        await plane.listPools(soon());
+        await pause(5000);
+        // No OSD was asked so far: what was given at the login has ended.
+        expect((await plane.imageInfo(spec, soon())).sizeBytes).toBe(20 * MiB);
+      });
+    } finally {
+      for (const life of ['auth_service_ticket_ttl', 'auth_mon_ticket_ttl']) {
+        await cluster.tool('ceph', 'config', 'rm', 'mon', life);
+      }
+    }
+  });
 
   test('monitors without a quorum are named', async () => {
     await cluster.stopMonitor(1);
@@ -306,6 +332,11 @@ describe('images of every kind', () => {
       const listed = await plane.listImages('rbd', undefined, soon());
       expect(listed.find(({ spec }) => spec.image === 'old')?.sizeBytes).toBe(12 * MiB);
       expect(await plane.watchers({ pool: 'rbd', image: 'old' }, soon())).toEqual([]);
+      expect(await plane.createImage({ pool: 'rbd', image: 'old' }, MiB, soon())).toEqual(info);
+      const error = await failureOf('control-plane-failed', () =>
+        plane.resizeImage({ pool: 'rbd', image: 'old' }, 20 * MiB, soon()),
+      );
+      expect(error.message).toContain('format 1');
     });
   });
 
@@ -314,6 +345,11 @@ describe('images of every kind', () => {
     await cluster.tool('rbd', 'create', '--size', '16M', ...rest, 'rbd/elsewhere');
     const info = await as({}, (plane) => plane.imageInfo({ pool: 'rbd', image: 'elsewhere' }, soon()));
     expect(info).toEqual({ sizeBytes: 16 * MiB, features: 0x85, objectBytes: MiB, dataPool: 'other' });
+    const error = await failureOf('control-plane-failed', () =>
+      as({}, (plane) => plane.resizeImage({ pool: 'rbd', image: 'elsewhere' }, 20 * MiB, soon())),
+    );
+    expect(error.message).toContain('found exclusive-lock. On a machine with ceph tools: `rbd resize');
+    expect((await cluster.imageInfo('rbd/elsewhere')).size).toBe(16 * MiB);
   });
 
   test('more than one page of them, as the tools list them', async () => {

@@ -1,8 +1,9 @@
 import type { Deadline } from '../../../base/deadline.ts';
 import { RbdsrError } from '../../../base/error.ts';
+import { featureNames, shellSpec } from '../../image/features.ts';
 import { formatSpec, type ImageSpec } from '../../image/image-spec.ts';
 import { ByteWriter } from '../../wire/byte-writer.ts';
-import { rbdMethod } from './image-objects.ts';
+import { type ImageHeader, rbdMethod } from './image-objects.ts';
 import type { PoolObjects } from './pool-objects.ts';
 
 /**
@@ -12,10 +13,12 @@ import type { PoolObjects } from './pool-objects.ts';
 export async function growImage(
   objects: PoolObjects,
   spec: ImageSpec,
-  header: string,
+  { header, format, features }: ImageHeader,
   sizeBytes: number,
   deadline: Deadline,
 ): Promise<void> {
+  const names = format === 1 ? ['format 1'] : featureNames(features).filter((name) => !GROWS.includes(name));
+  if (names.length > 0) throw notByUs(spec, names);
   await objects.write(header, [rbdMethod('set_size', new ByteWriter().u64(sizeBytes).done())], deadline);
   const missed = await objects.notify(header, HEADER_UPDATE, ANSWER_SECONDS, deadline);
   if (missed.length === 0) return;
@@ -25,6 +28,20 @@ export async function growImage(
     found: `none from ${missed.map((client) => `client.${client}`).join(', ')}`,
     todo: '`rbd status` shows their addresses; where the host lives, unmapping and mapping again shows it the size.',
     facts: { missed: missed.join(',') },
+  });
+}
+
+/** Of what an image may have, what its size means nothing else to than the header. */
+const GROWS: readonly string[] = ['layering', 'striping', 'deep-flatten', 'data-pool', 'operations'];
+
+/** An object map has a bit for every object, a journal an entry for every change: librbd keeps them. */
+function notByUs(spec: ImageSpec, names: readonly string[]): RbdsrError {
+  return new RbdsrError('control-plane-failed', {
+    what: `image ${formatSpec(spec)} is not grown by RBDSR itself, since it is or has more than an SR's image`,
+    expected: 'layering only',
+    found: names.join(', '),
+    todo: `On a machine with ceph tools: \`rbd resize --size SIZE ${shellSpec(spec)}\`.`,
+    facts: { features: names.join(','), errno: 'ENOTSUP' },
   });
 }
 

@@ -9,6 +9,7 @@ import type { PoolObjects } from './pool-objects.ts';
 
 /** What is in an image's header object. */
 export interface ImageHeader {
+  readonly format: 1 | 2;
   readonly header: string;
   readonly sizeBytes: number;
   readonly features: number;
@@ -103,6 +104,7 @@ export async function headerOf(objects: PoolObjects, id: string, deadline: Deadl
   const order = size.u8('order');
   const pool = dataPool === undefined || dataPool.left === 0 ? -1n : dataPool.s64('data pool');
   return {
+    format: 2,
     header,
     order,
     sizeBytes: size.number('size'),
@@ -126,7 +128,13 @@ async function formatOneHeader(
     return undefined;
   }
   const order = bytes.readUInt8(0x4c);
-  return { header, order, features: 0, sizeBytes: new ByteReader(bytes.subarray(0x50), 'a header').number('size') };
+  return {
+    format: 1,
+    header,
+    order,
+    features: 0,
+    sizeBytes: new ByteReader(bytes.subarray(0x50), 'a header').number('size'),
+  };
 }
 
 const FORMAT_ONE_BYTES = 112;

@@ -30,14 +30,13 @@ interface Making {
   id: string;
   isListed: boolean;
   hasId: boolean;
-  hasHeader: boolean;
   /** The entry is this call's own, and goes with it where it fails. */
   isOwn: boolean;
 }
 
 /**
- * Makes it, or finishes what was begun under this name: by another call that was cut short, or that does the same at
- * this moment; all that is written says the same then. An image that is there is left as it is.
+ * Makes an image that is not there, or finishes what was begun under this name: by another call that was cut short, or
+ * that does the same at this moment; all that is written says the same then.
  */
 export async function makeImage(objects: PoolObjects, image: NewImage, deadline: Deadline): Promise<void> {
   const making = await begun(objects, image, deadline);
@@ -63,17 +62,16 @@ export const makeImageSteps: readonly Step<Making>[] = [
     mendedBy: again,
     when: ({ hasId }) => !hasId,
   }),
-  { ...lastStep(writeHeader, '`rbd_header.ID` is made'), when: ({ hasHeader }) => !hasHeader },
+  lastStep(writeHeader, '`rbd_header.ID` is made'),
 ];
 
 async function begun(objects: PoolObjects, image: NewImage, deadline: Deadline): Promise<Making> {
   const listed = await listedId(objects, image.name, deadline);
   const named = await idOf(objects, image.name, deadline);
-  const id = named ?? listed ?? newId();
-  const hasHeader = named !== undefined && (await headerOf(objects, id, deadline)) !== undefined;
   const isListed = listed !== undefined;
-  const making = { objects, image, deadline, id, isListed, hasId: named !== undefined, hasHeader, isOwn: !isListed };
-  if (isListed && !hasHeader) await refuseOrphan(making);
+  const id = named ?? listed ?? newId();
+  const making = { objects, image, deadline, id, isListed, hasId: named !== undefined, isOwn: !isListed };
+  if (named !== undefined || isListed) await refuseOrphan(making);
   return making;
 }
 

@@ -9,7 +9,7 @@ import { MonitorSession } from '../../wire/monitor-session.ts';
 import { OsdSession } from '../../wire/osd-session.ts';
 import { messengerV1 } from '../../wire/v1/messenger-v1.ts';
 import { checkedClient, refuseToShrink } from '../checked-change.ts';
-import type { ControlPlane, ImageEntry, ImageInfo } from '../control-plane.ts';
+import type { ControlPlane, ImageEntry, ImageInfo, Watcher } from '../control-plane.ts';
 import { imageMissing, namespaceMissing } from '../missing.ts';
 import { exitErrno, refuseUnspeakable } from '../tools/ceph-tool-errors.ts';
 import { decodeFsid } from '../tools/ceph-tool-json.ts';
@@ -37,28 +37,30 @@ export function openNativePlane(access: ClusterAccess, messenger: Messenger = me
   const images = new NativeImages(asker, map, osds);
   return {
     listPools: async (deadline) =>
-      (await map.pools(deadline))
+      (await map.pools(ending(deadline)))
         .filter(({ isForImages }) => isForImages)
         .map(({ name }) => ({ name, displayName: printable(name) })),
-    clusterId: async (deadline) => decodeFsid(await commands.json({ prefix: 'fsid' }, deadline)),
-    listImages: (pool, namespace, deadline) => images.list(pool, namespace ?? '', deadline),
-    imageInfo: (spec, deadline) => images.info(spec, deadline),
-    createImage: (spec, sizeBytes, deadline) => images.create(spec, sizeBytes, deadline),
-    resizeImage: (spec, sizeBytes, deadline) => images.resize(spec, sizeBytes, deadline),
-    watchers: async (spec, deadline) => {
-      const { objects, header } = await images.open(spec, deadline);
-      return readWatchers(objects, header.header, deadline);
-    },
+    clusterId: async (deadline) => decodeFsid(await commands.json({ prefix: 'fsid' }, ending(deadline))),
+    listImages: (pool, namespace, deadline) => images.list(pool, namespace ?? '', ending(deadline)),
+    imageInfo: (spec, deadline) => images.info(spec, ending(deadline)),
+    createImage: (spec, sizeBytes, deadline) => images.create(spec, sizeBytes, ending(deadline)),
+    resizeImage: (spec, sizeBytes, deadline) => images.resize(spec, sizeBytes, ending(deadline)),
+    watchers: (spec, deadline) => images.watchers(spec, ending(deadline)),
     fence: async (address, seconds, deadline) => {
-      // The monitors take a floating-point number only, which JSON.stringify makes of no whole one.
-      await blocklist(commands, { ...entry('add', address), expire: Math.ceil(seconds) + 1e-3 }, deadline);
+      // The monitors take a number with a point only, and JSON.stringify writes none in a whole one.
+      await blocklist(commands, { ...entry('add', address), expire: Math.ceil(seconds) + 1e-3 }, ending(deadline));
     },
-    unfence: (address, deadline) => blocklist(commands, entry('rm', address), deadline),
+    unfence: async (address, deadline) => blocklist(commands, entry('rm', address), ending(deadline)),
     [Symbol.dispose]: () => {
       osds.close();
       monitors.close();
     },
   };
+}
+
+/** Whoever waits until `deadline` is told before it what was in the way. */
+function ending(deadline: Deadline): Deadline {
+  return deadline.within(deadline.leftMs * 0.9);
 }
 
 type Words = Readonly<Record<string, unknown>>;
@@ -107,7 +109,7 @@ class NativeImages {
   }
 
   async info(spec: ImageSpec, deadline: Deadline): Promise<ImageInfo> {
-    const { header } = await this.open(spec, deadline);
+    const { header } = await this.#open(spec, deadline);
     const { sizeBytes, features, order, dataPool } = header;
     const pool = dataPool === undefined ? undefined : await this.#map.poolById(dataPool, deadline);
     return { sizeBytes, features, objectBytes: 2 ** order, ...(pool === undefined ? {} : { dataPool: pool.name }) };
@@ -119,21 +121,28 @@ class NativeImages {
     if (objects.namespace !== '' && (await listDirectory(objects, deadline)) === undefined) {
       throw namespaceMissing(spec.pool, objects.namespace);
     }
-    const size = roundUp(MiB, sizeBytes);
-    await makeImage(objects, { name: spec.image, sizeBytes: size, order: DEFAULT_ORDER }, deadline);
+    if ((await readHeader(objects, spec.image, deadline)) === undefined) {
+      const image = { name: spec.image, sizeBytes: roundUp(MiB, sizeBytes), order: DEFAULT_ORDER };
+      await makeImage(objects, image, deadline);
+    }
     return this.info(spec, deadline);
   }
 
   async resize(spec: ImageSpec, sizeBytes: number, deadline: Deadline): Promise<ImageInfo> {
-    const { objects, header } = await this.open(spec, deadline);
+    const { objects, header } = await this.#open(spec, deadline);
     const size = roundUp(MiB, sizeBytes);
     refuseToShrink(spec, header.sizeBytes, size);
-    if (header.sizeBytes < size) await growImage(objects, spec, header.header, size, deadline);
+    if (header.sizeBytes < size) await growImage(objects, spec, header, size, deadline);
     return this.info(spec, deadline);
   }
 
+  async watchers(spec: ImageSpec, deadline: Deadline): Promise<readonly Watcher[]> {
+    const { objects, header } = await this.#open(spec, deadline);
+    return readWatchers(objects, header.header, deadline);
+  }
+
   /** 'image-missing', or 'pool-missing' for a pool or a namespace. */
-  async open(
+  async #open(
     spec: ImageSpec,
     deadline: Deadline,
   ): Promise<{ readonly objects: PoolObjects; readonly header: ImageHeader }> {
