@@ -79,7 +79,7 @@ export class MonitorLogin {
   }
 
   /**
-   * Why the monitor lets nobody in. To a user without any capability for monitors it sends the tickets beside the refusal
+   * Why the monitor lets nobody in. To a user without any capability for monitors it sends the tickets with the refusal
    * (ceph `src/mon/AuthMonitor.cc`, prep_auth): whose key opens them has the right one.
    */
   refusal(status: number, reply: ByteReader): RbdsrError {

@@ -33,8 +33,8 @@ export class MonitorSession {
   }
 
   /**
-   * The reply, whatever its code says. 'monitor-unreachable' | 'quorum-lost' | 'cluster-auth' | 'cluster-incompatible' |
-   * 'dns'
+   * The reply, whatever its code says. 'monitor-unreachable' | 'quorum-lost' | 'cluster-auth' | 'dns' |
+   * 'cluster-incompatible'
    */
   command(command: Readonly<Record<string, unknown>>, deadline: Deadline): Promise<CommandReply> {
     return this.#withLine((line, patience) => line.command(command, patience), deadline);
