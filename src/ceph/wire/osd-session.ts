@@ -31,7 +31,7 @@ export interface Whereabouts {
  * given twice, since an OSD would answer the second operation as the first without doing it (ceph-protocol: reqid).
  */
 export class OsdSession {
-  readonly #monitors: MonitorSession;
+  readonly #monitors: Pick<MonitorSession, 'ticket'>;
   readonly #messenger: Messenger;
   readonly #whereabouts: Whereabouts;
   readonly #lines = new Map<number, Promise<OsdLine>>();
@@ -40,7 +40,7 @@ export class OsdSession {
   #tid = 0;
   readonly #over = new AbortController();
 
-  constructor(monitors: MonitorSession, messenger: Messenger, whereabouts: Whereabouts) {
+  constructor(monitors: Pick<MonitorSession, 'ticket'>, messenger: Messenger, whereabouts: Whereabouts) {
     this.#monitors = monitors;
     this.#messenger = messenger;
     this.#whereabouts = whereabouts;

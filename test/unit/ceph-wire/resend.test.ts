@@ -1,0 +1,149 @@
+import { expect, test } from 'vitest';
+import { Deadline } from '../../../src/base/deadline.ts';
+import { ByteReader } from '../../../src/ceph/wire/byte-reader.ts';
+import { ByteWriter } from '../../../src/ceph/wire/byte-writer.ts';
+import type { Message, Messenger, Receiver } from '../../../src/ceph/wire/connection.ts';
+import { MESSAGE, plainMessage } from '../../../src/ceph/wire/mon-messages.ts';
+import { statObject, type Target } from '../../../src/ceph/wire/osd-messages.ts';
+import { OsdSession } from '../../../src/ceph/wire/osd-session.ts';
+import { peerLost } from '../../../src/ceph/wire/peer-failure.ts';
+import { failureOf } from '../../support/expect-error.ts';
+
+// Messengers that do what an OSD may do to an operation that has no answer yet. Each time it is sent again it has to be
+// the same to the OSD: the real one answers from its log then (test/host/ceph/native-plane.test.ts).
+
+interface Sent {
+  readonly osd: string;
+  readonly identity: string;
+  readonly epoch: number;
+  readonly isRetry: boolean;
+}
+
+const place = { pool: 1, namespace: '', object: 'rbd_directory' };
+const ticket = {
+  service: 4,
+  sessionKey: Buffer.alloc(16),
+  secretId: 1n,
+  sealed: Buffer.alloc(0),
+  expiresAtMs: 1e9,
+  renewAtMs: 1e9,
+};
+
+/** Each login is another client, as after a monitor was lost. */
+function monitors() {
+  let globalId = 4100n;
+  return { ticket: async () => ({ globalId: (globalId += 1n), ticket }) };
+}
+
+function session(
+  react: (sent: Sent, turn: number, receiver: Receiver, message: Message) => void,
+  targets: readonly Target[],
+) {
+  const all: Sent[] = [];
+  let asked = 0;
+  const messenger: Messenger = {
+    toMonitor: () => Promise.reject(new Error('no monitor')),
+    toOsd: async ({ host }, _authorizer, receiver) => ({
+      send: (message) => {
+        if (message.type !== MESSAGE.osdOperation) return;
+        const sent = sentOf(host, message);
+        all.push(sent);
+        queueMicrotask(() => react(sent, all.length, receiver, message));
+      },
+      close: () => undefined,
+    }),
+  };
+  const whereabouts = {
+    target: async () => targets[Math.min(asked, targets.length - 1)] ?? OLD,
+    address: async (osd: number) => ({ host: `osd.${osd}`, port: 6801, nonce: 1 }),
+    doubt: (about?: unknown) => void (asked += about === undefined ? 0 : 1),
+  };
+  const osds = new OsdSession(monitors(), messenger, whereabouts);
+  return { all, operate: (ms = 8000) => osds.operate(place, [statObject], 'write', Deadline.after(ms)) };
+}
+
+const OLD: Target = { osd: 0, epoch: 10, hash: 7, group: 7 };
+const NEW: Target = { osd: 1, epoch: 11, hash: 7, group: 7 };
+
+test('after a lost connection', async () => {
+  const { all, operate } = session(
+    (_sent, turn, receiver, message) => {
+      if (turn === 1) receiver.closed(peerLost({ host: 'osd.0', port: 6801 }, 'lost', 'ECONNRESET'));
+      else receiver.message(answered(message));
+    },
+    [OLD],
+  );
+  expect((await operate()).result).toBe(0);
+  expect(all.map(({ isRetry }) => isRetry)).toEqual([false, true]);
+  expect(new Set(all.map(({ identity }) => identity)).size).toBe(1);
+});
+
+test('to another primary in a new epoch', async () => {
+  const { all, operate } = session(
+    (_sent, turn, receiver, message) => {
+      if (turn > 1) receiver.message(answered(message));
+    },
+    [OLD, NEW],
+  );
+  expect((await operate()).result).toBe(0);
+  expect(all.map(({ osd, epoch, isRetry }) => [osd, epoch, isRetry])).toEqual([
+    ['osd.0', 10, false],
+    ['osd.1', 11, true],
+  ]);
+  expect(new Set(all.map(({ identity }) => identity)).size).toBe(1);
+});
+
+test('at the end of a backoff, which is acknowledged', async () => {
+  const { all, operate } = session(
+    (_sent, turn, receiver, message) => {
+      if (turn === 1) {
+        receiver.message(backoff(1));
+        receiver.message(backoff(3));
+      } else {
+        receiver.message(answered(message));
+      }
+    },
+    [OLD],
+  );
+  expect((await operate()).result).toBe(0);
+  expect(all.map(({ osd, isRetry }) => [osd, isRetry])).toEqual([
+    ['osd.0', false],
+    ['osd.0', true],
+  ]);
+});
+
+test('two operations are two, and one without an answer is not sent again where nothing has changed', async () => {
+  const { all, operate } = session(() => undefined, [OLD]);
+  await Promise.all([operate(2500), operate(2500)].map((work) => failureOf('osd-unresponsive', () => work)));
+  expect(all.map(({ isRetry }) => isRetry)).toEqual([false, false]);
+  expect(new Set(all.map(({ identity }) => identity)).size).toBe(2);
+});
+
+function sentOf(osd: string, { front, tid }: Message): Sent {
+  const read = new ByteReader(front, 'an operation');
+  read.versioned('placement group');
+  read.skip(4, 'hash');
+  const epoch = read.u32('epoch');
+  const flags = read.u32('flags');
+  const identity = `${tid} ${read.versioned('request id').body.rest().toString('hex')}`;
+  return { osd, identity, epoch, isRetry: (flags & 8) !== 0 };
+}
+
+function answered({ tid }: Message): Message {
+  const front = new ByteWriter()
+    .text(place.object)
+    .raw(Buffer.alloc(25))
+    .u32(0)
+    .raw(Buffer.alloc(16))
+    .u32(1)
+    .raw(Buffer.alloc(38))
+    .u32(0)
+    .u32(0)
+    .done();
+  return plainMessage(MESSAGE.osdReply, front, { tid });
+}
+
+function backoff(operation: number): Message {
+  const group = new ByteWriter().versioned(1, 1, Buffer.alloc(18)).u32(10).u8(operation).u64(1).done();
+  return plainMessage(MESSAGE.backoff, group);
+}
