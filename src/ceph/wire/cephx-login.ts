@@ -7,7 +7,7 @@ import { ByteReader } from './byte-reader.ts';
 import { ByteWriter } from './byte-writer.ts';
 import { Authorizer, SERVICE, type Ticket } from './cephx-authorizer.ts';
 import { decrypt, encrypt } from './cephx-cipher.ts';
-import { readSecret, readTickets } from './cephx-tickets.ts';
+import { readCephxKey, readTickets } from './cephx-tickets.ts';
 
 /** Of the two methods of authentication: cephx (ceph `src/include/ceph_fs.h`, CEPH_AUTH_CEPHX). */
 export const CEPHX = 2;
@@ -26,7 +26,7 @@ export interface LoggedIn {
  * user, the monitor's challenge, the proof that this side has the key, and the tickets, which only the owner of the key
  * can open, so that the monitor has proven itself too (ceph `src/auth/cephx/CephxClientHandler.cc`).
  */
-export class MonitorLogin {
+export class UserLogin {
   /** Without `client.`. */
   readonly user: string;
   /** This client's number in the cluster; 0 until the monitor has given one. */
@@ -39,7 +39,7 @@ export class MonitorLogin {
     const type = keyTypeOf(key);
     if (type !== 'aes') throw otherType(user, type);
     this.user = user;
-    this.#secret = readSecret(new ByteReader(Buffer.from(key.reveal(), 'base64'), `the key of client.${user}`));
+    this.#secret = readCephxKey(new ByteReader(Buffer.from(key.reveal(), 'base64'), `the key of client.${user}`));
   }
 
   /** Type and name of who logs in, as both messengers name an entity. */
@@ -90,7 +90,7 @@ export class MonitorLogin {
     } catch {
       // What goes with a refusal need not be an answer.
     }
-    return loginRefused(this.user, status);
+    return cephxRefused(this.user, status);
   }
 
   /** Undefined where the monitors have not given one, or it is over. */
@@ -115,7 +115,7 @@ export class MonitorLogin {
   #read(reply: ByteReader): readonly Ticket[] | undefined {
     const [request, status] = [reply.u16('request'), reply.s32('status')];
     if (request !== REQUEST.sessionKey) throw reply.garbled('request', `${REQUEST.sessionKey}`, `${request}`);
-    if (status !== 0) throw loginRefused(this.user, status);
+    if (status !== 0) throw cephxRefused(this.user, status);
     return readTickets(reply, this.#secret, this.#tickets);
   }
 
@@ -151,7 +151,7 @@ function otherType(user: string, type: string): RbdsrError {
 }
 
 /** `status` is an errno below 0. Monitors of 16 and later do not tell a user that is not there from a wrong key. */
-export function loginRefused(user: string, status: number): RbdsrError {
+export function cephxRefused(user: string, status: number): RbdsrError {
   const isUnknown = status === -constants.errno.ENOENT;
   return new RbdsrError('cluster-auth', {
     what: isUnknown

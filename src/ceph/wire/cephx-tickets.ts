@@ -27,7 +27,7 @@ function readTicket(reply: ByteReader, secret: Buffer, former: ReadonlyMap<numbe
   const key = decrypt(secret, sealedKey, 'a session key');
   if (key === undefined) return undefined;
   key.skip(1, 'version of the session key');
-  const sessionKey = readSecret(key);
+  const sessionKey = readCephxKey(key);
   const lifeMs = key.u32('validity, seconds') * 1000 + key.u32('validity, nanoseconds') / 1e6;
   const blob = isWrapped ? unwrap(wrapped, former.get(service)) : new ByteReader(wrapped, 'a ticket');
   if (blob === undefined) return undefined;
@@ -49,7 +49,7 @@ function unwrap(wrapped: Buffer, former: Ticket | undefined): ByteReader | undef
 }
 
 /** A key as Ceph writes it: type u16, time of its making, length u16, secret (ceph `src/auth/Crypto.cc`). */
-export function readSecret(key: ByteReader): Buffer {
+export function readCephxKey(key: ByteReader): Buffer {
   const type = key.u16('type of the key');
   if (type !== AES) throw key.garbled('type of the key', `${AES} (aes)`, String(type));
   key.skip(8, 'time of the key');

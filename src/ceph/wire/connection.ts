@@ -1,10 +1,10 @@
 import type { Deadline } from '../../base/deadline.ts';
 import type { RbdsrError } from '../../base/error.ts';
 import type { Authorizer } from './cephx-authorizer.ts';
-import type { MonitorLogin } from './cephx-login.ts';
+import type { UserLogin } from './cephx-login.ts';
 
 /** A message of Ceph's as both messengers carry it; `front` and `data` are what its type says. */
-export interface Message {
+export interface WireMessage {
   readonly type: number;
   readonly version: number;
   readonly compatVersion: number;
@@ -25,7 +25,7 @@ export interface PeerAddress {
 
 /** What becomes of what a connection hears. Neither function throws. */
 export interface Receiver {
-  message(message: Message): void;
+  message(message: WireMessage): void;
   /** It is lost; once, and not after close(). What was sent may have arrived or not. */
   closed(error: RbdsrError): void;
 }
@@ -33,7 +33,7 @@ export interface Receiver {
 /** Both ends have proven who they are. */
 export interface Connection {
   /** Messages arrive in the order in which they are sent, or the connection is lost. */
-  send(message: Message): void;
+  send(message: WireMessage): void;
   close(): void;
 }
 
@@ -44,7 +44,7 @@ export interface Connection {
  */
 export interface Messenger {
   /** When it is open, `login` holds the tickets. */
-  toMonitor(peer: PeerAddress, login: MonitorLogin, receiver: Receiver, within: Patience): Promise<Connection>;
+  toMonitor(peer: PeerAddress, login: UserLogin, receiver: Receiver, within: Patience): Promise<Connection>;
   toOsd(peer: PeerAddress, authorizer: Authorizer, receiver: Receiver, within: Patience): Promise<Connection>;
 }
 

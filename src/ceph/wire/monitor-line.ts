@@ -5,8 +5,8 @@ import type { ClusterAccess } from '../cluster/access.ts';
 import { formatMonitor, type MonitorAddress } from '../cluster/monitors.ts';
 import { ByteReader } from './byte-reader.ts';
 import { SERVICE, type Ticket } from './cephx-authorizer.ts';
-import { CEPHX, MonitorLogin } from './cephx-login.ts';
-import type { Connection, Message, Messenger, Patience } from './connection.ts';
+import { CEPHX, UserLogin } from './cephx-login.ts';
+import type { Connection, WireMessage, Messenger, Patience } from './connection.ts';
 import {
   askMonitorMap,
   authMessage,
@@ -23,15 +23,15 @@ import { PendingAnswers } from './pending-answers.ts';
 /** One connection to one monitor, logged in. Several questions may wait for their answers at once. */
 export class MonitorLine {
   readonly monitor: MonitorAddress;
-  readonly #login: MonitorLogin;
-  readonly #pending = new PendingAnswers<Message>();
+  readonly #login: UserLogin;
+  readonly #pending = new PendingAnswers<WireMessage>();
   #connection: Connection | undefined;
   #fsid: Promise<Buffer> | undefined;
   #renewing: Promise<void> | undefined;
 
   private constructor(access: ClusterAccess, monitor: MonitorAddress) {
     this.monitor = monitor;
-    this.#login = new MonitorLogin(access);
+    this.#login = new UserLogin(access);
   }
 
   static async open(
@@ -42,7 +42,7 @@ export class MonitorLine {
   ): Promise<MonitorLine> {
     const line = new MonitorLine(access, monitor);
     const receiver = {
-      message: (message: Message) => line.#receive(message),
+      message: (message: WireMessage) => line.#receive(message),
       closed: (error: RbdsrError) => line.#pending.fail(error),
     };
     line.#connection = await messenger.toMonitor({ ...monitor, nonce: 0 }, line.#login, receiver, within);
@@ -106,7 +106,7 @@ export class MonitorLine {
     return fsidOfMonitorMap(await answer);
   }
 
-  #receive(message: Message): void {
+  #receive(message: WireMessage): void {
     if (message.type === MESSAGE.commandReply) this.#pending.settle(message.tid, message);
     if (message.type === MESSAGE.monitorMap) this.#pending.settle(MAP, message);
     if (message.type === MESSAGE.authReply) this.#pending.settle(AUTH, message);

@@ -1,6 +1,6 @@
 import type { RbdsrError } from '../../base/error.ts';
 import { Authorizer, type Ticket } from './cephx-authorizer.ts';
-import type { Connection, Message, Messenger, Patience, PeerAddress } from './connection.ts';
+import type { Connection, WireMessage, Messenger, Patience, PeerAddress } from './connection.ts';
 import { MESSAGE } from './mon-messages.ts';
 import { backoff, notificationOf, type Notified, type OperationReply, operationReply } from './osd-messages.ts';
 import { PendingAnswers } from './pending-answers.ts';
@@ -9,7 +9,7 @@ import { PendingAnswers } from './pending-answers.ts';
 export class OsdLine {
   readonly #pending = new PendingAnswers<OperationReply>();
   /** How each operation that has no answer yet is sent again. */
-  readonly #again = new Map<number, () => Message>();
+  readonly #again = new Map<number, () => WireMessage>();
   readonly #notified = new PendingAnswers<Notified>();
   #connection: Connection | undefined;
 
@@ -21,7 +21,7 @@ export class OsdLine {
   ): Promise<OsdLine> {
     const line = new OsdLine();
     const receiver = {
-      message: (message: Message) => line.#receive(message),
+      message: (message: WireMessage) => line.#receive(message),
       closed: (error: RbdsrError) => line.#fail(error),
     };
     line.#connection = await messenger.toOsd(peer, new Authorizer(globalId, ticket), receiver, within);
@@ -33,7 +33,7 @@ export class OsdLine {
   }
 
   /** `encode` is called for each time it is sent: the second and later ones say so. */
-  operate(tid: number, encode: () => Message): Promise<OperationReply> {
+  operate(tid: number, encode: () => WireMessage): Promise<OperationReply> {
     const answer = this.#pending.addNamed(tid);
     this.#again.set(tid, encode);
     this.#connection?.send(encode());
@@ -54,7 +54,7 @@ export class OsdLine {
     this.#connection?.close();
   }
 
-  #receive(message: Message): void {
+  #receive(message: WireMessage): void {
     try {
       if (message.type === MESSAGE.osdReply) this.#answered(message);
       else if (message.type === MESSAGE.backoff) this.#backedOff(message);
@@ -69,13 +69,13 @@ export class OsdLine {
     }
   }
 
-  #answered(message: Message): void {
+  #answered(message: WireMessage): void {
     this.#again.delete(message.tid);
     this.#pending.settle(message.tid, operationReply(message));
   }
 
   /** What is dropped while it is blocked is sent again when it is not. */
-  #backedOff(message: Message): void {
+  #backedOff(message: WireMessage): void {
     const { isBlock, acknowledgement } = backoff(message);
     if (isBlock) this.#connection?.send(acknowledgement);
     else for (const encode of this.#again.values()) this.#connection?.send(encode());

@@ -1,7 +1,7 @@
 import { ByteReader } from './byte-reader.ts';
 import { ByteWriter } from './byte-writer.ts';
 import { CLIENT } from './cephx-login.ts';
-import type { Message } from './connection.ts';
+import type { WireMessage } from './connection.ts';
 import { MESSAGE, plainMessage } from './mon-messages.ts';
 
 /** One operation on an object: what OSDs call it, its arguments, and what goes with it. */
@@ -48,7 +48,7 @@ export function operationMessage(
   { globalId, tid }: OperationIdentity,
   { epoch, hash, group }: Target,
   attempt: number,
-): Message {
+): WireMessage {
   const source = new ByteWriter().u8(CLIENT).u64(globalId).u64(tid).u32(0).done();
   const locator = new ByteWriter().u64(place.pool).u32(0xffffffff).text('').text(place.namespace).done();
   const now = Date.now();
@@ -99,7 +99,7 @@ export interface OperationReply {
 }
 
 /** ceph `src/messages/MOSDOpReply.h`. */
-export function operationReply({ front, data }: Message): OperationReply {
+export function operationReply({ front, data }: WireMessage): OperationReply {
   const read = new ByteReader(front, 'the answer of an OSD');
   read.blob('object');
   read.skip(17 + 8, 'placement group and flags');
@@ -121,13 +121,13 @@ export function operationReply({ front, data }: Message): OperationReply {
 /** An OSD cannot serve some of its objects now; what it was asked of them it has dropped. */
 export interface Backoff {
   readonly isBlock: boolean;
-  readonly acknowledgement: Message;
+  readonly acknowledgement: WireMessage;
 }
 
 const BACKOFF = { block: 1, acknowledgeBlock: 2 } as const;
 
 /** ceph `src/messages/MOSDBackoff.h`: placement group, epoch, what, number, first and last object. */
-export function backoff({ front }: Message): Backoff {
+export function backoff({ front }: WireMessage): Backoff {
   const read = new ByteReader(front, 'the backoff of an OSD');
   read.versioned('placement group');
   read.skip(4, 'epoch');
@@ -186,7 +186,7 @@ export interface Notified {
 }
 
 /** ceph `src/messages/MWatchNotify.h`; the lists are the message's data. */
-export function notificationOf({ front, data }: Message): Notified {
+export function notificationOf({ front, data }: WireMessage): Notified {
   const read = new ByteReader(front, 'the end of a notification');
   read.skip(2, 'version and opcode');
   const cookie = Number(read.u64('cookie'));

@@ -273,7 +273,9 @@ describe('nothing is done twice, and nothing is left undone', () => {
     },
   };
 
-  test('every step is walked', () => expectAllWalked('test/host/ceph/native-plane.test.ts', walking));
+  test('every step is walked', () => {
+    expectAllWalked('test/host/ceph/native-plane.test.ts', walking);
+  });
 
   test.each(killsOf('test/host/ceph/native-plane.test.ts', walking.walks))(
     '%s, killed at %s, then %s',

@@ -11,12 +11,12 @@ import {
   headerOf,
   idOf,
   listDirectory,
-  readHeader,
+  readImageHeader,
   readWatchers,
 } from '../../../src/ceph/control/native/image-objects.ts';
 import { type NativePlane, openNativePlane } from '../../../src/ceph/control/native/native-plane.ts';
 import { PoolObjects } from '../../../src/ceph/control/native/pool-objects.ts';
-import type { Message } from '../../../src/ceph/wire/connection.ts';
+import type { WireMessage } from '../../../src/ceph/wire/connection.ts';
 import { authReply, commandReply, fsidOfMonitorMap, MESSAGE } from '../../../src/ceph/wire/mon-messages.ts';
 import { backoff, notificationOf, operationReply } from '../../../src/ceph/wire/osd-messages.ts';
 
@@ -84,7 +84,7 @@ describe('a monitor that sends anything at all', () => {
 });
 
 const messages = [...recorded.monitorMessages, ...recorded.osdMessages].map(
-  ({ type, front, data }): Message => ({
+  ({ type, front, data }): WireMessage => ({
     type,
     version: 1,
     compatVersion: 1,
@@ -94,7 +94,7 @@ const messages = [...recorded.monitorMessages, ...recorded.osdMessages].map(
   }),
 );
 
-function decoded(message: Message): unknown {
+function decoded(message: WireMessage): unknown {
   if (message.type === MESSAGE.monitorMap) return fsidOfMonitorMap(message);
   if (message.type === MESSAGE.commandReply) {
     const { output } = commandReply(message);
@@ -150,7 +150,7 @@ describe('objects that hold anything', () => {
     const by = { asker: { user: 'xen', cluster: 'the cluster' }, map: { hindrances: async () => [] }, osds };
     const objects = new PoolObjects(pool, '', by);
     const soon = Deadline.after(5000);
-    for (const read of [listDirectory, (o: PoolObjects, d: Deadline) => readHeader(o, 'x', d)]) {
+    for (const read of [listDirectory, (o: PoolObjects, d: Deadline) => readImageHeader(o, 'x', d)]) {
       pages = 0;
       await endsWell(() => read(objects, soon));
     }

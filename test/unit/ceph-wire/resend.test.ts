@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { Deadline } from '../../../src/base/deadline.ts';
 import { ByteReader } from '../../../src/ceph/wire/byte-reader.ts';
 import { ByteWriter } from '../../../src/ceph/wire/byte-writer.ts';
-import type { Message, Messenger, Receiver } from '../../../src/ceph/wire/connection.ts';
+import type { WireMessage, Messenger, Receiver } from '../../../src/ceph/wire/connection.ts';
 import { MESSAGE, plainMessage } from '../../../src/ceph/wire/mon-messages.ts';
 import { statObject, type Target } from '../../../src/ceph/wire/osd-messages.ts';
 import { OsdSession } from '../../../src/ceph/wire/osd-session.ts';
@@ -36,7 +36,7 @@ function monitors() {
 }
 
 function session(
-  react: (sent: Sent, turn: number, receiver: Receiver, message: Message) => void,
+  react: (sent: Sent, turn: number, receiver: Receiver, message: WireMessage) => void,
   targets: readonly Target[],
 ) {
   const all: Sent[] = [];
@@ -119,7 +119,7 @@ test('two operations are two, and one without an answer is not sent again where 
   expect(new Set(all.map(({ identity }) => identity)).size).toBe(2);
 });
 
-function sentOf(osd: string, { front, tid }: Message): Sent {
+function sentOf(osd: string, { front, tid }: WireMessage): Sent {
   const read = new ByteReader(front, 'an operation');
   read.versioned('placement group');
   read.skip(4, 'hash');
@@ -129,7 +129,7 @@ function sentOf(osd: string, { front, tid }: Message): Sent {
   return { osd, identity, epoch, isRetry: (flags & 8) !== 0 };
 }
 
-function answered({ tid }: Message): Message {
+function answered({ tid }: WireMessage): WireMessage {
   const front = new ByteWriter()
     .text(place.object)
     .raw(Buffer.alloc(25))
@@ -143,7 +143,7 @@ function answered({ tid }: Message): Message {
   return plainMessage(MESSAGE.osdReply, front, { tid });
 }
 
-function backoff(operation: number): Message {
+function backoff(operation: number): WireMessage {
   const group = new ByteWriter().versioned(1, 1, Buffer.alloc(18)).u32(10).u8(operation).u64(1).done();
   return plainMessage(MESSAGE.backoff, group);
 }

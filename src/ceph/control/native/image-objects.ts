@@ -71,7 +71,7 @@ function formatOneNames(data: Buffer | undefined): readonly string[] {
 }
 
 /** Undefined where there is no image of this name that can be opened. */
-export async function readHeader(
+export async function readImageHeader(
   objects: PoolObjects,
   image: string,
   deadline: Deadline,

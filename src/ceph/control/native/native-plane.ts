@@ -16,7 +16,7 @@ import { decodeFsid } from '../tools/ceph-tool-json.ts';
 import { type Asker, ClusterCommands } from './cluster-commands.ts';
 import { ClusterMap } from './cluster-map.ts';
 import { growImage } from './grow-image.ts';
-import { headerOf, type ImageHeader, listDirectory, readHeader, readWatchers } from './image-objects.ts';
+import { headerOf, type ImageHeader, listDirectory, readImageHeader, readWatchers } from './image-objects.ts';
 import { makeImage } from './make-image.ts';
 import { PoolObjects } from './pool-objects.ts';
 
@@ -98,7 +98,7 @@ class NativeImages {
     const entries = await Promise.all(
       [...(names ?? [])].map(async ([image, id]): Promise<ImageEntry | undefined> => {
         const header = await (id === undefined
-          ? readHeader(objects, image, deadline)
+          ? readImageHeader(objects, image, deadline)
           : headerOf(objects, id, deadline));
         if (header === undefined) return undefined;
         const spec = { pool, ...(namespace === '' ? {} : { namespace }), image };
@@ -121,7 +121,7 @@ class NativeImages {
     if (objects.namespace !== '' && (await listDirectory(objects, deadline)) === undefined) {
       throw namespaceMissing(spec.pool, objects.namespace);
     }
-    if ((await readHeader(objects, spec.image, deadline)) === undefined) {
+    if ((await readImageHeader(objects, spec.image, deadline)) === undefined) {
       const image = { name: spec.image, sizeBytes: roundUp(MiB, sizeBytes), order: DEFAULT_ORDER };
       await makeImage(objects, image, deadline);
     }
@@ -148,7 +148,7 @@ class NativeImages {
   ): Promise<{ readonly objects: PoolObjects; readonly header: ImageHeader }> {
     refuseUnspeakable(spec.image, 'image');
     const objects = await this.#objects(spec.pool, spec.namespace ?? '', deadline);
-    const header = await readHeader(objects, spec.image, deadline);
+    const header = await readImageHeader(objects, spec.image, deadline);
     if (header !== undefined) return { objects, header };
     if (objects.namespace !== '' && (await listDirectory(objects, deadline)) === undefined) {
       throw namespaceMissing(spec.pool, objects.namespace);

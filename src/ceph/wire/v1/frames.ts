@@ -2,7 +2,7 @@ import { isIPv6 } from 'node:net';
 import { RbdsrError } from '../../../base/error.ts';
 import { ByteReader } from '../byte-reader.ts';
 import { ByteWriter } from '../byte-writer.ts';
-import type { Message, PeerAddress } from '../connection.ts';
+import type { WireMessage, PeerAddress } from '../connection.ts';
 import { crc32c } from '../crc32c.ts';
 
 /** What stands before each thing that messenger v1 sends (ceph `src/include/msgr.h`, CEPH_MSGR_TAG). */
@@ -21,12 +21,12 @@ export const TAG = {
 } as const;
 
 export const BANNER = 'ceph v027';
-export const HEADER_BYTES = 53;
-export const FOOTER_BYTES = 13;
+export const MESSAGE_HEADER_BYTES = 53;
+export const MESSAGE_FOOTER_BYTES = 13;
 /** Type, nonce and a `struct sockaddr_storage`: how an address looked before MSG_ADDR2. */
 export const ADDRESS_BYTES = 136;
 
-const CHECKED_BYTES = HEADER_BYTES - 4;
+const CHECKED_BYTES = MESSAGE_HEADER_BYTES - 4;
 const MOST_BYTES = 32 * 1024 * 1024;
 /** What a message is worth to the peer's queue (CEPH_MSG_PRIO_DEFAULT). */
 const PRIORITY = 127;
@@ -35,7 +35,7 @@ const COMPLETE = 1;
 const WITHOUT_CHECKSUM = 2;
 
 /** Tag, header, front, data and footer. `source` is the client's number. */
-export function encodeMessage(message: Message, seq: number, source: bigint): Buffer {
+export function encodeMessage(message: WireMessage, seq: number, source: bigint): Buffer {
   const { front, data } = message;
   const header = new ByteWriter()
     .u64(seq)
@@ -77,7 +77,7 @@ export interface MessageHeader {
 }
 
 /** 'control-plane-failed' for a header that was changed on the way, or is longer than any answer there is. */
-export function decodeHeader(bytes: Buffer): MessageHeader {
+export function decodeMessageHeader(bytes: Buffer): MessageHeader {
   const read = new ByteReader(bytes, 'the header of a message');
   const seq = read.u64('seq');
   const tid = Number(read.u64('tid'));
@@ -95,7 +95,7 @@ export function decodeHeader(bytes: Buffer): MessageHeader {
 }
 
 /** `body` is front, middle, data and footer. */
-export function decodeBody(header: MessageHeader, body: Buffer): Message {
+export function decodeBody(header: MessageHeader, body: Buffer): WireMessage {
   const read = new ByteReader(body, 'a message');
   const front = read.bytes(header.frontBytes, 'front');
   read.skip(header.middleBytes, 'middle');

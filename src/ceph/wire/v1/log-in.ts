@@ -1,20 +1,20 @@
 import { ByteReader } from '../byte-reader.ts';
-import type { MonitorLogin } from '../cephx-login.ts';
-import type { Message } from '../connection.ts';
+import type { UserLogin } from '../cephx-login.ts';
+import type { WireMessage } from '../connection.ts';
 import { authMessage, type AuthReply, authReply, MESSAGE, offeredMethods } from '../mon-messages.ts';
 
 /** The part of a connection that a login takes. */
 interface Line {
-  send(message: Message): void;
-  receive(): Promise<Message>;
-  isFrom(login: MonitorLogin): void;
+  send(message: WireMessage): void;
+  receive(): Promise<WireMessage>;
+  isFrom(login: UserLogin): void;
 }
 
 /**
  * In messenger v1 a client logs in by messages, once the connection is there: whoever it is, and then cephx's proof. A
  * monitor sends its map and more meanwhile, which nobody waits for yet.
  */
-export async function logInByMessages(login: MonitorLogin, line: Line): Promise<void> {
+export async function logInByMessages(login: UserLogin, line: Line): Promise<void> {
   line.send(authMessage(0, offeredMethods(login)));
   const challenge = await reply(line, login);
   line.send(authMessage(challenge.protocol, login.prove(payloadOf(challenge))));
@@ -23,7 +23,7 @@ export async function logInByMessages(login: MonitorLogin, line: Line): Promise<
   line.isFrom(login);
 }
 
-async function reply(line: Line, login: MonitorLogin): Promise<AuthReply> {
+async function reply(line: Line, login: UserLogin): Promise<AuthReply> {
   let message = await line.receive();
   while (message.type !== MESSAGE.authReply) message = await line.receive();
   const answer = authReply(message);

@@ -1,13 +1,20 @@
 import { randomInt } from 'node:crypto';
 import { messageOf, RbdsrError } from '../../../base/error.ts';
 import type { Authorizer } from '../cephx-authorizer.ts';
-import type { MonitorLogin } from '../cephx-login.ts';
+import type { UserLogin } from '../cephx-login.ts';
 import { ByteStream } from '../byte-stream.ts';
 import { ByteWriter } from '../byte-writer.ts';
-import type { Connection, Message, Messenger, Patience, PeerAddress, Receiver } from '../connection.ts';
+import type { Connection, WireMessage, Messenger, Patience, PeerAddress, Receiver } from '../connection.ts';
 import { peerLost } from '../peer-failure.ts';
 import { connectV1 } from './connect.ts';
-import { decodeBody, decodeHeader, encodeMessage, FOOTER_BYTES, HEADER_BYTES, TAG } from './frames.ts';
+import {
+  decodeBody,
+  decodeMessageHeader,
+  encodeMessage,
+  MESSAGE_FOOTER_BYTES,
+  MESSAGE_HEADER_BYTES,
+  TAG,
+} from './frames.ts';
 import { logInByMessages } from './log-in.ts';
 
 /** Messenger v1, port 6789 of a monitor: what every cluster and every kernel speaks. Neither encrypted nor signed. */
@@ -64,17 +71,17 @@ class V1Connection implements Connection {
   }
 
   /** From here on messages come from this client: two that were nobody's would be one to an OSD. */
-  isFrom({ globalId }: MonitorLogin): void {
+  isFrom({ globalId }: UserLogin): void {
     this.#source = globalId;
   }
 
-  send(message: Message): void {
+  send(message: WireMessage): void {
     this.#seq += 1;
     this.#stream.write(encodeMessage(message, this.#seq, this.#source));
   }
 
   /** The next message; what keeps the connection is answered meanwhile. */
-  async receive(): Promise<Message> {
+  async receive(): Promise<WireMessage> {
     for (;;) {
       const tag = (await this.#stream.read(1)).readUInt8();
       if (tag === TAG.message) return this.#message();
@@ -117,10 +124,10 @@ class V1Connection implements Connection {
     }
   }
 
-  async #message(): Promise<Message> {
-    const header = decodeHeader(await this.#stream.read(HEADER_BYTES));
+  async #message(): Promise<WireMessage> {
+    const header = decodeMessageHeader(await this.#stream.read(MESSAGE_HEADER_BYTES));
     const { frontBytes, middleBytes, dataBytes } = header;
-    const body = await this.#stream.read(frontBytes + middleBytes + dataBytes + FOOTER_BYTES);
+    const body = await this.#stream.read(frontBytes + middleBytes + dataBytes + MESSAGE_FOOTER_BYTES);
     this.#stream.write(new ByteWriter().u8(TAG.acknowledgement).u64(header.seq).done());
     return decodeBody(header, body);
   }
