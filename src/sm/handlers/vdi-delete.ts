@@ -1,7 +1,7 @@
 import { hasCode, messageOf, RbdsrError } from '../../base/error.ts';
 import { type Mending, type Step, step } from '../../base/steps.ts';
 import type { VdiNode } from '../../lvhd/lv-table.ts';
-import { openByExtents } from '../../lvhd/extent-open.ts';
+import { volumesByExtents } from '../../lvhd/extent-open.ts';
 import { cbtLogOf, foldLog } from '../../lvhd/ops/end-tracking.ts';
 import { checkDeletable, hideVdi, markDeleted } from '../../lvhd/ops/vdi-delete.ts';
 import type { VgReport } from '../../lvm/report.ts';
@@ -117,7 +117,7 @@ async function mark({ sr, report, node }: Deletion): Promise<void> {
 }
 
 async function removeLog({ call, sr, report }: Deletion): Promise<void> {
-  await foldLog({ lvm: sr.lvm, openLv: openByExtents(sr.lvm, sr.openPv) }, report, vdiOf(call));
+  await foldLog(volumesByExtents(sr), report, vdiOf(call));
 }
 
 async function forgetMetadata({ call, sr, report }: Deletion): Promise<void> {

@@ -1,6 +1,6 @@
 import { messageOf, RbdsrError } from '../../base/error.ts';
 import type { VdiUuid } from '../../base/ids.ts';
-import { openByExtents } from '../../lvhd/extent-open.ts';
+import { volumesByExtents } from '../../lvhd/extent-open.ts';
 import { cbtLogOf, endTracking } from '../../lvhd/ops/end-tracking.ts';
 import type { VgReport } from '../../lvm/report.ts';
 import { createMessage } from '../../xapi/message.ts';
@@ -44,7 +44,7 @@ export async function endTrackingBeforeWriting(
 export async function endTrackingOf(work: SrWork, sr: AttachedSr, vdi: VdiUuid): Promise<void> {
   work.waiting(`LVM to remove the log of changed blocks of VDI ${vdi}`);
   const report = await recoveredReport(work, sr);
-  if (!(await endTracking({ lvm: sr.lvm, openLv: openByExtents(sr.lvm, sr.openPv) }, report, vdi))) return;
+  if (!(await endTracking(volumesByExtents(sr), report, vdi))) return;
   work.log.warn(`SR ${sr.uuid}: the tracking of changed blocks of VDI ${vdi} has ended`);
   work.waiting(`xapi to record that the changes of VDI ${vdi} are not tracked`);
   try {
