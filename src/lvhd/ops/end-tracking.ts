@@ -2,10 +2,9 @@ import type { Volumes } from '../volumes.ts';
 import type { BlockIo } from '../../base/block-io.ts';
 import type { VdiUuid } from '../../base/ids.ts';
 import { type Mending, type Step, step } from '../../base/steps.ts';
-import { lvNamed, type LvReport, type VgReport } from '../../lvm/report.ts';
+import type { LvReport, VgReport } from '../../lvm/report.ts';
 import { runSteps } from '../../system/running-steps.ts';
-import { addChanges, type CbtLog, readCbtLog, writeChild, writeParent } from '../cbt-log.ts';
-import { CBT_LOG, cbtLogName } from '../names.ts';
+import { addChanges, type CbtLog, cbtLogOf, readCbtLog, writeChild, writeParent } from '../cbt-log.ts';
 
 /** The log of a disk that is to go, and the logs beside it. */
 interface Ending {
@@ -14,15 +13,6 @@ interface Ending {
   readonly vdi: VdiUuid;
   readonly lv: LvReport;
   readonly log: CbtLog;
-}
-
-export function cbtLogOf(report: VgReport, vdi: VdiUuid): LvReport | undefined {
-  return lvNamed(report, cbtLogName(vdi));
-}
-
-/** The disks that have one, by uuid. */
-export function cbtLogs(report: VgReport): string[] {
-  return report.lvs.flatMap(({ name }) => (name.endsWith(CBT_LOG) ? [name.slice(0, -CBT_LOG.length)] : []));
 }
 
 /**

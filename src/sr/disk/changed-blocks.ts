@@ -1,7 +1,8 @@
 import { messageOf, RbdsrError } from '../../base/error.ts';
 import type { VdiUuid } from '../../base/ids.ts';
 import { volumesByExtents } from '../../lvhd/extent-open.ts';
-import { cbtLogOf, endTracking } from '../../lvhd/ops/end-tracking.ts';
+import { cbtLogOf } from '../../lvhd/cbt-log.ts';
+import { endTracking } from '../../lvhd/ops/end-tracking.ts';
 import type { VgReport } from '../../lvm/report.ts';
 import { createMessage } from '../../xapi/message.ts';
 import { changeVdi, vdiByUuid } from '../../xapi/vdi.ts';
