@@ -31,7 +31,7 @@ export async function finishDeletions(
     if (held.has(uuid)) continue;
     work.waiting(`LVM to remove ${lvName}`);
     try {
-      await foldLog(volumesByExtents(sr), report, uuid);
+      freeBytes += await foldLog(volumesByExtents(sr), report, uuid);
       await sr.lvm.removeLv(lvName);
     } catch (error) {
       if (!hasCode(error, 'device-busy', 'lvm-delete')) throw error;

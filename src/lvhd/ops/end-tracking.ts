@@ -17,23 +17,24 @@ interface Ending {
 
 /**
  * Ends the tracking of a disk that is going to be written without its log, as sm `VDI.configure_blocktracking` does
- * when it is told to: from then on nobody can ask what has changed across this moment. False where it has no log. The
- * caller holds the SR lock on the master.
+ * when it is told to: from then on nobody can ask what has changed across this moment. Answers the bytes that the log
+ * took; undefined where it has none. The caller holds the SR lock on the master.
  */
-export async function endTracking(world: Volumes, report: VgReport, vdi: VdiUuid): Promise<boolean> {
+export async function endTracking(world: Volumes, report: VgReport, vdi: VdiUuid): Promise<number | undefined> {
   const ending = await endingOf(world, report, vdi);
-  if (ending === undefined) return false;
+  if (ending === undefined) return undefined;
   await runSteps(endTrackingSteps, ending);
-  return true;
+  return ending.lv.sizeBytes;
 }
 
 /**
  * The disk goes, a snapshot perhaps: what its log says is said by the next one, and the log is removed (sm
- * `VDI.delete`). May be cut short anywhere and run again. The caller holds the SR lock on the master.
+ * `VDI.delete`). May be cut short anywhere and run again. Answers the bytes that it took. The caller holds the SR lock
+ * on the master.
  */
-export async function foldLog(world: Volumes, report: VgReport, vdi: VdiUuid): Promise<void> {
+export async function foldLog(world: Volumes, report: VgReport, vdi: VdiUuid): Promise<number> {
   const ending = await endingOf(world, report, vdi);
-  if (ending === undefined) return;
+  if (ending === undefined) return 0;
   const { parent, child } = ending.log;
   await change(world, report, child, async (io) => {
     if ((await readCbtLog(io)).parent !== vdi) return;
@@ -45,6 +46,7 @@ export async function foldLog(world: Volumes, report: VgReport, vdi: VdiUuid): P
     if ((await readCbtLog(io)).child === vdi) await writeChild(io, child);
   });
   await world.lvm.removeLv(ending.lv.name);
+  return ending.lv.sizeBytes;
 }
 
 const again: Mending = { by: ['again'], says: 'activating it for writing, or resizing it, again goes on' };

@@ -117,8 +117,9 @@ async function mark({ sr, report, node }: Deletion): Promise<void> {
   if (node !== undefined) await markDeleted(sr, report, node);
 }
 
-async function removeLog({ call, sr, report }: Deletion): Promise<void> {
-  await foldLog(volumesByExtents(sr), report, vdiOf(call));
+async function removeLog(deletion: Deletion): Promise<void> {
+  const { call, sr, report } = deletion;
+  deletion.freeBytes += await foldLog(volumesByExtents(sr), report, vdiOf(call));
 }
 
 async function forgetMetadata({ call, sr, report }: Deletion): Promise<void> {
