@@ -1,4 +1,4 @@
-import { openByExtents } from '../lvhd/extent-open.ts';
+import { volumesByExtents } from '../lvhd/extent-open.ts';
 import { listJournals } from '../lvhd/journal/journal.ts';
 import { kindOf } from '../lvhd/journal/kinds.ts';
 import { recoverJournals } from '../lvhd/journal/recover.ts';
@@ -39,9 +39,8 @@ export async function recoverIfMaster(work: SrWork, sr: AttachedSr, report: VgRe
   if (!work.subject.srMaster || work.subject.srRef === undefined) return false;
   const done = await recoverJournals(
     {
-      lvm: sr.lvm,
       // Nothing becomes active by it, on whatever host the volume may be in use.
-      openLv: openByExtents(sr.lvm, sr.openPv),
+      ...volumesByExtents(sr),
       refreshElsewhere: async (lvNames) => {
         const { refreshElsewhere } = await import('./hosts/master-plugin.ts');
         await refreshElsewhere(work, sr.uuid, lvNames);

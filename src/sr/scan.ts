@@ -1,7 +1,7 @@
 import { hasCode, RbdsrError } from '../base/error.ts';
 import type { VdiUuid } from '../base/ids.ts';
 import type { HostProfile } from '../dom0/host-profile.ts';
-import { cbtLogOf, cbtLogs } from '../lvhd/ops/end-tracking.ts';
+import { cbtLogOf, cbtLogs } from '../lvhd/cbt-log.ts';
 import type { DrivenVdi } from '../lvhd/lv-table.ts';
 import type { MetadataContent } from '../lvhd/metadata/metadata-volume.ts';
 import type { VdiMetadata } from '../lvhd/metadata/record.ts';
