@@ -3,7 +3,7 @@ import { RbdsrError } from '../../base/error.ts';
 import { type VdiUuid, vdiUuid } from '../../base/ids.ts';
 import { type Mending, type Step, step } from '../../base/steps.ts';
 import { undo } from '../../base/undo.ts';
-import { openByExtents } from '../../lvhd/extent-open.ts';
+import { volumesByExtents } from '../../lvhd/extent-open.ts';
 import { cloneNote, cloneValue } from '../../lvhd/journal/clone-journal.ts';
 import type { JournalEntry } from '../../lvhd/journal/journal.ts';
 import { createJournal, removeJournal } from '../../lvhd/journal/journals.ts';
@@ -59,7 +59,7 @@ export async function takeSnapshot(
   const vdi = vdiUuid(record.uuid);
   const [source, ...ancestors] = tree.chain(vdi);
   if (source === undefined) throw new RbdsrError('vdi-missing', { what: `there is no VDI ${vdi} in SR ${sr.uuid}` });
-  const volumes: Volumes = { lvm: sr.lvm, openLv: openByExtents(sr.lvm, sr.openPv) };
+  const volumes = volumesByExtents(sr);
   const plan = planSnapshot(
     {
       source,
@@ -231,7 +231,7 @@ async function takeBack({ sr, journal, report }: Taking): Promise<void> {
   const now = await lvm.report();
   if (lvNamed(now, journal.lvName) === undefined) return;
   const { recoverClone } = await import('../../lvhd/ops/recover-clone.ts');
-  await recoverClone({ lvm, openLv: openByExtents(lvm, sr.openPv) }, now ?? report, journal);
+  await recoverClone(volumesByExtents({ lvm, openPv: sr.openPv }), now ?? report, journal);
   await removeJournal(lvm, journal);
 }
 
