@@ -73,6 +73,12 @@ function addPicture(program: Command, run: Run): void {
     .action((uuid: string | undefined, options: LookOptions) =>
       run(async (call) => (await import('./picture/tree.ts')).showTree(call, uuid, options)),
     );
+  withPlace(program.command('fsck [sr-uuid]'))
+    .description('Says what is wrong with an SR, what it means and what is safe to do; changes nothing, needs no xapi')
+    .option('--json', 'as JSON')
+    .action((uuid: string | undefined, options: LookOptions) =>
+      run(async (call) => (await import('./picture/fsck.ts')).checkSr(call, uuid, options)),
+    );
   program
     .command('read-disks <what> <milliseconds>', { hidden: true })
     .action((what: string, milliseconds: string) =>

@@ -22,3 +22,9 @@ export function usesOf(picture: Picture, node: DiskNode): readonly UseOfNode[] {
   const here = opener === undefined ? 'active here' : `active here, open by ${opener}`;
   return [...marked, { text: here, writes: false }];
 }
+
+/** Whether somebody may be writing to it now, or nobody can tell. */
+export function mayBeWritten(picture: Picture, node: DiskNode): boolean {
+  if (node.active || usesOf(picture, node).some(({ writes }) => writes)) return true;
+  return picture.place.kind === 'attached' && picture.xapi === undefined;
+}

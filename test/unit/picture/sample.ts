@@ -210,7 +210,13 @@ export function usualSr(): Picture {
         names
           .filter(([n]) => n !== 6)
           .map(([n, name, { managed = true, isASnapshot = false }]) =>
-            recorded(n, name, { managed, isASnapshot, readOnly: !managed, marks: n === 2 ? marks : [] }),
+            recorded(n, name, {
+              managed,
+              isASnapshot,
+              readOnly: !managed,
+              marks: n === 2 ? marks : [],
+              virtualBytes: (n === 7 ? 8 : 40) * MiB,
+            }),
           ),
       ),
       host: {
