@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander';
 import { messageOf, RbdsrError } from '../base/error.ts';
 import type { CliCall, CliSurroundings } from './cli-call.ts';
 import type { LookOptions } from './picture/look.ts';
+import type { ReportOptions } from './picture/report.ts';
 import type { HostCheckOptions } from './install/host-check.ts';
 import type { DoctorOptions } from './install/doctor.ts';
 import type { RebuildOptions } from './sr/mgt-rebuild.ts';
@@ -78,6 +79,13 @@ function addPicture(program: Command, run: Run): void {
     .option('--json', 'as JSON')
     .action((uuid: string | undefined, options: LookOptions) =>
       run(async (call) => (await import('./picture/fsck.ts')).checkSr(call, uuid, options)),
+    );
+  withPlace(program.command('report [sr-uuid]'))
+    .description('Writes what tree and fsck tell, room, keys and mappings as one page that needs nothing beside it')
+    .option('--html <file>', 'where to; an earlier page is replaced, and nothing else')
+    .option('--json', 'as JSON')
+    .action((uuid: string | undefined, options: ReportOptions) =>
+      run(async (call) => (await import('./picture/report.ts')).reportSr(call, uuid, options)),
     );
   program
     .command('read-disks <what> <milliseconds>', { hidden: true })

@@ -25,10 +25,16 @@ export function roomText({ disks, xapi }: Picture): string {
 }
 
 /** What could not be asked, and so is not shown; empty where all was. */
-export function missingText({ missing, disks }: Picture): string {
-  const lines = missing.filter(({ wanted }) => wanted).map(({ part, why }) => `\n${NOT_KNOWN[part]} ${shown(why)}\n`);
-  const moving = disks?.unsettled === true ? ['\nA command was at work on the SR meanwhile: look again.\n'] : [];
-  return [...lines, ...moving].join('');
+export function missingText(picture: Picture): string {
+  return missingLines(picture)
+    .map((line) => `\n${shown(line)}\n`)
+    .join('');
+}
+
+/** The same, a sentence each, as it was found. */
+export function missingLines({ missing, disks }: Picture): readonly string[] {
+  const lines = missing.filter(({ wanted }) => wanted).map(({ part, why }) => `${NOT_KNOWN[part]} ${why}`);
+  return disks?.unsettled === true ? [...lines, 'A command was at work on the SR meanwhile: look again.'] : lines;
 }
 
 const NOT_KNOWN = {
