@@ -69,6 +69,7 @@ function programOf(surroundings: CliSurroundings, run: Run): Command {
 
 function addPicture(program: Command, run: Run): void {
   withPlace(program.command('tree [sr-uuid]'))
+    .option('--ceph', CEPH)
     .description("Draws an SR's chains: names, sizes, what is in use where; changes nothing, and needs no xapi")
     .option('--json', 'as JSON')
     .action((uuid: string | undefined, options: LookOptions) =>
@@ -81,6 +82,7 @@ function addPicture(program: Command, run: Run): void {
       run(async (call) => (await import('./picture/fsck.ts')).checkSr(call, uuid, options)),
     );
   withPlace(program.command('report [sr-uuid]'))
+    .option('--ceph', CEPH)
     .description('Writes what tree and fsck tell, room, keys and mappings as one page that needs nothing beside it')
     .option('--html <file>', 'where to; an earlier page is replaced, and nothing else')
     .option('--json', 'as JSON')
@@ -93,6 +95,8 @@ function addPicture(program: Command, run: Run): void {
       run(async (call) => (await import('./picture/look.ts')).printDisks(call, what, milliseconds)),
     );
 }
+
+const CEPH = 'also what the cluster holds of each volume, by ceph tools or a monitor over SSH; may take minutes';
 
 function withPlace(command: Command): Command {
   return command

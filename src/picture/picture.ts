@@ -1,3 +1,4 @@
+import type { Watcher } from '../ceph/control/control-plane.ts';
 import type { Disks } from './disks.ts';
 
 /**
@@ -12,6 +13,7 @@ export interface Picture {
   readonly disks?: Disks;
   readonly host?: HostPart;
   readonly xapi?: XapiPart;
+  readonly cluster?: ClusterPart;
   readonly missing: readonly MissingPart[];
 }
 
@@ -21,9 +23,9 @@ export type PlaceOfSr =
   | { readonly kind: 'device'; readonly device: string };
 
 export interface MissingPart {
-  readonly part: 'disks' | 'host' | 'xapi';
+  readonly part: 'disks' | 'host' | 'xapi' | 'cluster';
   readonly why: string;
-  /** False where nobody would ask: a file has no host and no pool. */
+  /** False where nobody would expect it: a file has no host and no pool, a dom0 no ceph tools. */
   readonly wanted: boolean;
 }
 
@@ -58,6 +60,21 @@ export interface CountOfVdi {
   readonly normal: number;
   readonly binary: number;
   readonly problem?: string;
+}
+
+/** What the cluster says of the image. */
+export interface ClusterPart {
+  /** The clients that have it open. */
+  readonly watchers: readonly Watcher[];
+  /** Absent where it was not asked for. */
+  readonly held?: HeldInCeph;
+}
+
+/** Bytes, in whole objects, of which the cluster holds as many copies as the pool has. */
+export interface HeldInCeph {
+  readonly imageBytes: number;
+  /** By the name of the volume. */
+  readonly byVolume: Readonly<Record<string, number>>;
 }
 
 /** What xapi has recorded. It holds no key and no password. */

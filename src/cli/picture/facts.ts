@@ -41,4 +41,5 @@ const NOT_KNOWN = {
   disks: 'Not known, what is on the image:',
   host: 'Not known, what this host has in use:',
   xapi: "Not known, xapi's names, and what other hosts have in use:",
+  cluster: 'Not known, who has the image open, and what Ceph holds of it:',
 } as const;

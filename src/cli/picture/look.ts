@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import { RbdsrError } from '../../base/error.ts';
-import { gatherPicture } from '../../picture/gather/gather.ts';
+import { gatherPicture, type GatherRequest } from '../../picture/gather/gather.ts';
 import { disksAsLine } from '../../picture/gather/read-apart.ts';
 import type { Picture } from '../../picture/picture.ts';
 import { thisNode } from '../../system/this-node.ts';
@@ -9,6 +9,8 @@ import type { CliCall } from '../cli-call.ts';
 export interface LookOptions {
   readonly json?: true;
   readonly device?: string;
+  /** Also what the cluster holds of each volume. */
+  readonly ceph?: true;
   /** Seconds. */
   readonly deadline?: string;
 }
@@ -21,10 +23,16 @@ const MOST_SECONDS = 86_400;
 export const READER = 'read-disks';
 
 /** The picture that `rbdsr tree`, `fsck` and `report` show. */
-export function takePicture(call: CliCall, sr: string | undefined, o: LookOptions): Promise<Picture> {
+export function takePicture(
+  call: CliCall,
+  sr: string | undefined,
+  o: LookOptions,
+  ask: GatherRequest['ask'] = 'nothing',
+): Promise<Picture> {
   return gatherPicture({
     root: call.root,
     reader: [...thisNode(), process.argv[1] ?? '', READER],
+    ask: o.ceph === true ? 'watchers and objects' : ask,
     ms: secondsOf(o.deadline) * 1000,
     ...(sr === undefined ? {} : { sr }),
     ...(o.device === undefined ? {} : { device: resolve(o.device) }),

@@ -17,7 +17,7 @@ export async function reportSr(call: CliCall, sr: string | undefined, o: ReportO
   if (o.html === undefined && o.json !== true) {
     throw new RbdsrError('invalid-argument', { what: 'it is not said where to', expected: '--html FILE, or --json' });
   }
-  const picture = await takePicture(call, sr, o);
+  const picture = await takePicture(call, sr, o, 'watchers');
   const findings = findingsOf(picture);
   if (o.html !== undefined) await writePage(o.html, reportPage(picture, findings, call.versionLine));
   if (o.json === true) call.print(jsonText({ findings, picture }));

@@ -18,12 +18,14 @@ export function treeText(picture: Picture): string {
       ['longest chain', longest(forest)],
     ]),
     '\n',
-    rows.length === 0 ? 'no disks\n' : renderTable(HEAD, rows),
+    rows.length === 0 ? 'no disks\n' : renderTable(headOf(picture), rows),
     missingText(picture),
   ].join('');
 }
 
-const HEAD = ['disk', 'uuid', 'size', 'volume', 'in it', 'depth', ''];
+function headOf({ cluster }: Picture): string[] {
+  return ['disk', 'uuid', 'size', 'volume', 'in it', ...(cluster?.held === undefined ? [] : ['in Ceph']), 'depth', ''];
+}
 
 function rowsOf(picture: Picture, chain: ChainNode, lead: string, branch: string): string[][] {
   const { node, children, depth } = chain;
@@ -33,6 +35,7 @@ function rowsOf(picture: Picture, chain: ChainNode, lead: string, branch: string
     node.virtualSizeBytes === 0 ? '?' : formatBytes(node.virtualSizeBytes),
     formatBytes(node.lvSizeBytes),
     heldText(chain),
+    ...inCeph(picture, chain),
     `${depth}/${LONGEST_CHAIN}`,
     stateText(picture, chain),
   ];
@@ -52,6 +55,12 @@ export function labelOf({ name, what }: ChainNode): string {
 export function heldText({ node }: ChainNode): string {
   if (node.kind === 'aio') return formatBytes(node.lvSizeBytes);
   return node.vhd === undefined ? '?' : formatBytes(node.vhd.usedBytes);
+}
+
+/** One text where the cluster was asked, and none where not. */
+export function inCeph({ cluster }: Picture, { node }: ChainNode): readonly string[] {
+  const held = cluster?.held;
+  return held === undefined ? [] : [formatBytes(held.byVolume[node.lvName] ?? 0)];
 }
 
 export function stateText(picture: Picture, chain: ChainNode): string {

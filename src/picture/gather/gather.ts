@@ -1,13 +1,16 @@
 import { Deadline } from '../../base/deadline.ts';
-import { messageOf, RbdsrError } from '../../base/error.ts';
+import { hasCode, messageOf, RbdsrError } from '../../base/error.ts';
 import { srUuid } from '../../base/ids.ts';
+import { withSrControlPlane } from '../../access/sr-control-plane.ts';
+import type { AllocatedPart } from '../../ceph/control/control-plane.ts';
 import { formatSpec } from '../../ceph/image/image-spec.ts';
 import { hostPaths } from '../../dom0/host-profile.ts';
 import { srOfVg } from '../../lvhd/names.ts';
 import { readAttachedRecord } from '../../sr/attached-record.ts';
 import { krbdAt } from '../../sr/image/krbd-of-host.ts';
 import type { Disks } from '../disks.ts';
-import type { HostPart, MissingPart, Picture, PlaceOfSr, XapiPart } from '../picture.ts';
+import { heldInCeph } from '../held-in-ceph.ts';
+import type { ClusterPart, HostPart, MissingPart, Picture, PlaceOfSr, XapiPart } from '../picture.ts';
 import { hostPartOf } from './host-part.ts';
 import { readDisksApart } from './read-apart.ts';
 import { xapiPartOf } from './xapi-part.ts';
@@ -20,6 +23,8 @@ export interface GatherRequest {
   readonly sr?: string;
   /** A device or a file that holds the SR, instead of the attached one: then host and xapi are not asked. */
   readonly device?: string;
+  /** What the cluster is asked, by ceph tools or a monitor over SSH. */
+  readonly ask: 'nothing' | 'watchers' | 'watchers and objects';
   /** For all of it. */
   readonly ms: number;
 }
@@ -51,7 +56,7 @@ async function gatherDevice({ reader, sr }: GatherRequest, device: string, deadl
   return { ...begun(found, { kind: 'device', device }), disks, missing };
 }
 
-async function gatherAttached({ root, reader, sr, ms }: GatherRequest, deadline: Deadline): Promise<Picture> {
+async function gatherAttached({ root, reader, sr, ms, ask }: GatherRequest, deadline: Deadline): Promise<Picture> {
   if (sr === undefined) {
     throw new RbdsrError('invalid-argument', {
       what: 'it is not said which SR',
@@ -69,13 +74,22 @@ async function gatherAttached({ root, reader, sr, ms }: GatherRequest, deadline:
       return await asking;
     } catch (error) {
       if (!(error instanceof RbdsrError)) throw error;
-      missing.push({ part, why: messageOf(error), wanted: true });
+      missing.push({ part, why: messageOf(error), wanted: !hasCode(error, 'control-plane-missing') });
       return undefined;
     }
   };
-  const [disks, xapi] = await Promise.all([
+  const said = (): Promise<SaidByCluster> =>
+    deadline.race(
+      withSrControlPlane(root, uuid, mapping.monitors, deadline, async (plane) => ({
+        watchers: await plane.watchers(record.spec, deadline),
+        ...(ask === 'watchers' ? {} : { parts: await plane.allocated(record.spec, deadline) }),
+      })),
+      'the cluster to tell of the image',
+    );
+  const [disks, xapi, asked] = await Promise.all([
     orMissing<Disks>('disks', readDisksApart(reader, { sr: uuid }, deadline)),
     orMissing<XapiPart>('xapi', deadline.race(xapiPartOf(root, uuid, ms / 2), 'xapi to answer')),
+    ask === 'nothing' ? undefined : orMissing('cluster', said()),
   ]);
   const active = disks?.volumes.filter((lv) => lv.active).map(({ name }) => name) ?? [];
   const host: HostPart = hostPartOf(paths, uuid, record.spec, active, deadline);
@@ -90,8 +104,17 @@ async function gatherAttached({ root, reader, sr, ms }: GatherRequest, deadline:
     ...(disks === undefined ? {} : { disks }),
     host,
     ...(xapi === undefined ? {} : { xapi }),
+    ...(asked === undefined ? {} : { cluster: clusterPart(asked, disks) }),
     missing,
   };
+}
+
+interface SaidByCluster extends Pick<ClusterPart, 'watchers'> {
+  readonly parts?: readonly AllocatedPart[];
+}
+
+function clusterPart({ watchers, parts }: SaidByCluster, disks: Disks | undefined): ClusterPart {
+  return { watchers, ...(parts === undefined ? {} : { held: heldInCeph(parts, disks?.volumes ?? []) }) };
 }
 
 function begun(sr: string, place: PlaceOfSr): Pick<Picture, 'sr' | 'takenAt' | 'place'> {

@@ -58,7 +58,7 @@ test('an attached SR, with xapi and without: the same chains, and what is missin
 
 test('a cluster that never answers costs the disks alone, and no more than the deadline', async () => {
   const { root, sr } = await hostWithStockSr(plugin.host('8.3b'), 'plain', 'plain-thick');
-  const picture = await gatherPicture({ root, reader: ['sh', '-c', 'sleep 8'], sr, ms: 3000 });
+  const picture = await gatherPicture({ root, reader: ['sh', '-c', 'sleep 8'], sr, ask: 'nothing', ms: 3000 });
   expect(picture.disks).toBeUndefined();
   expect(picture.host?.mappings).toMatchObject([{ image: 'xen/sr1' }]);
   expect(picture.missing.find(({ part }) => part === 'disks')?.why).toMatch(/waited .* for the process that reads/);

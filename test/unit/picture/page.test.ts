@@ -2,10 +2,10 @@ import { expect, test } from 'vitest';
 import { reportPage } from '../../../src/cli/picture/html/page.ts';
 import { html, named } from '../../../src/cli/picture/html/escape.ts';
 import { findingsOf } from '../../../src/picture/fsck/find-all.ts';
-import { HOSTILE, offline, disksOf, usualSr } from './sample.ts';
+import { asked, disksOf, HOSTILE, offline, usualSr } from './sample.ts';
 
 test('an SR as one page', async () => {
-  const picture = usualSr();
+  const picture = asked(usualSr());
   const page = reportPage(picture, findingsOf(picture), 'Version : 0.1.0').replace(/<style>[^<]*<\/style>/, '');
   await expect(page).toMatchFileSnapshot('__snapshots__/report.html');
 });
@@ -14,6 +14,13 @@ test('the page fetches nothing and runs nothing', () => {
   const page = reportPage(usualSr(), [], 'Version : 0.1.0');
   expect(page).toContain(`content="default-src &#39;none&#39;; style-src &#39;unsafe-inline&#39;"`);
   expect(page).not.toMatch(/<script|<img|<link|@import|url\(|\son\w+=/);
+});
+
+test('a host without ceph tools says so in place of the watchers', () => {
+  const missing = [{ part: 'cluster' as const, why: 'this host has no program called rbd', wanted: false }];
+  expect(reportPage({ ...usualSr(), missing }, [], 'Version : 0.1.0')).toContain(
+    '<h2>Watchers</h2><p>Not known: <bdi>this host has no program called rbd</bdi></p>',
+  );
 });
 
 test('a value in a page is text, a name one that turns nothing', () => {

@@ -173,6 +173,21 @@ export function attached(disks: Disks, more: Partial<Picture> = {}): Picture {
 /** A name that would clear the screen, turn the writing, and run as a script. */
 export const HOSTILE = 'evil\u001B[2J\u202E\n<script>document.title="hacked"</script>"\'&amp;';
 
+/** What the cluster says of it: the mapping of this host, and a client that nobody here knows. */
+export function asked(picture: Picture): Picture {
+  const held = (picture.disks?.nodes ?? []).map(({ lvName }, at) => [lvName, at * 4 * MiB] as const);
+  return {
+    ...picture,
+    cluster: {
+      watchers: [
+        { address: '10.0.0.5:0/123456789', client: 4123 },
+        { address: '10.0.0.9:0/42', client: 777 },
+      ],
+      held: { imageBytes: 200 * MiB, byVolume: Object.fromEntries(held) },
+    },
+  };
+}
+
 /** A pool with a chain, a snapshot, a clone, a raw disk, and disks in use on two hosts. */
 export function usualSr(): Picture {
   const nodes = [

@@ -1,10 +1,14 @@
 import { expect, test } from 'vitest';
 import { treeText } from '../../../src/cli/picture/tree-text.ts';
 import { forestOf, nodesOf } from '../../../src/picture/forest.ts';
-import { attached, childOf, disksOf, HOSTILE, offline, stored, usualSr, uuid, vhdNode } from './sample.ts';
+import { asked, attached, childOf, disksOf, HOSTILE, offline, stored, usualSr, uuid, vhdNode } from './sample.ts';
 
 test('the chains of an SR that is in use', async () => {
   await expect(treeText(usualSr())).toMatchFileSnapshot('__snapshots__/tree.txt');
+});
+
+test('with what the cluster holds of each volume', async () => {
+  await expect(treeText(asked(usualSr()))).toMatchFileSnapshot('__snapshots__/tree-in-ceph.txt');
 });
 
 test('with xapi down, what it would have told is said to be missing', async () => {

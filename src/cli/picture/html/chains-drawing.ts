@@ -1,7 +1,7 @@
 import { formatBytes } from '../../../base/units.ts';
 import { type ChainNode, LONGEST_CHAIN } from '../../../picture/forest.ts';
 import type { Picture } from '../../../picture/picture.ts';
-import { heldText, labelOf, stateText } from '../tree-text.ts';
+import { heldText, inCeph, labelOf, stateText } from '../tree-text.ts';
 import { apart, html, type Html } from './escape.ts';
 
 /** Of a node's box and the room between two, in CSS pixels. */
@@ -55,7 +55,12 @@ function lineOf({ column, row, parent }: Placed): Html[] {
 function boxOf(picture: Picture, { chain, column, row }: Placed): Html {
   const { node, what, depth, name } = chain;
   const kind = isWrong(chain) ? 'wrong' : what.replaceAll(' ', '-');
-  const sizes = `${formatBytes(node.virtualSizeBytes)}, ${heldText(chain)} in a volume of ${formatBytes(node.lvSizeBytes)}`;
+  const sizes = `${formatBytes(node.virtualSizeBytes)}, ${heldText(chain)} in ${formatBytes(node.lvSizeBytes)}${inCeph(
+    picture,
+    chain,
+  )
+    .map((text) => `, ${text} in Ceph`)
+    .join('')}`;
   const state = stateText(picture, chain);
   const last = `depth ${depth}/${LONGEST_CHAIN}${state === '' ? '' : `, ${state}`}`;
   const frame = html`x="${leftOf(column)}" y="${topOf(row)}" width="${BOX.width}" height="${BOX.height}"`;

@@ -4,7 +4,15 @@ import type { Picture } from '../../../picture/picture.ts';
 import { nameOfSr, placeText } from '../facts.ts';
 import { chainsDrawing } from './chains-drawing.ts';
 import { apart, html } from './escape.ts';
-import { healthSection, hostsSection, keysSection, mappingsSection, roomSection, useSection } from './sections.ts';
+import {
+  healthSection,
+  hostsSection,
+  keysSection,
+  mappingsSection,
+  roomSection,
+  useSection,
+  watchersSection,
+} from './sections.ts';
 import { POLICY, STYLE } from './style.ts';
 
 /** How every page of ours begins: nothing else is ever replaced by one. */
@@ -29,6 +37,7 @@ ${useSection(picture, forest)}
 ${hostsSection(picture)}
 ${keysSection(picture)}
 ${mappingsSection(picture)}
+${watchersSection(picture)}
 </body></html>
 `;
   return `${PAGE_START}${page.html}`;

@@ -94,6 +94,22 @@ ${table(['device', 'image', 'size', 'cluster', 'user', 'client', 'in use by'], r
 `;
 }
 
+/** The clients that have the image open: a host each that has it mapped, and whoever else. */
+export function watchersSection({ cluster, host, missing }: Picture): Html {
+  const why = missing.find(({ part }) => part === 'cluster')?.why;
+  if (cluster === undefined) {
+    return why === undefined ? html`` : html`<h2>Watchers</h2><p>Not known: ${named(why)}</p>`;
+  }
+  const rows = cluster.watchers.map(({ address, client }) => {
+    const own = host?.mappings.find(({ clientId }) => clientId === `client${client}`);
+    return [named(`client.${client}`), named(address), named(own === undefined ? '' : `this host, ${own.device}`)];
+  });
+  return html`<h2>Watchers</h2>
+${rows.length === 0 ? html`<p>Nobody has the image open.</p>` : table(['client', 'address', ''], rows)}
+${cluster.held === undefined ? html`` : html`<p>Ceph holds ${formatBytes(cluster.held.imageBytes)} of the image, times the copies of its pool.</p>`}
+`;
+}
+
 export function table(head: readonly string[], rows: readonly (readonly Html[])[]): Html {
   const top = head.every((cell) => cell === '') ? html`` : html`<tr>${head.map((cell) => html`<th>${cell}</th>`)}</tr>`;
   return html`<div class="table"><table>${top}${rows.map(
