@@ -49,6 +49,7 @@ async function ofAttached(root: string, sr: string, deadline: Deadline): Promise
     return await settledDisks(
       async () => groupOf(attached, await attached.lvm.report()),
       boundedIo(pv, deadline, READ_MS),
+      deadline,
     );
   } finally {
     void pv.close();
@@ -59,17 +60,19 @@ async function ofDevice(device: string, deadline: Deadline): Promise<Disks> {
   const pv = await openBlockIo(device, 'read');
   try {
     const io = boundedIo(pv, deadline, READ_MS);
-    return await settledDisks(async () => refuseOtherGroup(device, await readDeviceReport(io)), io);
+    return await settledDisks(async () => refuseOtherGroup(device, await readDeviceReport(io)), io, deadline);
   } finally {
     void pv.close();
   }
 }
 
 /** No lock is taken, so that nobody waits for who looks: what changed meanwhile is looked at again. */
-async function settledDisks(report: () => Promise<VgReport>, pv: BlockIo): Promise<Disks> {
+async function settledDisks(report: () => Promise<VgReport>, pv: BlockIo, deadline: Deadline): Promise<Disks> {
   let before = await report();
   for (let look = 1; ; look += 1) {
     const disks = await readDisksOn(before, pv);
+    // What has been read by then counts, and what has not says so itself.
+    if (deadline.expired) return { ...disks, unsettled: false };
     const after = await report();
     const unsettled = JSON.stringify(before) !== JSON.stringify(after);
     if (!unsettled || look === LOOKS) return { ...disks, unsettled };
