@@ -40,7 +40,7 @@ export async function withPoolSr<T>(
 }
 
 /** 'bad-request' for what is no uuid, 'config-invalid' where the pool has no such SR or another driver has it. */
-async function poolSr(xapi: Xapi, uuid: string): Promise<PoolSr> {
+export async function poolSr(xapi: Xapi, uuid: string): Promise<PoolSr> {
   const wanted = srUuid(uuid);
   const sr = (await allSrs(xapi)).find((record) => record.uuid === wanted);
   if (sr === undefined) {

@@ -78,6 +78,8 @@ export type ErrorCode =
   | 'vdi-create'
   | 'vdi-delete'
   | 'vdi-resize'
+  | 'vdi-snapshot'
+  | 'chain-too-long'
   | 'vdi-provision'
   | 'vhd-corrupt'
   | 'tapdisk-failed'

@@ -1,6 +1,8 @@
 import { Command, CommanderError } from 'commander';
 import { messageOf, RbdsrError } from '../base/error.ts';
 import type { CliCall, CliSurroundings } from './cli-call.ts';
+import type { LookOptions } from './picture/look.ts';
+import type { ReportOptions } from './picture/report.ts';
 import type { HostCheckOptions } from './install/host-check.ts';
 import type { DoctorOptions } from './install/doctor.ts';
 import type { RebuildOptions } from './sr/mgt-rebuild.ts';
@@ -39,6 +41,7 @@ function programOf(surroundings: CliSurroundings, run: Run): Command {
     .version(surroundings.versionLine, '-V, --version');
   addVhd(program.command('vhd').description('A virtual disk: a .vhd file, or a block device that holds one'), run);
   addMgt(program.command('mgt').description("An SR's metadata volume: a copy in a file, or the LV named MGT"), run);
+  addPicture(program, run);
   addHost(program, run);
   addAccess(program, run);
   program
@@ -62,6 +65,43 @@ function programOf(surroundings: CliSurroundings, run: Run): Command {
       }),
     );
   return program;
+}
+
+function addPicture(program: Command, run: Run): void {
+  withPlace(program.command('tree [sr-uuid]'))
+    .option('--ceph', CEPH)
+    .description("Draws an SR's chains: names, sizes, what is in use where; changes nothing, and needs no xapi")
+    .option('--json', 'as JSON')
+    .action((uuid: string | undefined, options: LookOptions) =>
+      run(async (call) => (await import('./picture/tree.ts')).showTree(call, uuid, options)),
+    );
+  withPlace(program.command('fsck [sr-uuid]'))
+    .description('Says what is wrong with an SR, what it means and what is safe to do; changes nothing, needs no xapi')
+    .option('--json', 'as JSON')
+    .action((uuid: string | undefined, options: LookOptions) =>
+      run(async (call) => (await import('./picture/fsck.ts')).checkSr(call, uuid, options)),
+    );
+  withPlace(program.command('report [sr-uuid]'))
+    .option('--ceph', CEPH)
+    .description('Writes what tree and fsck tell, room, keys and mappings as one page that needs nothing beside it')
+    .option('--html <file>', 'where to; an earlier page is replaced, and nothing else')
+    .option('--json', 'as JSON')
+    .action((uuid: string | undefined, options: ReportOptions) =>
+      run(async (call) => (await import('./picture/report.ts')).reportSr(call, uuid, options)),
+    );
+  program
+    .command('read-disks <what> <milliseconds>', { hidden: true })
+    .action((what: string, milliseconds: string) =>
+      run(async (call) => (await import('./picture/look.ts')).printDisks(call, what, milliseconds)),
+    );
+}
+
+const CEPH = 'also what the cluster holds of each volume, by ceph tools or a monitor over SSH; may take minutes';
+
+function withPlace(command: Command): Command {
+  return command
+    .option('--device <path>', 'a device or a file that holds the SR, instead of the attached one; on any Linux')
+    .option('--deadline <seconds>', 'how long the cluster and xapi may take to answer; 60 unless given');
 }
 
 function addHost(program: Command, run: Run): void {

@@ -14,6 +14,16 @@ export interface DataPath {
   activate(disk: Disk, deadline: Deadline): Promise<void>;
   /** The reverse; the logical volumes stay active. Also 'device-busy' where the disk is still in use. */
   deactivate(disk: DiskId, deadline: Deadline): Promise<void>;
+  /**
+   * What a guest asks from now on waits; what was asked is done and flushed, and nothing of the volumes is open any
+   * more, so that they can be replaced. False where the disk is not active. Paused already: nothing happens.
+   */
+  pause(disk: DiskId, deadline: Deadline): Promise<boolean>;
+  /**
+   * Goes on with the volumes that `disk` names, which are active; whether it may be written stays. Not paused, or not
+   * active: nothing happens.
+   */
+  resume(disk: Disk, deadline: Deadline): Promise<void>;
   /** Undefined where the disk is not active. */
   status(disk: DiskId, deadline: Deadline): Promise<DiskStatus | undefined>;
   /**

@@ -1,5 +1,7 @@
 import type { BlockIo } from '../base/block-io.ts';
 import { type VdiUuid, vdiUuid } from '../base/ids.ts';
+import { lvNamed, type LvReport, type VgReport } from '../lvm/report.ts';
+import { CBT_LOG, cbtLogName } from './names.ts';
 
 /**
  * The log of changed blocks beside a disk, `<vdi>.cbtlog`: a header of 48 bytes, little-endian (blktap
@@ -20,6 +22,15 @@ const HEADER_OF_LOG = 48;
 const BLOCK_BYTES = 64 * 1024;
 const CHILD_AT = 16;
 const NONE = Buffer.alloc(16);
+
+export function cbtLogOf(report: VgReport, vdi: VdiUuid): LvReport | undefined {
+  return lvNamed(report, cbtLogName(vdi));
+}
+
+/** The disks that have one, by uuid. */
+export function cbtLogs(report: VgReport): string[] {
+  return report.lvs.flatMap(({ name }) => (name.endsWith(CBT_LOG) ? [name.slice(0, -CBT_LOG.length)] : []));
+}
 
 /** Nothing in it is checked by a sum or a magic number: whatever lies there is a log. */
 export async function readCbtLog(io: BlockIo): Promise<CbtLog> {

@@ -73,6 +73,11 @@ export class RefCounts {
     return this.write(vdi, kind === 'binary' ? { normal, binary: 0 } : { normal: Math.max(0, normal - 1), binary });
   }
 
+  /** The volumes that have a count, by the names of their files. */
+  counted(): readonly string[] {
+    return namesIn(this.#folder());
+  }
+
   /** 0 0 where there is no file. 'refcount' for one that does not hold two counts. */
   read(vdi: VdiUuid): RefCount {
     const text = readIfExists(this.#file(vdi));

@@ -35,7 +35,8 @@ const INITIAL_CHECKSUM = 0xf597a6cf;
 /** More than LVM makes of any SR: the area that stock asks for has 10 MiB. */
 const LARGEST = 64 * MiB;
 
-async function committedText(io: BlockIo): Promise<Buffer | undefined> {
+/** The text that counts, whole by its checksum; undefined otherwise. */
+export async function committedText(io: BlockIo): Promise<Buffer | undefined> {
   const area = await placeOfMetadata(io);
   if (area === undefined || area + SECTOR > io.size) return undefined;
   const header = await io.read(area, SECTOR);

@@ -26,7 +26,9 @@ import { undoSteps, withdrawSteps } from '../installer/changing/undo.ts';
 import { enableSteps, repairSteps } from '../installer/making.ts';
 import { rollBackSteps } from '../installer/roll-back.ts';
 import { activationSteps, deactivationSteps } from '../lvhd/chain-activation.ts';
+import { replacementSteps } from '../lvhd/chain-replacement.ts';
 import { endTrackingSteps } from '../lvhd/ops/end-tracking.ts';
+import { finishCloneSteps, undoCloneSteps } from '../lvhd/ops/recover-clone.ts';
 import { inflateSteps, undoInflateSteps } from '../lvhd/ops/inflate.ts';
 import { volumeSteps } from '../lvhd/ops/vdi-create.ts';
 import { resizeSteps } from '../lvhd/ops/vdi-resize.ts';
@@ -36,6 +38,15 @@ import { activeSteps } from '../sm/handlers/vdi-activate.ts';
 import { recordSteps } from '../sm/handlers/vdi-create.ts';
 import { deletionSteps } from '../sm/handlers/vdi-delete.ts';
 import { detachSteps, releaseSteps } from '../sr/disk/let-go.ts';
+import {
+  baseRecordSteps,
+  baseSteps,
+  copySteps,
+  leafSteps,
+  noteSteps,
+  pauseSteps,
+  resumeSteps,
+} from '../sr/disk/take-snapshot.ts';
 import { targetSteps } from '../sr/disk/vdi-target.ts';
 import { claimSteps } from '../sr/hosts/host-keys.ts';
 import { metadataSteps } from '../sr/metadata-sync.ts';
@@ -62,6 +73,25 @@ export const protocols: readonly Protocol[] = [
   { title: 'ending the tracking of changed blocks', steps: endTrackingSteps },
   { title: 'vdi_resize', steps: resizeSteps.vhd },
   { title: 'vdi_resize of a raw disk', steps: resizeSteps.aio },
+  {
+    title: 'vdi_snapshot',
+    steps: [
+      ...noteSteps,
+      ...baseSteps,
+      ...volumeSteps.vhd,
+      ...leafSteps,
+      ...baseRecordSteps,
+      ...volumeSteps.vhd,
+      ...copySteps,
+    ],
+  },
+  {
+    title: 'vdi_snapshot of a disk in use, after its journal',
+    steps: [...pauseSteps, ...baseSteps, ...volumeSteps.vhd, ...leafSteps, ...resumeSteps],
+  },
+  { title: 'finishing a snapshot', steps: finishCloneSteps },
+  { title: 'undoing a snapshot', steps: undoCloneSteps },
+  { title: 'a paused disk goes on, on one host', steps: replacementSteps },
   { title: 'the metadata volume at sr_attach', steps: metadataSteps },
   { title: 'vdi_activate', steps: [...claimSteps, ...targetSteps, ...activeSteps] },
   { title: 'vdi_deactivate', steps: [...detachSteps, ...releaseSteps] },

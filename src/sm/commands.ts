@@ -50,7 +50,7 @@ const RELEASE_SECONDS = 150;
 const later: Command = { ...vdi, needs: [], deadlineSeconds: 30 };
 const master = { exclusive: true, masterOnly: true } as const;
 
-const SNAPSHOTS = 'This version of RBDSR does not make snapshots and clones yet; copy the VDI instead.';
+const snapshot = async (): Promise<Handler> => (await import('./handlers/vdi-snapshot.ts')).handler;
 const CBT = 'This version of RBDSR does not track changed blocks; back up the whole VDI.';
 
 /**
@@ -146,10 +146,10 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     load: async () => (await import('./handlers/vdi-detach-from-config.ts')).handler,
   },
 
-  vdi_snapshot: { ...later, defaultNumber: 82, why: SNAPSHOTS },
-  vdi_clone: { ...later, defaultNumber: 81, why: SNAPSHOTS },
-  vdi_compose: { ...later, why: SNAPSHOTS },
-  vdi_revert: { ...later, why: SNAPSHOTS },
+  vdi_snapshot: { ...vdi, ...master, deadlineSeconds: 120, defaultNumber: 82, load: snapshot },
+  vdi_clone: { ...vdi, ...master, deadlineSeconds: 120, defaultNumber: 81, load: snapshot },
+  vdi_compose: { ...later, why: 'This version of RBDSR does not give a disk another parent.' },
+  vdi_revert: { ...later, why: 'A disk is reverted to a snapshot by cloning that and deleting the disk.' },
   vdi_introduce: {
     ...later,
     why: 'RBDSR records the disks of an SR in sr_scan; scan the SR instead of introducing a VDI.',

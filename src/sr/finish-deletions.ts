@@ -1,6 +1,6 @@
 import { hasCode, messageOf } from '../base/error.ts';
 import type { VdiUuid } from '../base/ids.ts';
-import { openByExtents } from '../lvhd/extent-open.ts';
+import { volumesByExtents } from '../lvhd/extent-open.ts';
 import { foldLog } from '../lvhd/ops/end-tracking.ts';
 import type { VdiTree } from '../lvhd/tree.ts';
 import { unfinishedDeletions } from '../lvhd/ops/vdi-delete.ts';
@@ -31,7 +31,7 @@ export async function finishDeletions(
     if (held.has(uuid)) continue;
     work.waiting(`LVM to remove ${lvName}`);
     try {
-      await foldLog({ lvm: sr.lvm, openLv: openByExtents(sr.lvm, sr.openPv) }, report, uuid);
+      freeBytes += await foldLog(volumesByExtents(sr), report, uuid);
       await sr.lvm.removeLv(lvName);
     } catch (error) {
       if (!hasCode(error, 'device-busy', 'lvm-delete')) throw error;

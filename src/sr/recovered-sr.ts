@@ -1,7 +1,11 @@
-import { openByExtents } from '../lvhd/extent-open.ts';
+import { volumesByExtents } from '../lvhd/extent-open.ts';
 import { listJournals } from '../lvhd/journal/journal.ts';
+import { kindOf } from '../lvhd/journal/kinds.ts';
 import { recoverJournals } from '../lvhd/journal/recover.ts';
+import type { VdiUuid } from '../base/ids.ts';
 import type { VgReport } from '../lvm/report.ts';
+import { isGone } from '../xapi/failure.ts';
+import { vdiByUuid, vdiSmConfig } from '../xapi/vdi.ts';
 import type { AttachedSr } from './attached-sr.ts';
 import { reportOf, type SrNodes } from './read-sr.ts';
 import type { SrWork } from './work/work.ts';
@@ -35,9 +39,8 @@ export async function recoverIfMaster(work: SrWork, sr: AttachedSr, report: VgRe
   if (!work.subject.srMaster || work.subject.srRef === undefined) return false;
   const done = await recoverJournals(
     {
-      lvm: sr.lvm,
       // Nothing becomes active by it, on whatever host the volume may be in use.
-      openLv: openByExtents(sr.lvm, sr.openPv),
+      ...volumesByExtents(sr),
       refreshElsewhere: async (lvNames) => {
         const { refreshElsewhere } = await import('./hosts/master-plugin.ts');
         await refreshElsewhere(work, sr.uuid, lvNames);
@@ -45,12 +48,31 @@ export async function recoverIfMaster(work: SrWork, sr: AttachedSr, report: VgRe
     },
     report,
   );
-  for (const { vdi, failure } of done) {
-    const what =
-      failure === undefined
-        ? `undid the interrupted growing of VDI ${vdi}`
-        : `the interrupted growing of VDI ${vdi} is not undone, and it cannot be used: ${failure.message}`;
-    work.log.warn(`SR ${sr.uuid}: ${what}`);
+  for (const entry of done) {
+    const { vdi, failure } = entry;
+    const what = `${kindOf(entry).operation} of VDI ${vdi} had been interrupted`;
+    const end = failure === undefined ? 'it is mended' : `it is not undone, and cannot be used: ${failure.message}`;
+    work.log.warn(`SR ${sr.uuid}: ${what}; ${end}`);
   }
+  await resumeThose(
+    work,
+    sr,
+    done.flatMap(({ type, vdi, failure }) => (type === 'clone' && failure === undefined ? [vdi] : [])),
+  );
   return done.some(({ failure }) => failure === undefined);
+}
+
+/** Disks whose guests wait for what was cut short: its journal is gone by now. */
+async function resumeThose(work: SrWork, sr: AttachedSr, vdis: readonly VdiUuid[]): Promise<void> {
+  if (vdis.length === 0) return;
+  const { resumeLeftPaused } = await import('./disk/paused.ts');
+  const xapi = await work.xapi();
+  for (const vdi of vdis) {
+    const ref = await vdiByUuid(xapi, vdi).catch((error: unknown) => {
+      if (isGone(error)) return undefined;
+      throw error;
+    });
+    if (ref !== undefined)
+      await resumeLeftPaused(work, sr, [{ ref, uuid: vdi, smConfig: await vdiSmConfig(xapi, ref) }]);
+  }
 }

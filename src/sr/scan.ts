@@ -1,7 +1,7 @@
 import { hasCode, RbdsrError } from '../base/error.ts';
 import type { VdiUuid } from '../base/ids.ts';
 import type { HostProfile } from '../dom0/host-profile.ts';
-import { cbtLogOf, cbtLogs } from '../lvhd/ops/end-tracking.ts';
+import { cbtLogOf, cbtLogs } from '../lvhd/cbt-log.ts';
 import type { DrivenVdi } from '../lvhd/lv-table.ts';
 import type { MetadataContent } from '../lvhd/metadata/metadata-volume.ts';
 import type { VdiMetadata } from '../lvhd/metadata/record.ts';
@@ -20,6 +20,7 @@ import { finishDeletions } from './finish-deletions.ts';
 import { growVolumeGroup } from './grow-volume-group.ts';
 import type { SrWork } from './work/work.ts';
 import { type KindKeys, kindKeys } from './disk/vdi-kind.ts';
+import { resumeLeftPaused } from './disk/paused.ts';
 import { readDisks } from './read-disks.ts';
 import type { StringMap } from '../xapi/values.ts';
 import { activeHosts } from './hosts/host-keys.ts';
@@ -46,6 +47,7 @@ export async function scanSr(work: SrWork, sr: AttachedSr, known: KnownOfSr = {}
   const content = await metadataOf(work, sr, report);
   const xapi = await work.xapi();
   const records = known.records ?? (await vdisOfSr(xapi, srRef));
+  await resumeLeftPaused(work, sr, records, report);
   const storage = storageVdis(tree, content?.vdis, work.profile, report);
   const plan = planReconciliation(records, storage).filter((step) => !isHeld(work, step, { report, tree }, records));
   work.waiting('xapi to take what the scan found');

@@ -14,6 +14,7 @@ import { plantedFaults } from './scenarios/planted-faults.ts';
 import { quietAttach } from './scenarios/quiet-attach.ts';
 import { shutdown } from './scenarios/shutdown.ts';
 import { silentHeader } from './scenarios/silent-header.ts';
+import { snapshots } from './scenarios/snapshots.ts';
 import { srRefusals } from './scenarios/sr-refusals.ts';
 import { staleTable } from './scenarios/stale-table.ts';
 import { waysIn } from './scenarios/ways-in.ts';
@@ -76,6 +77,7 @@ const SCENARIOS: readonly Scenario[] = [
   { title: 'a table that is out of date', declare: staleTable, seconds: 25 },
   { title: 'a last flush that fails', declare: failedFlush, seconds: 20 },
   { title: 'the life of a disk', declare: disks, seconds: 225 },
+  { title: 'snapshots of a disk in use', declare: snapshots, seconds: 120 },
   { title: 'disks that a host attaches without xapi', declare: highAvailability, seconds: 40 },
   { title: 'an image that others have open', declare: foreignClients, seconds: 65 },
   { title: 'broken and contested SRs', declare: brokenSrs, seconds: 235 },

@@ -42,6 +42,20 @@ const soon = (): Deadline => Deadline.after(30_000);
  */
 export function controlPlaneSuite({ name, cluster, with: withPlane, may }: PlaneForm): void {
   describe(`the control plane, ${name}`, () => {
+    test('what the cluster holds of an image is told in whole objects, and nothing of one that was never written', async () => {
+      const spec = { pool: 'rbd', image: `held-${name.length}` };
+      await withPlane(async (plane) => {
+        await plane.createImage(spec, 40 * MiB, soon());
+        expect(await plane.allocated(spec, soon())).toEqual([]);
+        const bytes = ['--io-type', 'write', '--io-size', '4K', '--io-total', '4K', '--io-threads', '1'];
+        await cluster().tool('rbd', 'bench', `rbd/${spec.image}`, ...bytes, '--io-pattern', 'rand');
+        const [part, ...more] = await plane.allocated(spec, soon());
+        expect(more).toEqual([]);
+        expect(part?.length).toBe(4 * MiB);
+        expect((part?.offset ?? -1) % (4 * MiB)).toBe(0);
+      });
+    });
+
     test('pools marked for rbd are listed, others are not', async () => {
       const names = (await withPlane((plane) => plane.listPools(soon()))).map((pool) => pool.name);
       expect(names).toEqual(expect.arrayContaining(['rbd', 'other']));

@@ -22,6 +22,11 @@ export const WALKED = {
     'metadata: add',
     'metadata: delete',
   ],
+  'test/host/snapshots/every-step.test.ts': ['vdi_snapshot', 'finishing a snapshot', 'undoing a snapshot'],
+  'test/host/snapshots/every-step-of-pauses.test.ts': [
+    'vdi_snapshot of a disk in use, after its journal',
+    'a paused disk goes on, on one host',
+  ],
   'test/host/sm/every-step-of-use.test.ts': [
     'vdi_activate',
     'vdi_deactivate',

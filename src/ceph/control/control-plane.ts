@@ -24,6 +24,12 @@ export interface ImageInfo {
   readonly dataPool?: string;
 }
 
+/** Bytes. */
+export interface AllocatedPart {
+  readonly offset: number;
+  readonly length: number;
+}
+
 /** A client that has the image open. */
 export interface Watcher {
   /** `10.0.0.5:0/123456789`: what fence() takes. */
@@ -50,6 +56,11 @@ export interface ControlPlane {
   /** Grows; done when the image has this size already, 'invalid-argument' when it is larger. */
   resizeImage(spec: ImageSpec, sizeBytes: number, deadline: Deadline): Promise<ImageInfo>;
   watchers(spec: ImageSpec, deadline: Deadline): Promise<readonly Watcher[]>;
+  /**
+   * The parts of an image for which the cluster holds objects, whole objects in order. It asks for each object of the
+   * image where that has no fast-diff: minutes for a large one.
+   */
+  allocated(spec: ImageSpec, deadline: Deadline): Promise<readonly AllocatedPart[]>;
   /** No request of this client, by its address with nonce, is served any more for so many seconds. */
   fence(address: string, seconds: number, deadline: Deadline): Promise<void>;
   /** Needs more than profile rbd allows. */

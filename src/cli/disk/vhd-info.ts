@@ -1,6 +1,7 @@
 import { formatBytes } from '../../base/units.ts';
 import { printable } from '../../ceph/image/image-spec.ts';
 import type { CliCall } from '../cli-call.ts';
+import { jsonText } from '../json.ts';
 import { openWholeImage } from './whole-image.ts';
 import { renderFields } from '../table.ts';
 import { factsOf, type VhdFacts } from './vhd-facts.ts';
@@ -17,7 +18,7 @@ export async function showVhd(
   const disk = await openWholeImage(path, o.parent);
   try {
     const facts = await factsOf(disk);
-    call.print(o.json === true ? `${JSON.stringify(facts, undefined, 2)}\n` : textOf(facts));
+    call.print(o.json === true ? jsonText(facts) : textOf(facts));
     if (disk.broken !== undefined) throw disk.broken;
     return 0;
   } finally {

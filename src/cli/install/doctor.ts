@@ -4,6 +4,7 @@ import { findLeavings, type Leaving } from '../../installer/leavings/leavings.ts
 import { krbdAt } from '../../sr/image/krbd-of-host.ts';
 import type { SrRecord } from '../../xapi/sr.ts';
 import type { CliCall } from '../cli-call.ts';
+import { jsonText } from '../json.ts';
 import { sshChoice, type SshFlags } from '../ssh-options.ts';
 import { renderTable } from '../table.ts';
 
@@ -22,7 +23,7 @@ export async function showLeavings(call: CliCall, o: DoctorOptions): Promise<num
   const cluster = await askCluster(call, o);
   const { leavings, problem } = await findLeavings(call.root, cluster?.leavings);
   const keys = cluster?.keys();
-  if (o.json === true) call.print(`${JSON.stringify({ leavings, problem, keys }, undefined, 2)}\n`);
+  if (o.json === true) call.print(jsonText({ leavings, problem, keys }));
   else {
     call.print(
       leavings.length === 0

@@ -4,6 +4,7 @@ import { type Finding, isWell } from '../../installer/changing/finding.ts';
 import { type Host, openHost } from '../../installer/host.ts';
 import { checkPool, type PoolMember } from '../../installer/pool-check.ts';
 import type { CliCall } from '../cli-call.ts';
+import { jsonText } from '../json.ts';
 import { renderFields, renderTable } from '../table.ts';
 
 export interface HostCheckOptions {
@@ -20,7 +21,7 @@ export async function checkInstallation(call: CliCall, options: HostCheckOptions
   if (options.json === true) {
     const pool = options.pool === true ? { pool: members, problem } : {};
     const head = { version: host.product, host: titleOf(host), profile: host.profile.id, well };
-    call.print(`${JSON.stringify({ ...head, findings, ...pool }, undefined, 2)}\n`);
+    call.print(jsonText({ ...head, findings, ...pool }));
     return well ? 0 : 1;
   }
   call.print(

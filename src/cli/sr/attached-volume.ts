@@ -4,7 +4,7 @@ import type { SrUuid } from '../../base/ids.ts';
 import { silentLog } from '../../base/log.ts';
 import { thisHost } from '../../dom0/this-host.ts';
 import { readVdiNodes } from '../../lvhd/lv-table.ts';
-import { cbtLogs } from '../../lvhd/ops/end-tracking.ts';
+import { cbtLogs } from '../../lvhd/cbt-log.ts';
 import { MGT_LV } from '../../lvhd/names.ts';
 import { extentIo } from '../../lvm/extents.ts';
 import { lvNamed } from '../../lvm/report.ts';

@@ -5,6 +5,7 @@ import type { Mapping } from '../../ceph/krbd/mapping.ts';
 import { type StaleMapping, staleMappings } from '../../ceph/krbd/stale-mappings.ts';
 import { describeOpeners, openersOf } from '../../system/openers.ts';
 import type { CliCall } from '../cli-call.ts';
+import { jsonText } from '../json.ts';
 import { claimsOf } from './host-claims.ts';
 import { renderTable } from '../table.ts';
 
@@ -18,7 +19,7 @@ export async function showMappings(call: CliCall, json: boolean): Promise<number
       const { reason, explanation } = stale.find((entry) => entry.mapping === mapping) ?? {};
       return Object.assign({}, mapping, { inUseBy: usersOf(mapping), stale: reason, explanation });
     });
-    call.print(`${JSON.stringify({ mappings: content, problem }, undefined, 2)}\n`);
+    call.print(jsonText({ mappings: content, problem }));
   } else {
     call.print(mappings.length === 0 ? 'No RBD image is mapped on this host.\n' : tableOf(mappings, stale));
     for (const { explanation } of stale) call.print(`\n${explanation}\n`);

@@ -4,6 +4,7 @@ import { MetadataVolume } from '../../lvhd/metadata/metadata-volume.ts';
 import type { MetadataRecord } from '../../lvhd/metadata/record.ts';
 import { openBlockIo } from '../../system/io/block-device.ts';
 import type { CliCall } from '../cli-call.ts';
+import { jsonText } from '../json.ts';
 import { renderFields, renderTable } from '../table.ts';
 
 /** `rbdsr mgt show`: what can be read of a metadata volume. 1 when some of it cannot. */
@@ -13,7 +14,7 @@ export async function showMetadata(call: CliCall, path: string, json: boolean): 
     const { sr, vdis, problems } = await new MetadataVolume(io).read({ tolerant: true });
     if (json) {
       const content = { sr, vdis, problems: problems.map(messageOf) };
-      call.print(`${JSON.stringify(content, undefined, 2)}\n`);
+      call.print(jsonText(content));
     } else {
       call.print(renderFields(Object.entries(sr).map(([name, value]) => [spaced(name), printable(String(value))])));
       call.print(vdis.length === 0 ? '\nno disks\n' : `\n${renderTable(HEAD, vdis.map(row))}`);

@@ -10,6 +10,7 @@ import { ensureLink, ensureNode, linksOf, removeLinks, removeServiceLinks } from
 import type { DiskLinks } from '../links.ts';
 import { nbdFiles, readNbdState, removeNbdFiles } from './nbd-files.ts';
 import type { NbdFiles, NbdState } from './nbd-files.ts';
+import { tellServer } from './nbd-control.ts';
 import { hasLoss, hasUntoldLoss, tellOutcome } from './nbd-outcome.ts';
 import { adopted, checkSame, settledState, stopServer } from './nbd-running.ts';
 import { startNbdProcess } from './nbd-start.ts';
@@ -50,6 +51,23 @@ export class NbdDataPath implements DataPath {
     removeLinks(linksOf(this.#host, disk));
     removeNbdFiles(files);
     reportLoss(disk, tellOutcome(files.outcome));
+  }
+
+  async pause(disk: DiskId, deadline: Deadline): Promise<boolean> {
+    const files = nbdFiles(this.#host, disk.vdi);
+    const running = await settledState(files, deadline);
+    if (running === undefined) return false;
+    if (running.paused !== true) await tellServer(files.control, { verb: 'pause' }, deadline);
+    return true;
+  }
+
+  async resume(disk: Disk, deadline: Deadline): Promise<void> {
+    const files = nbdFiles(this.#host, disk.vdi);
+    const running = await settledState(files, deadline);
+    if (running?.paused !== true) return;
+    const { sr, vdi, kind, target, writable, parents } = disk;
+    ensureLink(linksOf(this.#host, disk).phy, target);
+    await tellServer(files.control, { verb: 'resume', disk: { sr, vdi, kind, target, writable, parents } }, deadline);
   }
 
   async status(disk: DiskId, deadline: Deadline): Promise<DiskStatus | undefined> {
@@ -98,7 +116,7 @@ export class NbdDataPath implements DataPath {
   #statusOf(state: NbdState): DiskStatus {
     const { backend } = linksOf(this.#host, state);
     const device = state.device === undefined || backend === undefined ? {} : { device: backend };
-    return { sr: state.sr, vdi: state.vdi, pid: state.pid, paused: false, ...device };
+    return { sr: state.sr, vdi: state.vdi, pid: state.pid, paused: state.paused === true, ...device };
   }
 }
 

@@ -8,6 +8,8 @@ export interface NbdFiles {
   /** What the server serves; it is there exactly while the server answers, and after a kill. */
   readonly state: string;
   readonly socket: string;
+  /** Where the server takes orders while it serves (nbd-control.ts). */
+  readonly control: string;
   /** Whether every write that a server answered is on the disk (nbd-outcome.ts). */
   readonly outcome: string;
   /** Held by the server from its first moment to its last: who holds it is the server. */
@@ -25,6 +27,7 @@ export function nbdFiles(host: DataPathHost, vdi: string): NbdFiles {
     folder,
     state: `${base}.json`,
     socket: `${base}.sock`,
+    control: `${base}.control`,
     outcome: `${base}.outcome`,
     lock: `${base}.lock`,
     devicesLock: `${folder}/devices.lock`,
@@ -34,6 +37,8 @@ export function nbdFiles(host: DataPathHost, vdi: string): NbdFiles {
 
 export interface NbdState extends Omit<Disk, 'memoryPool'> {
   readonly pid: number;
+  /** Requests wait, and nothing of the disk is open. */
+  readonly paused?: boolean;
   readonly device?: { readonly path: string; readonly major: number; readonly minor: number };
 }
 
@@ -51,5 +56,5 @@ export function readNbdState(path: string): NbdState | undefined {
 
 /** What a dead server left. The lock file stays: a server that is just starting may have it open. */
 export function removeNbdFiles(files: NbdFiles): void {
-  for (const path of [files.state, files.socket]) removeIfExists(path);
+  for (const path of [files.state, files.socket, files.control]) removeIfExists(path);
 }

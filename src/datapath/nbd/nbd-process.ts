@@ -11,6 +11,8 @@ import { connectKernelDevice } from './nbd-device.ts';
 import type { KernelNbdDevice } from './nbd-device.ts';
 import { openDisk } from './nbd-disk.ts';
 import type { NbdFiles, NbdState } from './nbd-files.ts';
+import { type NbdControl, type NbdOrder, startNbdControl } from './nbd-control.ts';
+import { PausableIo } from './nbd-pause.ts';
 import { NbdOutcome, takeOutcome, withOutcome } from './nbd-outcome.ts';
 import { type NbdServer, startNbdServer } from './nbd-server.ts';
 
@@ -41,7 +43,7 @@ export async function serveDisk(order: NbdServerOrder, log: Log, deadline: Deadl
   const lost = takeOutcome(files.outcome);
   if (lost !== undefined) log.error(`VDI ${disk.vdi}: data may be lost; the server before this one: ${lost}`);
   const outcome = disk.writable ? new NbdOutcome(files.outcome) : undefined;
-  const service: Service = { order, outcome, log, deadline, isAnnounced: false };
+  const service: Service = { order, disk, outcome, log, deadline, isAnnounced: false };
   try {
     removeIfExists(files.state);
     await runSteps(nbdStartSteps, service);
@@ -68,10 +70,15 @@ export async function serveDisk(order: NbdServerOrder, log: Log, deadline: Deadl
 /** The serving of one disk; what it does not have yet is undefined. */
 interface Service {
   readonly order: NbdServerOrder;
+  /** As it is by now: its volumes may be others than at first. */
+  disk: NbdServerOrder['disk'];
   readonly outcome: NbdOutcome | undefined;
   readonly log: Log;
   readonly deadline: Deadline;
+  pausable?: PausableIo;
+  /** The same, noting down what it holds. */
   io?: BlockIo;
+  control?: NbdControl;
   server?: NbdServer;
   device?: KernelNbdDevice;
   /** Whether its state file is there. */
@@ -128,7 +135,7 @@ export const nbdEndSteps: readonly Step<Service>[] = [
   step('nbd.flushed', ({ io }) => io?.flush(), {
     does: 'the last flush',
     ...flushed,
-    when: ({ io, order }) => io !== undefined && order.disk.writable,
+    when: ({ pausable, disk }) => pausable?.isOpen === true && disk.writable,
   }),
   step('nbd.closed', ({ io }) => io?.close(), {
     does: 'the footer of a VHD, where it needs one; the disk is closed',
@@ -139,11 +146,13 @@ export const nbdEndSteps: readonly Step<Service>[] = [
 ];
 
 async function listen(service: Service): Promise<void> {
-  const { order, outcome, log } = service;
-  const { disk, files } = order;
-  const opened = await openDisk(disk);
-  const io = outcome === undefined ? opened : withOutcome(opened, outcome);
+  const { order, outcome, log, disk } = service;
+  const { files } = order;
+  const pausable = new PausableIo(await openDisk(disk));
+  const io = outcome === undefined ? pausable : withOutcome(pausable, outcome);
+  service.pausable = pausable;
   service.io = io;
+  service.control = await startNbdControl(files.control, (told) => carryOut(service, pausable, told));
   service.server = await startNbdServer(files.socket, { name: disk.vdi, io, readOnly: !disk.writable }, log);
 }
 
@@ -153,13 +162,32 @@ async function connect(service: Service): Promise<void> {
 }
 
 function announce(service: Service): void {
-  const { disk, files } = service.order;
-  writeFileAtomic(files.state, `${JSON.stringify(stateOf(disk, service.device))}\n`, 0o600);
+  const { order, disk, device, pausable } = service;
+  const state = stateOf(disk, device, pausable?.isPaused === true);
+  writeFileAtomic(order.files.state, `${JSON.stringify(state)}\n`, 0o600);
   service.isAnnounced = true;
 }
 
-function withdraw({ order }: Service): void {
+/** Paused or not as asked, whatever it was; what the state file says follows. */
+async function carryOut(service: Service, pausable: PausableIo, told: NbdOrder): Promise<void> {
+  if (told.verb === 'pause') {
+    await pausable.pause(async (io) => {
+      if (service.disk.writable) await io.flush();
+      if (service.outcome !== undefined) service.outcome.holding = false;
+    });
+  } else if (pausable.isPaused) {
+    const disk = { ...told.disk, writable: service.disk.writable };
+    pausable.resume(await openDisk(disk));
+    service.disk = disk;
+  }
+  announce(service);
+}
+
+/** Who waits for the end of a pause fails from here on: the kernel's client would wait with them. */
+async function withdraw({ order, control, pausable }: Service): Promise<void> {
+  control?.close();
   removeIfExists(order.files.state);
+  if (pausable?.isPaused === true) await pausable.close();
 }
 
 function connected(vdi: string, files: NbdFiles, deadline: Deadline): Promise<KernelNbdDevice> {
@@ -167,10 +195,11 @@ function connected(vdi: string, files: NbdFiles, deadline: Deadline): Promise<Ke
   return connectKernelDevice(server, deadline);
 }
 
-function stateOf(disk: NbdServerOrder['disk'], device: KernelNbdDevice | undefined): NbdState {
-  if (device === undefined) return { ...disk, pid: process.pid };
+function stateOf(disk: NbdServerOrder['disk'], device: KernelNbdDevice | undefined, paused: boolean): NbdState {
+  const state = { ...disk, pid: process.pid, ...(paused ? { paused } : {}) };
+  if (device === undefined) return state;
   const { path, major, minor } = device;
-  return { ...disk, pid: process.pid, device: { path, major, minor } };
+  return { ...state, device: { path, major, minor } };
 }
 
 /** The order in argv: whole, or 'bad-request'. It comes from our own worker, so only its shape is looked at. */

@@ -75,6 +75,16 @@ export class TapCtl {
     await this.#run(image.writable ? args : [...args, '-R']);
   }
 
+  /** Refused for one that is paused already, and by blktap of any version for one that serves nothing. */
+  async pause(pid: number, minor: number): Promise<void> {
+    await this.#run(['pause', ...target(pid, minor)]);
+  }
+
+  /** Opens the image at that path, with its parents as they are by now. */
+  async unpause(pid: number, minor: number, image: { readonly kind: string; readonly path: string }): Promise<void> {
+    await this.#run(['unpause', ...target(pid, minor), '-a', `${image.kind}:${image.path}`]);
+  }
+
   async close(pid: number, minor: number): Promise<void> {
     const timeout = this.#closeTimeoutSeconds === undefined ? [] : ['-t', String(this.#closeTimeoutSeconds)];
     await this.#run(['close', ...target(pid, minor), ...timeout]);

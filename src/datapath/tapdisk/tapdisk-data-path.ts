@@ -60,6 +60,22 @@ export class TapdiskDataPath implements DataPath {
     await endTapdisk({ tapCtl, links: linksOf(this.#host, disk), note: this.#note(disk), running });
   }
 
+  async pause(disk: DiskId, deadline: Deadline): Promise<boolean> {
+    const tapCtl = this.#tapCtl(deadline);
+    const running = await this.#serving(tapCtl, disk);
+    if (running === undefined) return false;
+    if (!running.paused) await tapCtl.pause(running.pid, running.minor);
+    return true;
+  }
+
+  async resume(disk: Disk, deadline: Deadline): Promise<void> {
+    const tapCtl = this.#tapCtl(deadline);
+    const running = await this.#serving(tapCtl, disk);
+    if (running?.paused !== true) return;
+    ensureLink(linksOf(this.#host, disk).phy, disk.target);
+    await tapCtl.unpause(running.pid, running.minor, { kind: disk.kind, path: disk.target });
+  }
+
   async status(disk: DiskId, deadline: Deadline): Promise<DiskStatus | undefined> {
     const links = linksOf(this.#host, disk);
     const running = await this.#serving(this.#tapCtl(deadline), disk);

@@ -1,10 +1,9 @@
-import { type ChildProcessByStdio, spawn } from 'node:child_process';
-import type { Readable } from 'node:stream';
 import { Deadline } from '../../base/deadline.ts';
 import { messageOf } from '../../base/error.ts';
 import { formatSpec } from '../../ceph/image/image-spec.ts';
 import type { Mapping } from '../../ceph/krbd/mapping.ts';
 import { krbdOf } from '../../sr/image/krbd-of-host.ts';
+import { answerApart } from '../../system/process-apart.ts';
 import type { Host } from '../host.ts';
 import type { Released } from './release-mapping.ts';
 
@@ -33,40 +32,16 @@ export async function releaseImages(
   );
 }
 
-async function releaseElsewhere(
-  [program = '', ...args]: readonly string[],
-  mapping: Mapping,
-  deadline: Deadline,
-): Promise<Released> {
+async function releaseElsewhere(releaser: readonly string[], mapping: Mapping, deadline: Deadline): Promise<Released> {
   const label = `${mapping.device} (${formatSpec(mapping.spec)})`;
   const milliseconds = String(Math.max(0, Math.round(deadline.leftMs - ANSWER_MS)));
-  const child = spawn(program, [...args, String(mapping.index), milliseconds], {
-    detached: true,
-    cwd: '/',
-    stdio: ['ignore', 'pipe', 'ignore'],
-  });
   try {
-    const answer = await deadline.race(firstLine(child), 'the process that unmaps it');
+    const argv = [...releaser, String(mapping.index), milliseconds];
+    const answer = await answerApart(argv, 'the process that unmaps it', deadline);
     return { label, ...(JSON.parse(answer) as Omit<Released, 'label'>) };
   } catch (error) {
     return { label, how: 'left', problem: messageOf(error) };
-  } finally {
-    child.stdout.destroy();
-    child.unref();
   }
-}
-
-/** It may be long after its answer that the process ends. */
-function firstLine(child: ChildProcessByStdio<null, Readable, null>): Promise<string> {
-  return new Promise((resolve, reject) => {
-    let text = '';
-    child.stdout.on('data', (chunk: Buffer) => {
-      text += chunk.toString('utf8');
-      if (text.includes('\n')) resolve(text);
-    });
-    child.stdout.on('end', () => reject(new Error('the process that unmaps it ended and said nothing')));
-    child.on('error', reject);
-  });
 }
 
 /**

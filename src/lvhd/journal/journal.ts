@@ -40,16 +40,23 @@ export function journalsOf(report: VgReport, vdi: VdiUuid): JournalEntry[] {
   return listJournals(report).filter((entry) => entry.id === vdi);
 }
 
-/** The LV of a new journal: its name, and the sector to write at its start where the value does not fit the name. */
+/**
+ * The LV of a new journal: its name, and the sectors to write at its start where the value does not fit the name, of
+ * which the second is the note.
+ */
 export function journalLv(
   vg: string,
   type: string,
   id: VdiUuid,
   value: string,
+  note = '',
 ): { readonly name: string; readonly content?: Buffer } {
   const name = `${type}_${id}_${value}`;
   if (escapeDm(vg).length + 1 + name.length <= MAX_DM_NAME) return { name };
-  return { name: `${type}_${id}_${IN_LV}`, content: encodeJournalValue(value) };
+  return {
+    name: `${type}_${id}_${IN_LV}`,
+    content: Buffer.concat([encodeJournalValue(value), encodeJournalValue(note)]),
+  };
 }
 
 /** The value of an entry, from its LV where the name does not hold it. */
@@ -61,6 +68,23 @@ export async function readJournalValue(
   const io = await openLv(entry.lvName);
   try {
     return decodeJournalValue(await io.read(0, SECTOR), entry.lvName);
+  } finally {
+    await io.close();
+  }
+}
+
+/**
+ * What `journalLv` was given as a note; '' where there is none. What lies behind a value of stock's may be anything.
+ */
+export async function readJournalNote(
+  entry: JournalEntry,
+  openLv: (lvName: string) => Promise<BlockIo>,
+): Promise<string> {
+  if (entry.value !== undefined) return '';
+  const io = await openLv(entry.lvName);
+  try {
+    const [, length, text = ''] = /^([0-9]{1,3}) (.*)$/s.exec((await io.read(SECTOR, SECTOR)).toString('latin1')) ?? [];
+    return text.slice(0, Number(length ?? 0));
   } finally {
     await io.close();
   }

@@ -20,20 +20,20 @@ export type OpenLv = (lvName: string, mode: 'read' | 'write', known?: LvReport) 
 /**
  * Notes down an operation before its first write. 'journal' where the VDI has one of this type already. A value that
  * does not fit the name is written before the LV gets its tag: an untagged journal LV is no journal, so a cut never
- * leaves one without a value.
+ * leaves one without a value. `note`: a word to ourselves behind such a value, where no other driver looks.
  */
 export async function createJournal(
   lvm: Lvm,
   report: VgReport,
   openLv: OpenLv,
-  journal: { readonly type: string; readonly id: VdiUuid; readonly value: string },
+  journal: { readonly type: string; readonly id: VdiUuid; readonly value: string; readonly note?: string },
 ): Promise<JournalEntry> {
-  const { type, id, value } = journal;
+  const { type, id, value, note } = journal;
   const present = listJournals(report).find((entry) => entry.type === type && entry.id === id);
   if (present !== undefined) {
     throw new RbdsrError('journal', { what: `VDI ${id} already has a ${type} journal`, found: present.lvName });
   }
-  const { name, content } = journalLv(lvm.vg, type, id, value);
+  const { name, content } = journalLv(lvm.vg, type, id, value, note);
   if (content === undefined) {
     await lvm.createLv(name, SMALL_LV_SIZE, { tag: JOURNAL_TAG, before: report });
     return { type, id, lvName: name, value };

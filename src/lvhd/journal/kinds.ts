@@ -11,27 +11,41 @@ export interface JournalKind {
   /** As a sentence begins: "growing the volume of VDI ...". */
   readonly operation: string;
   /**
-   * Undoes or finishes what was cut short; the journal goes afterwards. Answers the volumes whose size has changed, so
-   * that other hosts reload them. Absent: this release cannot, and refuses to change the SR's metadata.
+   * Undoes or finishes what was cut short; the journal goes afterwards. Answers the volumes whose size or place has
+   * changed, so that other hosts reload them. Absent: this release cannot, and refuses to change the SR's metadata.
    */
   readonly recover?: (volumes: Volumes, report: VgReport, entry: JournalEntry) => Promise<readonly string[]>;
 }
 
-/** By the first part of the journal's name; those of the stock driver (sm `journaler.py`, `cleanup.py`, `LVHDSR`). */
+/**
+ * By the first part of the journal's name, in the order of recovery: those of the stock driver (sm `journaler.py`,
+ * `cleanup.py`, `LVHDSR`).
+ */
 const KINDS: Readonly<Record<string, JournalKind>> = {
   inflate: { operation: 'growing the volume', recover: undoGrowing },
-  clone: { operation: 'a snapshot or clone' },
+  jvhd: { operation: 'the journalled resize' },
+  clone: { operation: 'a snapshot or clone', recover: recoverSnapshot },
   leaf: { operation: 'merging the leaf' },
   coalesce: { operation: 'merging the inner node' },
   relink: { operation: 'relinking the children' },
   zero: { operation: 'zeroing the grown raw parent' },
-  jvhd: { operation: 'the journalled resize' },
 };
 
+/** Those that are recovered first come first. */
+export function inOrder(entries: readonly JournalEntry[]): JournalEntry[] {
+  const order = Object.keys(KINDS);
+  return entries.toSorted((a, b) => order.indexOf(a.type) - order.indexOf(b.type));
+}
+
 /** A type that nobody here knows is one that this release cannot recover. */
-export function kindOf({ type }: JournalEntry): JournalKind {
+export function kindOf({ type }: Pick<JournalEntry, 'type'>): JournalKind {
   const kind = Object.hasOwn(KINDS, type) ? KINDS[type] : undefined;
   return kind ?? { operation: `operation "${type}"` };
+}
+
+/** Loaded where there is one. */
+async function recoverSnapshot(volumes: Volumes, report: VgReport, entry: JournalEntry): Promise<readonly string[]> {
+  return (await import('../ops/recover-clone.ts')).recoverClone(volumes, report, entry);
 }
 
 /** A volume that is gone, and one that has its old size, are done. */

@@ -4,7 +4,7 @@ import type { VgReport } from '../../lvm/report.ts';
 import type { Volumes } from '../volumes.ts';
 import { type JournalEntry, listJournals } from './journal.ts';
 import { removeJournal } from './journals.ts';
-import { type JournalKind, kindOf } from './kinds.ts';
+import { inOrder, type JournalKind, kindOf } from './kinds.ts';
 
 export interface RecoveryWorld extends Volumes {
   /**
@@ -30,9 +30,14 @@ export interface Recovered {
  */
 export async function recoverJournals(world: RecoveryWorld, report: VgReport): Promise<readonly Recovered[]> {
   const done: Recovered[] = [];
-  for (const entry of listJournals(report)) {
+  let current: VgReport | undefined = report;
+  for (const entry of inOrder(listJournals(report))) {
     const { recover } = kindOf(entry);
-    if (recover !== undefined) done.push(await recoverOrLeave(world, report, entry, recover));
+    if (recover === undefined) continue;
+    // What the one before has done to the volumes.
+    current ??= await world.lvm.report();
+    if (current !== undefined) done.push(await recoverOrLeave(world, current, entry, recover));
+    current = undefined;
   }
   refuseUnfinished(report);
   return done;
@@ -75,7 +80,7 @@ async function recoverOrLeave(
     await removeJournal(world.lvm, entry);
     return { type, vdi, resized: resized.length > 0 };
   } catch (error) {
-    if (!hasCode(error, 'io', 'vhd-corrupt')) throw error;
+    if (!hasCode(error, 'io', 'vhd-corrupt', 'vdi-unavailable')) throw error;
     return { type, vdi, resized: false, failure: error };
   }
 }

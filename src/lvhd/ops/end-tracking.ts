@@ -2,10 +2,9 @@ import type { Volumes } from '../volumes.ts';
 import type { BlockIo } from '../../base/block-io.ts';
 import type { VdiUuid } from '../../base/ids.ts';
 import { type Mending, type Step, step } from '../../base/steps.ts';
-import { lvNamed, type LvReport, type VgReport } from '../../lvm/report.ts';
+import type { LvReport, VgReport } from '../../lvm/report.ts';
 import { runSteps } from '../../system/running-steps.ts';
-import { addChanges, type CbtLog, readCbtLog, writeChild, writeParent } from '../cbt-log.ts';
-import { CBT_LOG, cbtLogName } from '../names.ts';
+import { addChanges, type CbtLog, cbtLogOf, readCbtLog, writeChild, writeParent } from '../cbt-log.ts';
 
 /** The log of a disk that is to go, and the logs beside it. */
 interface Ending {
@@ -16,34 +15,26 @@ interface Ending {
   readonly log: CbtLog;
 }
 
-export function cbtLogOf(report: VgReport, vdi: VdiUuid): LvReport | undefined {
-  return lvNamed(report, cbtLogName(vdi));
-}
-
-/** The disks that have one, by uuid. */
-export function cbtLogs(report: VgReport): string[] {
-  return report.lvs.flatMap(({ name }) => (name.endsWith(CBT_LOG) ? [name.slice(0, -CBT_LOG.length)] : []));
-}
-
 /**
  * Ends the tracking of a disk that is going to be written without its log, as sm `VDI.configure_blocktracking` does
- * when it is told to: from then on nobody can ask what has changed across this moment. False where it has no log. The
- * caller holds the SR lock on the master.
+ * when it is told to: from then on nobody can ask what has changed across this moment. Answers the bytes that the log
+ * took; undefined where it has none. The caller holds the SR lock on the master.
  */
-export async function endTracking(world: Volumes, report: VgReport, vdi: VdiUuid): Promise<boolean> {
+export async function endTracking(world: Volumes, report: VgReport, vdi: VdiUuid): Promise<number | undefined> {
   const ending = await endingOf(world, report, vdi);
-  if (ending === undefined) return false;
+  if (ending === undefined) return undefined;
   await runSteps(endTrackingSteps, ending);
-  return true;
+  return ending.lv.sizeBytes;
 }
 
 /**
  * The disk goes, a snapshot perhaps: what its log says is said by the next one, and the log is removed (sm
- * `VDI.delete`). May be cut short anywhere and run again. The caller holds the SR lock on the master.
+ * `VDI.delete`). May be cut short anywhere and run again. Answers the bytes that it took. The caller holds the SR lock
+ * on the master.
  */
-export async function foldLog(world: Volumes, report: VgReport, vdi: VdiUuid): Promise<void> {
+export async function foldLog(world: Volumes, report: VgReport, vdi: VdiUuid): Promise<number> {
   const ending = await endingOf(world, report, vdi);
-  if (ending === undefined) return;
+  if (ending === undefined) return 0;
   const { parent, child } = ending.log;
   await change(world, report, child, async (io) => {
     if ((await readCbtLog(io)).parent !== vdi) return;
@@ -55,6 +46,7 @@ export async function foldLog(world: Volumes, report: VgReport, vdi: VdiUuid): P
     if ((await readCbtLog(io)).child === vdi) await writeChild(io, child);
   });
   await world.lvm.removeLv(ending.lv.name);
+  return ending.lv.sizeBytes;
 }
 
 const again: Mending = { by: ['again'], says: 'activating it for writing, or resizing it, again goes on' };

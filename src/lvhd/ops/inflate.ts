@@ -43,11 +43,22 @@ export async function inflate(world: Volumes, report: VgReport, vdi: VdiUuid, by
  * anything is written.
  */
 export async function deflate(world: Volumes, report: VgReport, vdi: VdiUuid, bytes: number): Promise<boolean> {
+  return (await deflatedLv(world, report, vdi, bytes)) !== undefined;
+}
+
+/** The same; answers the LV as it is then, undefined where it did not shrink. */
+export async function deflatedLv(
+  world: Volumes,
+  report: VgReport,
+  vdi: VdiUuid,
+  bytes: number,
+): Promise<LvReport | undefined> {
   const lv = vhdLv(report, vdi);
   const target = lvSize(bytes);
-  if (target >= lv.sizeBytes) return false;
-  await runSteps(deflateSteps, { world, report, vdi, lv, target });
-  return true;
+  if (target >= lv.sizeBytes) return undefined;
+  const sizing: Sizing = { world, report, vdi, lv, target };
+  await runSteps(deflateSteps, sizing);
+  return sizing.lv;
 }
 
 /**
@@ -158,7 +169,7 @@ async function makeReadOnly({ world, lv }: Sizing): Promise<void> {
 
 async function shrink(sizing: Sizing): Promise<void> {
   const { world, report, lv, target } = sizing;
-  if (isLarger(sizing)) await world.lvm.shrinkLv(lv.name, target, report);
+  if (isLarger(sizing)) sizing.lv = await world.lvm.shrinkLv(lv.name, target, report);
 }
 
 async function zeroLastSector({ world, lv }: Sizing): Promise<void> {

@@ -8,7 +8,8 @@ import { extentIo } from '../../lvm/extents.ts';
 import type { Lvm } from '../../lvm/lvm.ts';
 import type { LvReport, VgReport } from '../../lvm/report.ts';
 import { runSteps } from '../../system/running-steps.ts';
-import { createVhd } from '../../vhd/image/create.ts';
+import { createVhd, type NewVhd } from '../../vhd/image/create.ts';
+import { createChild, type NewParent } from '../../vhd/image/create-child.ts';
 import { isUnfinished, lvName, unfinishedLvName, type VdiKind, vdiOfLv } from '../names.ts';
 import { acceptedVirtualSize, EMPTY_VHD_LV_SIZE, fullVhdLvSize, lvSize, PREALLOCATED_VIRTUAL_SIZE } from '../sizes.ts';
 
@@ -19,6 +20,8 @@ export interface VdiPlan {
   readonly lvName: string;
   readonly lvSizeBytes: number;
   readonly virtualSizeBytes: number;
+  /** Of a disk that begins as what this one holds: what it is a child of. */
+  readonly parent?: NewParent;
 }
 
 /** 'vdi-size' for an impossible size. A raw disk is as large as its volume (sm `LVHDVDI.create`). Pure. */
@@ -161,14 +164,14 @@ async function clearEnds(making: Making): Promise<void> {
 
 async function writeVhd(making: Making): Promise<void> {
   const { plan } = making;
-  await withVolume(making, (io) =>
-    createVhd(io, {
-      virtualSizeBytes: plan.virtualSizeBytes,
-      maxVirtualSizeBytes: PREALLOCATED_VIRTUAL_SIZE,
-      uuid: crypto.randomUUID(),
-      timestamp: new Date(),
-    }),
-  );
+  const vhd: NewVhd = {
+    virtualSizeBytes: plan.virtualSizeBytes,
+    maxVirtualSizeBytes: PREALLOCATED_VIRTUAL_SIZE,
+    uuid: crypto.randomUUID(),
+    timestamp: new Date(),
+  };
+  const { parent } = plan;
+  await withVolume(making, (io) => (parent === undefined ? createVhd(io, vhd) : createChild(io, vhd, parent)));
 }
 
 async function withVolume({ world, plan, lv }: Making, work: (io: BlockIo) => Promise<void>): Promise<void> {

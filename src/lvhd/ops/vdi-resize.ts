@@ -5,13 +5,13 @@ import type { Lvm } from '../../lvm/lvm.ts';
 import { lvNamed, type VgReport } from '../../lvm/report.ts';
 import { runSteps } from '../../system/running-steps.ts';
 import type { VhdImage } from '../../vhd/image/image.ts';
-import { openByExtents, type OpenPv } from '../extent-open.ts';
+import { type OpenPv, volumesByExtents } from '../extent-open.ts';
 import { inflate } from './inflate.ts';
-import type { OpenLv } from '../journal/journals.ts';
 import type { VdiNode } from '../lv-table.ts';
 import type { VdiKind } from '../names.ts';
 import { openVhd } from '../open-vhd.ts';
 import { acceptedVirtualSize, fullVhdLvSize, lvSize } from '../sizes.ts';
+import type { Volumes } from '../volumes.ts';
 
 /** Bytes. */
 export interface ResizePlan {
@@ -42,9 +42,7 @@ export function planResize(
 }
 
 /** The growing of one disk. */
-interface Growing {
-  readonly lvm: Lvm;
-  readonly openLv: OpenLv;
+interface Growing extends Volumes {
   readonly report: VgReport;
   readonly node: VdiNode;
   readonly plan: ResizePlan;
@@ -59,9 +57,7 @@ export async function resizeVolume(
   node: VdiNode,
   plan: ResizePlan,
 ): Promise<void> {
-  const { lvm, openPv } = world;
-  const openLv = openByExtents(lvm, openPv);
-  await runSteps(resizeSteps[node.kind === 'aio' ? 'aio' : 'vhd'], { lvm, openLv, report, node, plan });
+  await runSteps(resizeSteps[node.kind === 'aio' ? 'aio' : 'vhd'], { ...volumesByExtents(world), report, node, plan });
 }
 
 /** What grows a disk of each kind; the volume of a VHD grows by the steps of `inflate`, with a journal of its own. */
@@ -92,8 +88,8 @@ async function growRawVolume({ lvm, report, node, plan }: Growing): Promise<void
 }
 
 async function growVhdVolume(growing: Growing): Promise<void> {
-  const { lvm, openLv, report, node, plan } = growing;
-  growing.hasGrown = await inflate({ lvm, openLv }, report, node.uuid, plan.lvSizeBytes);
+  const { report, node, plan } = growing;
+  growing.hasGrown = await inflate(growing, report, node.uuid, plan.lvSizeBytes);
 }
 
 async function growVhd({ openLv, report, node, plan, hasGrown }: Growing): Promise<void> {

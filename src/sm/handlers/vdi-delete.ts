@@ -1,8 +1,9 @@
 import { hasCode, messageOf, RbdsrError } from '../../base/error.ts';
 import { type Mending, type Step, step } from '../../base/steps.ts';
 import type { VdiNode } from '../../lvhd/lv-table.ts';
-import { openByExtents } from '../../lvhd/extent-open.ts';
-import { cbtLogOf, foldLog } from '../../lvhd/ops/end-tracking.ts';
+import { volumesByExtents } from '../../lvhd/extent-open.ts';
+import { cbtLogOf } from '../../lvhd/cbt-log.ts';
+import { foldLog } from '../../lvhd/ops/end-tracking.ts';
 import { checkDeletable, hideVdi, markDeleted } from '../../lvhd/ops/vdi-delete.ts';
 import type { VgReport } from '../../lvm/report.ts';
 import { runSteps } from '../../system/running-steps.ts';
@@ -116,8 +117,9 @@ async function mark({ sr, report, node }: Deletion): Promise<void> {
   if (node !== undefined) await markDeleted(sr, report, node);
 }
 
-async function removeLog({ call, sr, report }: Deletion): Promise<void> {
-  await foldLog({ lvm: sr.lvm, openLv: openByExtents(sr.lvm, sr.openPv) }, report, vdiOf(call));
+async function removeLog(deletion: Deletion): Promise<void> {
+  const { call, sr, report } = deletion;
+  deletion.freeBytes += await foldLog(volumesByExtents(sr), report, vdiOf(call));
 }
 
 async function forgetMetadata({ call, sr, report }: Deletion): Promise<void> {

@@ -1,4 +1,5 @@
 import { RbdsrError } from '../../base/error.ts';
+import { cbtLogOf } from '../../lvhd/cbt-log.ts';
 import { planResize, resizeVolume } from '../../lvhd/ops/vdi-resize.ts';
 import { changeVdi, vdiSmConfig } from '../../xapi/vdi.ts';
 import { noteSrTotals } from '../../sr/sr-totals.ts';
@@ -39,7 +40,8 @@ export const handler: Handler = async (call) => {
   await resizeVolume(sr, report, node, plan);
   call.waiting('xapi to record the new size');
   await changeVdi(xapi, ref, { virtualSize: plan.virtualSizeBytes, physicalUtilisation: plan.lvSizeBytes });
-  const freeBytes = report.freeBytes - (plan.lvSizeBytes - node.lvSizeBytes);
+  const freed = cbtLogOf(report, vdi)?.sizeBytes ?? 0;
+  const freeBytes = report.freeBytes + freed - (plan.lvSizeBytes - node.lvSizeBytes);
   await noteSrTotals(call, () => ({ ...report, freeBytes }), { delta: plan.virtualSizeBytes - node.virtualSizeBytes });
   return vdiReply(vdi);
 };

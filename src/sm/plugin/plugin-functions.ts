@@ -29,6 +29,9 @@ export const PLUGIN_FUNCTIONS: ReadonlyMap<string, PluginFunction> = new Map([
     { ...master, changes: false, deadlineSeconds: 15, load: async () => (await import('./is-settled.ts')).isSettled },
   ],
   ['refresh', { ...anyHost, load: async () => (await import('./refresh-volume.ts')).refreshVolume }],
+  // Less than the master waits for (sr/disk/paused.ts).
+  ['pause', { ...anyHost, deadlineSeconds: 18, load: async () => (await import('./pause.ts')).pauseForMaster }],
+  ['resume', { ...anyHost, deadlineSeconds: 18, load: async () => (await import('./pause.ts')).resumeForMaster }],
   // Less than the host that asks waits for (marked-hosts.ts); it does not wait for late writers, it tells of them.
   [
     'is_open',

@@ -1,8 +1,10 @@
 import { RbdsrError } from '../../base/error.ts';
+import type { VdiUuid } from '../../base/ids.ts';
 import { vdiByUuid, vdiSmConfig } from '../../xapi/vdi.ts';
-import { openAttachedSr } from '../../sr/open-attached-sr.ts';
+import type { SrWork } from '../../sr/work/work.ts';
 import { activeHosts } from '../../sr/hosts/host-keys.ts';
 import { growVolume, shrinkVolume } from '../../sr/disk/vdi-room.ts';
+import { changeUnderLock } from './change-under-lock.ts';
 import type { PluginCall } from './plugin-call.ts';
 import { argument } from './plugin-request.ts';
 import { lockShrinking } from './shrinking.ts';
@@ -11,12 +13,8 @@ import { lockShrinking } from './shrinking.ts';
  * Grows the volume of a thin disk before another host activates it for writing; done already: nothing happens. The
  * steps, under the SR's lock, are those of src/lvhd/ops/inflate.ts.
  */
-export async function inflateForHost(call: PluginCall): Promise<string> {
-  const sr = await openAttachedSr(call);
-  const lock = await call.lockSr(sr.uuid);
-  await growVolume(call, sr, call.vdi);
-  await lock.release();
-  return 'True';
+export function inflateForHost(call: PluginCall): Promise<string> {
+  return changeUnderLock(call, growVolume);
 }
 
 /**
@@ -27,19 +25,22 @@ export async function inflateForHost(call: PluginCall): Promise<string> {
 export async function deflateForHost(call: PluginCall): Promise<string> {
   const host = argument(call.args, 'deflate', 'host_ref');
   const shrinking = await lockShrinking(call);
-  const sr = await openAttachedSr(call);
-  const lock = await call.lockSr(sr.uuid);
-  const xapi = await call.xapi();
-  const hosts = activeHosts(await vdiSmConfig(xapi, await vdiByUuid(xapi, call.vdi)));
+  const answer = await changeUnderLock(call, async (work, sr, vdi) => {
+    await checkMarkedAlone(work, vdi, host);
+    await shrinkVolume(work, sr, vdi);
+  });
+  await shrinking.release();
+  return answer;
+}
+
+async function checkMarkedAlone(work: SrWork, vdi: VdiUuid, host: string): Promise<void> {
+  const xapi = await work.xapi();
+  const hosts = activeHosts(await vdiSmConfig(xapi, await vdiByUuid(xapi, vdi)));
   if (hosts.length !== 1 || hosts[0] !== host) {
     throw new RbdsrError('vdi-in-use', {
-      what: `the volume of VDI ${call.vdi} is not shrunk`,
+      what: `the volume of VDI ${vdi} is not shrunk`,
       expected: `the mark of ${host} in its sm_config and no other`,
       found: hosts.length === 0 ? 'none' : hosts.join(', '),
     });
   }
-  await shrinkVolume(call, sr, call.vdi);
-  await lock.release();
-  await shrinking.release();
-  return 'True';
 }

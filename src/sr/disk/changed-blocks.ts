@@ -1,12 +1,14 @@
 import { messageOf, RbdsrError } from '../../base/error.ts';
 import type { VdiUuid } from '../../base/ids.ts';
-import { openByExtents } from '../../lvhd/extent-open.ts';
-import { cbtLogOf, endTracking } from '../../lvhd/ops/end-tracking.ts';
+import { volumesByExtents } from '../../lvhd/extent-open.ts';
+import { cbtLogOf } from '../../lvhd/cbt-log.ts';
+import { endTracking } from '../../lvhd/ops/end-tracking.ts';
 import type { VgReport } from '../../lvm/report.ts';
 import { createMessage } from '../../xapi/message.ts';
 import { changeVdi, vdiByUuid } from '../../xapi/vdi.ts';
 import type { AttachedSr } from '../attached-sr.ts';
 import { recoveredReport } from '../recovered-sr.ts';
+import { noteSrTotals } from '../sr-totals.ts';
 import type { SrWork } from '../work/work.ts';
 import { byMaster } from './by-master.ts';
 
@@ -44,7 +46,8 @@ export async function endTrackingBeforeWriting(
 export async function endTrackingOf(work: SrWork, sr: AttachedSr, vdi: VdiUuid): Promise<void> {
   work.waiting(`LVM to remove the log of changed blocks of VDI ${vdi}`);
   const report = await recoveredReport(work, sr);
-  if (!(await endTracking({ lvm: sr.lvm, openLv: openByExtents(sr.lvm, sr.openPv) }, report, vdi))) return;
+  const freed = await endTracking(volumesByExtents(sr), report, vdi);
+  if (freed === undefined) return;
   work.log.warn(`SR ${sr.uuid}: the tracking of changed blocks of VDI ${vdi} has ended`);
   work.waiting(`xapi to record that the changes of VDI ${vdi} are not tracked`);
   try {
@@ -61,4 +64,5 @@ export async function endTrackingOf(work: SrWork, sr: AttachedSr, vdi: VdiUuid):
     // The log is gone, which is what counts: the next scan tells xapi.
     work.log.warn(`that the changes of VDI ${vdi} are not tracked any more is not told to xapi: ${messageOf(error)}`);
   }
+  await noteSrTotals(work, () => ({ ...report, freeBytes: report.freeBytes + freed }));
 }

@@ -1,6 +1,6 @@
 import { hasCode, messageOf, RbdsrError } from '../../base/error.ts';
 import type { VdiUuid } from '../../base/ids.ts';
-import { openByExtents } from '../../lvhd/extent-open.ts';
+import { volumesByExtents } from '../../lvhd/extent-open.ts';
 import { deflate, inflate } from '../../lvhd/ops/inflate.ts';
 import { journalsOf } from '../../lvhd/journal/journal.ts';
 import type { VdiNode } from '../../lvhd/lv-table.ts';
@@ -70,9 +70,8 @@ export async function growVolume(work: SrWork, attached: AttachedSr, vdi: VdiUui
   const { report, tree } = await undisturbed(work, sr, vdi);
   const node = tree.get(vdi);
   if (node.kind !== 'vhd') return;
-  const world = { lvm: sr.lvm, openLv: openByExtents(sr.lvm, sr.openPv) };
   const bytes = fullVhdLvSize(node.virtualSizeBytes);
-  const hasGrown = await inflate(world, report, vdi, bytes);
+  const hasGrown = await inflate(volumesByExtents(sr), report, vdi, bytes);
   await letGo();
   if (hasGrown) await tellXapi(work, report, node, lvSize(bytes));
 }
@@ -88,8 +87,8 @@ export async function shrinkVolume(work: SrWork, attached: AttachedSr, vdi: VdiU
   const node = tree.get(vdi);
   if (node.kind !== 'vhd') return;
   if (node.open) throw new RbdsrError('vdi-in-use', { what: `VDI ${vdi} is open on this host` });
-  const openLv = openByExtents(sr.lvm, sr.openPv);
-  const io = await openLv(node.lvName, 'read', lvNamed(report, node.lvName));
+  const volumes = volumesByExtents(sr);
+  const io = await volumes.openLv(node.lvName, 'read', lvNamed(report, node.lvName));
   let physicalSize: number;
   try {
     physicalSize = (await openVhd(io, 'read')).physicalSizeBytes;
@@ -97,7 +96,7 @@ export async function shrinkVolume(work: SrWork, attached: AttachedSr, vdi: VdiU
     await io.close();
   }
   const bytes = deflatedLvSize(physicalSize);
-  const hasShrunk = await deflate({ lvm: sr.lvm, openLv }, report, vdi, bytes);
+  const hasShrunk = await deflate(volumes, report, vdi, bytes);
   await letGo();
   if (hasShrunk) await tellXapi(work, report, node, bytes);
 }

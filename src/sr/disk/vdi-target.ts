@@ -112,7 +112,7 @@ async function serve(attaching: Attaching): Promise<void> {
   const dataPath = dataPathOf(work);
   const started = nowMs();
   try {
-    await dataPath.activate(diskOf(attaching), work.deadline);
+    await dataPath.activate(diskOf(sr, chain, attaching), work.deadline);
     // What succeeds after xapi has been told that it failed would stay active for good.
     if (work.deadline.expired) throw work.deadline.exceeded(`the data path of VDI ${vdi}`, started);
     await attaching.confirm?.();
@@ -131,8 +131,13 @@ async function serve(attaching: Attaching): Promise<void> {
   }
 }
 
-function diskOf({ sr, leaf, chain, writable }: Attaching): Disk {
-  const ancestors = chain.slice(1);
+/** What a data path is told of a chain, leaf first. */
+export function diskOf(
+  sr: AttachedSr,
+  [leaf, ...ancestors]: readonly DrivenVdi[],
+  { writable }: { readonly writable: boolean },
+): Disk {
+  if (leaf === undefined) throw new RbdsrError('internal', { what: 'a chain without a leaf' });
   return {
     sr: sr.uuid,
     vdi: leaf.uuid,

@@ -60,6 +60,17 @@ export function mayStillRun(error: unknown): boolean {
   return !/^[a-z]+(-[a-z]+)*$/.test(code) || code === 'deadline' || code === 'osd-unresponsive';
 }
 
+/** Throws unless the host says that it has done so. */
+export async function tellHost(
+  work: SrWork,
+  host: string,
+  fn: 'pause' | 'resume',
+  sr: SrUuid,
+  vdi: VdiUuid,
+): Promise<void> {
+  await ask(work, host, fn, sr, vdi);
+}
+
 async function ask(work: SrWork, host: string, fn: string, sr: SrUuid, vdi: VdiUuid): Promise<void> {
   work.waiting(`plug-in ${PLUGIN} of host ${host} to ${fn} VDI ${vdi}`);
   const args = { sr_uuid: sr, vdi_uuid: vdi, host_ref: hostRefOf(work) };

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { vdiUuid } from '../../../src/base/ids.ts';
 import { MiB } from '../../../src/base/units.ts';
 import { listJournals, readJournalValue } from '../../../src/lvhd/journal/journal.ts';
+import { checkVhd } from '../../../src/vhd/check/check.ts';
 import { readVdiNodes } from '../../../src/lvhd/lv-table.ts';
 import type { VdiNode } from '../../../src/lvhd/lv-table.ts';
 import { extractUuid } from '../../../src/lvhd/names.ts';
@@ -158,13 +159,34 @@ describe.each(STOCK_ARCHIVES)('the stock SRs of %s', (archive) => {
       await using sr = await open(image.file, image.sr);
       const report = await sr.report();
       const types = Object.keys(image.state.journals).map((name) => name.split('_')[0] ?? '');
-      const journal = Object.keys(image.state.journals).find((name) => !name.startsWith('inflate_')) ?? '';
+      const journal = Object.keys(image.state.journals).find((name) => !/^(inflate|clone)_/.test(name)) ?? '';
       if (journal === '') expect(() => refuseUnfinished(report)).not.toThrow();
       else
         expect(() => refuseUnfinished(report)).toThrow(
           expect.objectContaining({ code: 'journal', message: expect.stringContaining(journal) }),
         );
       expect(() => refuseUnfinished(report, ({ type }) => types.includes(type))).not.toThrow();
+    },
+  );
+
+  const cloning = images.filter(([, image]) =>
+    Object.keys(image.state.journals).some((name) => name.startsWith('clone_')),
+  );
+  it.runIf(cloning.length > 0).each(cloning)(
+    '%s: the snapshot is finished or undone, and every disk holds what it held',
+    async (_name, image) => {
+      await using sr = await open(image.file, image.sr);
+      await recoverJournals({ ...sr, refreshElsewhere: async () => undefined }, await sr.report());
+      const report = await sr.report();
+      expect(listJournals(report)).toEqual([]);
+      expect(await contentOf(sr, image)).toEqual(image.content_before);
+      const nodes = await readVdiNodes(report, sr.pvIo);
+      const tree = new VdiTree(nodes);
+      for (const { uuid, lvName, kind, hidden, lvReadOnly } of nodes) {
+        expect([lvName, hidden, lvReadOnly]).toEqual([lvName, tree.children(uuid).length > 0, hidden]);
+        const findings = kind === 'vhd' ? await checkVhd(await sr.openLv(lvName, 'read')) : [];
+        expect([lvName, findings.filter(({ severity }) => severity === 'error')]).toEqual([lvName, []]);
+      }
     },
   );
 

@@ -1,14 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { type Row, stringOf } from '../../../lab/xapi-double/database.ts';
+import { driverOf, runDriver, srCall } from '../../../lab/xapi-double/driver.ts';
 import { callPlugin } from '../../../lab/xapi-double/plugin-call.ts';
 import { srScan } from '../../../lab/xapi-double/sr-operations.ts';
 import { vdiActivate, vdiCreate, vdiDestroy, vdiResize } from '../../../lab/xapi-double/vdi-operations.ts';
 import { type VdiUuid, vdiUuid } from '../../../src/base/ids.ts';
 import { MiB } from '../../../src/base/units.ts';
-import { readCbtLog } from '../../../src/lvhd/cbt-log.ts';
+import { cbtLogs, readCbtLog } from '../../../src/lvhd/cbt-log.ts';
 import { cbtLogName } from '../../../src/lvhd/names.ts';
-import { cbtLogs } from '../../../src/lvhd/ops/end-tracking.ts';
 import { MetadataVolume } from '../../../src/lvhd/metadata/metadata-volume.ts';
 import { changedBy, makeLog } from '../../support/cbt-logs.ts';
 import { type LoopPool, loopPool } from '../../support/loop-pool.ts';
@@ -73,6 +73,19 @@ async function expectEnded(): Promise<void> {
   expect(messages()).toEqual(['VDI_CBT_METADATA_INCONSISTENT']);
 }
 
+/** Right after the command, before a scan tells xapi. */
+async function expectRightTotals(): Promise<void> {
+  const { sizeBytes, freeBytes } = await pool.sr.report();
+  expect(pool.double.db.get('SR', pool.srRef).fields['physical_utilisation']).toBe(sizeBytes - freeBytes);
+}
+
+/** Without the sr_update after it, which tells the totals, too. */
+async function scanAlone(): Promise<void> {
+  const { double, srRef } = pool;
+  const call = { ...srCall(double, srRef, host(0)), command: 'sr_scan' };
+  (await runDriver(double, host(0), driverOf(double, 'rbd'), call)).unit();
+}
+
 function host(index: number): string {
   return pool.double.hosts[index]?.ref ?? '';
 }
@@ -118,11 +131,13 @@ test('asked again by a host that had no answer, the master finds it done', async
     expect(await callPlugin(pool.double, host(0), 'rbdsr', 'end_tracking', args)).toEqual({ value: 'True' });
   }
   await expectEnded();
+  await expectRightTotals();
 });
 
 test('a disk that grows is tracked no more', async () => {
   await vdiResize(pool.double, disk?.ref ?? '', SIZE + 4 * MiB);
   await expectEnded();
+  await expectRightTotals();
 });
 
 test('a deleted disk takes its log with it, and what it says is said by the next one', async () => {
@@ -131,6 +146,7 @@ test('a deleted disk takes its log with it, and what it says is said by the next
   expect(await linksOf(first)).toEqual([undefined, uuidOf(disk)]);
   expect(await linksOf(disk)).toEqual([uuidOf(first), undefined]);
   expect(await changedBy(pool.sr, uuidOf(disk), 2)).toEqual([0b0110, 0]);
+  await expectRightTotals();
 });
 
 test('so does one of which only the log is left', async () => {
@@ -139,14 +155,16 @@ test('so does one of which only the log is left', async () => {
   expect(await linksOf(snapshot)).toEqual([undefined, uuidOf(disk)]);
   expect(await changedBy(pool.sr, uuidOf(snapshot), 1)).toEqual([0b0011]);
   expect(pool.double.db.where('VDI', 'SR', pool.srRef).map(uuidOf)).not.toContain(uuidOf(first));
+  await expectRightTotals();
 });
 
 test('a deletion that was cut short takes the log with it, too, once a scan ends it', async () => {
   await pool.withEnvironment({ RBDSR_FAULT: 'vdi-delete.after-mark' }, () =>
     expect(vdiDestroy(pool.double, snapshot?.ref ?? '')).rejects.toThrow(),
   );
-  await srScan(pool.double, pool.srRef);
+  await scanAlone();
   expect(await logs()).toEqual(named(first, disk));
+  await expectRightTotals();
   expect(await changedBy(pool.sr, uuidOf(disk), 1)).toEqual([0b0110]);
   const { vdis } = await new MetadataVolume(await pool.sr.openLv('MGT', 'read')).read();
   expect(vdis.map(({ uuid }) => uuid)).not.toContain(uuidOf(snapshot));

@@ -49,6 +49,8 @@ const SAMPLES: Readonly<Record<string, Sample>> = {
   sr_update: { after: true },
   vdi_create: { args: [String(16 * MiB), 'another', ''], after: true },
   vdi_resize: { args: [String(32 * MiB)], after: true },
+  vdi_snapshot: { after: true },
+  vdi_clone: { after: true },
   vdi_activate: { args: ['true'], after: 52 },
   vdi_deactivate: { after: true },
   vdi_attach_from_config: { frozen: true, after: 52 },

@@ -13,7 +13,7 @@ import {
 import { MetadataVolume } from '../../../src/lvhd/metadata/metadata-volume.ts';
 import { decodeRecord } from '../../../src/lvhd/metadata/record.ts';
 import { decodeSr } from '../../../src/lvhd/metadata/sr-sectors.ts';
-import { cbtLogs } from '../../../src/lvhd/ops/end-tracking.ts';
+import { cbtLogs } from '../../../src/lvhd/cbt-log.ts';
 import { CBT_LOG, DELETED_TAG, HIDDEN_TAG, isUnfinished } from '../../../src/lvhd/names.ts';
 import { openVhd } from '../../../src/lvhd/open-vhd.ts';
 import { fullVhdLvSize } from '../../../src/lvhd/sizes.ts';

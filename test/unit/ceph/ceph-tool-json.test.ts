@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import {
+  decodeAllocated,
   decodeImages,
   decodeInfo,
   decodePools,
@@ -39,6 +40,18 @@ describe('what the ceph tools print', () => {
     expect(decodeInfo(text)).toEqual(facts);
     const wide = text.replace('"snapshot_count"', '"data_pool":"ec","snapshot_count"');
     expect(decodeInfo(wide)).toEqual({ ...facts, dataPool: 'ec' });
+  });
+
+  // Captured: rbd 16.2.15, --whole-object.
+  test('what is held of an image: what exists, in order', async () => {
+    const text =
+      '[{"offset":8388608,"length":4194304,"exists":"true"},{"offset":0,"length":4194304,"exists":"true"},{"offset":4194304,"length":4194304,"exists":"false"}]\n';
+    expect(decodeAllocated(text)).toEqual([
+      { offset: 0, length: 4_194_304 },
+      { offset: 8_388_608, length: 4_194_304 },
+    ]);
+    expect(decodeAllocated('[]\n')).toEqual([]);
+    await failureOf('control-plane-failed', () => decodeAllocated('{}'));
   });
 
   /**

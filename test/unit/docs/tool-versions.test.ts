@@ -109,10 +109,10 @@ test('what is run that somebody else has named is run in these places alone', ()
     'src/system/run.ts: runChecked: runProgram',
   ]);
   const spawning = sources.filter(({ text }) => /from 'node:child_process'/.test(text)).map(({ file }) => file);
-  // The last two start RBDSR itself.
+  // The first two start RBDSR itself.
   expect(spawning.toSorted()).toEqual([
     'src/datapath/nbd/nbd-start.ts',
-    'src/installer/shutdown/release-images.ts',
+    'src/system/process-apart.ts',
     'src/system/run.ts',
   ]);
 });

@@ -6,6 +6,7 @@ import {
   journalLv,
   journalsOf,
   listJournals,
+  readJournalNote,
   readJournalValue,
 } from '../../../src/lvhd/journal/journal.ts';
 import { refuseUnfinished } from '../../../src/lvhd/journal/recover.ts';
@@ -52,12 +53,18 @@ describe('journals', () => {
     expect(journalLv(VG, 'inflate', A, '25165824')).toEqual({ name: `inflate_${A}_25165824` });
     const inside = journalLv(VG, 'clone', A, `${B}_${A}`);
     expect(inside.name).toBe(`clone_${A}_1`);
-    expect(inside.content?.toString('latin1')).toBe(`73 ${B}_${A}`.padEnd(512));
+    expect(inside.content?.toString('latin1')).toBe(`73 ${B}_${A}`.padEnd(512) + '0 '.padEnd(512));
     const io = memoryIo(4096);
     await io.write(0, inside.content ?? Buffer.alloc(0));
     const [entry] = listJournals(vg(lv(inside.name, 'journaler')));
     if (entry === undefined) throw new Error('no entry');
     expect(await readJournalValue(entry, async () => io)).toBe(`${B}_${A}`);
+    expect(await readJournalNote(entry, async () => io)).toBe('');
+    await io.write(0, journalLv(VG, 'clone', A, `${B}_${A}`, 'a note').content ?? Buffer.alloc(0));
+    expect(await readJournalNote(entry, async () => io)).toBe('a note');
+    // Behind a value of stock's lies what lay there before.
+    await io.write(512, Buffer.alloc(512, 0xff));
+    expect(await readJournalNote(entry, async () => io)).toBe('');
   });
 
   it('the limit is 127 characters with the dashes of the VG doubled', () => {
@@ -72,7 +79,7 @@ describe('journals', () => {
     expect(() => decodeJournalValue(Buffer.from('900 abc'), 'x')).toThrow(expect.objectContaining({ code: 'journal' }));
   });
 
-  it.each(['clone', 'leaf', 'coalesce', 'relink', 'zero', 'someday'])('an open %s journal refuses changes', (type) => {
+  it.each(['leaf', 'coalesce', 'relink', 'zero', 'someday'])('an open %s journal refuses changes', (type) => {
     const report = vg(lv(`inflate_${A}_1`, 'journaler'), lv(`${type}_${B}_1`, 'journaler'));
     expect(() => refuseUnfinished(report)).toThrow(
       expect.objectContaining({ code: 'journal', message: expect.stringContaining(`${type}_${B}_1`) }),

@@ -55,6 +55,8 @@ const EXCLUSIVE = [
   'vdi_create',
   'vdi_delete',
   'vdi_resize',
+  'vdi_snapshot',
+  'vdi_clone',
 ];
 
 const ABSENT = {

@@ -75,13 +75,13 @@ describe.each(PROFILE_IDS.map((id) => ({ id, version: HOSTS[id].version })))(
       expect({ code, stdout, stderr }).toEqual({ code: 0, stdout: UNIT, stderr: '' });
     });
 
-    test('answers 38 with a sentence to what needs a chain of VHDs', async () => {
-      const { code, stdout, stderr } = await plugin.run(plugin.host(id), [requestText('vdi_snapshot')]);
+    test('answers 38 with a sentence to what does not work', async () => {
+      const { code, stdout, stderr } = await plugin.run(plugin.host(id), [requestText('vdi_compose')]);
       expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
       expect(stdout).toBe(
         "<?xml version='1.0'?>\n<methodResponse>\n<fault>\n<value><struct>\n<member>\n<name>faultCode</name>\n<value><int>38</int></value>\n" +
           '</member>\n<member>\n<name>faultString</name>\n<value><string>The storage driver does not support this operation ' +
-          '[opterr=vdi_snapshot is not supported. This version of RBDSR does not make snapshots and clones yet; copy the VDI instead.]' +
+          '[opterr=vdi_compose is not supported. This version of RBDSR does not give a disk another parent.]' +
           '</string></value>\n</member>\n</struct></value>\n</fault>\n</methodResponse>\n\n',
       );
     });

@@ -39,6 +39,8 @@ const OF_COMMAND: Readonly<Record<string, readonly string[]>> = {
   vdi_create: DISKS,
   vdi_delete: DISKS,
   vdi_resize: DISKS,
+  vdi_snapshot: DISKS,
+  vdi_clone: DISKS,
   vdi_update: VOLUMES,
   vdi_attach: [...MAPPED, 'src/datapath'],
   vdi_activate: [...DISKS, 'src/datapath'],
@@ -55,6 +57,8 @@ const OF_FUNCTION: Readonly<Record<string, readonly string[]>> = {
   end_tracking: DISKS,
   is_settled: [],
   refresh: VOLUMES,
+  pause: [...DISKS, 'src/datapath'],
+  resume: [...DISKS, 'src/datapath'],
   is_open: [...DISKS, 'src/datapath'],
 };
 
@@ -131,9 +135,14 @@ function requestOf(name: string): string {
   return requestText(name, { args: ['1024', 'name', ''] });
 }
 
+const OTHERWISE_NAMED: Readonly<Record<string, string>> = {
+  sr_get_driver_info: 'driver-info',
+  vdi_clone: 'vdi-snapshot',
+};
+
 function handlerOf(name: string): string {
   if (findCommand(name)?.load === undefined) return 'unimplemented';
-  return name === 'sr_get_driver_info' ? 'driver-info' : name.replaceAll('_', '-');
+  return OTHERWISE_NAMED[name] ?? name.replaceAll('_', '-');
 }
 
 function outside(layers: readonly string[], modules: readonly string[]): readonly string[] {

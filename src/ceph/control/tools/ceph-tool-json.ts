@@ -1,5 +1,5 @@
 import { RbdsrError } from '../../../base/error.ts';
-import type { ImageEntry, ImageInfo, PoolEntry, Watcher } from '../control-plane.ts';
+import type { AllocatedPart, ImageEntry, ImageInfo, PoolEntry, Watcher } from '../control-plane.ts';
 import { featureBits } from '../../image/features.ts';
 import { printable } from '../../image/image-spec.ts';
 import { parseRepeatedKeys } from './repeated-keys.ts';
@@ -57,6 +57,14 @@ export function decodeWatchers(text: string): readonly Watcher[] {
     address: string(entry, 'address', 'rbd status'),
     client: number(entry, 'client', 'rbd status'),
   }));
+}
+
+/** `[{"offset":0,"length":4194304,"exists":"true"}]`; what was there once and is a hole now does not exist. */
+export function decodeAllocated(text: string): readonly AllocatedPart[] {
+  return list(parse(text, 'rbd diff'), 'rbd diff')
+    .filter(({ exists }) => exists === 'true' || exists === true)
+    .map((part) => ({ offset: number(part, 'offset', 'rbd diff'), length: number(part, 'length', 'rbd diff') }))
+    .toSorted((a, b) => a.offset - b.offset);
 }
 
 export function decodeFsid(text: string): string {

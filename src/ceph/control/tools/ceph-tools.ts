@@ -2,7 +2,14 @@ import type { Deadline } from '../../../base/deadline.ts';
 import { hasCode } from '../../../base/error.ts';
 import { MiB, roundUp } from '../../../base/units.ts';
 import type { ClusterAccess } from '../../cluster/access.ts';
-import { decodeFsid, decodeImages, decodeInfo, decodePools, decodeWatchers } from './ceph-tool-json.ts';
+import {
+  decodeAllocated,
+  decodeFsid,
+  decodeImages,
+  decodeInfo,
+  decodePools,
+  decodeWatchers,
+} from './ceph-tool-json.ts';
 import { exitErrno, refuseUnspeakable } from './ceph-tool-errors.ts';
 import { CephToolRunner } from './ceph-tool-runner.ts';
 import type { CephToolOptions, CephTools } from './ceph-tool-runner.ts';
@@ -60,6 +67,10 @@ export function controlPlaneBy(tools: CephTools): ControlPlane {
     },
     watchers: async (spec, deadline) =>
       decodeWatchers(await tools.rbd(['status', '--format', 'json', ...imageArgs(spec)], spec, deadline)),
+    allocated: async (spec, deadline) =>
+      decodeAllocated(
+        await tools.rbd(['diff', '--whole-object', '--format', 'json', ...imageArgs(spec)], spec, deadline),
+      ),
     fence: async (address, seconds, deadline) => {
       await blocklist(tools, ['add', checkedClient(address), String(Math.ceil(seconds))], deadline);
     },

@@ -1,0 +1,119 @@
+import { formatBytes } from '../../../base/units.ts';
+import type { Finding } from '../../../picture/fsck/finding.ts';
+import { type ChainNode, nodesOf } from '../../../picture/forest.ts';
+import { usesOf } from '../../../picture/in-use.ts';
+import type { Picture } from '../../../picture/picture.ts';
+import { missingLines, roomText } from '../facts.ts';
+import { verdict } from '../fsck-text.ts';
+import { labelOf } from '../tree-text.ts';
+import { apart, html, type Html, named } from './escape.ts';
+
+export function healthSection(picture: Picture, findings: readonly Finding[]): Html {
+  return html`<h2>Health</h2>
+<p>${verdict(picture, findings)}</p>
+${missingLines(picture).map(
+  (line) => html`<p class="finding"><strong>not known</strong> ${named(line)}</p>
+`,
+)}${findings.map(findingHtml)}`;
+}
+
+function findingHtml({ severity, code, where, name, what, means, todo }: Finding): Html {
+  return html`<div class="finding ${severity}"><p><strong>${severity}</strong> ${named(where)} ${name === undefined ? '' : named(name)} <span class="dim">${code}</span></p>
+<p>${named(what)}</p><p>${named(means)}</p><p>${named(todo)}</p></div>
+`;
+}
+
+/** Of the volume group: disks, base copies, what else lies there, and what is free. */
+export function roomSection(picture: Picture, forest: readonly ChainNode[]): Html {
+  const { disks } = picture;
+  if (disks === undefined) return html``;
+  const { sizeBytes, freeBytes } = disks.vg;
+  const nodes = [...nodesOf(forest)].map(({ node }) => node);
+  const sum = (hidden: boolean): number =>
+    nodes.filter((node) => node.hidden === hidden).reduce((bytes, { lvSizeBytes }) => bytes + lvSizeBytes, 0);
+  const [shownDisks, copies] = [sum(false), sum(true)];
+  const rest = Math.max(0, sizeBytes - freeBytes - shownDisks - copies);
+  const share = (bytes: number): string => `${sizeBytes === 0 ? 0 : Math.round((bytes / sizeBytes) * 1000) / 10}%`;
+  return html`<h2>Room</h2>
+<div class="bar"><i class="disks" style="width:${share(shownDisks)}"></i><i class="copies" style="width:${share(copies)}"></i><i class="rest" style="width:${share(rest)}"></i></div>
+<p>${roomText(picture)}. Disks and snapshots take ${formatBytes(shownDisks)}, base copies ${formatBytes(copies)}, the rest ${formatBytes(rest)}.</p>
+`;
+}
+
+export function useSection(picture: Picture, forest: readonly ChainNode[]): Html {
+  const rows = [...nodesOf(forest)].flatMap((chain) =>
+    usesOf(picture, chain.node).map(({ text }) => [apart(labelOf(chain)), named(chain.node.uuid), named(text)]),
+  );
+  const none = picture.xapi === undefined ? 'Nothing is in use on this host.' : 'Nothing is in use.';
+  if (picture.place.kind === 'device') return html``;
+  return html`<h2>In use</h2>
+${rows.length === 0 ? html`<p>${none}</p>` : table(['disk', 'uuid', 'where'], rows)}
+`;
+}
+
+export function hostsSection({ xapi }: Picture): Html {
+  if (xapi === undefined) return html``;
+  const rows = xapi.hosts.map(({ name, uuid, plugged, isThis, isMaster }) => {
+    const also = [isThis ? 'this host' : '', isMaster ? 'pool master' : ''].filter((text) => text !== '').join(', ');
+    return [named(name), named(uuid), html`${plugged ? 'plugged' : 'not plugged'}`, html`${also}`];
+  });
+  return html`<h2>Hosts</h2>
+${table(['host', 'uuid', 'SR', ''], rows)}
+`;
+}
+
+export function keysSection({ xapi, host }: Picture): Html {
+  if (xapi === undefined && host === undefined) return html``;
+  const rows: [string, string][] = [];
+  if (xapi?.keys.user !== undefined) rows.push(['cephx user', `client.${xapi.keys.user}`]);
+  for (const user of xapi?.keys.formerUsers ?? []) rows.push(['used before, not removed yet', `client.${user}`]);
+  if (xapi?.keys.monitors !== undefined) rows.push(['monitors that the SR keeps', xapi.keys.monitors]);
+  if (host?.keyFileUsers !== undefined) rows.push(["this host's key file, for HA", host.keyFileUsers.join(', ')]);
+  if (rows.length === 0) return html``;
+  return html`<h2>Keys</h2>
+${table(
+  ['', ''],
+  rows.map(([name, value]) => [html`${name}`, named(value)]),
+)}
+`;
+}
+
+export function mappingsSection({ host }: Picture): Html {
+  if (host === undefined) return html``;
+  const rows = host.mappings.map((mapping) => [
+    named(mapping.device),
+    named(mapping.image),
+    html`${formatBytes(mapping.sizeBytes)}`,
+    named(mapping.fsid ?? 'unknown'),
+    named(mapping.user === undefined ? 'unknown' : `client.${mapping.user}`),
+    named([mapping.clientId, mapping.clientAddress].filter((text) => text !== undefined).join(' ')),
+    named(mapping.inUseBy ?? 'nobody'),
+  ]);
+  return html`<h2>Mappings on this host</h2>
+${table(['device', 'image', 'size', 'cluster', 'user', 'client', 'in use by'], rows)}
+`;
+}
+
+/** The clients that have the image open: a host each that has it mapped, and whoever else. */
+export function watchersSection({ cluster, host, missing }: Picture): Html {
+  const why = missing.find(({ part }) => part === 'cluster')?.why;
+  if (cluster === undefined) {
+    return why === undefined ? html`` : html`<h2>Watchers</h2><p>Not known: ${named(why)}</p>`;
+  }
+  const rows = cluster.watchers.map(({ address, client }) => {
+    const own = host?.mappings.find(({ clientId }) => clientId === `client${client}`);
+    return [named(`client.${client}`), named(address), named(own === undefined ? '' : `this host, ${own.device}`)];
+  });
+  return html`<h2>Watchers</h2>
+${rows.length === 0 ? html`<p>Nobody has the image open.</p>` : table(['client', 'address', ''], rows)}
+${cluster.held === undefined ? html`` : html`<p>Ceph holds ${formatBytes(cluster.held.imageBytes)} of the image, times the copies of its pool.</p>`}
+`;
+}
+
+export function table(head: readonly string[], rows: readonly (readonly Html[])[]): Html {
+  const top = head.every((cell) => cell === '') ? html`` : html`<tr>${head.map((cell) => html`<th>${cell}</th>`)}</tr>`;
+  return html`<div class="table"><table>${top}${rows.map(
+    (row) => html`<tr>${row.map((cell) => html`<td>${cell}</td>`)}</tr>
+`,
+  )}</table></div>`;
+}
