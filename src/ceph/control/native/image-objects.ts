@@ -22,7 +22,7 @@ export const DIRECTORY = 'rbd_directory';
 /** No snapshot (CEPH_NOSNAP). */
 export const HEAD = new ByteWriter().u64(-2n).done();
 /** A failure of it fails nothing else in the message (CEPH_OSD_OP_FLAG_FAILOK). */
-const MAY_FAIL = 2;
+export const MAY_FAIL = 2;
 const PAGE = 1024;
 const MOST_IMAGES = 1_000_000;
 

@@ -9,10 +9,11 @@ import { MonitorSession } from '../../wire/monitor-session.ts';
 import { OsdSession } from '../../wire/osd-session.ts';
 import { messengerV1 } from '../../wire/v1/messenger-v1.ts';
 import { checkedClient, refuseToShrink } from '../checked-change.ts';
-import type { ControlPlane, ImageEntry, ImageInfo, Watcher } from '../control-plane.ts';
+import type { AllocatedPart, ControlPlane, ImageEntry, ImageInfo, Watcher } from '../control-plane.ts';
 import { imageMissing, namespaceMissing } from '../missing.ts';
 import { exitErrno, refuseUnspeakable } from '../tools/ceph-tool-errors.ts';
 import { decodeFsid } from '../tools/ceph-tool-json.ts';
+import { allocatedParts } from './allocated-parts.ts';
 import { type Asker, ClusterCommands } from './cluster-commands.ts';
 import { ClusterMap } from './cluster-map.ts';
 import { growImage } from './grow-image.ts';
@@ -45,6 +46,7 @@ export function openNativePlane(access: ClusterAccess, messenger: Messenger = me
     imageInfo: (spec, deadline) => images.info(spec, ending(deadline)),
     createImage: (spec, sizeBytes, deadline) => images.create(spec, sizeBytes, ending(deadline)),
     resizeImage: (spec, sizeBytes, deadline) => images.resize(spec, sizeBytes, ending(deadline)),
+    allocated: (spec, deadline) => images.allocated(spec, ending(deadline)),
     watchers: (spec, deadline) => images.watchers(spec, ending(deadline)),
     fence: async (address, seconds, deadline) => {
       // The monitors take a number with a point only, and JSON.stringify writes none in a whole one.
@@ -134,6 +136,13 @@ class NativeImages {
     refuseToShrink(spec, header.sizeBytes, size);
     if (header.sizeBytes < size) await growImage(objects, spec, header, size, deadline);
     return this.info(spec, deadline);
+  }
+
+  async allocated(spec: ImageSpec, deadline: Deadline): Promise<readonly AllocatedPart[]> {
+    const { objects, header } = await this.#open(spec, deadline);
+    const pool = header.dataPool === undefined ? undefined : await this.#map.poolById(header.dataPool, deadline);
+    const data = pool === undefined ? objects : await this.#objects(pool.name, objects.namespace, deadline);
+    return allocatedParts(objects, data, spec, header, deadline);
   }
 
   async watchers(spec: ImageSpec, deadline: Deadline): Promise<readonly Watcher[]> {
