@@ -339,6 +339,7 @@ describe('images of every kind', () => {
         plane.resizeImage({ pool: 'rbd', image: 'old' }, 20 * MiB, soon()),
       );
       expect(error.message).toContain('format 1');
+      await failureOf('control-plane-failed', () => plane.allocated({ pool: 'rbd', image: 'old' }, soon()));
     });
   });
 
@@ -352,6 +353,20 @@ describe('images of every kind', () => {
     );
     expect(error.message).toContain('found exclusive-lock. On a machine with ceph tools: `rbd resize');
     expect((await cluster.imageInfo('rbd/elsewhere')).size).toBe(16 * MiB);
+    const held = await failureOf('cluster-auth', () =>
+      as({}, (plane) => plane.allocated({ pool: 'rbd', image: 'elsewhere' }, soon())),
+    );
+    expect(held.message).toContain("osd 'profile rbd pool=other'");
+  });
+
+  test('clones, whose parent holds what they do not', async () => {
+    await cluster.createImage('rbd/parent', { sizeMiB: 8 });
+    for (const call of ['create', 'protect']) await cluster.tool('rbd', 'snap', call, 'rbd/parent@s');
+    await cluster.tool('rbd', 'clone', '--image-feature', 'layering', 'rbd/parent@s', 'rbd/clone');
+    const error = await failureOf('control-plane-failed', () =>
+      as({}, (plane) => plane.allocated({ pool: 'rbd', image: 'clone' }, soon())),
+    );
+    expect(error.message).toContain('a clone of another image');
   });
 
   test('more than one page of them, as the tools list them', async () => {
@@ -360,8 +375,10 @@ describe('images of every kind', () => {
     const listed = (await as({}, (plane) => plane.listImages('rbd', undefined, soon()))).map(({ spec }) => spec.image);
     const known = JSON.parse(await cluster.tool('rbd', 'ls', '--long', '--format', 'json', 'rbd')) as {
       image: string;
+      snapshot?: string;
     }[];
-    expect(listed.toSorted()).toEqual(known.map(({ image }) => image).toSorted());
+    const images = known.filter(({ snapshot }) => snapshot === undefined);
+    expect(listed.toSorted()).toEqual(images.map(({ image }) => image).toSorted());
   });
 });
 
