@@ -1,9 +1,6 @@
 import type { DiskNode } from './disks.ts';
 import type { Picture, RecordedVdi } from './picture.ts';
 
-/** Nodes of a chain, the disk itself included, beyond which no snapshot is taken (sm `vhdutil.MAX_CHAIN_SIZE`). */
-export const LONGEST_CHAIN = 30;
-
 /** A node in its chain, with what is known of it besides its volume. */
 export interface ChainNode {
   readonly node: DiskNode;

@@ -1,6 +1,7 @@
 import { formatBytes } from '../../base/units.ts';
 import type { Picture } from '../../picture/picture.ts';
-import { type ChainNode, forestOf, LONGEST_CHAIN, nodesOf } from '../../picture/forest.ts';
+import { LONGEST_CHAIN } from '../../lvhd/ops/snapshot-plan.ts';
+import { type ChainNode, forestOf, nodesOf } from '../../picture/forest.ts';
 import { usesOf } from '../../picture/in-use.ts';
 import { renderFields, renderTable } from '../table.ts';
 import { missingText, nameOfSr, placeText, roomText } from './facts.ts';

@@ -1,5 +1,6 @@
 import { formatBytes } from '../../base/units.ts';
-import { type ChainNode, LONGEST_CHAIN, nodesOf } from '../forest.ts';
+import { LONGEST_CHAIN } from '../../lvhd/ops/snapshot-plan.ts';
+import { type ChainNode, nodesOf } from '../forest.ts';
 import { about, type Examined, snapshotFirst } from './examined.ts';
 import { subject } from './disk-findings.ts';
 import type { Finding } from './finding.ts';

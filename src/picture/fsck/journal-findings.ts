@@ -1,4 +1,3 @@
-import type { VdiUuid } from '../../base/ids.ts';
 import { kindOf } from '../../lvhd/journal/kinds.ts';
 import type { InterruptedOperation } from '../disks.ts';
 import { type Examined, scanCommand } from './examined.ts';
@@ -21,7 +20,7 @@ function journalFinding({ picture, byUuid }: Examined, journal: InterruptedOpera
       todo: 'Find out what made it. Do not remove it before that.',
     };
   }
-  const kind = kindOf({ type, id: vdi as VdiUuid, lvName, value });
+  const kind = kindOf({ type });
   const name = byUuid.get(vdi)?.name;
   const noted = value === undefined || NOTHING.includes(value) ? '' : ` (noted down: ${value})`;
   const unread = problem === undefined ? '' : `; what it notes down cannot be read: ${problem.message}`;
@@ -33,10 +32,10 @@ function journalFinding({ picture, byUuid }: Examined, journal: InterruptedOpera
     ...(name === undefined ? {} : { name }),
     what: `${kind.operation} of VDI ${vdi} was interrupted${noted}${unread}`,
     means: ours
-      ? 'No host activates the disk before that is undone. No data are lost.'
+      ? 'No host activates the disk before that is finished or undone. No data are lost.'
       : 'Disks that it is not about can be used; no command may change the SR before that is finished or undone. No data are lost as long as nobody removes volumes by hand.',
     todo: ours
-      ? `Have the pool master undo it: ${scanCommand(picture)}`
+      ? `Have the pool master do it: ${scanCommand(picture)}`
       : 'Attach the SR once with the stock LVM driver, or with a release of RBDSR that finishes it (docs/recovery.md, "Journals"). Do not remove the journal.',
   };
 }

@@ -81,8 +81,8 @@ const WRONG: Readonly<Record<SrFindingCode, Picture>> = {
   'parent-larger': withChild({ virtualSizeBytes: 20 * MiB }),
   'chain-loops': offline(disksOf([childOf(2, 1, { hidden: true }), childOf(1, 2, { hidden: true })], RECORDS)),
   'chain-too-deep': deepChain(30),
-  journal: withVolume(`clone_${uuid(2)}_1`, {
-    journals: [{ lvName: `clone_${uuid(2)}_1`, type: 'clone', vdi: uuid(2), value: 'a_b' }],
+  journal: withVolume(`leaf_${uuid(2)}_1`, {
+    journals: [{ lvName: `leaf_${uuid(2)}_1`, type: 'leaf', vdi: uuid(2), value: uuid(1) }],
   }),
   'journal-unreadable': withVolume('odd', {
     journals: [{ lvName: 'odd', problem: { code: 'journal', message: 'odd has no name of a journal' } }],
@@ -162,8 +162,8 @@ test('a disk in use has no footer at its end, and nobody knows who uses one whil
 });
 
 test('beside a journal nothing is mended by hand, and nothing is called lost', () => {
-  const picture = withVolume(`clone_${uuid(2)}_1`, {
-    journals: [{ lvName: `clone_${uuid(2)}_1`, type: 'clone', vdi: uuid(2), value: 'a_b' }],
+  const picture = withVolume(`leaf_${uuid(2)}_1`, {
+    journals: [{ lvName: `leaf_${uuid(2)}_1`, type: 'leaf', vdi: uuid(2), value: uuid(1) }],
     metadata: { ...(NO_RECORDS.disks?.metadata ?? { problems: [] }), vdis: [...RECORDS, stored(3, 'renamed')] },
   });
   const [journal, record] = findingsOf(picture);

@@ -1,5 +1,6 @@
 import { formatBytes } from '../../../base/units.ts';
-import { type ChainNode, LONGEST_CHAIN } from '../../../picture/forest.ts';
+import { LONGEST_CHAIN } from '../../../lvhd/ops/snapshot-plan.ts';
+import { type ChainNode } from '../../../picture/forest.ts';
 import type { Picture } from '../../../picture/picture.ts';
 import { heldText, inCeph, labelOf, stateText } from '../tree-text.ts';
 import { apart, html, type Html } from './escape.ts';
