@@ -16,15 +16,24 @@ import {
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
+import { packParts } from './pack-parts.mjs';
 
 const project = dirname(dirname(fileURLToPath(import.meta.url)));
 const target = resolve(process.argv[2] ?? join(project, 'build/dom0'));
 const [node, ...nodeArguments] = process.argv.length > 3 ? process.argv.slice(3) : [process.execPath];
+/** What most commands of the worker need before they find out what there is to do. */
+const FIRST_OF_WORKER = [
+  'src/sm/handlers/driver-info.ts',
+  'src/sm/handlers/vdi-attach.ts',
+  'src/sm/handlers/sr-scan.ts',
+  'src/sr/work/late-writers.ts',
+  'src/system/locks/record-lock.ts',
+];
 const fresh = `${target}.new-${process.pid}`;
 const { version } = JSON.parse(readFileSync(join(project, 'package.json'), 'utf8'));
 
+/** In one file each. */
 const entryPoints = {
-  sm: 'src/main/sm.ts',
   plugin: 'src/main/plugin.ts',
   cli: 'src/main/cli.ts',
   nbd: 'src/main/nbd-server.ts',
@@ -32,14 +41,11 @@ const entryPoints = {
 
 mkdirSync(fresh, { recursive: true });
 process.once('exit', () => rmSync(fresh, { recursive: true, force: true }));
-await build({
-  entryPoints,
+const options = {
   outdir: fresh,
-  outExtension: { '.js': '.cjs' },
   bundle: true,
   platform: 'node',
   target: 'node20',
-  format: 'cjs',
   minifySyntax: true,
   legalComments: 'none',
   logLevel: 'warning',
@@ -47,15 +53,22 @@ await build({
   // Found beside the bundles at run time: a native module, and a library that few commands load.
   external: ['koffi', 'ssh2'],
   define: { RBDSR_VERSION: JSON.stringify(version), 'import.meta.url': 'RBDSR_BUNDLE_URL' },
+};
+await build({
+  ...options,
+  entryPoints,
+  outExtension: { '.js': '.cjs' },
+  format: 'cjs',
   banner: { js: "const RBDSR_BUNDLE_URL=require('node:url').pathToFileURL(__filename).href;" },
 });
 placeKoffi();
 await placeSsh2();
 placeScripts();
+await packParts(options, 'sm', 'src/main/sm.ts', FIRST_OF_WORKER);
 cacheCode('sm');
 rmSync(target, { recursive: true, force: true });
 renameSync(fresh, target);
-process.stdout.write(`${target}: ${Object.keys(entryPoints).join(', ')}, version ${version}\n`);
+process.stdout.write(`${target}: sm, ${Object.keys(entryPoints).join(', ')}, version ${version}\n`);
 
 /**
  * koffi's own entry finds the libc of the running program by its ELF interpreter, which fails where node is started by
@@ -102,16 +115,12 @@ async function placeSsh2() {
 }
 
 /**
- * Has V8 keep what it compiled of a bundle, so that starting costs the same however much code the commands have:
- * NAME.cjs becomes a loader, NAME.bundle.cjs the code, NAME.cache what V8 kept. The cache suits the node it was made
- * with; another version ignores it.
+ * Has V8 keep what it compiled of a program in parts, so that starting costs the same however much code the commands
+ * have. A cache suits the node it was made with; another version ignores it.
  */
 function cacheCode(name) {
-  const bundle = join(fresh, `${name}.bundle.cjs`);
-  renameSync(join(fresh, `${name}.cjs`), bundle);
-  copyFileSync(join(project, 'scripts/bundle-loader.cjs'), join(fresh, `${name}.cjs`));
   const writer = join(project, 'scripts/write-code-cache.cjs');
-  const argv = [...nodeArguments, '--predictable', '--random-seed=1', writer, bundle, join(fresh, `${name}.cache`)];
+  const argv = [...nodeArguments, '--predictable', '--random-seed=1', writer, join(fresh, `${name}.cjs`)];
   execFileSync(node, argv, { stdio: ['ignore', 'ignore', 'inherit'] });
 }
 

@@ -1,28 +1,59 @@
-// `write-code-cache.cjs BUNDLE CACHE`: runs the plug-in's bundle once, for sr_get_driver_info on a host that is a
-// folder, and keeps what V8 has compiled by then: decoding, the host's profile and encoding are on the way of every
-// command. The bundle is told that it is where it will be on a host, and build.mjs starts V8 in its predictable mode,
-// so that the cache is the same wherever and whenever it is made.
+// `write-code-cache.cjs PROGRAM`: runs the plug-in's worker for some commands on a host that is a folder, as far as
+// they come there, and keeps what V8 has compiled by then: what is on the way of every command. V8 is told that the
+// texts are where they will be on a host, and build.mjs starts it in its predictable mode, so that the caches are the
+// same wherever and whenever they are made.
 const { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } = require('node:fs');
-const { wrap } = require('node:module');
 const { tmpdir } = require('node:os');
 const { basename, join } = require('node:path');
-const { Script } = require('node:vm');
+const vm = require('node:vm');
 
-const [bundle, cache] = process.argv.splice(2, 2, request('sr_get_driver_info'));
+const COMMANDS = ['sr_get_driver_info', 'vdi_attach', 'sr_scan'];
+
+const [, , program] = process.argv;
 const root = mkdtempSync(join(tmpdir(), 'rbdsr-build-'));
 mkdirSync(join(root, 'etc'));
 writeFileSync(join(root, 'etc/xensource-inventory'), "PRODUCT_VERSION='8.3.0'\nINSTALLATION_UUID='build'\n");
 process.env.RBDSR_ROOT = root;
 delete process.env.RBDSR_CALL_DIR;
-const installed = `/opt/rbdsr/${basename(bundle)}`;
-const script = new Script(wrap(readFileSync(bundle, 'utf8')), { filename: installed });
-process.once('exit', () => {
-  writeFileSync(cache, script.createCachedData());
-  rmSync(root, { recursive: true, force: true });
+
+/** By file: compiled once for all the commands. */
+const scripts = new Map();
+const { Script } = vm;
+vm.Script = function compiledOnce(text, { filename }) {
+  const script = scripts.get(filename) ?? new Script(text, { filename: `/opt/rbdsr/${basename(filename)}` });
+  scripts.set(filename, script);
+  return script;
+};
+
+const left = [...COMMANDS];
+process.on('beforeExit', () => {
+  const command = left.shift();
+  if (command !== undefined) run(command);
 });
-script.runInThisContext().call(exports, exports, require, module, installed, '/opt/rbdsr');
+process.once('exit', () => {
+  rmSync(root, { recursive: true, force: true });
+  const rest = program.replace(/\.cjs$/, '.rest.cjs');
+  if (!scripts.has(rest)) vm.Script(readFileSync(rest, 'latin1'), { filename: rest });
+  for (const [filename, script] of scripts) {
+    writeFileSync(filename.replace(/\.cjs$/, '.cache'), script.createCachedData());
+  }
+});
+
+function run(command) {
+  process.argv.splice(2, Number.POSITIVE_INFINITY, request(command));
+  delete require.cache[program];
+  require(program);
+}
 
 function request(command) {
-  const members = `<member><name>command</name><value>${command}</value></member><member><name>args</name><value><array><data/></array></value></member>`;
-  return `<methodCall><methodName>${command}</methodName><params><param><value><struct>${members}</struct></value></param></params></methodCall>`;
+  const uuid = '00000000-0000-4000-8000-000000000000';
+  const given = { command, session_ref: 'session', sr_ref: 'sr', sr_uuid: uuid, vdi_ref: 'vdi', vdi_uuid: uuid };
+  const members = Object.entries(given).map(([key, value]) => member(key, value));
+  const config = member('device_config', `<struct>${member('SRmaster', 'true')}</struct>`);
+  const args = member('args', '<array><data><value>true</value></data></array>');
+  return `<methodCall><methodName>${command}</methodName><params><param><value><struct>${members.join('')}${config}${args}</struct></value></param></params></methodCall>`;
+}
+
+function member(key, value) {
+  return `<member><name>${key}</name><value>${value}</value></member>`;
 }

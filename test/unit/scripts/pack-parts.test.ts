@@ -1,0 +1,80 @@
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { Script } from 'node:vm';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { placeBuiltProduct } from '../../support/built-product.ts';
+import { requestText } from '../sm/request-text.ts';
+
+// The worker's code as it ships: two files of parts, of which most commands read the first alone.
+
+let folder: string;
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'rbdsr-parts-'));
+  placeBuiltProduct(join(folder, 'product'));
+  mkdirSync(join(folder, 'root/etc'), { recursive: true });
+  writeFileSync(join(folder, 'root/etc/xensource-inventory'), "PRODUCT_VERSION='8.3.0'\nINSTALLATION_UUID='host'\n");
+}, 60_000);
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+const FILES = ['first', 'rest'] as const;
+
+function fileOf(which: string, ending: 'cjs' | 'cache'): string {
+  return join(folder, 'product', `sm.${which}.${ending}`);
+}
+
+function compiled(which: (typeof FILES)[number]): Script {
+  return new Script(readFileSync(fileOf(which, 'cjs'), 'latin1'), { cachedData: readFileSync(fileOf(which, 'cache')) });
+}
+
+test.each(FILES)('V8 takes what it kept of the file %s', (which) => {
+  expect(compiled(which).cachedDataRejected).toBe(false);
+});
+
+type Exports = Readonly<Record<string, unknown>>;
+type Part = (exports: object, requirePart: (wanted: string) => unknown, later: () => void) => void;
+
+test('every part finds what it imports, and has made what it exports by then', () => {
+  const main = join(folder, 'product/sm.cjs');
+  const outside = createRequire(main);
+  const parts = new Map<string, Part>();
+  for (const which of FILES) {
+    const made = compiled(which).runInThisContext() as (url: string) => Record<string, Part>;
+    for (const [name, part] of Object.entries(made(pathToFileURL(main).href))) parts.set(name, part);
+  }
+  const evaluated = new Map<string, Exports | undefined>();
+  const evaluate = (name: string): unknown => {
+    if (!name.startsWith('./')) return outside(name);
+    if (evaluated.has(name)) return evaluated.get(name);
+    evaluated.set(name, undefined);
+    const made: Exports = {};
+    parts.get(name)?.(made, evaluate, () => undefined);
+    evaluated.set(name, made);
+    return made;
+  };
+  // The entry would answer a call.
+  for (const name of parts.keys()) if (name !== './main.js') evaluate(name);
+  expect(evaluated.size).toBeGreaterThan(100);
+  const missing = [...evaluated].flatMap(([name, made]) =>
+    Object.entries(made ?? { nothing: undefined }).flatMap(([key, value]) =>
+      value === undefined ? [`${name} ${key}`] : [],
+    ),
+  );
+  expect(missing).toEqual([]);
+});
+
+test.each([
+  ['sr_get_driver_info', 'Ceph'],
+  ['vdi_attach', 'is not attached on this host'],
+  ['sr_scan', 'is not attached on this host'],
+])('%s is answered without the second file', (command, answer) => {
+  rmSync(fileOf('rest', 'cjs'), { force: true });
+  const env = { PATH: '/usr/bin:/bin', RBDSR_ROOT: join(folder, 'root') };
+  const argv = [join(folder, 'product/sm.cjs'), requestText(command, { args: ['true'] })];
+  const { stdout, stderr } = spawnSync(process.execPath, argv, { env });
+  expect(stderr.toString()).toBe('');
+  expect(stdout.toString()).toContain(answer);
+});
