@@ -11,7 +11,7 @@ export interface UseOfNode {
  * By xapi's marks on the hosts that have the disk active, and by what this host sees. Without xapi other hosts are not
  * known, and nothing is said of them. Pure.
  */
-export function usesOf(picture: Picture, node: DiskNode): readonly UseOfNode[] {
+export function usesOfDisk(picture: Picture, node: DiskNode): readonly UseOfNode[] {
   const record = node.old ? undefined : picture.xapi?.vdis.find(({ uuid }) => uuid === node.uuid);
   const marked = (record?.marks ?? []).map(({ host, ref, mode }) => ({
     text: `on ${host ?? `unknown host ${ref}`} (${mode})`,
@@ -25,6 +25,6 @@ export function usesOf(picture: Picture, node: DiskNode): readonly UseOfNode[] {
 
 /** Whether somebody may be writing to it now, or nobody can tell. */
 export function mayBeWritten(picture: Picture, node: DiskNode): boolean {
-  if (node.active || usesOf(picture, node).some(({ writes }) => writes)) return true;
+  if (node.active || usesOfDisk(picture, node).some(({ writes }) => writes)) return true;
   return picture.place.kind === 'attached' && picture.xapi === undefined;
 }

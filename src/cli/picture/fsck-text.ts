@@ -1,11 +1,11 @@
-import type { Finding } from '../../picture/fsck/finding.ts';
+import type { SrFinding } from '../../picture/fsck/finding.ts';
 import type { Picture } from '../../picture/picture.ts';
 import { renderFields } from '../table.ts';
 import { missingText, nameOfSr, placeText, roomText } from './facts.ts';
 import { shown, shownName } from './shown.ts';
 
 /** What `rbdsr fsck` prints. Pure. */
-export function fsckText(picture: Picture, findings: readonly Finding[]): string {
+export function fsckText(picture: Picture, findings: readonly SrFinding[]): string {
   return [
     renderFields([
       ['SR', `${picture.sr}${nameOfSr(picture)}`],
@@ -18,7 +18,7 @@ export function fsckText(picture: Picture, findings: readonly Finding[]): string
   ].join('');
 }
 
-function findingText({ severity, code, where, name, what, means, todo }: Finding): string {
+function findingText({ severity, code, where, name, what, means, todo }: SrFinding): string {
   const called = name === undefined ? '' : ` "${shownName(name)}"`;
   return [
     `\n${severity}: ${shown(where)}${called} (${code})\n`,
@@ -26,7 +26,7 @@ function findingText({ severity, code, where, name, what, means, todo }: Finding
   ].join('');
 }
 
-export function verdict({ disks, missing }: Picture, findings: readonly Finding[]): string {
+export function verdict({ disks, missing }: Picture, findings: readonly SrFinding[]): string {
   if (disks === undefined) return 'The SR could not be looked at.';
   const errors = findings.filter(({ severity }) => severity === 'error').length;
   const looked = `${counted(disks.nodes.length, 'volume')} of disks and base copies were looked at`;

@@ -1,6 +1,6 @@
 import { type FileHandle, open, stat } from 'node:fs/promises';
 import { RbdsrError } from '../../base/error.ts';
-import { findingsOf } from '../../picture/fsck/find-all.ts';
+import { srFindings } from '../../picture/fsck/find-all.ts';
 import type { CliCall } from '../cli-call.ts';
 import { jsonText } from '../json.ts';
 import { verdict } from './fsck-text.ts';
@@ -18,7 +18,7 @@ export async function reportSr(call: CliCall, sr: string | undefined, o: ReportO
     throw new RbdsrError('invalid-argument', { what: 'it is not said where to', expected: '--html FILE, or --json' });
   }
   const picture = await takePicture(call, sr, o, 'watchers');
-  const findings = findingsOf(picture);
+  const findings = srFindings(picture);
   if (o.html !== undefined) await writePage(o.html, reportPage(picture, findings, call.versionLine));
   if (o.json === true) call.print(jsonText({ findings, picture }));
   else call.print(`${verdict(picture, findings)}\nThe page is in ${shown(o.html ?? '')}.\n`);

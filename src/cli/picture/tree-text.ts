@@ -2,7 +2,7 @@ import { formatBytes } from '../../base/units.ts';
 import type { Picture } from '../../picture/picture.ts';
 import { LONGEST_CHAIN } from '../../lvhd/ops/snapshot-plan.ts';
 import { type ChainNode, forestOf, nodesOf } from '../../picture/forest.ts';
-import { usesOf } from '../../picture/in-use.ts';
+import { usesOfDisk } from '../../picture/in-use.ts';
 import { renderFields, renderTable } from '../table.ts';
 import { missingText, nameOfSr, placeText, roomText } from './facts.ts';
 import { shown, shownName } from './shown.ts';
@@ -31,7 +31,7 @@ function headOf({ cluster }: Picture): string[] {
 function rowsOf(picture: Picture, chain: ChainNode, lead: string, branch: string): string[][] {
   const { node, children, depth } = chain;
   const row = [
-    `${lead}${branch}${labelOf(chain)}`,
+    `${lead}${branch}${labelOfNode(chain)}`,
     node.uuid,
     node.virtualSizeBytes === 0 ? '?' : formatBytes(node.virtualSizeBytes),
     formatBytes(node.lvSizeBytes),
@@ -47,7 +47,7 @@ function rowsOf(picture: Picture, chain: ChainNode, lead: string, branch: string
 
 const LAST = '└─ ';
 
-export function labelOf({ name, what }: ChainNode): string {
+export function labelOfNode({ name, what }: ChainNode): string {
   if (what === 'base copy' && (name === undefined || name === 'base copy')) return 'base copy';
   return name === undefined ? '(no name)' : shownName(name);
 }
@@ -70,7 +70,7 @@ export function stateText(picture: Picture, chain: ChainNode): string {
   return [
     what === 'disk' || (what === 'base copy' && (name === undefined || name === 'base copy')) ? '' : WHAT[what],
     node.kind === 'aio' ? 'raw' : '',
-    ...usesOf(picture, node).map(({ text }) => shown(text)),
+    ...usesOfDisk(picture, node).map(({ text }) => shown(text)),
     lostParent === undefined ? '' : `its parent ${shown(lostParent)} is missing`,
     node.problem === undefined ? '' : 'cannot be read',
     errors === 0 || node.problem !== undefined ? '' : 'not sound',

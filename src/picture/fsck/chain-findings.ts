@@ -3,10 +3,10 @@ import { LONGEST_CHAIN } from '../../lvhd/ops/snapshot-plan.ts';
 import { type ChainNode, nodesOf } from '../forest.ts';
 import { about, type Examined, snapshotFirst } from './examined.ts';
 import { subject } from './disk-findings.ts';
-import type { Finding } from './finding.ts';
+import type { SrFinding } from './finding.ts';
 
 /** How the disks hang together. */
-export function chainFindings(examined: Examined): readonly Finding[] {
+export function chainFindings(examined: Examined): readonly SrFinding[] {
   return [
     ...examined.chains.flatMap((chain) => [
       ...lostParent(examined, chain),
@@ -18,7 +18,7 @@ export function chainFindings(examined: Examined): readonly Finding[] {
   ];
 }
 
-function lostParent({ picture, byUuid, chains }: Examined, chain: ChainNode): readonly Finding[] {
+function lostParent({ picture, byUuid, chains }: Examined, chain: ChainNode): readonly SrFinding[] {
   const { node, lostParent: lost } = chain;
   if (lost === undefined || node.old) return [];
   const uuid = node.parentUuid ?? '';
@@ -36,7 +36,7 @@ function lostParent({ picture, byUuid, chains }: Examined, chain: ChainNode): re
   ];
 }
 
-function notHidden({ picture }: Examined, chain: ChainNode): readonly Finding[] {
+function notHidden({ picture }: Examined, chain: ChainNode): readonly SrFinding[] {
   const { node, children } = chain;
   if (node.hidden || children.length === 0 || node.problem !== undefined) return [];
   return [
@@ -52,11 +52,11 @@ function notHidden({ picture }: Examined, chain: ChainNode): readonly Finding[] 
 }
 
 /** What a child says of its parent against what is there. */
-function toParent({ byLv }: Examined, chain: ChainNode): readonly Finding[] {
+function toParent({ byLv }: Examined, chain: ChainNode): readonly SrFinding[] {
   const { node } = chain;
   const { vhd, parentLvName } = node;
   if (vhd === undefined || parentLvName === undefined || node.old) return [];
-  const findings: Finding[] = [];
+  const findings: SrFinding[] = [];
   const others = vhd.parentNames.filter((name) => name !== parentLvName);
   if (others.length > 0) {
     findings.push({
@@ -95,13 +95,13 @@ function toParent({ byLv }: Examined, chain: ChainNode): readonly Finding[] {
 }
 
 /** A chain without a root was drawn from one of its nodes on, which has a parent that is there. */
-function loops({ forest, byLv }: Examined): readonly Finding[] {
+function loops({ forest, byLv }: Examined): readonly SrFinding[] {
   return forest
     .filter(({ node }) => !node.old && node.parentLvName !== undefined && byLv.has(node.parentLvName))
     .map(loopOf);
 }
 
-function loopOf(chain: ChainNode): Finding {
+function loopOf(chain: ChainNode): SrFinding {
   const round = [...nodesOf([chain])].map(({ node }) => node.lvName).join(', ');
   return {
     severity: 'error',
@@ -113,11 +113,11 @@ function loopOf(chain: ChainNode): Finding {
   };
 }
 
-function tooDeep({ chains }: Examined): readonly Finding[] {
+function tooDeep({ chains }: Examined): readonly SrFinding[] {
   return chains.filter(({ depth, children }) => depth >= LONGEST_CHAIN && children.length === 0).map(depthOf);
 }
 
-function depthOf(chain: ChainNode): Finding {
+function depthOf(chain: ChainNode): SrFinding {
   return {
     severity: 'warning',
     code: 'chain-too-deep',

@@ -2,15 +2,15 @@ import { formatBytes } from '../../base/units.ts';
 import { fullVhdLvSize } from '../../lvhd/sizes.ts';
 import type { ImageFinding } from '../../vhd/check/findings.ts';
 import { type ChainNode, nodesOf } from '../forest.ts';
-import { mayBeWritten, usesOf } from '../in-use.ts';
+import { mayBeWritten, usesOfDisk } from '../in-use.ts';
 import { about, type Examined, pathOf, snapshotFirst } from './examined.ts';
-import type { Finding } from './finding.ts';
+import type { SrFinding } from './finding.ts';
 
 /** Findings of one disk that are told; `rbdsr vhd check` has all. */
 const MOST_TOLD = 3;
 
 /** Each volume by itself. */
-export function diskFindings(examined: Examined): readonly Finding[] {
+export function diskFindings(examined: Examined): readonly SrFinding[] {
   return examined.chains.flatMap((chain) => [
     ...unreadable(examined, chain),
     ...damage(examined, chain),
@@ -18,7 +18,7 @@ export function diskFindings(examined: Examined): readonly Finding[] {
   ]);
 }
 
-function unreadable({ picture }: Examined, chain: ChainNode): readonly Finding[] {
+function unreadable({ picture }: Examined, chain: ChainNode): readonly SrFinding[] {
   const { kind, problem } = chain.node;
   if (problem === undefined || kind === 'foreign') return [];
   const isDamage = problem.code === 'vhd-corrupt';
@@ -38,7 +38,7 @@ function unreadable({ picture }: Examined, chain: ChainNode): readonly Finding[]
   ];
 }
 
-function damage({ picture }: Examined, chain: ChainNode): readonly Finding[] {
+function damage({ picture }: Examined, chain: ChainNode): readonly SrFinding[] {
   const { node } = chain;
   if (node.problem !== undefined) return [];
   const inUse = mayBeWritten(picture, node);
@@ -64,7 +64,7 @@ function damage({ picture }: Examined, chain: ChainNode): readonly Finding[] {
 /** A tapdisk writes the footer when it closes the disk. */
 const IN_USE: readonly ImageFinding['code'][] = ['end-footer', 'footers-differ'];
 
-function footerLost(chain: ChainNode): Finding {
+function footerLost(chain: ChainNode): SrFinding {
   return {
     severity: 'warning',
     code: 'footer-lost',
@@ -76,7 +76,7 @@ function footerLost(chain: ChainNode): Finding {
   };
 }
 
-function room({ picture }: Examined, chain: ChainNode): readonly Finding[] {
+function room({ picture }: Examined, chain: ChainNode): readonly SrFinding[] {
   const { node } = chain;
   const { vhd, lvSizeBytes } = node;
   if (vhd === undefined) return [];
@@ -93,7 +93,7 @@ function room({ picture }: Examined, chain: ChainNode): readonly Finding[] {
     ];
   }
   const full = fullVhdLvSize(node.virtualSizeBytes);
-  const writer = usesOf(picture, node).find(({ writes }) => writes);
+  const writer = usesOfDisk(picture, node).find(({ writes }) => writes);
   if (writer === undefined || lvSizeBytes >= full) return [];
   return [
     {

@@ -2,7 +2,7 @@ import type { Picture } from '../picture.ts';
 import { chainFindings } from './chain-findings.ts';
 import { diskFindings } from './disk-findings.ts';
 import { type Examined, examine } from './examined.ts';
-import type { Finding, SrFindingCode } from './finding.ts';
+import type { SrFinding, SrFindingCode } from './finding.ts';
 import { groupFindings } from './group-findings.ts';
 import { hostFindings } from './host-findings.ts';
 import { journalFindings } from './journal-findings.ts';
@@ -10,7 +10,7 @@ import { leftoverFindings } from './leftover-findings.ts';
 import { metadataFindings } from './metadata-findings.ts';
 import { xapiFindings } from './xapi-findings.ts';
 
-const CHECKS: readonly ((examined: Examined) => readonly Finding[])[] = [
+const CHECKS: readonly ((examined: Examined) => readonly SrFinding[])[] = [
   groupFindings,
   journalFindings,
   diskFindings,
@@ -25,7 +25,7 @@ const CHECKS: readonly ((examined: Examined) => readonly Finding[])[] = [
  * All that is wrong with an SR, errors first, as far as the picture tells: nothing is concluded from what could not be
  * asked. Pure.
  */
-export function findingsOf(picture: Picture): readonly Finding[] {
+export function srFindings(picture: Picture): readonly SrFinding[] {
   const { disks } = picture;
   if (disks === undefined) return [];
   const examined = examine(picture, disks);
@@ -34,7 +34,7 @@ export function findingsOf(picture: Picture): readonly Finding[] {
 }
 
 /** What is found beside a journal may be a part of what it tells of, and mending it by hand would take that away. */
-function afterJournals({ disks }: Examined, finding: Finding): Finding {
+function afterJournals({ disks }: Examined, finding: SrFinding): SrFinding {
   if (disks.journals.length === 0 || finding.code === 'journal' || finding.code === 'journal-unreadable')
     return finding;
   const todo = `Nothing, before the interrupted operation is finished or undone: it may end this, too. If it is still so then: ${finding.todo}`;
@@ -44,6 +44,6 @@ function afterJournals({ disks }: Examined, finding: Finding): Finding {
 const LOST: readonly SrFindingCode[] = ['record-without-volume', 'xapi-without-volume'];
 const RENAMED = 'An operation was interrupted in the course of which volumes have other names: it is one of those.';
 
-function isError({ severity }: Finding): boolean {
+function isError({ severity }: SrFinding): boolean {
   return severity === 'error';
 }

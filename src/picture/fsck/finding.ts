@@ -1,5 +1,5 @@
 /** Something that is wrong with an SR, in words for whoever has to decide what to do. */
-export interface Finding {
+export interface SrFinding {
   /** An error: data are lost, in danger or out of reach. A warning: something is left over, or is not as recorded. */
   readonly severity: 'error' | 'warning';
   readonly code: SrFindingCode;

@@ -1,10 +1,10 @@
 import { formatBytes, MiB } from '../../base/units.ts';
 import type { Examined } from './examined.ts';
-import type { Finding } from './finding.ts';
+import type { SrFinding } from './finding.ts';
 
 /** The volume group as a whole, and the image below it. */
-export function groupFindings({ picture, disks }: Examined): readonly Finding[] {
-  const findings: Finding[] = [];
+export function groupFindings({ picture, disks }: Examined): readonly SrFinding[] {
+  const findings: SrFinding[] = [];
   const { vg } = disks;
   if (vg.partial) {
     findings.push({

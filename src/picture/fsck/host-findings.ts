@@ -1,14 +1,14 @@
 import { subject } from './disk-findings.ts';
 import { about, type Examined } from './examined.ts';
-import type { Finding } from './finding.ts';
+import type { SrFinding } from './finding.ts';
 
 const HERE = 'this host';
 
 /** What this host has active, against why it should have. */
-export function hostFindings({ picture, chains, byUuid }: Examined): readonly Finding[] {
+export function hostFindings({ picture, chains, byUuid }: Examined): readonly SrFinding[] {
   const { host } = picture;
   if (host === undefined) return [];
-  const findings: Finding[] = [];
+  const findings: SrFinding[] = [];
   const counted = new Map(host.counts.map((count) => [count.uuid, count]));
   for (const { uuid, problem, normal, binary } of host.counts) {
     const chain = byUuid.get(uuid);

@@ -1,14 +1,14 @@
 import { kindOf } from '../../lvhd/journal/kinds.ts';
 import type { InterruptedOperation } from '../disks.ts';
 import { type Examined, scanCommand } from './examined.ts';
-import type { Finding } from './finding.ts';
+import type { SrFinding } from './finding.ts';
 
 /** Operations that were interrupted, and who finishes or undoes each (docs/recovery.md). */
-export function journalFindings(examined: Examined): readonly Finding[] {
+export function journalFindings(examined: Examined): readonly SrFinding[] {
   return examined.disks.journals.map((journal) => journalFinding(examined, journal));
 }
 
-function journalFinding({ picture, byUuid }: Examined, journal: InterruptedOperation): Finding {
+function journalFinding({ picture, byUuid }: Examined, journal: InterruptedOperation): SrFinding {
   const { lvName, type, vdi, value, problem } = journal;
   if (type === undefined || vdi === undefined) {
     return {

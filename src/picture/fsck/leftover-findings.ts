@@ -3,10 +3,10 @@ import { formatBytes } from '../../base/units.ts';
 import { CBT_LOG, isUnfinished, MGT_LV, vdiOfLv } from '../../lvhd/names.ts';
 import type { LvReport } from '../../lvm/report.ts';
 import { type Examined, scanCommand } from './examined.ts';
-import type { Finding } from './finding.ts';
+import type { SrFinding } from './finding.ts';
 
 /** Volumes that an operation has left, or that are nobody's. */
-export function leftoverFindings(examined: Examined): readonly Finding[] {
+export function leftoverFindings(examined: Examined): readonly SrFinding[] {
   const journals = new Set(examined.disks.journals.map(({ lvName }) => lvName));
   return examined.disks.volumes.flatMap((lv) => {
     if (lv.name === MGT_LV || journals.has(lv.name)) return [];
@@ -16,7 +16,7 @@ export function leftoverFindings(examined: Examined): readonly Finding[] {
   });
 }
 
-function noDisk(examined: Examined, lv: LvReport): Finding[] {
+function noDisk(examined: Examined, lv: LvReport): SrFinding[] {
   const { name } = lv;
   const size = formatBytes(lv.sizeBytes);
   if (isUnfinished(name)) {
@@ -58,7 +58,7 @@ function noDisk(examined: Examined, lv: LvReport): Finding[] {
 }
 
 /** What is left of a disk whose data were destroyed is its record, here or in xapi. */
-function logWithoutDisk({ picture, disks, byUuid }: Examined, uuid: string, where: string): Finding[] {
+function logWithoutDisk({ picture, disks, byUuid }: Examined, uuid: string, where: string): SrFinding[] {
   const isKnown =
     byUuid.has(uuid) ||
     disks.metadata?.vdis.some((record) => record.uuid === uuid) === true ||
@@ -76,7 +76,7 @@ function logWithoutDisk({ picture, disks, byUuid }: Examined, uuid: string, wher
   ];
 }
 
-function setAside({ disks }: Examined, lv: LvReport): Finding {
+function setAside({ disks }: Examined, lv: LvReport): SrFinding {
   const uuid = vdiOfLv(lv.name)?.uuid;
   const isNoted = disks.journals.some(({ type, vdi }) => type === 'leaf' && vdi === uuid);
   return {

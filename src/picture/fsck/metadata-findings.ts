@@ -2,10 +2,10 @@ import { CBT_LOG } from '../../lvhd/names.ts';
 import type { ChainNode } from '../forest.ts';
 import { subject } from './disk-findings.ts';
 import { about, type Examined } from './examined.ts';
-import type { Finding } from './finding.ts';
+import type { SrFinding } from './finding.ts';
 
 /** The metadata volume against the volumes there are. */
-export function metadataFindings(examined: Examined): readonly Finding[] {
+export function metadataFindings(examined: Examined): readonly SrFinding[] {
   const { picture, disks } = examined;
   const { metadata } = disks;
   if (metadata === undefined) {
@@ -22,7 +22,7 @@ export function metadataFindings(examined: Examined): readonly Finding[] {
   }
   const rebuild = `rbdsr mgt rebuild ${picture.sr} --dry-run shows what would be written; without --dry-run it is. On the pool master, with xapi running.`;
   const damage = metadata.problems.map(
-    (problem): Finding => ({
+    (problem): SrFinding => ({
       severity: 'error',
       code: 'metadata-damaged',
       where: 'MGT',
@@ -45,7 +45,7 @@ export function metadataFindings(examined: Examined): readonly Finding[] {
   return [...damage, ...records(examined, rebuild, damage.length > 0)];
 }
 
-function records({ disks, byUuid, chains }: Examined, rebuild: string, isDamaged: boolean): readonly Finding[] {
+function records({ disks, byUuid, chains }: Examined, rebuild: string, isDamaged: boolean): readonly SrFinding[] {
   const vdis = disks.metadata?.vdis ?? [];
   const logs = new Set(disks.volumes.map(({ name }) => name).filter((name) => name.endsWith(CBT_LOG)));
   const lost = vdis.filter(({ uuid }) => !byUuid.has(uuid) && !logs.has(`${uuid}${CBT_LOG}`));
@@ -53,7 +53,7 @@ function records({ disks, byUuid, chains }: Examined, rebuild: string, isDamaged
   const unknown = isDamaged ? [] : chains.filter((chain) => isRecorded(chain) && !known.has(chain.node.uuid));
   return [
     ...lost.map(
-      ({ uuid, nameLabel: name }): Finding => ({
+      ({ uuid, nameLabel: name }): SrFinding => ({
         severity: 'warning',
         code: 'record-without-volume',
         where: 'MGT',
@@ -67,7 +67,7 @@ function records({ disks, byUuid, chains }: Examined, rebuild: string, isDamaged
   ];
 }
 
-function withoutRecord(chain: ChainNode, todo: string): Finding {
+function withoutRecord(chain: ChainNode, todo: string): SrFinding {
   return {
     severity: 'warning',
     code: 'volume-without-record',

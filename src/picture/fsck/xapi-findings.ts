@@ -4,10 +4,10 @@ import type { ChainNode } from '../forest.ts';
 import type { RecordedVdi } from '../picture.ts';
 import { subject } from './disk-findings.ts';
 import { about, type Examined, scanCommand } from './examined.ts';
-import type { Finding } from './finding.ts';
+import type { SrFinding } from './finding.ts';
 
 /** xapi's records against the volumes there are. */
-export function xapiFindings(examined: Examined): readonly Finding[] {
+export function xapiFindings(examined: Examined): readonly SrFinding[] {
   const { picture, disks, chains, byUuid } = examined;
   if (picture.xapi === undefined) return [];
   const logs = new Set(disks.volumes.map(({ name }) => name).filter((name) => name.endsWith(CBT_LOG)));
@@ -24,7 +24,7 @@ export function xapiFindings(examined: Examined): readonly Finding[] {
   ];
 }
 
-function withoutVolume({ uuid, nameLabel: name }: RecordedVdi, todo: string): Finding {
+function withoutVolume({ uuid, nameLabel: name }: RecordedVdi, todo: string): SrFinding {
   return {
     severity: 'error',
     code: 'xapi-without-volume',
@@ -37,7 +37,7 @@ function withoutVolume({ uuid, nameLabel: name }: RecordedVdi, todo: string): Fi
   };
 }
 
-function differences(vdi: RecordedVdi, chain: ChainNode, todo: string): readonly Finding[] {
+function differences(vdi: RecordedVdi, chain: ChainNode, todo: string): readonly SrFinding[] {
   const { node } = chain;
   if (node.problem !== undefined || node.kind === 'foreign') return [];
   const differing = [
@@ -49,7 +49,7 @@ function differences(vdi: RecordedVdi, chain: ChainNode, todo: string): readonly
   return differing.map((text) => differs(chain, text, todo));
 }
 
-function differs(chain: ChainNode, text: string, todo: string): Finding {
+function differs(chain: ChainNode, text: string, todo: string): SrFinding {
   return {
     severity: 'warning',
     code: 'xapi-differs',
@@ -65,7 +65,7 @@ function isShown({ node, what, children }: ChainNode): boolean {
   return what !== 'set aside' && what !== 'foreign' && (!node.hidden || children.length > 0);
 }
 
-function unknown(chain: ChainNode, todo: string): Finding {
+function unknown(chain: ChainNode, todo: string): SrFinding {
   return {
     severity: 'warning',
     code: 'volume-without-xapi',
@@ -76,7 +76,7 @@ function unknown(chain: ChainNode, todo: string): Finding {
   };
 }
 
-function twoWriters({ uuid, nameLabel: name, marks }: RecordedVdi): readonly Finding[] {
+function twoWriters({ uuid, nameLabel: name, marks }: RecordedVdi): readonly SrFinding[] {
   const writers = marks.filter(({ mode }) => mode === 'RW');
   if (writers.length < 2) return [];
   return [

@@ -4,8 +4,8 @@ import { describe, expect, it, test } from 'vitest';
 import { Deadline } from '../../../src/base/deadline.ts';
 import { MiB } from '../../../src/base/units.ts';
 import { JOURNAL_TAG } from '../../../src/lvhd/names.ts';
-import { findingsOf } from '../../../src/picture/fsck/find-all.ts';
-import type { Finding } from '../../../src/picture/fsck/finding.ts';
+import { srFindings } from '../../../src/picture/fsck/find-all.ts';
+import type { SrFinding } from '../../../src/picture/fsck/finding.ts';
 import { disksOf } from '../../../src/picture/gather/disks-of.ts';
 import { openSr, unpackVectors, vectorImages } from '../../support/lvhd-vectors.ts';
 import { STOCK_ARCHIVES, useArchive } from '../../support/stock-archives.ts';
@@ -15,12 +15,12 @@ import { hostWithStockSr, xapiOfStockSr } from '../lvhd/stock-sr-host.ts';
 
 const plugin = usePlugin();
 
-async function fsckOf(device: string, sr: string): Promise<readonly Finding[]> {
+async function fsckOf(device: string, sr: string): Promise<readonly SrFinding[]> {
   const disks = await disksOf('/nowhere', { device }, Deadline.after(600_000));
-  return findingsOf({ ...offline(disks), sr });
+  return srFindings({ ...offline(disks), sr });
 }
 
-function briefly({ severity, code, where }: Finding): string {
+function briefly({ severity, code, where }: SrFinding): string {
   return `${severity} ${code} ${where}`;
 }
 
@@ -157,7 +157,7 @@ test('an attached SR: xapi, the counts of this host and the image do not agree',
   expect(stdout).toContain('"txt.\\u{202e}exe"');
   const json = await plugin.run(root, ['fsck', sr, '--json'], 'cli');
   expect(json.stdout).toContain('txt.\\u202eexe');
-  const { findings, picture } = JSON.parse(json.stdout) as { findings: Finding[]; picture: { sr: string } };
+  const { findings, picture } = JSON.parse(json.stdout) as { findings: SrFinding[]; picture: { sr: string } };
   expect(findings.map((finding) => finding.code).toSorted()).toEqual(told);
   expect(picture.sr).toBe(sr);
 });

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { reportPage } from '../../../src/cli/picture/html/page.ts';
-import { findingsOf } from '../../../src/picture/fsck/find-all.ts';
+import { srFindings } from '../../../src/picture/fsck/find-all.ts';
 import type { Picture } from '../../../src/picture/picture.ts';
 import { unpackVectors } from '../../support/lvhd-vectors.ts';
 import { usePlugin } from '../../unit/sm/plugin-process.ts';
@@ -20,7 +20,7 @@ function folder(): string {
 
 function pageOf(picture: Picture): string {
   const file = join(folder(), 'report.html');
-  writeFileSync(file, reportPage(picture, findingsOf(picture), 'Version : 0.1.0'));
+  writeFileSync(file, reportPage(picture, srFindings(picture), 'Version : 0.1.0'));
   return file;
 }
 

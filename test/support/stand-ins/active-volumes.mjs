@@ -38,12 +38,22 @@ function lvm(args, options = {}) {
 }
 
 function asItIs() {
-  const { status, stdout, stderr } = lvm(argv);
+  const { status, stdout, stderr } = argv[0] === 'lvcreate' ? inOnePiece() : lvm(argv);
   const path = words().at(-1);
   if (status === 0 && argv[0] === 'lvremove') drop(nameOf(path));
   process.stdout.write(argv[0] === 'pvs' ? withStates(stdout) : stdout);
   process.stderr.write(stderr);
   process.exitCode = status ?? 1;
+}
+
+/** A loop device takes one run of extents; that it was asked for is not kept, so that the volume can grow. */
+function inOnePiece() {
+  const [command, ...rest] = argv;
+  const made = lvm([command, '--alloc', 'contiguous', ...rest]);
+  const name = argv[argv.indexOf('-n') + 1];
+  const config = argv[argv.indexOf('--config') + 1];
+  if (made.status === 0) lvm(['lvchange', '--config', config, '--alloc', 'inherit', `${argv.at(-1)}/${name}`]);
+  return made;
 }
 
 /** Letters 5 and 6 of lv_attr: a for active, o for open. */

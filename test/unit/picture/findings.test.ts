@@ -3,7 +3,7 @@ import { fsckText } from '../../../src/cli/picture/fsck-text.ts';
 import { MiB } from '../../../src/base/units.ts';
 import { CBT_LOG } from '../../../src/lvhd/names.ts';
 import type { Disks } from '../../../src/picture/disks.ts';
-import { findingsOf } from '../../../src/picture/fsck/find-all.ts';
+import { srFindings } from '../../../src/picture/fsck/find-all.ts';
 import type { SrFindingCode } from '../../../src/picture/fsck/finding.ts';
 import type { Picture } from '../../../src/picture/picture.ts';
 import {
@@ -136,12 +136,12 @@ function withoutMetadata(): Disks {
 }
 
 test.each(Object.entries(WRONG))('%s is found, and nothing else', (code, picture) => {
-  expect(new Set(findingsOf(picture).map((finding) => finding.code))).toEqual(new Set([code]));
+  expect(new Set(srFindings(picture).map((finding) => finding.code))).toEqual(new Set([code]));
 });
 
 test('every finding, as it is printed', async () => {
   const text = Object.values(WRONG)
-    .flatMap((picture) => fsckText(picture, findingsOf(picture)).split('\n').slice(3, -3))
+    .flatMap((picture) => fsckText(picture, srFindings(picture)).split('\n').slice(3, -3))
     .join('\n');
   await expect(text).toMatchFileSnapshot('__snapshots__/findings.txt');
 });
@@ -149,16 +149,16 @@ test('every finding, as it is printed', async () => {
 test('nothing is wrong with a sound SR, wherever it is looked at from', () => {
   const { xapi: _down, ...alone } = usualSr();
   const pictures = [offline(SOUND), attached(SOUND, { xapi: xapiPart(XAPI) }), usualSr(), alone, deepChain(29)];
-  for (const picture of pictures) expect(findingsOf(picture)).toEqual([]);
+  for (const picture of pictures) expect(srFindings(picture)).toEqual([]);
 });
 
 test('a disk in use has no footer at its end, and nobody knows who uses one while xapi is down', () => {
   const damaged = { findings: [{ severity: 'error', code: 'end-footer', message: 'no footer' }] } as const;
   const disks = disksOf([PARENT, childOf(1, 2, damaged)], RECORDS);
-  expect(findingsOf(attached(disks))).toEqual([]);
-  expect(findingsOf(attached(disks, { xapi: xapiPart(XAPI) })).map(({ code }) => code)).toEqual(['footer-lost']);
+  expect(srFindings(attached(disks))).toEqual([]);
+  expect(srFindings(attached(disks, { xapi: xapiPart(XAPI) })).map(({ code }) => code)).toEqual(['footer-lost']);
   const used = [...XAPI.slice(0, 1), recorded(2, 'web', { marks: MARKS.slice(0, 1) })];
-  expect(findingsOf(attached(disks, { xapi: xapiPart(used) })).map(({ code }) => code)).toEqual([]);
+  expect(srFindings(attached(disks, { xapi: xapiPart(used) })).map(({ code }) => code)).toEqual([]);
 });
 
 test('beside a journal nothing is mended by hand, and nothing is called lost', () => {
@@ -166,7 +166,7 @@ test('beside a journal nothing is mended by hand, and nothing is called lost', (
     journals: [{ lvName: `leaf_${uuid(2)}_1`, type: 'leaf', vdi: uuid(2), value: uuid(1) }],
     metadata: { ...(NO_RECORDS.disks?.metadata ?? { problems: [] }), vdis: [...RECORDS, stored(3, 'renamed')] },
   });
-  const [journal, record] = findingsOf(picture);
+  const [journal, record] = srFindings(picture);
   expect(journal).toMatchObject({ code: 'journal', severity: 'error' });
   expect(record).toMatchObject({
     code: 'record-without-volume',
@@ -178,14 +178,14 @@ test('beside a journal nothing is mended by hand, and nothing is called lost', (
 test('an operation that this release undoes is a warning, with the command that has it undone', () => {
   const lvName = `inflate_${uuid(2)}_8388608`;
   const picture = withVolume(lvName, { journals: [{ lvName, type: 'inflate', vdi: uuid(2), value: '8388608' }] });
-  expect(findingsOf(picture)).toMatchObject([
+  expect(srFindings(picture)).toMatchObject([
     { code: 'journal', severity: 'warning', name: 'web', todo: expect.stringContaining(`xe sr-scan uuid=${SR}`) },
   ]);
 });
 
 test('a hostile name is text in a finding, too', () => {
   const picture = offline(disksOf([PARENT, CHILD], [...RECORDS, stored(3, HOSTILE)]));
-  const text = fsckText(picture, findingsOf(picture));
+  const text = fsckText(picture, srFindings(picture));
   expect(text.replaceAll('\n', '')).not.toMatch(/[\p{Cc}\p{Bidi_Control}]/u);
   expect(text).toContain('evil\\x1b[2J');
 });

@@ -1,12 +1,12 @@
 import { expect, test } from 'vitest';
 import { reportPage } from '../../../src/cli/picture/html/page.ts';
-import { html, named } from '../../../src/cli/picture/html/escape.ts';
-import { findingsOf } from '../../../src/picture/fsck/find-all.ts';
+import { html, namedText } from '../../../src/cli/picture/html/escape.ts';
+import { srFindings } from '../../../src/picture/fsck/find-all.ts';
 import { asked, disksOf, HOSTILE, offline, usualSr } from './sample.ts';
 
 test('an SR as one page', async () => {
   const picture = asked(usualSr());
-  const page = reportPage(picture, findingsOf(picture), 'Version : 0.1.0').replace(/<style>[^<]*<\/style>/, '');
+  const page = reportPage(picture, srFindings(picture), 'Version : 0.1.0').replace(/<style>[^<]*<\/style>/, '');
   await expect(page).toMatchFileSnapshot('__snapshots__/report.html');
 });
 
@@ -27,7 +27,7 @@ test('a value in a page is text, a name one that turns nothing', () => {
   expect(html`<p title="${'"><i>'}">${HOSTILE}</p>`.html).toBe(
     `<p title="&quot;&gt;&lt;i&gt;">${HOSTILE.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;').replaceAll("'", '&#39;')}</p>`,
   );
-  expect(named('a\u202Eb\u001B').html).toBe('<bdi>a\\u{202e}b\\x1b</bdi>');
+  expect(namedText('a\u202Eb\u001B').html).toBe('<bdi>a\\u{202e}b\\x1b</bdi>');
 });
 
 test('an SR of which the image cannot be read, and one without a disk, have a page too', () => {

@@ -2,7 +2,7 @@ import { formatBytes } from '../../../base/units.ts';
 import { LONGEST_CHAIN } from '../../../lvhd/ops/snapshot-plan.ts';
 import { type ChainNode } from '../../../picture/forest.ts';
 import type { Picture } from '../../../picture/picture.ts';
-import { heldText, inCeph, labelOf, stateText } from '../tree-text.ts';
+import { heldText, inCeph, labelOfNode, stateText } from '../tree-text.ts';
 import { apart, html, type Html } from './escape.ts';
 
 /** Of a node's box and the room between two, in CSS pixels. */
@@ -28,7 +28,7 @@ function drawing(picture: Picture, root: ChainNode): Html {
   const columns = Math.max(...places.map(({ column }) => column)) + 1;
   const width = 2 * EDGE + columns * (BOX.width + BOX.right) - BOX.right;
   const height = 2 * EDGE + rows * (BOX.height + BOX.below) - BOX.below;
-  return html`<div class="chain"><svg width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" role="img" aria-label="chain of ${labelOf(root)}">
+  return html`<div class="chain"><svg width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" role="img" aria-label="chain of ${labelOfNode(root)}">
 ${places.flatMap(lineOf)}${places.map((placed) => boxOf(picture, placed))}</svg></div>
 `;
 }
@@ -65,8 +65,8 @@ function boxOf(picture: Picture, { chain, column, row }: Placed): Html {
   const state = stateText(picture, chain);
   const last = `depth ${depth}/${LONGEST_CHAIN}${state === '' ? '' : `, ${state}`}`;
   const frame = html`x="${leftOf(column)}" y="${topOf(row)}" width="${BOX.width}" height="${BOX.height}"`;
-  const lines = html`<b>${apart(labelOf(chain))}</b><span>${sizes}</span><span>${node.uuid}</span><span>${apart(last)}</span>`;
-  return html`<g class="node ${kind}"><title>${node.lvName} ${name === undefined ? '' : labelOf(chain)} ${last}</title>
+  const lines = html`<b>${apart(labelOfNode(chain))}</b><span>${sizes}</span><span>${node.uuid}</span><span>${apart(last)}</span>`;
+  return html`<g class="node ${kind}"><title>${node.lvName} ${name === undefined ? '' : labelOfNode(chain)} ${last}</title>
 <rect ${frame} rx="5"/><foreignObject ${frame}><div xmlns="http://www.w3.org/1999/xhtml" class="box">${lines}</div></foreignObject></g>
 `;
 }

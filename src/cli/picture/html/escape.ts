@@ -12,7 +12,7 @@ export function html(texts: TemplateStringsArray, ...values: readonly HtmlValue[
 type HtmlValue = string | number | Html | readonly Html[];
 
 /** Text as others have chosen it. */
-export function named(text: string): Html {
+export function namedText(text: string): Html {
   return apart(shown(text));
 }
 

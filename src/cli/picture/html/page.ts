@@ -1,4 +1,4 @@
-import type { Finding } from '../../../picture/fsck/finding.ts';
+import type { SrFinding } from '../../../picture/fsck/finding.ts';
 import { forestOf } from '../../../picture/forest.ts';
 import type { Picture } from '../../../picture/picture.ts';
 import { nameOfSr, placeText } from '../facts.ts';
@@ -19,7 +19,7 @@ import { POLICY, STYLE } from './style.ts';
 export const PAGE_START = '<!doctype html>\n<!-- rbdsr report -->\n';
 
 /** An SR as one page that needs nothing beside it. Pure. */
-export function reportPage(picture: Picture, findings: readonly Finding[], versionLine: string): string {
+export function reportPage(picture: Picture, findings: readonly SrFinding[], versionLine: string): string {
   const forest = forestOf(picture);
   const title = `SR ${picture.sr}${nameOfSr(picture)}`;
   const page = html`<html lang="en"><head><meta charset="utf-8">

@@ -1,25 +1,25 @@
 import { formatBytes } from '../../../base/units.ts';
-import type { Finding } from '../../../picture/fsck/finding.ts';
+import type { SrFinding } from '../../../picture/fsck/finding.ts';
 import { type ChainNode, nodesOf } from '../../../picture/forest.ts';
-import { usesOf } from '../../../picture/in-use.ts';
+import { usesOfDisk } from '../../../picture/in-use.ts';
 import type { Picture } from '../../../picture/picture.ts';
 import { missingLines, roomText } from '../facts.ts';
 import { verdict } from '../fsck-text.ts';
-import { labelOf } from '../tree-text.ts';
-import { apart, html, type Html, named } from './escape.ts';
+import { labelOfNode } from '../tree-text.ts';
+import { apart, html, type Html, namedText } from './escape.ts';
 
-export function healthSection(picture: Picture, findings: readonly Finding[]): Html {
+export function healthSection(picture: Picture, findings: readonly SrFinding[]): Html {
   return html`<h2>Health</h2>
 <p>${verdict(picture, findings)}</p>
 ${missingLines(picture).map(
-  (line) => html`<p class="finding"><strong>not known</strong> ${named(line)}</p>
+  (line) => html`<p class="finding"><strong>not known</strong> ${namedText(line)}</p>
 `,
 )}${findings.map(findingHtml)}`;
 }
 
-function findingHtml({ severity, code, where, name, what, means, todo }: Finding): Html {
-  return html`<div class="finding ${severity}"><p><strong>${severity}</strong> ${named(where)} ${name === undefined ? '' : named(name)} <span class="dim">${code}</span></p>
-<p>${named(what)}</p><p>${named(means)}</p><p>${named(todo)}</p></div>
+function findingHtml({ severity, code, where, name, what, means, todo }: SrFinding): Html {
+  return html`<div class="finding ${severity}"><p><strong>${severity}</strong> ${namedText(where)} ${name === undefined ? '' : namedText(name)} <span class="dim">${code}</span></p>
+<p>${namedText(what)}</p><p>${namedText(means)}</p><p>${namedText(todo)}</p></div>
 `;
 }
 
@@ -42,12 +42,16 @@ export function roomSection(picture: Picture, forest: readonly ChainNode[]): Htm
 
 export function useSection(picture: Picture, forest: readonly ChainNode[]): Html {
   const rows = [...nodesOf(forest)].flatMap((chain) =>
-    usesOf(picture, chain.node).map(({ text }) => [apart(labelOf(chain)), named(chain.node.uuid), named(text)]),
+    usesOfDisk(picture, chain.node).map(({ text }) => [
+      apart(labelOfNode(chain)),
+      namedText(chain.node.uuid),
+      namedText(text),
+    ]),
   );
   const none = picture.xapi === undefined ? 'Nothing is in use on this host.' : 'Nothing is in use.';
   if (picture.place.kind === 'device') return html``;
   return html`<h2>In use</h2>
-${rows.length === 0 ? html`<p>${none}</p>` : table(['disk', 'uuid', 'where'], rows)}
+${rows.length === 0 ? html`<p>${none}</p>` : htmlTable(['disk', 'uuid', 'where'], rows)}
 `;
 }
 
@@ -55,10 +59,10 @@ export function hostsSection({ xapi }: Picture): Html {
   if (xapi === undefined) return html``;
   const rows = xapi.hosts.map(({ name, uuid, plugged, isThis, isMaster }) => {
     const also = [isThis ? 'this host' : '', isMaster ? 'pool master' : ''].filter((text) => text !== '').join(', ');
-    return [named(name), named(uuid), html`${plugged ? 'plugged' : 'not plugged'}`, html`${also}`];
+    return [namedText(name), namedText(uuid), html`${plugged ? 'plugged' : 'not plugged'}`, html`${also}`];
   });
   return html`<h2>Hosts</h2>
-${table(['host', 'uuid', 'SR', ''], rows)}
+${htmlTable(['host', 'uuid', 'SR', ''], rows)}
 `;
 }
 
@@ -71,9 +75,9 @@ export function keysSection({ xapi, host }: Picture): Html {
   if (host?.keyFileUsers !== undefined) rows.push(["this host's key file, for HA", host.keyFileUsers.join(', ')]);
   if (rows.length === 0) return html``;
   return html`<h2>Keys</h2>
-${table(
+${htmlTable(
   ['', ''],
-  rows.map(([name, value]) => [html`${name}`, named(value)]),
+  rows.map(([name, value]) => [html`${name}`, namedText(value)]),
 )}
 `;
 }
@@ -81,16 +85,16 @@ ${table(
 export function mappingsSection({ host }: Picture): Html {
   if (host === undefined) return html``;
   const rows = host.mappings.map((mapping) => [
-    named(mapping.device),
-    named(mapping.image),
+    namedText(mapping.device),
+    namedText(mapping.image),
     html`${formatBytes(mapping.sizeBytes)}`,
-    named(mapping.fsid ?? 'unknown'),
-    named(mapping.user === undefined ? 'unknown' : `client.${mapping.user}`),
-    named([mapping.clientId, mapping.clientAddress].filter((text) => text !== undefined).join(' ')),
-    named(mapping.inUseBy ?? 'nobody'),
+    namedText(mapping.fsid ?? 'unknown'),
+    namedText(mapping.user === undefined ? 'unknown' : `client.${mapping.user}`),
+    namedText([mapping.clientId, mapping.clientAddress].filter((text) => text !== undefined).join(' ')),
+    namedText(mapping.inUseBy ?? 'nobody'),
   ]);
   return html`<h2>Mappings on this host</h2>
-${table(['device', 'image', 'size', 'cluster', 'user', 'client', 'in use by'], rows)}
+${htmlTable(['device', 'image', 'size', 'cluster', 'user', 'client', 'in use by'], rows)}
 `;
 }
 
@@ -98,19 +102,23 @@ ${table(['device', 'image', 'size', 'cluster', 'user', 'client', 'in use by'], r
 export function watchersSection({ cluster, host, missing }: Picture): Html {
   const why = missing.find(({ part }) => part === 'cluster')?.why;
   if (cluster === undefined) {
-    return why === undefined ? html`` : html`<h2>Watchers</h2><p>Not known: ${named(why)}</p>`;
+    return why === undefined ? html`` : html`<h2>Watchers</h2><p>Not known: ${namedText(why)}</p>`;
   }
   const rows = cluster.watchers.map(({ address, client }) => {
     const own = host?.mappings.find(({ clientId }) => clientId === `client${client}`);
-    return [named(`client.${client}`), named(address), named(own === undefined ? '' : `this host, ${own.device}`)];
+    return [
+      namedText(`client.${client}`),
+      namedText(address),
+      namedText(own === undefined ? '' : `this host, ${own.device}`),
+    ];
   });
   return html`<h2>Watchers</h2>
-${rows.length === 0 ? html`<p>Nobody has the image open.</p>` : table(['client', 'address', ''], rows)}
+${rows.length === 0 ? html`<p>Nobody has the image open.</p>` : htmlTable(['client', 'address', ''], rows)}
 ${cluster.held === undefined ? html`` : html`<p>Ceph holds ${formatBytes(cluster.held.imageBytes)} of the image, times the copies of its pool.</p>`}
 `;
 }
 
-export function table(head: readonly string[], rows: readonly (readonly Html[])[]): Html {
+export function htmlTable(head: readonly string[], rows: readonly (readonly Html[])[]): Html {
   const top = head.every((cell) => cell === '') ? html`` : html`<tr>${head.map((cell) => html`<th>${cell}</th>`)}</tr>`;
   return html`<div class="table"><table>${top}${rows.map(
     (row) => html`<tr>${row.map((cell) => html`<td>${cell}</td>`)}</tr>
