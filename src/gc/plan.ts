@@ -16,9 +16,12 @@ export function planCollection(forest: Forest, roomOf: RoomOf): GcPlan {
     const stays = whyTreeStays(forest, tree);
     const garbage = new Set<VdiNode>();
     for (const node of tree.nodes.toReversed()) if (isGarbage(forest, node, garbage)) garbage.add(node);
+    const staying = new Set<VdiNode>();
     for (const node of tree.nodes.toReversed()) {
-      const plan = garbage.has(node) ? planDeletion(forest, node) : planMerge(forest, node, garbage, roomOf);
+      const isDeleted = garbage.has(node);
+      const plan = isDeleted ? planDeletion(forest, node, staying) : planMerge(forest, node, garbage, roomOf);
       if (plan === undefined) continue;
+      if (isDeleted && plan.kind === 'leave') staying.add(node);
       if (stays !== undefined) left.push({ kind: 'leave', node, why: stays });
       else if (plan.kind !== 'leave') steps.push(plan);
       else left.push(plan);
@@ -30,14 +33,19 @@ export function planCollection(forest: Forest, roomOf: RoomOf): GcPlan {
 
 const ORDER: Readonly<Record<GcStep['kind'], number>> = { relink: 0, delete: 1, coalesce: 2, 'leaf-coalesce': 3 };
 
-function planDeletion(forest: Forest, node: VdiNode): GcStep | LeftAlone {
+function planDeletion(forest: Forest, node: VdiNode, staying: ReadonlySet<VdiNode>): GcStep | LeftAlone {
   const hosts = forest.hostsBelow(node.uuid);
   if (hosts.length > 0) return { kind: 'leave', node, why: `it is garbage, but in use on ${hosts.join(', ')}` };
   if (node.open) return { kind: 'leave', node, why: 'it is garbage, but open on this host' };
-  const children = forest.links.children(node.uuid).length;
+  const children = forest.links.children(node.uuid);
+  const held = children.find((child) => staying.has(child));
+  if (held !== undefined) return { kind: 'leave', node, why: `it is garbage, but ${held.lvName} stays` };
   return {
     kind: 'delete',
     node,
-    why: children === 0 ? 'it is hidden, and nothing hangs on it' : 'it is hidden, and all that hangs on it is garbage',
+    why:
+      children.length === 0
+        ? 'it is hidden, and nothing hangs on it'
+        : 'it is hidden, and all that hangs on it is garbage',
   };
 }

@@ -107,11 +107,15 @@ base hidden
       planOf(`
 base hidden
   gone hidden on beta
-stray hidden open`),
+base2 hidden
+  inner2 hidden
+    stray hidden open`),
     ).toEqual([
+      'leave VHD-stray: it is garbage, but open on this host',
+      'leave VHD-inner2: it is garbage, but VHD-stray stays',
+      'leave VHD-base2: it is garbage, but VHD-inner2 stays',
       'leave VHD-gone: it is garbage, but in use on beta',
       'leave VHD-base: it is garbage, but in use on beta',
-      'leave VHD-stray: it is garbage, but open on this host',
     ]);
   });
 });
