@@ -11,8 +11,8 @@ const IN_FLIGHT = 8;
 const FEW = 4;
 
 export interface MergeOptions {
-  /** Stops between two blocks; what is on its way is waited for. */
-  readonly signal?: AbortSignal;
+  /** Asked before each block: where it is false no other is begun, and what is on its way is waited for. */
+  readonly goesOn?: () => boolean | Promise<boolean>;
   /** After each block: how many of the child's are done, and how many it has. */
   readonly progress?: (done: number, all: number) => void;
 }
@@ -26,7 +26,7 @@ export interface MergeOptions {
 export async function mergeIntoParent(
   child: VhdImage,
   parent: VhdImage | RawParent,
-  { signal, progress }: MergeOptions = {},
+  { goesOn, progress }: MergeOptions = {},
 ): Promise<boolean> {
   await grow(child, parent);
   const blocks = [...child.blockEntries.keys()].filter((block) => child.blockEntries[block] !== UNALLOCATED);
@@ -35,9 +35,10 @@ export async function mergeIntoParent(
   let stopped = false;
   const copyNext = async (): Promise<void> => {
     for (const block of queue) {
-      if (signal?.aborted === true) stopped = true;
       if (stopped) return;
       try {
+        if ((await goesOn?.()) === false) stopped = true;
+        if (stopped) return;
         await copyBlock(child, parent, block);
       } catch (error) {
         stopped = true;
