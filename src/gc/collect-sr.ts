@@ -11,7 +11,7 @@ import { loginXapi, type OwnXapi } from '../xapi/client.ts';
 import { hostByUuid } from '../xapi/host.ts';
 import { poolMaster } from '../xapi/pool.ts';
 import { srByUuid, srRecord } from '../xapi/sr.ts';
-import { collect, type Collected, planNow } from './collect.ts';
+import { collect, type Collection, planNow } from './collect.ts';
 import { whoElseCollects } from './right-to-write.ts';
 import { type Login, SrWorld } from './sr-world.ts';
 import type { GcPlan } from './step.ts';
@@ -37,7 +37,7 @@ export async function planOfSr(root: string, uuid: SrUuid, following: Following)
  * Collects it, alone on this host. 'lock-busy' beside another collector; 'not-master', 'sr-unavailable';
  * 'config-invalid' where SR.other_config forbids it.
  */
-export async function collectSr(root: string, uuid: SrUuid, following: Following): Promise<Collected> {
+export async function collectSr(root: string, uuid: SrUuid, following: Following): Promise<Collection> {
   const { world, work, login } = await openWorld(root, uuid, following);
   await using _alone = await becomeCollector(work.profile.paths, uuid, Deadline.after(ASK_MS));
   const other = whoElseCollects(work);

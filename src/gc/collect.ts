@@ -12,7 +12,7 @@ import type { GcPlan, GcStep } from './step.ts';
 import type { CollectorWorld } from './world.ts';
 
 /** What a collection has done, and what it has not. */
-export interface Collected {
+export interface Collection {
   readonly done: readonly string[];
   /** What it has tried in vain, and why. */
   readonly failed: readonly string[];
@@ -24,7 +24,7 @@ export interface Collected {
  * One step after the other, and after each the plan anew, until nothing is left to do. What has failed is not tried
  * again. `tells` gets a line before each step.
  */
-export async function collect(world: CollectorWorld, tells: (line: string) => void): Promise<Collected> {
+export async function collect(world: CollectorWorld, tells: (line: string) => void): Promise<Collection> {
   const done: string[] = [];
   const failed: string[] = [];
   const tried = new Set<string>();

@@ -1,7 +1,7 @@
 import { formatBytes } from '../base/units.ts';
 import { type DrivenVdi, isDriven, type VdiNode } from '../lvhd/lv-table.ts';
 import type { Forest } from './forest.ts';
-import type { GcStep, LeftAlone, RoomOf } from './step.ts';
+import type { GcStep, NodeThatStays, RoomOf } from './step.ts';
 
 /**
  * The merging of a node into its parent, where they are two that could be one (sm cleanup.py, `isCoalesceable` and
@@ -12,7 +12,7 @@ export function planMerge(
   node: VdiNode,
   garbage: ReadonlySet<VdiNode>,
   roomOf: RoomOf,
-): GcStep | LeftAlone | undefined {
+): GcStep | NodeThatStays | undefined {
   const into = node.parentUuid === undefined ? undefined : forest.links.find(node.parentUuid);
   if (into === undefined || !isDriven(node) || !isDriven(into)) return undefined;
   if (forest.hasJournal(node.uuid, 'relink')) return planRelink(forest, node, into);
@@ -30,7 +30,8 @@ interface Pair {
 
 function planRelink(forest: Forest, node: DrivenVdi, into: DrivenVdi): GcStep {
   const why = `${into.lvName} has all of its data already, and what hangs on it was being relinked`;
-  return { kind: 'relink', node, into, why, ...waiting(forest, node) };
+  // A child that hangs there already may be in use by a data path that has opened the node.
+  return { kind: 'relink', node, into, why, ...waiting(forest, into) };
 }
 
 function planInner(
@@ -39,7 +40,7 @@ function planInner(
   garbage: ReadonlySet<VdiNode>,
   roomOf: RoomOf,
   why: string,
-): GcStep | LeftAlone {
+): GcStep | NodeThatStays {
   const kept = whyKept(forest, node, into);
   if (kept !== undefined) return { kind: 'leave', node, why: kept };
   if (forest.links.children(node.uuid).some((child) => garbage.has(child)))
@@ -57,7 +58,7 @@ function planInner(
 }
 
 /** Of a leaf the guest writes to while it is merged, which takes another protocol. */
-function planLeaf(forest: Forest, { node, into }: Pair, why: string): GcStep | LeftAlone {
+function planLeaf(forest: Forest, { node, into }: Pair, why: string): GcStep | NodeThatStays {
   const kept = whyKept(forest, node, into);
   if (kept !== undefined) return { kind: 'leave', node, why: kept };
   const { waitsFor } = waiting(forest, node);

@@ -2,7 +2,7 @@ import type { VdiNode } from '../lvhd/lv-table.ts';
 import type { Forest } from './forest.ts';
 import { isGarbage } from './garbage.ts';
 import { planMerge } from './merges.ts';
-import type { GcPlan, GcStep, LeftAlone, RoomOf } from './step.ts';
+import type { GcPlan, GcStep, NodeThatStays, RoomOf } from './step.ts';
 import { whyTreeStays } from './untouchable.ts';
 
 /**
@@ -11,7 +11,7 @@ import { whyTreeStays } from './untouchable.ts';
  */
 export function planCollection(forest: Forest, roomOf: RoomOf): GcPlan {
   const steps: GcStep[] = [];
-  const left: LeftAlone[] = [];
+  const left: NodeThatStays[] = [];
   for (const tree of forest.trees.toSorted((a, b) => b.height - a.height)) {
     const stays = whyTreeStays(forest, tree);
     const garbage = new Set<VdiNode>();
@@ -33,7 +33,7 @@ export function planCollection(forest: Forest, roomOf: RoomOf): GcPlan {
 
 const ORDER: Readonly<Record<GcStep['kind'], number>> = { relink: 0, delete: 1, coalesce: 2, 'leaf-coalesce': 3 };
 
-function planDeletion(forest: Forest, node: VdiNode, staying: ReadonlySet<VdiNode>): GcStep | LeftAlone {
+function planDeletion(forest: Forest, node: VdiNode, staying: ReadonlySet<VdiNode>): GcStep | NodeThatStays {
   const hosts = forest.hostsBelow(node.uuid);
   if (hosts.length > 0) return { kind: 'leave', node, why: `it is garbage, but in use on ${hosts.join(', ')}` };
   if (node.open) return { kind: 'leave', node, why: 'it is garbage, but open on this host' };

@@ -23,7 +23,7 @@ interface Relinking {
 
 /**
  * Lets the children of a node with a `relink` journal hang on its parent, which has all that it has. All of it under
- * one lock of the SR. False where a disk below is in use: its data path has the chain open as it was.
+ * one lock of the SR. False where a disk below either is in use: its data path may have the chain open as it was.
  */
 export async function relinkChildren(world: CollectorWorld, node: VdiUuid): Promise<boolean> {
   return world.locked(async ({ forest }) => {
@@ -32,7 +32,8 @@ export async function relinkChildren(world: CollectorWorld, node: VdiUuid): Prom
       throw new RbdsrError('vdi-unavailable', { what: `the children of VDI ${node} are not to be relinked any more` });
     }
     const leaves = leavesBelow(forest, node);
-    if (forest.hostsBelow(node).length > 0 || !(await world.holdBack(leaves))) return false;
+    // Of the parent: a child that was relinked before may be in use by a data path that has opened the node.
+    if (forest.hostsBelow(into).length > 0 || !(await world.holdBack(leaves))) return false;
     try {
       await runSteps(relinkSteps, { world, forest, pair: pairNow(forest, node, into), leaves });
     } catch (error) {

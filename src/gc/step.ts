@@ -22,7 +22,7 @@ export type GcStep = { readonly why: string } & (
 );
 
 /** A node that could be collected but for this. */
-export interface LeftAlone {
+export interface NodeThatStays {
   readonly kind: 'leave';
   readonly node: VdiNode;
   readonly why: string;
@@ -31,7 +31,7 @@ export interface LeftAlone {
 export interface GcPlan {
   /** In the order in which they are done; after each the SR is looked at anew. */
   readonly steps: readonly GcStep[];
-  readonly left: readonly LeftAlone[];
+  readonly left: readonly NodeThatStays[];
 }
 
 /** What a merge of the node into its parent takes; undefined where nobody could read that. */

@@ -2,7 +2,7 @@ import { srUuid } from '../../base/ids.ts';
 import type { Log } from '../../base/log.ts';
 import { collectSr, type Following, planOfSr } from '../../gc/collect-sr.ts';
 import { planInWords } from '../../gc/plan-in-words.ts';
-import type { GcPlan, GcStep, LeftAlone } from '../../gc/step.ts';
+import type { GcPlan, GcStep, NodeThatStays } from '../../gc/step.ts';
 import type { CliCall } from '../cli-call.ts';
 
 export interface GcOptions {
@@ -42,7 +42,7 @@ function stepsOf({ steps, left }: GcPlan): readonly object[] {
   return [...steps, ...left].map(stepAsJson);
 }
 
-function stepAsJson(step: GcStep | LeftAlone): object {
+function stepAsJson(step: GcStep | NodeThatStays): object {
   const { kind, why, node } = step;
   return {
     kind,

@@ -139,6 +139,18 @@ base hidden
     ]);
   });
 
+  it('relinking waits for a disk that was relinked already: its data path may have the node open', () => {
+    expect(
+      planOf(`
+base hidden
+  relinked on alpha
+  inner hidden journal relink
+    b`),
+    ).toEqual([
+      'relink what hangs on VHD-inner to VHD-base: VHD-base has all of its data already, and what hangs on it was being relinked (in use: waits until no disk on it is, on alpha)',
+    ]);
+  });
+
   it('nothing is merged into a node that is being relinked: it would be lost with it', () => {
     expect(
       planOf(`
