@@ -124,7 +124,10 @@ async function writeHeader({ world, child, change }: Linking): Promise<void> {
 }
 
 async function recordParents({ world, forest, pair }: Relinking): Promise<void> {
-  for (const { uuid } of forest.links.children(pair.node.uuid)) await world.recordParent(uuid, pair.into.uuid);
+  const { node, into } = pair;
+  // With those that a run has linked which was killed before it came to this.
+  const linked = forest.links.children(into.uuid).filter(({ uuid }) => uuid !== node.uuid);
+  for (const { uuid } of [...linked, ...forest.links.children(node.uuid)]) await world.recordParent(uuid, into.uuid);
 }
 
 async function letLeavesGo({ world, leaves }: Relinking): Promise<void> {

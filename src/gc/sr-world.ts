@@ -11,6 +11,7 @@ import type { LvReport } from '../lvm/report.ts';
 import type { AttachedSr } from '../sr/attached-sr.ts';
 import { PLUGIN } from '../sr/hosts/plugin-name.ts';
 import { activeHosts } from '../sr/hosts/host-keys.ts';
+import { endRelinking } from '../sr/hosts/relinking-keys.ts';
 import { reportOf, withMetadata } from '../sr/read-sr.ts';
 import { recoverIfMaster } from '../sr/recovered-sr.ts';
 import { withSrLock } from '../sr/work/sr-lock.ts';
@@ -20,7 +21,7 @@ import type { OwnXapi } from '../xapi/client.ts';
 import { isGone } from '../xapi/failure.ts';
 import { callPlugin } from '../xapi/host.ts';
 import { setMapKey } from '../xapi/map-keys.ts';
-import { forgetVdi, vdiByUuid, vdisOfSr } from '../xapi/vdi.ts';
+import { forgetVdi, vdiByUuid, vdiSmConfig, vdisOfSr } from '../xapi/vdi.ts';
 import { attachedWith } from './attached-with.ts';
 import { Forest } from './forest.ts';
 import { disksInUse, holdBack, letGo } from './leaves-in-use.ts';
@@ -101,9 +102,11 @@ export class SrWorld implements CollectorWorld {
   };
 
   readonly recordParent = async (disk: VdiUuid, parent: VdiUuid): Promise<void> => {
-    await this.#withRecord(disk, async (ref) =>
-      setMapKey(await this.#work.xapi(), 'VDI.sm_config', ref, 'vhd-parent', parent),
-    );
+    await this.#withRecord(disk, async (ref) => {
+      const xapi = await this.#work.xapi();
+      if ((await vdiSmConfig(xapi, ref))['vhd-parent'] === parent) return;
+      await setMapKey(xapi, 'VDI.sm_config', ref, 'vhd-parent', parent);
+    });
   };
 
   readonly forgetMetadata = async (node: VdiUuid): Promise<void> => {
@@ -141,6 +144,7 @@ export class SrWorld implements CollectorWorld {
     try {
       const nodes = await readVdiNodes(report, pv);
       const records = await vdisOfSr(await work.xapi(), srRefOf(work));
+      await endRelinking(work, records);
       const kept = records.flatMap(({ uuid, type }) => (type in KEPT ? [[uuid, KEPT[type] ?? ''] as const] : []));
       const forest = new Forest({
         nodes,

@@ -159,6 +159,18 @@ test.each(['coalesce.copied', 'relink.header-written', 'relink.recorded', 'colle
   },
 );
 
+test('a node stays while a disk is in use that was relinked before a crash, and may have it open', async () => {
+  await gc([], 0, { RBDSR_FAULT: 'relink.header-written' });
+  const relinked = (await tree()).children(BASE).find(({ hidden }) => !hidden);
+  const row = recordOf(relinked?.uuid ?? INNER) as Row;
+  row.fields['sm_config'] = { ...mapOf(row, 'sm_config'), 'host_OpaqueRef:elsewhere': 'RW' };
+  expect(await gc()).toMatchObject({ code: 0, stdout: expect.stringContaining('in use: waits') });
+  expect((await tree()).children(INNER)).toHaveLength(1);
+  delete (row.fields['sm_config'] as Record<string, string>)['host_OpaqueRef:elsewhere'];
+  expect((await gc()).code).toBe(0);
+  await isMerged();
+});
+
 test.each(['coalesce.noted', 'relink.locators-written'])(
   'what was begun at %s is not gone on with while a collector lives on another host',
   async (point) => {

@@ -145,7 +145,8 @@ base hidden
 base hidden
   relinked on alpha
   inner hidden journal relink
-    b`),
+    b
+    c`),
     ).toEqual([
       'relink what hangs on VHD-inner to VHD-base: VHD-base has all of its data already, and what hangs on it was being relinked (in use: waits until no disk on it is, on alpha)',
     ]);
