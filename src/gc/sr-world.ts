@@ -3,7 +3,7 @@ import type { BlockIo } from '../base/block-io.ts';
 import { Deadline } from '../base/deadline.ts';
 import { hasCode } from '../base/error.ts';
 import type { VdiUuid } from '../base/ids.ts';
-import { openByExtents } from '../lvhd/extent-open.ts';
+import { volumesByExtents } from '../lvhd/extent-open.ts';
 import { listJournals } from '../lvhd/journal/journal.ts';
 import { readVdiNodes } from '../lvhd/lv-table.ts';
 import type { Lvm } from '../lvm/lvm.ts';
@@ -64,7 +64,7 @@ export class SrWorld implements CollectorWorld {
   }
 
   readonly openLv = (name: string, mode: 'read' | 'write', known?: LvReport): Promise<BlockIo> =>
-    openByExtents(this.#sr.lvm, this.#sr.openPv)(name, mode, known);
+    volumesByExtents(this.#sr).openLv(name, mode, known);
 
   readonly locked = async <T>(action: (found: FoundSr) => Promise<T>): Promise<T> => {
     const until = Deadline.after(WAIT_MS);

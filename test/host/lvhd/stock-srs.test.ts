@@ -159,7 +159,8 @@ describe.each(STOCK_ARCHIVES)('the stock SRs of %s', (archive) => {
       await using sr = await open(image.file, image.sr);
       const report = await sr.report();
       const types = Object.keys(image.state.journals).map((name) => name.split('_')[0] ?? '');
-      const journal = Object.keys(image.state.journals).find((name) => !/^(inflate|clone|coalesce|relink)_/.test(name)) ?? '';
+      const journal =
+        Object.keys(image.state.journals).find((name) => !/^(inflate|clone|coalesce|relink)_/.test(name)) ?? '';
       if (journal === '') expect(() => refuseUnfinished(report)).not.toThrow();
       else
         expect(() => refuseUnfinished(report)).toThrow(
