@@ -6,6 +6,7 @@ import { divertBench } from './divert.ts';
 import { driverBench } from './driver.ts';
 import { memoryBench } from './memory.ts';
 import { nbdBench } from './nbd.ts';
+import { planningBench } from './planning.ts';
 import { scanBench } from './scan.ts';
 import { startupBench } from './startup.ts';
 
@@ -18,6 +19,7 @@ const benches: readonly Bench[] = [
   nbdBench,
   memoryBench,
   discoveryBench,
+  planningBench,
   driverBench,
 ];
 const wanted = process.argv.slice(2);

@@ -5,6 +5,7 @@ import type { LookOptions } from './picture/look.ts';
 import type { ReportOptions } from './picture/report.ts';
 import type { HostCheckOptions } from './install/host-check.ts';
 import type { DoctorOptions } from './install/doctor.ts';
+import type { GcOptions } from './sr/gc.ts';
 import type { RebuildOptions } from './sr/mgt-rebuild.ts';
 import type { RekeyOptions } from './sr/rekey.ts';
 import type { RemonitorOptions } from './sr/remonitor.ts';
@@ -50,6 +51,14 @@ function programOf(surroundings: CliSurroundings, run: Run): Command {
     .option('--json', 'as JSON')
     .action((options: { json?: true }) =>
       run(async (call) => (await import('./sr/mappings.ts')).showMappings(call, options.json === true)),
+    );
+  program
+    .command('gc <sr-uuid>')
+    .description('Removes what no disk of an SR needs any more, and merges what need not be two volumes')
+    .option('--dry-run', 'only say what would be done, and why')
+    .option('--json', 'as JSON')
+    .action((uuid: string, options: GcOptions) =>
+      run(async (call) => (await import('./sr/gc.ts')).collectGarbage(call, uuid, options)),
     );
   program
     .command('unmap <device>')

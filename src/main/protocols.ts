@@ -11,6 +11,9 @@ import { fieldsSteps } from '../access/pbd-fields.ts';
 import { loginsSteps, loginSteps } from '../access/pbd-logins.ts';
 import type { Protocol } from '../base/steps.ts';
 import { makeImageSteps } from '../ceph/control/native/make-image.ts';
+import { removalOfNodeSteps } from '../gc/delete-node.ts';
+import { mergeSteps } from '../gc/merge-inner.ts';
+import { linkSteps, relinkSteps } from '../gc/relink.ts';
 import { mapSteps } from '../ceph/krbd/map-image.ts';
 import { unmapSteps } from '../ceph/krbd/unmap-image.ts';
 import { journalSteps } from '../lvhd/journal/journals.ts';
@@ -93,6 +96,10 @@ export const protocols: readonly Protocol[] = [
   { title: 'undoing a snapshot', steps: undoCloneSteps },
   { title: 'a paused disk goes on, on one host', steps: replacementSteps },
   { title: 'the metadata volume at sr_attach', steps: metadataSteps },
+  { title: 'merging an inner node', steps: mergeSteps },
+  { title: 'relinking its children', steps: relinkSteps },
+  { title: 'relinking a child', steps: linkSteps },
+  { title: 'removing garbage', steps: removalOfNodeSteps },
   { title: 'vdi_activate', steps: [...claimSteps, ...targetSteps, ...activeSteps] },
   { title: 'vdi_deactivate', steps: [...detachSteps, ...releaseSteps] },
   { title: 'activating a chain', steps: [...activationSteps.ancestor, ...activationSteps.leaf] },

@@ -24,6 +24,7 @@ import { resumeLeftPaused } from './disk/paused.ts';
 import { readDisks } from './read-disks.ts';
 import type { StringMap } from '../xapi/values.ts';
 import { activeHosts } from './hosts/host-keys.ts';
+import { endRelinking } from './hosts/relinking-keys.ts';
 import { withoutUnfinished } from './without-unfinished.ts';
 
 /** What a command has read under the SR's lock before it scans; it says what may have changed. */
@@ -58,6 +59,7 @@ export async function scanSr(work: SrWork, sr: AttachedSr, known: KnownOfSr = {}
     records,
     poolRef: (text) => metadataPool(xapi, text),
   });
+  await endRelinking(work, records);
   const left = content === undefined ? report : await finishDeletions(work, sr, report, tree, records);
   const visible = tree.nodes.filter(({ hidden }) => !hidden);
   await updateSrTotals(work, left, { total: visible.reduce((sum, { lvSizeBytes }) => sum + lvSizeBytes, 0) });

@@ -14,7 +14,7 @@ import { openWork } from '../../sr/work/open-work.ts';
 import type { CliCall } from '../cli-call.ts';
 import { namesFromXapi } from './mgt-names.ts';
 import type { RebuildSources } from './rebuild-sources.ts';
-import { withSrLock } from './sr-lock.ts';
+import { withSrLock } from '../../sr/work/sr-lock.ts';
 
 const COMMAND_MS = 300_000;
 

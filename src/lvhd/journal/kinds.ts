@@ -15,6 +15,11 @@ export interface JournalKind {
    * changed, so that other hosts reload them. Absent: this release cannot, and refuses to change the SR's metadata.
    */
   readonly recover?: (volumes: Volumes, report: VgReport, entry: JournalEntry) => Promise<readonly string[]>;
+  /**
+   * Every disk reads as it did in each state of it: it keeps no command from changing other disks, and the collector
+   * goes on with it (src/gc). It may be at work, too.
+   */
+  readonly isCollectors?: true;
 }
 
 /**
@@ -26,8 +31,8 @@ const KINDS: Readonly<Record<string, JournalKind>> = {
   jvhd: { operation: 'the journalled resize' },
   clone: { operation: 'a snapshot or clone', recover: recoverSnapshot },
   leaf: { operation: 'merging the leaf' },
-  coalesce: { operation: 'merging the inner node' },
-  relink: { operation: 'relinking the children' },
+  coalesce: { operation: 'merging the inner node', isCollectors: true },
+  relink: { operation: 'relinking the children', isCollectors: true },
   zero: { operation: 'zeroing the grown raw parent' },
 };
 

@@ -60,7 +60,8 @@ export function refuseUnfinished(report: VgReport, canRecover = isRecoverable): 
 }
 
 function isRecoverable(entry: JournalEntry): boolean {
-  return kindOf(entry).recover !== undefined;
+  const { recover, isCollectors } = kindOf(entry);
+  return recover !== undefined || isCollectors === true;
 }
 
 /**

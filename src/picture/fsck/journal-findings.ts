@@ -24,6 +24,18 @@ function journalFinding({ picture, byUuid }: Examined, journal: InterruptedOpera
   const name = byUuid.get(vdi)?.name;
   const noted = value === undefined || NOTHING.includes(value) ? '' : ` (noted down: ${value})`;
   const unread = problem === undefined ? '' : `; what it notes down cannot be read: ${problem.message}`;
+  if (kind.isCollectors === true) {
+    return {
+      severity: 'warning',
+      code: 'journal',
+      where: lvName,
+      ...(name === undefined ? {} : { name }),
+      what: `${kind.operation} of VDI ${vdi} was interrupted, or is at work${unread}`,
+      means:
+        'Every disk reads as it did, and can be used and changed. What is merged takes its room until that is finished.',
+      todo: 'Have the pool master go on with it: rbdsr gc (docs/recovery.md, "Collecting"). Do not remove the journal.',
+    };
+  }
   const ours = kind.recover !== undefined;
   return {
     severity: ours ? 'warning' : 'error',

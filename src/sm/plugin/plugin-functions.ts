@@ -28,6 +28,15 @@ export const PLUGIN_FUNCTIONS: ReadonlyMap<string, PluginFunction> = new Map([
     'is_settled',
     { ...master, changes: false, deadlineSeconds: 15, load: async () => (await import('./is-settled.ts')).isSettled },
   ],
+  [
+    'is_collecting',
+    {
+      ...anyHost,
+      changes: false,
+      deadlineSeconds: 8,
+      load: async () => (await import('./is-collecting.ts')).isCollecting,
+    },
+  ],
   ['refresh', { ...anyHost, load: async () => (await import('./refresh-volume.ts')).refreshVolume }],
   // Less than the master waits for (sr/disk/paused.ts).
   ['pause', { ...anyHost, deadlineSeconds: 18, load: async () => (await import('./pause.ts')).pauseForMaster }],

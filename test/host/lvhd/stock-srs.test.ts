@@ -159,7 +159,8 @@ describe.each(STOCK_ARCHIVES)('the stock SRs of %s', (archive) => {
       await using sr = await open(image.file, image.sr);
       const report = await sr.report();
       const types = Object.keys(image.state.journals).map((name) => name.split('_')[0] ?? '');
-      const journal = Object.keys(image.state.journals).find((name) => !/^(inflate|clone)_/.test(name)) ?? '';
+      const journal =
+        Object.keys(image.state.journals).find((name) => !/^(inflate|clone|coalesce|relink)_/.test(name)) ?? '';
       if (journal === '') expect(() => refuseUnfinished(report)).not.toThrow();
       else
         expect(() => refuseUnfinished(report)).toThrow(
@@ -206,8 +207,7 @@ describe.each(STOCK_ARCHIVES)('the stock SRs of %s', (archive) => {
     '%s: the growing of the parent is undone, the merge is left, and every disk is readable',
     async (_name, image) => {
       await using sr = await open(image.file, image.sr);
-      const recovering = recoverJournals({ ...sr, refreshElsewhere: async () => undefined }, await sr.report());
-      await expect(recovering).rejects.toMatchObject({ code: 'journal' });
+      await recoverJournals({ ...sr, refreshElsewhere: async () => undefined }, await sr.report());
       const left = listJournals(await sr.report()).map(({ type }) => type);
       expect(left).toEqual(['coalesce']);
       expect(await contentOf(sr, image)).toEqual(image.content_before);

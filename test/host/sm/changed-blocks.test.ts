@@ -114,14 +114,14 @@ test('reading spoils nothing', async () => {
 });
 
 test('where the master cannot end it, the disk is not used, and the log says why', async () => {
-  await pool.sr.lvm.createLv(`coalesce_${uuidOf(snapshot)}_1`, 4 * MiB, { tag: 'journaler' });
+  await pool.sr.lvm.createLv(`zero_${uuidOf(snapshot)}_1`, 4 * MiB, { tag: 'journaler' });
   try {
     const failed = vdiActivate(pool.double, host(1), disk?.ref ?? '', { writable: true });
     await expect(failed).rejects.toThrow(/tracked in .*\.cbtlog.*was interrupted/is);
     expect(await logs()).toEqual(named(first, snapshot, disk));
   } finally {
     const report = await pool.sr.report();
-    for (const { name } of report.lvs) if (name.startsWith('coalesce_')) await pool.sr.lvm.removeLv(name);
+    for (const { name } of report.lvs) if (name.startsWith('zero_')) await pool.sr.lvm.removeLv(name);
   }
 });
 

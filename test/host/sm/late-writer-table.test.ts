@@ -124,8 +124,8 @@ test('beside a late writer no command and no function of the plug-in changes any
   expect(stateOf(pool)).not.toEqual(before);
 }, 300_000);
 
-/** What functions answer that wait for no late writer: the disk counts as open, and as one that is still worked on. */
-const BESIDE: Readonly<Record<string, string>> = { is_open: 'True', is_settled: 'False' };
+/** What functions answer that wait for no late writer: the disk counts as open, and as one that is worked on. */
+const BESIDE: Readonly<Record<string, string>> = { is_open: 'True', is_settled: 'False', is_collecting: 'True' };
 
 const STORAGE_PROGRAMS = /^(lvm|lv[a-z]+|vg[a-z]+|pv[a-z]+|dmsetup|rbd|ceph|tap-ctl)$/;
 

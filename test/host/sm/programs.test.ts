@@ -130,6 +130,7 @@ const TABLE: Readonly<Record<string, readonly [lvm: string, opens: number, xapi:
   ],
   'the plug-in’s refresh': ['pvs', 0, 'SR.get_by_uuid host.get_by_uuid pool.get_all pool.get_master'],
   'the plug-in’s is_settled': ['', 0, 'SR.get_by_uuid host.get_by_uuid pool.get_all pool.get_master'],
+  'the plug-in’s is_collecting': ['', 0, 'SR.get_by_uuid host.get_by_uuid pool.get_all pool.get_master'],
   'sr_probe of an image with an SR': ['', 2, 'secret.get_by_uuid secret.get_value'],
   'sr_detach, which is refused': ['pvs', 0, ''],
 };
@@ -176,6 +177,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<unknown>>> = {
   'the plug-in’s is_open': () => plugIn('is_open'),
   'the plug-in’s refresh': () => plugIn('refresh'),
   'the plug-in’s is_settled': () => plugIn('is_settled'),
+  'the plug-in’s is_collecting': () => plugIn('is_collecting'),
   vdi_delete: () => {
     vdi.fields['sm_config'] = { vdi_type: 'vhd' };
     return vdiDestroy(pool.double, vdi.ref);

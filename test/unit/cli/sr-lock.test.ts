@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { Deadline } from '../../../src/base/deadline.ts';
 import { srUuid } from '../../../src/base/ids.ts';
-import { withSrLock } from '../../../src/cli/sr/sr-lock.ts';
+import { withSrLock } from '../../../src/sr/work/sr-lock.ts';
 import { canTake, OtherHolder, stockHookPasses } from '../../support/stock-locks.ts';
 
 const SR = srUuid('5a1c7f00-1111-4222-8333-0123456789ab');

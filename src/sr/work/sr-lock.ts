@@ -1,7 +1,7 @@
 import type { Deadline } from '../../base/deadline.ts';
 import type { SrUuid } from '../../base/ids.ts';
 import type { HostPaths } from '../../dom0/host-profile.ts';
-import { awaitLateWriters, becomeLateWriter } from '../../sr/work/late-writers.ts';
+import { awaitLateWriters, becomeLateWriter } from './late-writers.ts';
 import { takeRecordLock } from '../../system/locks/record-lock.ts';
 
 /**

@@ -1,0 +1,88 @@
+import { hasCode, messageOf } from '../base/error.ts';
+import type { VdiUuid } from '../base/ids.ts';
+import { deleteNode } from './delete-node.ts';
+import type { Forest } from './forest.ts';
+import { mergeInner } from './merge-inner.ts';
+import { roomOfPair } from './pair-room.ts';
+import { planCollection } from './plan.ts';
+import { planInWords } from './plan-in-words.ts';
+import { relinkChildren } from './relink.ts';
+import type { MergeRoom } from './room.ts';
+import type { GcPlan, GcStep } from './step.ts';
+import type { CollectorWorld } from './world.ts';
+
+/** What a collection has done, and what it has not. */
+export interface Collection {
+  readonly done: readonly string[];
+  /** What it has tried in vain, and why. */
+  readonly failed: readonly string[];
+  /** The plan that is left. */
+  readonly left: GcPlan;
+}
+
+/**
+ * One step after the other, and after each the plan anew, until nothing is left to do. What has failed is not tried
+ * again. `tells` gets a line before each step.
+ */
+export async function collect(world: CollectorWorld, tells: (line: string) => void): Promise<Collection> {
+  const done: string[] = [];
+  const failed: string[] = [];
+  const tried = new Set<string>();
+  for (;;) {
+    const plan = await planNow(world);
+    const next = plan.steps.find((step) => !('waitsFor' in step) && !tried.has(idOf(step)));
+    if (next === undefined) return { done, failed, left: plan };
+    tried.add(idOf(next));
+    const [words = ''] = planInWords({ steps: [next], left: [] });
+    tells(words);
+    try {
+      if (await perform(world, next)) done.push(words);
+      else failed.push(`${words}: a disk has come into use`);
+    } catch (error) {
+      if (!(await world.mayWrite())) throw error;
+      failed.push(`${words}: ${messageOf(error)}`);
+    }
+  }
+}
+
+function idOf({ kind, node }: GcStep): string {
+  return `${kind} ${node.uuid}`;
+}
+
+/** What there is to do, with the room of each merge as the block tables say. */
+export function planNow(world: CollectorWorld): Promise<GcPlan> {
+  return world.locked(async ({ forest }) => {
+    const rooms = await roomsOf(world, forest);
+    return planCollection(forest, ({ uuid }) => rooms.get(uuid));
+  });
+}
+
+async function roomsOf(world: CollectorWorld, forest: Forest): Promise<ReadonlyMap<VdiUuid, MergeRoom>> {
+  const rooms = new Map<VdiUuid, MergeRoom>();
+  for (const step of planCollection(forest, () => NO_ROOM).steps) {
+    if (step.kind !== 'coalesce') continue;
+    try {
+      rooms.set(step.node.uuid, await roomOfPair(world, step));
+    } catch (error) {
+      // One that cannot be read keeps no other from being merged: the plan says that it stays.
+      if (!hasCode(error, 'vhd-corrupt', 'io')) throw error;
+    }
+  }
+  return rooms;
+}
+
+const NO_ROOM: MergeRoom = { parentLvSizeBytes: 0, growsByBytes: 0, neededBytes: 0 };
+
+/** False where a disk has come into use meanwhile. */
+async function perform(world: CollectorWorld, step: GcStep): Promise<boolean> {
+  const { uuid } = step.node;
+  if (step.kind === 'delete') await deleteNode(world, uuid);
+  else if (step.kind === 'relink') {
+    await world.othersRest(uuid);
+    return relinkChildren(world, uuid);
+  } else if (step.kind === 'coalesce') {
+    await mergeInner(world, uuid, step.into.uuid);
+    return relinkChildren(world, uuid);
+  }
+  return true;
+}

@@ -1,0 +1,83 @@
+import { formatBytes } from '../base/units.ts';
+import { type DrivenVdi, isDriven, type VdiNode } from '../lvhd/lv-table.ts';
+import type { Forest } from './forest.ts';
+import type { GcStep, NodeThatStays, RoomOf } from './step.ts';
+
+/**
+ * The merging of a node into its parent, where they are two that could be one (sm cleanup.py, `isCoalesceable` and
+ * `isLeafCoalesceable`); undefined where not. Pure.
+ */
+export function planMerge(
+  forest: Forest,
+  node: VdiNode,
+  garbage: ReadonlySet<VdiNode>,
+  roomOf: RoomOf,
+): GcStep | NodeThatStays | undefined {
+  const into = node.parentUuid === undefined ? undefined : forest.links.find(node.parentUuid);
+  if (into === undefined || !isDriven(node) || !isDriven(into)) return undefined;
+  if (forest.hasJournal(node.uuid, 'relink')) return planRelink(forest, node, into);
+  if (forest.links.children(into.uuid).length !== 1) return undefined;
+  const why = `${node.lvName} is all that hangs on ${into.lvName}`;
+  const pair = { node, into };
+  if (node.hidden) return planInner(forest, pair, garbage, roomOf, why);
+  return forest.links.children(node.uuid).length > 0 ? undefined : planLeaf(forest, pair, why);
+}
+
+interface Pair {
+  readonly node: DrivenVdi;
+  readonly into: DrivenVdi;
+}
+
+function planRelink(forest: Forest, node: DrivenVdi, into: DrivenVdi): GcStep {
+  const why = `${into.lvName} has all of its data already, and what hangs on it was being relinked`;
+  // A child that hangs there already may be in use by a data path that has opened the node.
+  return { kind: 'relink', node, into, why, ...waiting(forest, into) };
+}
+
+function planInner(
+  forest: Forest,
+  { node, into }: Pair,
+  garbage: ReadonlySet<VdiNode>,
+  roomOf: RoomOf,
+  why: string,
+): GcStep | NodeThatStays {
+  const kept = whyKept(forest, node, into);
+  if (kept !== undefined) return { kind: 'leave', node, why: kept };
+  if (forest.links.children(node.uuid).some((child) => garbage.has(child)))
+    return { kind: 'leave', node, why: 'garbage that hangs on it is deleted first' };
+  if (node.virtualSizeBytes > into.virtualSizeBytes && into.kind === 'aio')
+    return { kind: 'leave', node, why: `it is larger than its raw parent ${into.lvName}` };
+  const room = roomOf(node);
+  if (room === undefined)
+    return { kind: 'leave', node, why: `the block table of it or of ${into.lvName} cannot be read` };
+  if (room.neededBytes > forest.known.freeBytes) {
+    const needed = `merging it takes ${formatBytes(room.neededBytes)}`;
+    return { kind: 'leave', node, why: `${needed}, and ${formatBytes(forest.known.freeBytes)} are free` };
+  }
+  return { kind: 'coalesce', node, into, room, why, ...waiting(forest, node) };
+}
+
+/** Of a leaf the guest writes to while it is merged, which takes another protocol. */
+function planLeaf(forest: Forest, { node, into }: Pair, why: string): GcStep | NodeThatStays {
+  const kept = whyKept(forest, node, into);
+  if (kept !== undefined) return { kind: 'leave', node, why: kept };
+  const { waitsFor } = waiting(forest, node);
+  return { kind: 'leaf-coalesce', node, into, why, waitsFor: waitsFor ?? 'this release merges no leaf' };
+}
+
+function whyKept(forest: Forest, node: DrivenVdi, into: DrivenVdi): string | undefined {
+  const { known } = forest;
+  // What its parent has is in the parent's parent already, and would not come there again.
+  if (forest.hasJournal(into.uuid, 'relink')) return `its parent ${into.lvName} is about to go`;
+  return (
+    known.kept.get(node.uuid) ??
+    known.kept.get(into.uuid) ??
+    (into.hidden ? undefined : `its parent ${into.lvName} is a disk of its own`)
+  );
+}
+
+/** A guest's data path has the chain open as it was: nothing under it changes before it is paused. */
+function waiting(forest: Forest, node: DrivenVdi): { readonly waitsFor?: string } {
+  const hosts = forest.hostsBelow(node.uuid);
+  return hosts.length === 0 ? {} : { waitsFor: `in use: waits until no disk on it is, on ${hosts.join(', ')}` };
+}

@@ -1,0 +1,35 @@
+import { RbdsrError } from '../base/error.ts';
+import type { VdiUuid } from '../base/ids.ts';
+import { whereHostIsSilent } from '../sr/hosts/marked-hosts.ts';
+import { PLUGIN } from '../sr/hosts/plugin-name.ts';
+import { hostRefOf, srOf, srRefOf } from '../sr/work/subject.ts';
+import type { SrWork } from '../sr/work/work.ts';
+import { allHosts, callPlugin, type HostRecord } from '../xapi/host.ts';
+import { allPbds } from '../xapi/pbd.ts';
+
+/** 'lock-busy' where a collector of another host with the SR is alive, or where that host does not say. */
+export async function othersRest(work: SrWork, node: VdiUuid): Promise<void> {
+  const xapi = await work.xapi();
+  const pbds = (await allPbds(xapi)).filter(({ sr, currentlyAttached }) => sr === srRefOf(work) && currentlyAttached);
+  const hosts = (await allHosts(xapi)).filter(({ ref }) => pbds.some(({ host }) => host === ref));
+  for (const host of hosts) if (host.ref !== hostRefOf(work)) await mustRest(work, host, node);
+}
+
+async function mustRest(work: SrWork, host: HostRecord, node: VdiUuid): Promise<void> {
+  const args = { sr_uuid: srOf(work), vdi_uuid: node, host_ref: hostRefOf(work) };
+  const answer = await callPlugin(await work.xapi(), host.ref, PLUGIN, 'is_collecting', args).catch(
+    (error: unknown) => {
+      throw alive(host, node, 'no word from it', error);
+    },
+  );
+  if (answer !== 'False') throw alive(host, node, 'a collector there that is not over');
+}
+
+function alive(host: HostRecord, node: VdiUuid, found: string, cause?: unknown): RbdsrError {
+  return new RbdsrError('lock-busy', {
+    what: `a collector on host ${host.nameLabel} may still write into what VDI ${node} hangs on`,
+    found,
+    todo: whereHostIsSilent(host),
+    ...(cause === undefined ? {} : { cause }),
+  });
+}

@@ -1,0 +1,29 @@
+import { formatBytes } from '../base/units.ts';
+import type { GcPlan, GcStep } from './step.ts';
+
+/** A line for each step, and for each node that stays. */
+export function planInWords({ steps, left }: GcPlan): string[] {
+  return [
+    ...steps.map((step) => `${doing(step)}: ${step.why}${'waitsFor' in step ? ` (${step.waitsFor})` : ''}`),
+    ...left.map(({ node, why }) => `leave ${node.lvName}: ${why}`),
+  ];
+}
+
+function doing(step: GcStep): string {
+  const { lvName } = step.node;
+  switch (step.kind) {
+    case 'delete':
+      return `delete ${lvName}`;
+    case 'relink':
+      return `relink what hangs on ${lvName} to ${step.into.lvName}`;
+    case 'leaf-coalesce':
+      return `merge the leaf ${lvName} into ${step.into.lvName}`;
+    case 'coalesce': {
+      const { growsByBytes } = step.room;
+      const grows = growsByBytes === 0 ? '' : `, which grows by ${formatBytes(growsByBytes)}`;
+      return `merge ${lvName} into ${step.into.lvName}${grows}`;
+    }
+    default:
+      return step satisfies never;
+  }
+}

@@ -1,0 +1,167 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import type { BlockIo } from '../base/block-io.ts';
+import { Deadline } from '../base/deadline.ts';
+import { hasCode } from '../base/error.ts';
+import type { VdiUuid } from '../base/ids.ts';
+import { volumesByExtents } from '../lvhd/extent-open.ts';
+import { listJournals } from '../lvhd/journal/journal.ts';
+import { readVdiNodes } from '../lvhd/lv-table.ts';
+import type { Lvm } from '../lvm/lvm.ts';
+import type { LvReport } from '../lvm/report.ts';
+import type { AttachedSr } from '../sr/attached-sr.ts';
+import { PLUGIN } from '../sr/hosts/plugin-name.ts';
+import { activeHosts } from '../sr/hosts/host-keys.ts';
+import { endRelinking } from '../sr/hosts/relinking-keys.ts';
+import { reportOf, withMetadata } from '../sr/read-sr.ts';
+import { recoverIfMaster } from '../sr/recovered-sr.ts';
+import { withSrLock } from '../sr/work/sr-lock.ts';
+import { hostRefOf, srOf, srRefOf } from '../sr/work/subject.ts';
+import type { SrWork } from '../sr/work/work.ts';
+import type { OwnXapi } from '../xapi/client.ts';
+import { isGone } from '../xapi/failure.ts';
+import { callPlugin } from '../xapi/host.ts';
+import { setMapKey } from '../xapi/map-keys.ts';
+import { forgetVdi, vdiByUuid, vdiSmConfig, vdisOfSr } from '../xapi/vdi.ts';
+import { attachedWith } from './attached-with.ts';
+import { Forest } from './forest.ts';
+import { disksInUse, holdBack, letGo } from './leaves-in-use.ts';
+import { othersRest } from './others-rest.ts';
+import { RightToWrite } from './right-to-write.ts';
+import type { CollectorWorld, FoundSr } from './world.ts';
+
+/** HA waits for the lock of the SR: it is held for so long at most. */
+const HELD_MS = 30_000;
+/** How long others may have it, and come first. */
+const WAIT_MS = 300_000;
+const RETRY_MS = 300;
+/** What looking whether this host may write may take. */
+const LOOK_MS = 10_000;
+
+/** A session with the local xapi for as long as the deadline lets it. */
+export type Login = (deadline: Deadline) => Promise<OwnXapi>;
+
+/** An attached SR of which this host is the master. Commands of LVM belong to the lock they are run under. */
+export class SrWorld implements CollectorWorld {
+  readonly progress: (done: number, all: number) => void;
+  readonly #given: SrWork;
+  readonly #login: Login;
+  readonly #right: RightToWrite;
+  /** Of the lock that is held, or was. */
+  #work: SrWork;
+  #sr: AttachedSr;
+
+  constructor(given: SrWork, login: Login, progress: (done: number, all: number) => void) {
+    this.#given = given;
+    this.#login = login;
+    this.progress = progress;
+    this.#work = given;
+    this.#sr = attachedWith(given);
+    this.#right = new RightToWrite((look) => this.#connected(Deadline.after(LOOK_MS), look));
+  }
+
+  get lvm(): Lvm {
+    return this.#sr.lvm;
+  }
+
+  readonly openLv = (name: string, mode: 'read' | 'write', known?: LvReport): Promise<BlockIo> =>
+    volumesByExtents(this.#sr).openLv(name, mode, known);
+
+  readonly locked = async <T>(action: (found: FoundSr) => Promise<T>): Promise<T> => {
+    const until = Deadline.after(WAIT_MS);
+    for (;;) {
+      const deadline = Deadline.after(HELD_MS);
+      try {
+        return await withSrLock(this.#given.profile.paths, srOf(this.#given), deadline, () =>
+          this.#connected(deadline, async (work) => {
+            this.#work = work;
+            this.#sr = attachedWith(work);
+            return action(await this.#find());
+          }),
+        );
+      } catch (error) {
+        if (!hasCode(error, 'lock-busy') || until.leftMs <= RETRY_MS) throw error;
+        await pause(RETRY_MS);
+      }
+    }
+  };
+
+  readonly mayWrite = (node?: VdiUuid): Promise<boolean> => this.#right.isOurs(node);
+  readonly holdBack = (disks: readonly VdiUuid[]): Promise<boolean> => holdBack(this.#work, disks);
+  readonly letGo = (disks: readonly VdiUuid[]): Promise<void> => letGo(this.#work, disks);
+
+  readonly othersRest = (node: VdiUuid): Promise<void> =>
+    this.#connected(Deadline.after(LOOK_MS), (work) => othersRest(work, node));
+
+  /** Every host that uses any disk of the SR: which hang on the node is not asked, and one that needs none says so. */
+  readonly refreshBelow = async (node: VdiUuid): Promise<void> => {
+    const xapi = await this.#work.xapi();
+    const records = await vdisOfSr(xapi, srRefOf(this.#work));
+    const hosts = new Set(records.flatMap(({ smConfig }) => activeHosts(smConfig)));
+    const args = { sr_uuid: srOf(this.#work), vdi_uuid: node, host_ref: hostRefOf(this.#work) };
+    for (const host of hosts) await callPlugin(xapi, host, PLUGIN, 'refresh', args);
+  };
+
+  readonly recordParent = async (disk: VdiUuid, parent: VdiUuid): Promise<void> => {
+    await this.#withRecord(disk, async (ref) => {
+      const xapi = await this.#work.xapi();
+      if ((await vdiSmConfig(xapi, ref))['vhd-parent'] === parent) return;
+      await setMapKey(xapi, 'VDI.sm_config', ref, 'vhd-parent', parent);
+    });
+  };
+
+  readonly forgetMetadata = async (node: VdiUuid): Promise<void> => {
+    await withMetadata(this.#sr, (mgt) => mgt.delete(node));
+  };
+
+  readonly forgetRecord = async (node: VdiUuid): Promise<void> => {
+    await this.#withRecord(node, async (ref) => forgetVdi(await this.#work.xapi(), ref));
+  };
+
+  /** With a session of its own, which ends with it. */
+  async #connected<T>(deadline: Deadline, action: (work: SrWork) => Promise<T>): Promise<T> {
+    const xapi = await this.#login(deadline);
+    try {
+      return await action({ ...this.#given, deadline, xapi: async () => xapi });
+    } finally {
+      await xapi.logout();
+    }
+  }
+
+  async #withRecord(vdi: VdiUuid, change: (ref: string) => Promise<void>): Promise<void> {
+    try {
+      await change(await vdiByUuid(await this.#work.xapi(), vdi));
+    } catch (error) {
+      if (!isGone(error)) throw error;
+    }
+  }
+
+  async #find(): Promise<FoundSr> {
+    const [sr, work] = [this.#sr, this.#work];
+    const first = await reportOf(sr);
+    const isOld = listJournals(first).length > 0 && (await recoverIfMaster(work, sr, first));
+    const report = isOld ? await reportOf(sr) : first;
+    const pv = await sr.openPv('read');
+    try {
+      const nodes = await readVdiNodes(report, pv);
+      const records = await vdisOfSr(await work.xapi(), srRefOf(work));
+      await endRelinking(work, records);
+      const kept = records.flatMap(({ uuid, type }) => (type in KEPT ? [[uuid, KEPT[type] ?? ''] as const] : []));
+      const forest = new Forest({
+        nodes,
+        journals: listJournals(report),
+        activeOn: await disksInUse(work, records),
+        kept: new Map(kept),
+        freeBytes: report.freeBytes,
+      });
+      return { report, forest };
+    } finally {
+      await pv.close();
+    }
+  }
+}
+
+/** Types of disks that HA writes to at any moment, without asking anybody. */
+const KEPT: Readonly<Record<string, string>> = {
+  ha_statefile: "it is HA's state file",
+  redo_log: "it is HA's redo log",
+};

@@ -1,0 +1,38 @@
+import type { DrivenVdi, VdiNode } from '../lvhd/lv-table.ts';
+import type { MergeRoom } from './room.ts';
+
+/** One thing for the collector to do, and why. */
+export type GcStep = { readonly why: string } & (
+  | { readonly kind: 'delete'; readonly node: VdiNode }
+  | {
+      /** The contents of `node` are in `into`: its children are to hang there. */
+      readonly kind: 'relink';
+      readonly node: DrivenVdi;
+      readonly into: DrivenVdi;
+      readonly waitsFor?: string;
+    }
+  | {
+      readonly kind: 'coalesce';
+      readonly node: DrivenVdi;
+      readonly into: DrivenVdi;
+      readonly room: MergeRoom;
+      readonly waitsFor?: string;
+    }
+  | { readonly kind: 'leaf-coalesce'; readonly node: DrivenVdi; readonly into: DrivenVdi; readonly waitsFor: string }
+);
+
+/** A node that could be collected but for this. */
+export interface NodeThatStays {
+  readonly kind: 'leave';
+  readonly node: VdiNode;
+  readonly why: string;
+}
+
+export interface GcPlan {
+  /** In the order in which they are done; after each the SR is looked at anew. */
+  readonly steps: readonly GcStep[];
+  readonly left: readonly NodeThatStays[];
+}
+
+/** What a merge of the node into its parent takes; undefined where nobody could read that. */
+export type RoomOf = (node: VdiNode) => MergeRoom | undefined;

@@ -1,0 +1,40 @@
+import type { VdiUuid } from '../base/ids.ts';
+import type { Volumes } from '../lvhd/volumes.ts';
+import type { VgReport } from '../lvm/report.ts';
+import type { Forest } from './forest.ts';
+
+/** An SR under its lock, as it is at this moment. */
+export interface FoundSr {
+  readonly report: VgReport;
+  readonly forest: Forest;
+}
+
+/** What the collector works with: an SR of which this host is the master. */
+export interface CollectorWorld extends Volumes {
+  /**
+   * Takes the SR's lock, and looks at the SR anew: of what was found before the lock nothing is believed. Others' locks
+   * that were asked for meanwhile come first.
+   */
+  readonly locked: <T>(work: (found: FoundSr) => Promise<T>) => Promise<T>;
+  /**
+   * False as soon as this host is not the one that may write any more, or the `coalesce` journal of `node` has gone.
+   * Asked before each block; cheap.
+   */
+  readonly mayWrite: (node?: VdiUuid) => Promise<boolean>;
+  /**
+   * Before what another collector has begun is gone on with. 'lock-busy' where one of another host is alive, or where
+   * nobody can tell: a master that was frozen writes on when it thaws.
+   */
+  readonly othersRest: (node: VdiUuid) => Promise<void>;
+  readonly progress?: (done: number, all: number) => void;
+  /** Hosts that have a disk in use that hangs on the node load the table of its volume anew. */
+  readonly refreshBelow: (node: VdiUuid) => Promise<void>;
+  /** Keeps disks from coming into use, all or none: false where one is, or is about to be. Under the SR's lock. */
+  readonly holdBack: (disks: readonly VdiUuid[]) => Promise<boolean>;
+  /** The reverse. */
+  readonly letGo: (disks: readonly VdiUuid[]) => Promise<void>;
+  /** xapi's record of a disk names its new parent. */
+  readonly recordParent: (disk: VdiUuid, parent: VdiUuid) => Promise<void>;
+  readonly forgetMetadata: (node: VdiUuid) => Promise<void>;
+  readonly forgetRecord: (node: VdiUuid) => Promise<void>;
+}

@@ -1,0 +1,277 @@
+import { describe, expect, it } from 'vitest';
+import { planOf } from './forest-in-text.ts';
+
+describe('what the collector plans', () => {
+  it('nothing, where every hidden node has two children', () => {
+    expect(
+      planOf(`
+base hidden
+  snapshot
+  disk on alpha`),
+    ).toEqual([]);
+  });
+
+  it('a hidden node that is the only child: its contents go into its parent', () => {
+    expect(
+      planOf(`
+base hidden
+  inner hidden adds 8
+    snapshot
+    disk`),
+    ).toEqual(['merge VHD-inner into VHD-base, which grows by 8 MiB: VHD-inner is all that hangs on VHD-base']);
+  });
+
+  it('the same into a raw base, which has its room', () => {
+    expect(
+      planOf(`
+base raw hidden
+  inner hidden
+    snapshot
+    disk`),
+    ).toEqual(['merge VHD-inner into LV-base: VHD-inner is all that hangs on LV-base']);
+  });
+
+  it('but not while a disk on it is in use, whichever host has it', () => {
+    expect(
+      planOf(`
+base hidden
+  inner hidden
+    snapshot on beta
+    inner2 hidden
+      disk on alpha
+      disk2 on beta`),
+    ).toEqual([
+      'merge VHD-inner into VHD-base: VHD-inner is all that hangs on VHD-base (in use: waits until no disk on it is, on alpha, beta)',
+    ]);
+  });
+
+  it('a leaf alone on its base, which takes what this release has not', () => {
+    expect(
+      planOf(`
+base hidden
+  disk`),
+    ).toEqual([
+      'merge the leaf VHD-disk into VHD-base: VHD-disk is all that hangs on VHD-base (this release merges no leaf)',
+    ]);
+  });
+
+  it('the tallest tree is merged first, and in it the lowest node', () => {
+    expect(
+      planOf(`
+small hidden
+  small1 hidden
+    a
+    b
+tall hidden
+  tall1 hidden
+    tall2 hidden
+      c
+      d`),
+    ).toEqual([
+      'merge VHD-tall2 into VHD-tall1: VHD-tall2 is all that hangs on VHD-tall1',
+      'merge VHD-tall1 into VHD-tall: VHD-tall1 is all that hangs on VHD-tall',
+      'merge VHD-small1 into VHD-small: VHD-small1 is all that hangs on VHD-small',
+    ]);
+  });
+
+  it('garbage, and what only garbage hangs on, the lowest first', () => {
+    expect(
+      planOf(`
+base hidden
+  inner hidden
+    gone hidden
+    gone2 hidden`),
+    ).toEqual([
+      'delete VHD-gone2: it is hidden, and nothing hangs on it',
+      'delete VHD-gone: it is hidden, and nothing hangs on it',
+      'delete VHD-inner: it is hidden, and all that hangs on it is garbage',
+      'delete VHD-base: it is hidden, and all that hangs on it is garbage',
+    ]);
+  });
+
+  it('garbage beside a disk goes first: what is left is looked at anew', () => {
+    expect(
+      planOf(`
+base hidden
+  inner hidden
+    gone hidden
+    disk`),
+    ).toEqual([
+      'delete VHD-gone: it is hidden, and nothing hangs on it',
+      'leave VHD-inner: garbage that hangs on it is deleted first',
+    ]);
+  });
+
+  it('garbage that somebody has open stays, with all above it', () => {
+    expect(
+      planOf(`
+base hidden
+  gone hidden on beta
+base2 hidden
+  inner2 hidden
+    stray hidden open`),
+    ).toEqual([
+      'leave VHD-stray: it is garbage, but open on this host',
+      'leave VHD-inner2: it is garbage, but VHD-stray stays',
+      'leave VHD-base2: it is garbage, but VHD-inner2 stays',
+      'leave VHD-gone: it is garbage, but in use on beta',
+      'leave VHD-base: it is garbage, but in use on beta',
+    ]);
+  });
+});
+
+describe('what an interrupted run has left', () => {
+  it('relinking goes on before anything else, and the node is no garbage until then', () => {
+    expect(
+      planOf(`
+tall hidden
+  tall1 hidden
+    tall2 hidden
+      a
+      b
+base hidden
+  relinked
+  inner hidden journal relink`),
+    ).toEqual([
+      'relink what hangs on VHD-inner to VHD-base: VHD-base has all of its data already, and what hangs on it was being relinked',
+      'merge VHD-tall2 into VHD-tall1: VHD-tall2 is all that hangs on VHD-tall1',
+      'merge VHD-tall1 into VHD-tall: VHD-tall1 is all that hangs on VHD-tall',
+    ]);
+  });
+
+  it('relinking waits for a disk that was relinked already: its data path may have the node open', () => {
+    expect(
+      planOf(`
+base hidden
+  relinked on alpha
+  inner hidden journal relink
+    b
+    c`),
+    ).toEqual([
+      'relink what hangs on VHD-inner to VHD-base: VHD-base has all of its data already, and what hangs on it was being relinked (in use: waits until no disk on it is, on alpha)',
+    ]);
+  });
+
+  it('nothing is merged into a node that is being relinked: it would be lost with it', () => {
+    expect(
+      planOf(`
+base hidden
+  inner hidden journal relink
+    inner2 hidden
+      a
+      b`),
+    ).toEqual([
+      'relink what hangs on VHD-inner to VHD-base: VHD-base has all of its data already, and what hangs on it was being relinked',
+      'leave VHD-inner2: its parent VHD-inner is about to go',
+    ]);
+  });
+
+  it('copying that was cut short begins again, or is over where nothing hangs on it any more', () => {
+    expect(
+      planOf(`
+base hidden
+  inner hidden journal coalesce
+    a
+    b
+base2 hidden
+  inner2 hidden journal coalesce
+  c`),
+    ).toEqual([
+      'delete VHD-inner2: it is hidden, and nothing hangs on it',
+      'merge VHD-inner into VHD-base: VHD-inner is all that hangs on VHD-base',
+    ]);
+  });
+
+  it.each(['inflate', 'clone', 'leaf', 'zero', 'jvhd', 'unheard'])('a journal of type %s keeps its tree', (type) => {
+    const [first] = planOf(`
+base hidden
+  inner hidden
+    a journal ${type}
+    b`);
+    expect(first).toMatch(new RegExp(`^leave VHD-inner: .* of a was interrupted \\(${type}_a_1\\)$`));
+  });
+
+  it('a leaf that was set aside keeps its tree', () => {
+    expect(
+      planOf(`
+base hidden
+  inner hidden
+    a
+    b
+    leaf old hidden`),
+    ).toEqual(['leave VHD-inner: a leaf is being merged: VHD-OLD_leaf']);
+  });
+});
+
+describe('what the collector leaves alone', () => {
+  it('everything, beside a disk whose parent nobody knows', () => {
+    const trees = (other: string): string => `
+base hidden
+  inner hidden
+    a
+    b
+gone hidden
+other ${other}`;
+    expect(planOf(trees('unreadable'))).toEqual([
+      'leave VHD-inner: a disk that cannot be read may hang on it: VHD-other',
+      'leave VHD-gone: a disk that cannot be read may hang on it: VHD-other',
+    ]);
+    expect(planOf(trees('foreign'))).toEqual([
+      'leave VHD-inner: a disk of another format may hang on it: QCOW2-other',
+      'leave VHD-gone: a disk of another format may hang on it: QCOW2-other',
+    ]);
+  });
+
+  it('a tree whose root names a parent that is not there', () => {
+    expect(
+      planOf(`
+base hidden orphan
+  inner hidden
+    a
+    b`),
+    ).toEqual(['leave VHD-inner: the parent of VHD-base is not there: VHD-nobody']);
+  });
+
+  it('nodes whose chains come back to themselves', () => {
+    expect(
+      planOf(`
+base hidden
+  snapshot
+  disk
+a hidden under b
+b hidden under a`),
+    ).toEqual(['leave VHD-a: its chain comes back to itself', 'leave VHD-b: its chain comes back to itself']);
+  });
+
+  it('what there is no room for', () => {
+    const forest = `
+base hidden
+  inner hidden adds 8
+    a
+    b`;
+    expect(planOf(forest, 15)).toEqual(['leave VHD-inner: merging it takes 16 MiB, and 15 MiB are free']);
+    expect(planOf(forest, 16)).toEqual([
+      'merge VHD-inner into VHD-base, which grows by 8 MiB: VHD-inner is all that hangs on VHD-base',
+    ]);
+  });
+
+  it('a parent that is a disk of its own, a raw one that is too small, and disks of HA', () => {
+    expect(
+      planOf(`
+visible
+  inner hidden
+    a
+    b
+raw raw hidden size 32
+  inner2 hidden size 64
+    c
+    d
+base3 hidden
+  ha kept`),
+    ).toEqual([
+      'leave VHD-inner: its parent VHD-visible is a disk of its own',
+      'leave VHD-inner2: it is larger than its raw parent LV-raw',
+      'leave VHD-ha: it is a disk of HA',
+    ]);
+  });
+});
