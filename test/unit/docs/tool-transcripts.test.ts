@@ -1,8 +1,12 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { systemdTranscript } from '../../support/stand-ins/recorded-systemd.ts';
 
-/** Stand-ins of tap-ctl answer by test/fixtures/tap-ctl: each call of docs/tool-versions.md has its rows there. */
+/**
+ * Stand-ins of tap-ctl, systemctl and udevadm answer by test/fixtures/tap-ctl and systemd: each call of
+ * docs/tool-versions.md has its rows there.
+ */
 const ROOT = join(import.meta.dirname, '../../..');
 const DOCUMENT = readFileSync(join(ROOT, 'docs/tool-versions.md'), 'utf8');
 
@@ -54,4 +58,14 @@ test('what was read of a version that was not run has a source in every row, and
     expect(calls.filter(({ source }) => (source ?? '') === '')).toEqual([]);
     expect(calls.map(({ state, argv }) => `${state}: ${argv}`).filter((key) => !known.has(key))).toEqual([]);
   }
+});
+
+test('each call of systemctl and udevadm was recorded, and what was read has its source', () => {
+  const documented = [...DOCUMENT.matchAll(/^\| `((?:systemctl|udevadm) [\w-]+)` \|/gm)].map(([, name]) => name);
+  const { version, calls } = systemdTranscript('252');
+  expect(version).toBe('252');
+  expect(new Set(calls.map(({ argv }) => argv.split(' ').slice(0, 2).join(' ')))).toEqual(new Set(documented));
+  const older = systemdTranscript('219');
+  expect(older.how).toMatch(/^read, not run: /);
+  expect(older.calls.filter(({ source }) => (source ?? '') === '')).toEqual([]);
 });
