@@ -64,7 +64,7 @@ export class TapdiskDataPath implements DataPath {
 
   async pause(disk: DiskId, deadline: Deadline): Promise<boolean> {
     const tapCtl = this.#tapCtl(deadline);
-    const running = await this.#serving(tapCtl, disk);
+    const running = await this.#serving(tapCtl, disk, [linksOf(this.#host, disk).phy]);
     if (running === undefined) return false;
     if (!running.paused) await tapCtl.pause(running.pid, running.minor);
     return true;
@@ -72,9 +72,10 @@ export class TapdiskDataPath implements DataPath {
 
   async resume(disk: Disk, deadline: Deadline): Promise<void> {
     const tapCtl = this.#tapCtl(deadline);
-    const running = await this.#serving(tapCtl, disk);
+    const { phy } = linksOf(this.#host, disk);
+    const running = await this.#serving(tapCtl, disk, [disk.target, phy]);
     if (running?.paused !== true) return;
-    ensureLink(linksOf(this.#host, disk).phy, disk.target);
+    ensureLink(phy, disk.target);
     await tapCtl.unpause(running.pid, running.minor, { kind: disk.kind, path: disk.target });
   }
 

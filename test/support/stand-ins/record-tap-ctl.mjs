@@ -37,7 +37,21 @@ const STATES = [
     state: 'open',
     from: 'attached',
     by: () => tapCtl(`open ${p} -a vhd:@VHD`),
-    calls: ['list', 'list -m @MINOR', `open ${p} -a vhd:@VHD`, ...ends('closed'), `attach ${p}`, 'free -m @MINOR'],
+    calls: [
+      'list',
+      'list -m @MINOR',
+      `open ${p} -a vhd:@VHD`,
+      ...ends('closed'),
+      `attach ${p}`,
+      'free -m @MINOR',
+      ...pauses('paused'),
+    ],
+  },
+  {
+    state: 'paused',
+    from: 'open',
+    by: () => tapCtl(`pause ${p}`),
+    calls: ['list', 'list -m @MINOR', ...pauses(undefined, 'open'), `detach ${p}`, 'free -m @MINOR'],
   },
   {
     state: 'closed',
@@ -49,7 +63,15 @@ const STATES = [
     state: 'killed',
     from: 'open',
     by: kill,
-    calls: ['list', 'list -m @MINOR', `attach ${p}`, `open ${p} -a vhd:@VHD`, ...ends(), 'free -m @MINOR > nothing'],
+    calls: [
+      'list',
+      'list -m @MINOR',
+      `attach ${p}`,
+      `open ${p} -a vhd:@VHD`,
+      ...ends(),
+      ...pauses(),
+      'free -m @MINOR > nothing',
+    ],
   },
   { state: 'stopped', from: 'open', by: stop, calls: ['list', 'list -m @MINOR', `close ${p} -t @SECONDS`] },
   // It says who it is, and then, when asked for its images, nothing for longer than tap-ctl waits.
@@ -82,6 +104,11 @@ function opens() {
   const images = ['vhd:@VHD > open', 'vhd:@VHD -R > open', 'aio:@RAW > open', 'aio:@RAW -R > open'];
   const refused = ['vhd:@MISSING', 'vhd:@TEXT', 'vhd:@ORPHAN', 'aio:@MISSING', 'nosuch:@RAW'];
   return [...images, ...refused.flatMap((image) => [image, `${image} -R`])].map((image) => `open ${p} -a ${image}`);
+}
+
+function pauses(paused, resumed) {
+  const to = (state) => (state === undefined ? '' : ` > ${state}`);
+  return [`pause ${p}${to(paused)}`, `unpause ${p} -a vhd:@VHD${to(resumed)}`];
 }
 
 function ends(closed, detached) {

@@ -35,6 +35,7 @@ import { nameVolume } from './volume-nodes.ts';
 const SR = srUuid('11111111-2222-3333-4444-555555555555');
 const VDI = vdiUuid('aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee');
 const OTHER_VDI = vdiUuid('bbbbbbbb-bbbb-cccc-dddd-eeeeeeeeeeee');
+const LIFE = ['allocate', 'spawn', 'attach', 'open'];
 const soon = (): Deadline => Deadline.after(20_000);
 
 describe('tapdisk', () => {
@@ -200,6 +201,8 @@ describe('tapdisk', () => {
         await expect(dataPath.activate(disk(), soon())).rejects.toMatchObject(refused);
         for (let attempt = 1; attempt <= 2; attempt += 1)
           await expect(dataPath.deactivate(disk(), soon())).rejects.toMatchObject(refused);
+        await expect(dataPath.pause(disk(), soon())).rejects.toMatchObject(refused);
+        await expect(dataPath.resume(disk(), soon())).rejects.toMatchObject(refused);
         await expect(dataPath.status(disk(), soon())).rejects.toMatchObject(refused);
         await expect(dataPath.list(SR, soon())).rejects.toMatchObject(refused);
         expect(standIn.calls()).toEqual(before);
@@ -221,6 +224,15 @@ describe('tapdisk', () => {
       });
     },
   );
+
+  test('a disk is paused once, and resumed once, by what the list says', async () => {
+    await dataPath.activate(disk(), soon());
+    for (let time = 1; time <= 2; time += 1) expect(await dataPath.pause(disk(), soon())).toBe(true);
+    expect(await dataPath.status(disk(), soon())).toMatchObject({ paused: true });
+    for (let time = 1; time <= 2; time += 1) await dataPath.resume(disk(), soon());
+    expect(await dataPath.status(disk(), soon())).toMatchObject({ paused: false });
+    expect(standIn.calls().map((call) => call.split(' ')[0])).toEqual([...LIFE, 'pause', 'unpause']);
+  });
 
   test('a tapdisk that has stopped is waited for until the deadline, and gets no other beside it', async () => {
     await dataPath.activate(disk(), soon());
