@@ -1,7 +1,8 @@
-import { existsSync, lstatSync, mkdirSync, readlinkSync, statSync, symlinkSync } from 'node:fs';
+import { existsSync, lstatSync, mkdirSync, readdirSync, readlinkSync, statSync, symlinkSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { RbdsrError } from '../base/error.ts';
 import { deviceNumbers, makeBlockNode } from '../system/io/block-node.ts';
+import type { SrUuid } from '../base/ids.ts';
 import { removeIfExists } from '../system/files.ts';
 import type { DataPathHost } from './datapath-host.ts';
 import type { DiskId } from './datapath.ts';
@@ -23,6 +24,12 @@ export function linksOf(host: DataPathHost, { sr, vdi }: DiskId): DiskLinks {
     backend: host.datapath.kernelNodes ? `${devSmDir}/backend/${sr}/${vdi}` : undefined,
     nbd: host.datapath.nbdLinks ? `${blktapControlDir}/nbd/${sr}/${vdi}` : undefined,
   };
+}
+
+/** The links to the volumes of every disk of an SR that has names here. */
+export function phyLinksOf({ paths }: DataPathHost, sr: SrUuid): readonly string[] {
+  const folder = `${paths.devSmDir}/phy/${sr}`;
+  return existsSync(folder) ? readdirSync(folder).map((name) => `${folder}/${name}`) : [];
 }
 
 /**

@@ -1,7 +1,7 @@
 import type { Deadline } from '../../base/deadline.ts';
 import { hasCode, RbdsrError } from '../../base/error.ts';
 import { runFailure, runProgram, succeeded } from '../../system/run.ts';
-import { parseServing, parseTapdisks } from './tapdisk-list.ts';
+import { parseServing, parseTapdisks, pidsWithoutMinor } from './tapdisk-list.ts';
 import type { Tapdisk } from './tapdisk-list.ts';
 
 /**
@@ -31,9 +31,12 @@ export class TapCtl {
     return parseTapdisks(await this.#run(['list', '-m', String(minor)]));
   }
 
-  /** Those that serve an image at one of the paths that `wanted` picks. */
-  async serving(wanted: (path: string) => boolean): Promise<readonly Tapdisk[]> {
-    return parseServing(await this.#run(['list']), wanted);
+  /** Those that serve an image at one of the paths that `wanted` picks, and the pids of those that name no minor. */
+  async serving(
+    wanted: (path: string) => boolean,
+  ): Promise<{ readonly serving: readonly Tapdisk[]; readonly withoutMinor: readonly number[] }> {
+    const text = await this.#run(['list']);
+    return { serving: parseServing(text, wanted), withoutMinor: pidsWithoutMinor(text) };
   }
 
   /**

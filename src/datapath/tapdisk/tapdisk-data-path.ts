@@ -6,7 +6,7 @@ import { lastStep, type Step, step } from '../../base/steps.ts';
 import { runSteps } from '../../system/running-steps.ts';
 import type { DataPath, Disk, DiskId, DiskStatus, DiskOfPath } from '../datapath.ts';
 import type { DataPathHost } from '../datapath-host.ts';
-import { ensureLink, ensureNode, linksOf, nodeNumbers, removeLinks } from '../links.ts';
+import { ensureLink, ensureNode, linksOf, nodeNumbers, phyLinksOf, removeLinks } from '../links.ts';
 import type { DeviceNumbers, DiskLinks } from '../links.ts';
 import { TapCtl } from './tap-ctl.ts';
 import { endTapdisk, removeStale } from './tapdisk-end.ts';
@@ -15,6 +15,7 @@ import type { Launched } from './tapdisk-launch.ts';
 import { isPaused } from './tapdisk-list.ts';
 import type { Tapdisk } from './tapdisk-list.ts';
 import { TapdiskNote } from './tapdisk-note.ts';
+import { refuseUnheard } from './unheard-tapdisk.ts';
 
 /**
  * XenServer's and XCP-ng's own way: one tapdisk per disk, told what to do by tap-ctl. A tapdisk is given the volume's
@@ -33,9 +34,9 @@ export class TapdiskDataPath implements DataPath {
   async activate(disk: Disk, deadline: Deadline): Promise<void> {
     const links = linksOf(this.#host, disk);
     const tapCtl = this.#tapCtl(deadline);
-    const running = await this.#serving(tapCtl, disk);
+    const running = await this.#serving(tapCtl, disk, [disk.target, links.phy]);
     const note = this.#note(disk);
-    await note.takeAway(tapCtl);
+    await note.takeAway(tapCtl, links.phy);
     if (running === undefined) await removeStale(tapCtl, links);
     const naming: Naming = { host: this.#host, disk, links, tapdisk: running };
     await runSteps(linkSteps, naming);
@@ -56,13 +57,14 @@ export class TapdiskDataPath implements DataPath {
 
   async deactivate(disk: DiskId, deadline: Deadline): Promise<void> {
     const tapCtl = this.#tapCtl(deadline);
-    const running = await this.#serving(tapCtl, disk);
-    await endTapdisk({ tapCtl, links: linksOf(this.#host, disk), note: this.#note(disk), running });
+    const links = linksOf(this.#host, disk);
+    const running = await this.#serving(tapCtl, disk, [links.phy]);
+    await endTapdisk({ tapCtl, links, note: this.#note(disk), running });
   }
 
   async pause(disk: DiskId, deadline: Deadline): Promise<boolean> {
     const tapCtl = this.#tapCtl(deadline);
-    const running = await this.#serving(tapCtl, disk);
+    const running = await this.#serving(tapCtl, disk, [linksOf(this.#host, disk).phy]);
     if (running === undefined) return false;
     if (!running.paused) await tapCtl.pause(running.pid, running.minor);
     return true;
@@ -70,15 +72,16 @@ export class TapdiskDataPath implements DataPath {
 
   async resume(disk: Disk, deadline: Deadline): Promise<void> {
     const tapCtl = this.#tapCtl(deadline);
-    const running = await this.#serving(tapCtl, disk);
+    const { phy } = linksOf(this.#host, disk);
+    const running = await this.#serving(tapCtl, disk, [disk.target, phy]);
     if (running?.paused !== true) return;
-    ensureLink(linksOf(this.#host, disk).phy, disk.target);
+    ensureLink(phy, disk.target);
     await tapCtl.unpause(running.pid, running.minor, { kind: disk.kind, path: disk.target });
   }
 
   async status(disk: DiskId, deadline: Deadline): Promise<DiskStatus | undefined> {
     const links = linksOf(this.#host, disk);
-    const running = await this.#serving(this.#tapCtl(deadline), disk);
+    const running = await this.#serving(this.#tapCtl(deadline), disk, [links.phy]);
     return running === undefined ? undefined : statusOf(disk, running, links);
   }
 
@@ -93,10 +96,12 @@ export class TapdiskDataPath implements DataPath {
 
   async list(sr: SrUuid, deadline: Deadline): Promise<readonly DiskStatus[]> {
     const inSr = (path: string): boolean => this.#diskOf(path)?.sr === sr;
-    const serving = (await this.#tapCtl(deadline).serving(inSr)).map(whole).filter((one) => one !== undefined);
-    return serving.flatMap((running) => {
-      const disk = this.#diskOf(running.path);
-      return disk === undefined ? [] : [statusOf(disk, running, linksOf(this.#host, disk))];
+    const { serving, withoutMinor } = await this.#tapCtl(deadline).serving(inSr);
+    refuseUnheard(withoutMinor, phyLinksOf(this.#host, sr));
+    const running = serving.map(whole).filter((one) => one !== undefined);
+    return running.flatMap((one) => {
+      const disk = this.#diskOf(one.path);
+      return disk === undefined ? [] : [statusOf(disk, one, linksOf(this.#host, disk))];
     });
   }
 
@@ -112,9 +117,11 @@ export class TapdiskDataPath implements DataPath {
   }
 
   /** By every name that the disk has or had: a volume whose kind changes gets another one while its tapdisk runs. */
-  async #serving(tapCtl: TapCtl, disk: DiskId): Promise<Serving | undefined> {
+  async #serving(tapCtl: TapCtl, disk: DiskId, volumes: readonly string[]): Promise<Serving | undefined> {
     const isOurs = (path: string): boolean => sameDisk(this.#diskOf(path), disk);
-    const found = (await tapCtl.serving(isOurs)).map(whole).filter((one) => one !== undefined);
+    const { serving, withoutMinor } = await tapCtl.serving(isOurs);
+    const found = serving.map(whole).filter((one) => one !== undefined);
+    if (found.length === 0) refuseUnheard(withoutMinor, volumes);
     if (found.length <= 1) return found[0];
     throw new RbdsrError('tapdisk-running', {
       what: `several tapdisks serve VDI ${disk.vdi}`,

@@ -21,7 +21,7 @@ interface Remains {
 export async function endTapdisk(remains: Remains): Promise<void> {
   const { tapCtl, links, note, running } = remains;
   await runSteps(closeSteps, remains);
-  await note.takeAway(tapCtl);
+  await note.takeAway(tapCtl, links.phy);
   const minor = running?.minor ?? minorOf(links);
   await releaseMinor(tapCtl, minor, await listed(tapCtl, minor), links);
   await runSteps(unlinkSteps, remains);

@@ -36,6 +36,11 @@ export function parseServing(text: string, wanted: (path: string) => boolean): r
   return parseTapdisks(lines.join('\n'));
 }
 
+/** Of tapdisks that are listed without a minor: idle, or too late with what they serve (unheard-tapdisk.ts). */
+export function pidsWithoutMinor(text: string): readonly number[] {
+  return [...text.matchAll(/^pid=([0-9]+)(?! minor=[0-9])\b/gm)].map(([, pid]) => Number(pid));
+}
+
 function parseLine(line: string): Tapdisk {
   const fields = /^(?:pid=(\S*))? ?(?:minor=(\S*))? ?(?:state=(\S*))? ?(?:args=(.*))?$/.exec(line.trimStart());
   if (fields === null) throw badLine(line);

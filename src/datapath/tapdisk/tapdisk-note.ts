@@ -2,6 +2,7 @@ import { dirname } from 'node:path';
 import { ensureDir, readIfExists, removeIfExists, writeFileAtomic } from '../../system/files.ts';
 import { processFacts } from '../../system/processes.ts';
 import type { TapCtl } from './tap-ctl.ts';
+import { refuseUnheard } from './unheard-tapdisk.ts';
 
 /**
  * What a launch has made so far, on a file of the disk's own until the tapdisk serves its image: only then does
@@ -30,14 +31,16 @@ export class TapdiskNote {
 
   /**
    * Takes away what the note names, and nothing else: not a process that has the number by now, nor a minor that
-   * somebody serves. The note goes before the minor does, so that it never names one that is another's.
+   * somebody serves, nor a process that has the disk's volume open: it serves, whatever tap-ctl heard. The note goes
+   * before the minor does, so that it never names one that is another's.
    */
-  async takeAway(tapCtl: TapCtl): Promise<void> {
+  async takeAway(tapCtl: TapCtl, volume: string): Promise<void> {
     const made = this.#read();
     if (made === undefined) return;
     const [present] = await tapCtl.list(made.minor);
     const serves = present?.image !== undefined;
     if (!serves && isAlive(made)) {
+      refuseUnheard([made.pid], [volume]);
       if (present?.pid === made.pid) await tapCtl.detach(made.pid, made.minor);
       else process.kill(made.pid, 'SIGTERM');
     }

@@ -14,7 +14,7 @@ export interface PlacedTapdisk extends Disposable {
 export function placeTapdisk(root: string): PlacedTapdisk {
   const state = join(root, 'tap-ctl');
   for (const folder of [state, join(root, 'usr/sbin')]) mkdirSync(folder, { recursive: true });
-  writeFileSync(join(state, 'settings.json'), JSON.stringify({ root, kernelNodes: true, closeTimeout: 120 }));
+  writeFileSync(join(state, 'settings.json'), JSON.stringify({ root, version: '3.55.5', closeTimeout: 120 }));
   const program = `#!/bin/sh\nexec '${process.execPath}' '${TAP_CTL}' '${state}' "$@"\n`;
   writeFileSync(join(root, 'usr/sbin/tap-ctl'), program, { mode: 0o755 });
   writeFileSync(join(root, 'etc/rbdsr/rbdsr.conf'), 'profile = 8.3b\ndatapath = tapdisk\ndeadline = 60\n');
@@ -29,6 +29,13 @@ export function placeTapdisk(root: string): PlacedTapdisk {
   };
   const forget = (): void => {
     for (const pid of pids()) process.kill(pid, 'SIGKILL');
+    const log = join(state, 'calls.log');
+    const unknown = existsSync(log)
+      ? readFileSync(log, 'utf8')
+          .split('\n')
+          .filter((line) => line.startsWith('FAILED'))
+      : [];
+    if (unknown.length > 0) throw new Error(unknown.join('\n'));
     writeFileSync(join(state, 'state.json'), '{}');
     writeFileSync(join(state, 'pids'), '');
     rmSync(join(root, 'dev/xen/blktap-2'), { recursive: true, force: true });

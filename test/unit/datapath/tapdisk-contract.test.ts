@@ -5,10 +5,12 @@ import type { ContractHost } from './data-path-contract.ts';
 import { lives, tapdiskHost } from './tapdisk-host.ts';
 
 // One of each way in which versions differ (src/dom0/host-profile.ts, datapath).
-dataPathContract('tapdisk, 6.5 to 8.1', () => makeHost({ nbdLinks: false }, { listsIdle: false }));
-dataPathContract('tapdisk, 8.2', () => makeHost({ closeTimeoutSeconds: 30 }));
-dataPathContract('tapdisk, 8.3', () => makeHost({ closeTimeoutSeconds: 120 }));
-dataPathContract('tapdisk, without kernel nodes', () => makeHost({ kernelNodes: false, closeTimeoutSeconds: 120 }));
+dataPathContract('tapdisk, 6.5 to 8.1', () => makeHost({ nbdLinks: false }, { blktap: '3.30.0' }));
+dataPathContract('tapdisk, 8.2', () => makeHost({ closeTimeoutSeconds: 30 }, { blktap: '3.37.4' }));
+dataPathContract('tapdisk, 8.3', () => makeHost({ closeTimeoutSeconds: 120 }, { blktap: '3.55.5' }));
+dataPathContract('tapdisk, without kernel nodes', () =>
+  makeHost({ kernelNodes: false, closeTimeoutSeconds: 120 }, { blktap: '4.0.8' }),
+);
 
 function makeHost(...[traits, list]: Parameters<typeof tapdiskHost>): ContractHost {
   const standIn = tapdiskHost(traits, list);

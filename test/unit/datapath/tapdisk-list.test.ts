@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { isPaused, parseServing, parseTapdisks } from '../../../src/datapath/tapdisk/tapdisk-list.ts';
+import { isPaused, parseServing, parseTapdisks, pidsWithoutMinor } from '../../../src/datapath/tapdisk/tapdisk-list.ts';
 
 test('a line of a running tapdisk', () => {
   expect(parseTapdisks('pid=2705 minor=0 state=0 args=vhd:/dev/sm/phy/a/b\n')).toEqual([
@@ -42,4 +42,9 @@ test("what other drivers' files are called does not matter for ours", () => {
   const text = 'pid=1 minor=0 state=0 args=aio:/a\nb.iso\npid=2 minor=1 state=0 args=vhd:/dev/VG/VHD-1\nminor=2\n';
   expect(() => parseTapdisks(text)).toThrow(/is not understood/);
   expect(parseServing(text, (path) => path === '/dev/VG/VHD-1')).toMatchObject([{ pid: 2, minor: 1 }]);
+});
+
+test('a tapdisk that is listed with its pid alone is told from one that has a minor', () => {
+  const text = 'pid=12\npid=7 minor=0 state=0 args=vhd:/dev/VG/VHD-1\npid=8 minor=1 state=0x2\nminor=3\npid=345\n';
+  expect(pidsWithoutMinor(text)).toEqual([12, 345]);
 });

@@ -5,6 +5,7 @@ import { beforeEach, expect, test } from 'vitest';
 import { runCli } from '../../../src/cli/program.ts';
 import { HOST_VERSIONS } from '../../../lab/host-trees/host-versions.ts';
 import { type HostFixture, startProcess, useHosts } from './host-fixture.ts';
+import { recordedSystemd } from '../../support/stand-ins/recorded-systemd.ts';
 import { Writable } from 'node:stream';
 
 const hosts = useHosts();
@@ -37,6 +38,13 @@ async function rbdsr(...argv: readonly string[]): Promise<{ code: number; stdout
 /** A program of the host that writes down how it was called. */
 function recorder(path: string, answer = ''): () => string {
   host.write(path, `#!/bin/sh\necho "$*" >>${host.at('/calls')}\n${answer}`, 0o755);
+  host.write('/calls', '');
+  return () => host.read('/calls');
+}
+
+/** systemctl or udevadm, as it was recorded in these states. */
+function recorded(path: string, ...states: readonly string[]): () => string {
+  host.write(path, recordedSystemd(path, { states, log: '/calls' }), 0o755);
   host.write('/calls', '');
   return () => host.read('/calls');
 }
@@ -86,15 +94,20 @@ test('check before enable, after it, after a drift: table and exit code', async 
 });
 
 test('check names the unit that notices host updates where it does not run', async () => {
-  recorder('/usr/bin/systemctl');
+  recorded('/usr/bin/systemctl', 'running');
   await rbdsr('enable');
   expect(await rbdsr('check')).toMatchObject({ code: 0 });
-  recorder('/usr/bin/systemctl', 'if [ "$1" = is-active ]; then echo failed; exit 3; fi\n');
-  const { code, stdout } = await rbdsr('check');
-  expect(code).toBe(1);
-  expect(stdout).toMatch(
-    /^services +CHANGED +rbdsr-repair\.path does not run \(failed\).*systemctl start rbdsr-repair\.path$/m,
-  );
+  for (const [state, word] of [
+    ['watch failed', 'failed'],
+    ['watch ended', 'inactive'],
+  ] as const) {
+    const calls = recorded('/usr/bin/systemctl', state);
+    const { code, stdout } = await rbdsr('check');
+    expect(code).toBe(1);
+    const line = String.raw`^services +CHANGED +rbdsr-repair\.path does not run \(${word}\).*systemctl start rbdsr-repair\.path$`;
+    expect(stdout).toMatch(new RegExp(line, 'm'));
+    expect(calls()).toBe('is-active rbdsr-repair.path\n');
+  }
 });
 
 test('disable says what it has left', async () => {
@@ -125,7 +138,7 @@ test('no dom0, and a version that is not known, are errors in a sentence', async
 });
 
 test('services are told: once after enable, once after disable', async () => {
-  const calls = recorder('/usr/bin/systemctl');
+  const calls = recorded('/usr/bin/systemctl', 'running');
   await rbdsr('enable');
   expect(calls()).toBe('daemon-reload\nstart --no-block rbdsr-release.service rbdsr-repair.path\n');
   await rbdsr('enable');
@@ -135,11 +148,17 @@ test('services are told: once after enable, once after disable', async () => {
   expect(calls()).toBe('stop --no-block rbdsr-repair.path rbdsr-release.service\ndaemon-reload\n');
 });
 
-test('a service that does not do as it is told undoes nothing, and is named', async () => {
-  recorder('/sbin/udevadm', 'echo broken >&2; exit 3\n');
+test.each([
+  ['no udevd', 'No such file or directory'],
+  ['udevd was killed', 'Connection refused'],
+])('a service that does not do as it is told (%s) undoes nothing, and is named', async (state, text) => {
+  const calls = recorded('/sbin/udevadm', state);
   const enabled = await rbdsr('enable');
   expect(enabled.code).toBe(1);
-  expect(enabled.stderr).toMatch(/udevadm control --reload" failed with exit code 3 \(broken\)/);
+  expect(enabled.stderr).toMatch(
+    new RegExp(`udevadm control --reload" failed with exit code 1 \\(Failed to send reload request: ${text}`),
+  );
+  expect(calls()).toBe('control --reload\n');
   expect(await rbdsr('check')).toMatchObject({ code: 0 });
 });
 
@@ -171,13 +190,14 @@ test('release-images does nothing unless the host is shutting down', async () =>
     code: 0,
     stdout: expect.stringContaining('not shutting down'),
   });
-  recorder('/usr/bin/systemctl', 'echo running\n');
+  recorded('/usr/bin/systemctl', 'running');
   expect(await rbdsr('release-images')).toMatchObject({
     code: 0,
     stdout: expect.stringContaining('not shutting down'),
   });
-  recorder('/usr/bin/systemctl', 'echo stopping\n');
+  const calls = recorded('/usr/bin/systemctl', 'stopping');
   expect(await rbdsr('release-images')).toEqual({ code: 0, stdout: '', stderr: '' });
+  expect(new Set(calls().trim().split('\n'))).toEqual(new Set(['is-system-running']));
   host = hosts.make('6.5');
   recorder('/sbin/runlevel', 'echo 3 6\n');
   expect(await rbdsr('release-images')).toEqual({ code: 0, stdout: '', stderr: '' });

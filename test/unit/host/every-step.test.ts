@@ -8,6 +8,7 @@ import { checkHost } from '../../../src/installer/check-host.ts';
 import { disable } from '../../../src/installer/disable.ts';
 import { enable, repair } from '../../../src/installer/enable.ts';
 import { expectAllWalked, stepsOf } from '../../support/every-step.ts';
+import { recordedSystemd, UNRECORDED } from '../../support/stand-ins/recorded-systemd.ts';
 import { enableAs010 } from './enabled-by-0-1-0.ts';
 import { fixture, type HostFixture, useHosts } from './host-fixture.ts';
 import { useKilledCommand } from './killed-command.ts';
@@ -108,7 +109,9 @@ const menders: Readonly<Partial<Record<Mender, (host: HostFixture) => Promise<un
 /** A program of the host that writes down how it was called. */
 function recordCalls(host: HostFixture): void {
   host.write(CALLS, '');
-  for (const program of ['/usr/bin/systemctl', '/bin/touch', '/bin/rm']) {
+  const systemctl = '/usr/bin/systemctl';
+  host.write(systemctl, recordedSystemd(systemctl, { states: ['running'], log: CALLS, named: true }), 0o755);
+  for (const program of ['/bin/touch', '/bin/rm']) {
     host.write(program, `#!/bin/sh\necho "\${0##*/} $*" >>"\${0%${program}}${CALLS}"\n`, 0o755);
   }
 }
@@ -125,7 +128,10 @@ async function prepare({ version, separateEntry, before }: Walk): Promise<{ temp
   whole.write(CALLS, '');
   await disable(whole.open(), false);
   told.disabled = toldOf(whole);
-  for (const words of Object.values(told)) expect(words).not.toEqual([]);
+  for (const words of Object.values(told)) {
+    expect(words).not.toEqual([]);
+    expect(words.join('\n')).not.toContain(UNRECORDED);
+  }
   await before?.(template);
   template.write(CALLS, '');
   const obstacle = [...pathsOf(template)].filter(([path]) => isObstructed(template) && path.startsWith(OBSTACLE));

@@ -1,0 +1,71 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { systemdTranscript } from '../../support/stand-ins/recorded-systemd.ts';
+
+/**
+ * Stand-ins of tap-ctl, systemctl and udevadm answer by test/fixtures/tap-ctl and systemd: each call of
+ * docs/tool-versions.md has its rows there.
+ */
+const ROOT = join(import.meta.dirname, '../../..');
+const DOCUMENT = readFileSync(join(ROOT, 'docs/tool-versions.md'), 'utf8');
+
+interface Transcript {
+  readonly version: string;
+  readonly like?: string;
+  readonly how: string;
+  readonly calls: readonly {
+    readonly state: string;
+    readonly argv: string;
+    readonly exit: number | null;
+    readonly becomes?: string;
+    readonly source?: string;
+  }[];
+}
+
+const transcripts = readdirSync(join(ROOT, 'test/fixtures/tap-ctl')).map(
+  (file) => JSON.parse(readFileSync(join(ROOT, 'test/fixtures/tap-ctl', file), 'utf8')) as Transcript,
+);
+const recorded = transcripts.filter(({ like }) => like === undefined);
+const read = transcripts.filter(({ like }) => like !== undefined);
+
+test('each call of tap-ctl was recorded, succeeding and refused, and no other was', () => {
+  const documented = [...DOCUMENT.matchAll(/^\| `tap-ctl (\w+)` \|/gm)].map(([, name]) => name);
+  expect(recorded.map(({ version }) => version)).toEqual(['4.0.8']);
+  for (const { calls } of recorded) {
+    const verbs = (wanted: (exit: number | null) => boolean): Set<string> =>
+      new Set(calls.filter(({ exit }) => wanted(exit)).map(({ argv }) => argv.split(' ')[0] ?? ''));
+    expect(verbs((exit) => exit === 0)).toEqual(new Set(documented));
+    expect(verbs((exit) => exit !== 0)).toEqual(new Set(documented));
+  }
+});
+
+test('a state to which a call leads has rows of its own, and no call has two', () => {
+  for (const { calls } of recorded) {
+    const states = new Set(calls.map(({ state }) => state));
+    expect(calls.map(({ becomes }) => becomes ?? 'nothing').filter((state) => !states.has(state))).toEqual([]);
+    const keys = calls.map(({ state, argv }) => `${state}: ${argv}`);
+    expect(keys.toSorted()).toEqual([...new Set(keys)].toSorted());
+  }
+});
+
+test('what was read of a version that was not run has a source in every row, and is about calls that were recorded', () => {
+  const known = new Set(recorded.flatMap(({ calls }) => calls.map(({ state, argv }) => `${state}: ${argv}`)));
+  expect(read.map(({ version }) => version).toSorted()).toEqual(['3.30.0', '3.37.4', '3.55.5']);
+  for (const { how, like, calls } of read) {
+    expect(how).toMatch(/^read, not run: /);
+    expect(transcripts.map(({ version }) => version)).toContain(like);
+    expect(calls.filter(({ source }) => (source ?? '') === '')).toEqual([]);
+    expect(calls.map(({ state, argv }) => `${state}: ${argv}`).filter((key) => !known.has(key))).toEqual([]);
+  }
+});
+
+test('each call of systemctl and udevadm was recorded, and what was read has its source', () => {
+  const documented = [...DOCUMENT.matchAll(/^\| `((?:systemctl|udevadm) [\w-]+)` \|/gm)].map(([, name]) => name);
+  const { version, calls } = systemdTranscript('252');
+  expect(version).toBe('252');
+  expect(new Set(calls.map(({ argv }) => argv.split(' ').slice(0, 2).join(' ')))).toEqual(new Set(documented));
+  const older = systemdTranscript('219');
+  expect(older.how).toMatch(/^read, not run: /);
+  expect(older.calls.filter(({ source }) => (source ?? '') === '')).toEqual([]);
+});
