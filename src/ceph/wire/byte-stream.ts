@@ -47,6 +47,14 @@ export class ByteStream {
     });
   }
 
+  /** The same, and they stay unread. */
+  async peek(length: number): Promise<Buffer> {
+    const bytes = await this.read(length);
+    this.#chunks.unshift(bytes);
+    this.#buffered += length;
+    return bytes;
+  }
+
   write(bytes: Buffer): void {
     if (this.#failure === undefined) this.#socket.write(bytes);
   }
