@@ -59,12 +59,11 @@ export class ByteStream {
     if (this.#failure === undefined) this.#socket.write(bytes);
   }
 
-  /** The first reason counts. */
+  /** The first reason counts. What had come before is still read. */
   fail(error: RbdsrError): void {
     if (this.#failure !== undefined) return;
     this.#failure = error;
     this.#socket.destroy();
-    this.#chunks = this.#wanted === undefined ? [] : this.#chunks;
     this.#serve();
   }
 
