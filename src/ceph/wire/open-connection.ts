@@ -37,6 +37,7 @@ export async function openConnection(
     clearTimeout(timer);
     giveUp?.removeEventListener('abort', end);
   }
-  connection.listen(receiver);
+  // Whoever waits for the connection has it before the first message.
+  setImmediate(() => connection.listen(receiver));
   return connection;
 }
