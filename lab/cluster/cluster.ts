@@ -4,7 +4,7 @@ import { NetworkNamespace } from '../machine/network-namespace.ts';
 import { check, type Outcome, runProgram } from '../machine/program.ts';
 import type { RunFolder } from '../machine/run-folder.ts';
 import { type DaemonControl, Daemons } from './daemons.ts';
-import { adminSocket, type ClusterLayout, configPath, layOut } from './layout.ts';
+import { adminSocket, type ClusterLayout, configPath, layOut, type MessengerVersions } from './layout.ts';
 import { preparePool } from './prepare-pool.ts';
 
 export interface ClusterOptions {
@@ -12,6 +12,8 @@ export interface ClusterOptions {
   readonly osds?: number;
   /** Distinguishes several clusters of one run. */
   readonly name?: string;
+  /** Both unless given; krbd and the product's other clients speak v1. */
+  readonly messengers?: MessengerVersions;
 }
 
 export interface CephxUser {
@@ -54,7 +56,8 @@ export class Cluster {
     const name = o.name ?? 'ceph';
     const socketDir = join(run.socketPath, name);
     mkdirSync(socketDir, { recursive: true });
-    const layout = layOut({ dir: run.folder(name), socketDir, monitors: o.monitors ?? 1, osds: o.osds ?? 1 });
+    const { monitors = 1, osds = 1, messengers = 'both' } = o;
+    const layout = layOut({ dir: run.folder(name), socketDir, monitors, osds, messengers });
     const addresses = layout.monitors.map(({ address }) => address);
     return new Cluster(layout, await NetworkNamespace.create(run, name, addresses));
   }

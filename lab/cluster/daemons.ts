@@ -33,7 +33,7 @@ export class Daemons implements DaemonControl {
     writeConfig(layout);
     await this.#makeKeyring();
     const map = join(layout.dir, 'monmap');
-    const monitors = layout.monitors.flatMap((place) => ['--addv', place.id, monitorAddresses(place)]);
+    const monitors = layout.monitors.flatMap((place) => ['--addv', place.id, monitorAddresses(layout, place)]);
     await check(['monmaptool', '--create', '--clobber', '--fsid', layout.fsid, ...monitors, map]);
     await Promise.all(
       layout.monitors.map(({ id }) =>

@@ -10,7 +10,11 @@ export interface ClusterLayout {
   readonly fsid: string;
   readonly monitors: readonly MonitorPlace[];
   readonly osds: number;
+  readonly messengers: MessengerVersions;
 }
+
+/** Which of Ceph's messengers the daemons listen for. */
+export type MessengerVersions = 'v1' | 'v2' | 'both';
 
 export interface MonitorPlace {
   /** "a", "b", ... */
@@ -19,35 +23,39 @@ export interface MonitorPlace {
 }
 
 /** Addresses 10.66.0.1, .2, ... one per monitor; the OSDs and the manager use the first. */
-export function layOut(o: { dir: string; socketDir: string; monitors: number; osds: number }): ClusterLayout {
+export function layOut(o: Omit<ClusterLayout, 'fsid' | 'monitors'> & { monitors: number }): ClusterLayout {
   const monitors = Array.from({ length: o.monitors }, (_, index) => ({
     id: String.fromCodePoint(97 + index),
     address: `10.66.0.${index + 1}`,
   }));
-  const { dir, socketDir, osds } = o;
-  return { dir, socketDir, osds, monitors, fsid: randomUUID() };
+  const { dir, socketDir, osds, messengers } = o;
+  return { dir, socketDir, osds, messengers, monitors, fsid: randomUUID() };
 }
 
 export const configPath = ({ dir }: ClusterLayout): string => join(dir, 'ceph.conf');
 export const adminSocket = ({ socketDir }: ClusterLayout, daemon: string): string => join(socketDir, `${daemon}.asok`);
 export const keyringPath = ({ dir }: ClusterLayout): string => join(dir, 'keyring');
 
-/** Both protocols at the standard ports: "[v2:10.66.0.1:3300,v1:10.66.0.1:6789]". */
-export function monitorAddresses({ address }: MonitorPlace): string {
-  return `[v2:${address}:3300,v1:${address}:6789]`;
+/** The standard ports: "[v2:10.66.0.1:3300,v1:10.66.0.1:6789]" where both are listened for. */
+export function monitorAddresses({ messengers }: ClusterLayout, { address }: MonitorPlace): string {
+  const v2 = messengers === 'v1' ? [] : [`v2:${address}:3300`];
+  const v1 = messengers === 'v2' ? [] : [`v1:${address}:6789`];
+  return `[${[...v2, ...v1].join(',')}]`;
 }
 
 /** Writes ceph.conf and makes the folders it names. */
 export function writeConfig(layout: ClusterLayout): void {
-  const { dir, socketDir, fsid, monitors } = layout;
+  const { dir, socketDir, fsid, monitors, messengers } = layout;
   mkdirSync(join(dir, 'log'), { recursive: true });
   writeFileSync(
     configPath(layout),
     `[global]
 fsid = ${fsid}
-mon_host = ${monitors.map(monitorAddresses).join(' ')}
+mon_host = ${monitors.map((place) => monitorAddresses(layout, place)).join(' ')}
 mon_initial_members = ${monitors.map(({ id }) => id).join(',')}
 public_network = 10.66.0.0/24
+ms_bind_msgr1 = ${messengers !== 'v2'}
+ms_bind_msgr2 = ${messengers !== 'v1'}
 auth_cluster_required = cephx
 auth_service_required = cephx
 auth_client_required = cephx

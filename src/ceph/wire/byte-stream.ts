@@ -47,16 +47,23 @@ export class ByteStream {
     });
   }
 
+  /** The same, and they stay unread. */
+  async peek(length: number): Promise<Buffer> {
+    const bytes = await this.read(length);
+    this.#chunks.unshift(bytes);
+    this.#buffered += length;
+    return bytes;
+  }
+
   write(bytes: Buffer): void {
     if (this.#failure === undefined) this.#socket.write(bytes);
   }
 
-  /** The first reason counts. */
+  /** The first reason counts. What had come before is still read. */
   fail(error: RbdsrError): void {
     if (this.#failure !== undefined) return;
     this.#failure = error;
     this.#socket.destroy();
-    this.#chunks = this.#wanted === undefined ? [] : this.#chunks;
     this.#serve();
   }
 

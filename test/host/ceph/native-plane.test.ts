@@ -13,6 +13,7 @@ import type { ControlPlane } from '../../../src/ceph/control/control-plane.ts';
 import { openNativePlane } from '../../../src/ceph/control/native/native-plane.ts';
 import { sampleKey } from '../../../src/ceph/cluster/cephx-key.ts';
 import { type ChildProgram, childProgram } from '../../support/lvhd-child.ts';
+import { messengerV1 } from '../../../src/ceph/wire/v1/messenger-v1.ts';
 import { controlPlaneSuite } from '../../support/control-plane-suite.ts';
 import { expectAllWalked, killsOf } from '../../support/every-step.ts';
 import { failureOf } from '../../support/expect-error.ts';
@@ -143,11 +144,11 @@ describe('what answers is told apart', () => {
     expect(error.message).toContain('SSH-2.0');
   });
 
-  test('a port where messenger v2 is spoken', async () => {
+  test('a port where messenger v2 is spoken, to who speaks v1 alone', async () => {
     const v2 = monitors.replaceAll(':6789', ':3300');
-    const error = await failureOf('cluster-incompatible', () =>
-      as({ monitors: v2 }, (plane) => plane.clusterId(soon())),
-    );
+    const access = clusterAccess({ monitors: v2, user: 'xen', key: new Secret(keys.get('xen') ?? '') });
+    using plane = openNativePlane(access, messengerV1);
+    const error = await failureOf('cluster-incompatible', () => plane.clusterId(soon()));
     expect(error.message).toContain('messenger v2 alone');
   });
 

@@ -6,7 +6,7 @@ import { parseEntityAddress } from './entity-address.ts';
 /** What `ceph osd dump` says and somebody here asks. */
 export interface ClusterDump {
   readonly pools: readonly PoolFacts[];
-  /** Those that are up, where they listen for messenger v1. */
+  /** Those that are up, where they listen for messenger v1, as the kernel speaks to them, or for v2 alone. */
   readonly osds: ReadonlyMap<number, PeerAddress>;
   /** "full", "pausewr", "noout". */
   readonly flags: readonly string[];
@@ -53,9 +53,10 @@ function poolOf(pool: Readonly<Record<string, unknown>>): PoolFacts {
 function addressOf(osd: Readonly<Record<string, unknown>>): PeerAddress | undefined {
   const vector = isObject(osd['public_addrs']) ? osd['public_addrs']['addrvec'] : undefined;
   if (!Array.isArray(vector)) return parseEntityAddress(string(osd, 'public_addr', COMMAND));
-  const v1 = list(vector, COMMAND).find(({ type }) => type === 'v1');
-  if (v1 === undefined) return undefined;
-  return parseEntityAddress(`${string(v1, 'addr', COMMAND)}/${number(v1, 'nonce', COMMAND)}`);
+  const addresses = list(vector, COMMAND);
+  const chosen = ['v1', 'v2'].map((type) => addresses.find((address) => address['type'] === type)).find(Boolean);
+  if (chosen === undefined) return undefined;
+  return parseEntityAddress(`${string(chosen, 'addr', COMMAND)}/${number(chosen, 'nonce', COMMAND)}`);
 }
 
 function flagsOf(text: unknown): readonly string[] {

@@ -2,9 +2,11 @@ import type { Deadline } from '../../../base/deadline.ts';
 import { hasCode } from '../../../base/error.ts';
 import { ByteReader } from '../../wire/byte-reader.ts';
 import { ByteWriter } from '../../wire/byte-writer.ts';
+import { decodeEntityAddress } from '../../wire/entity-address.ts';
 import { callMethod, listWatchers, type Operation, readBytes } from '../../wire/osd-messages.ts';
 import type { Watcher } from '../control-plane.ts';
 import { exitErrno } from '../tools/ceph-tool-errors.ts';
+import { formatEntityAddress } from './entity-address.ts';
 import type { PoolObjects } from './pool-objects.ts';
 
 /** What is in an image's header object. */
@@ -151,24 +153,9 @@ export async function readWatchers(
     watcher.skip(1, 'type');
     const client = watcher.number('client');
     watcher.skip(8 + 4, 'cookie and timeout');
-    return { client, address: addressOf(watcher) };
+    return { client, address: formatEntityAddress(decodeEntityAddress(watcher)) };
   });
 }
-
-/** Type, nonce, and a socket address whose family and port are big endian. */
-function addressOf(read: ByteReader): string {
-  read.skip(4, 'type of the address');
-  const nonce = read.u32('nonce');
-  const family = read.bytes(2, 'family').readUInt16BE();
-  const port = read.bytes(2, 'port').readUInt16BE();
-  if (family === AF_INET) return `${[...read.bytes(4, 'address')].join('.')}:${port}/${nonce}`;
-  read.skip(4, 'flow');
-  const bytes = read.bytes(16, 'address');
-  const groups = Array.from({ length: 8 }, (_, index) => bytes.readUInt16BE(index * 2).toString(16));
-  return `${new URL(`http://[${groups.join(':')}]/`).hostname}:${port}/${nonce}`;
-}
-
-const AF_INET = 2;
 
 /** Undefined instead of ENOENT. */
 export async function ifThere<T>(answer: Promise<T>): Promise<T | undefined> {

@@ -7,7 +7,7 @@ import { type ImageSpec, printable } from '../../image/image-spec.ts';
 import type { Messenger } from '../../wire/connection.ts';
 import { MonitorSession } from '../../wire/monitor-session.ts';
 import { OsdSession } from '../../wire/osd-session.ts';
-import { messengerV1 } from '../../wire/v1/messenger-v1.ts';
+import { eitherMessenger } from '../../wire/either-messenger.ts';
 import { checkedClient, refuseToShrink } from '../checked-change.ts';
 import type { AllocatedPart, ControlPlane, ImageEntry, ImageInfo, Watcher } from '../control-plane.ts';
 import { imageMissing, namespaceMissing } from '../missing.ts';
@@ -29,7 +29,7 @@ export interface NativePlane extends ControlPlane, Disposable {}
  * no more than `profile rbd`. Connections are made when something is asked, and kept. 'cluster-incompatible' for a key
  * that is not of type aes.
  */
-export function openNativePlane(access: ClusterAccess, messenger: Messenger = messengerV1): NativePlane {
+export function openNativePlane(access: ClusterAccess, messenger: Messenger = eitherMessenger): NativePlane {
   const monitors = new MonitorSession(access, messenger);
   const asker = { user: access.user, cluster: `the cluster at ${formatMonitors(access.monitors)}` };
   const commands = new ClusterCommands(asker, monitors);

@@ -4,6 +4,7 @@ import { ByteWriter } from '../byte-writer.ts';
 import type { ByteStream } from '../byte-stream.ts';
 import { type Authorizer, SERVICE } from '../cephx-authorizer.ts';
 import { CEPHX, CLIENT } from '../cephx-login.ts';
+import { CLIENT_FEATURES, featuresMissing } from '../client-features.ts';
 import type { PeerAddress } from '../connection.ts';
 import { formatPeer, peerLost } from '../peer-failure.ts';
 import { ADDRESS_BYTES, BANNER, encodeAddress, TAG } from './frames.ts';
@@ -61,24 +62,13 @@ const MOST_PROOF_BYTES = 64 * 1024;
 /** Versions of what a client says to each (CEPH_MONC_PROTOCOL, CEPH_OSDC_PROTOCOL). */
 const PROTOCOL = { monitor: 15, osd: 24 } as const;
 
-/**
- * What this side can (ceph `src/include/ceph_features.h`), as kernels of 4.19 and later offer it. Not among them:
- * MSG_AUTH (23), so that no message is signed; MSG_ADDR2 (59), MONNAMES (5) and MONENC (15), so that addresses and the
- * map of monitors have their old form; RECONNECT_SEQ (6), since a lost connection is not resumed. SERVER_LUMINOUS (21)
- * stands for RADOS_BACKOFF and RESEND_ON_SPLIT, too: osd-session.ts.
- */
-const FEATURES = [0, 1, 4, 7, 9, 11, 13, 18, 21, 25, 28, 30, 35, 36, 37, 39, 41, 42, 43, 48, 57, 58, 61].reduce(
-  (sum, bit) => sum + 2n ** BigInt(bit),
-  0n,
-);
-const SIGNATURES = 23;
 /** Whoever loses this connection forgets it (CEPH_MSG_CONNECT_LOSSY). */
 const LOSSY = 1;
 
 function connectMessage(protocol: number, proof: Buffer): Buffer {
   globalSeq += 1;
   return new ByteWriter()
-    .u64(FEATURES)
+    .u64(CLIENT_FEATURES)
     .u32(CLIENT)
     .u32(globalSeq)
     .u32(0)
@@ -94,7 +84,7 @@ let globalSeq = 0;
 
 function refused(peer: PeerAddress, tag: number, theirs: bigint): RbdsrError {
   const at = formatPeer(peer);
-  if (tag === TAG.features) return featuresMissing(at, theirs & ~FEATURES);
+  if (tag === TAG.features) return featuresMissing(at, theirs & ~CLIENT_FEATURES);
   if (tag === TAG.badAuthorizer) {
     return new RbdsrError('cluster-auth', {
       what: `the daemon at ${at} does not take the ticket that the monitors gave for it`,
@@ -103,19 +93,4 @@ function refused(peer: PeerAddress, tag: number, theirs: bigint): RbdsrError {
     });
   }
   return peerLost(peer, 'msgr1', `tag ${tag}`);
-}
-
-function featuresMissing(at: string, missing: bigint): RbdsrError {
-  const bits = Array.from({ length: 64 }, (_, bit) => bit).filter((bit) => (missing >> BigInt(bit)) % 2n === 1n);
-  const isSignature = bits.includes(SIGNATURES);
-  return new RbdsrError('cluster-incompatible', {
-    what: isSignature
-      ? `the cluster at ${at} wants every message signed, which RBDSR does not do`
-      : `the cluster at ${at} wants of its clients what RBDSR does not do`,
-    found: `feature bits ${bits.join(', ')}`,
-    todo: isSignature
-      ? 'On a monitor: `ceph config set global cephx_require_signatures false`, and the same for cephx_service_require_signatures; or ceph tools or SSH do without.'
-      : 'Ceph tools on this host, or a sudoer of a monitor by SSH, do without.',
-    facts: { missing: bits.join(',') },
-  });
 }

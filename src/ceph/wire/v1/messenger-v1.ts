@@ -4,7 +4,8 @@ import type { Authorizer } from '../cephx-authorizer.ts';
 import type { UserLogin } from '../cephx-login.ts';
 import { ByteStream } from '../byte-stream.ts';
 import { ByteWriter } from '../byte-writer.ts';
-import type { Connection, WireMessage, Messenger, Patience, PeerAddress, Receiver } from '../connection.ts';
+import type { Messenger, PeerAddress, Receiver, WireMessage } from '../connection.ts';
+import { type OpeningConnection, openConnection } from '../open-connection.ts';
 import { peerLost } from '../peer-failure.ts';
 import { connectV1 } from './connect.ts';
 import {
@@ -20,39 +21,12 @@ import { logInByMessages } from './log-in.ts';
 /** Messenger v1, port 6789 of a monitor: what every cluster and every kernel speaks. Neither encrypted nor signed. */
 export const messengerV1: Messenger = {
   toMonitor: (peer, login, receiver, within) =>
-    open(peer, receiver, within, async (connection) => {
-      await connection.connect();
-      await logInByMessages(login, connection);
-    }),
+    openConnection(new V1Connection(peer), receiver, within, (connection) => connection.logIn(login)),
   toOsd: (peer, authorizer, receiver, within) =>
-    open(peer, receiver, within, (connection) => connection.connect(authorizer)),
+    openConnection(new V1Connection(peer), receiver, within, (connection) => connection.showTicket(authorizer)),
 };
 
-async function open(
-  peer: PeerAddress,
-  receiver: Receiver,
-  { deadline, giveUp }: Patience,
-  shakeHands: (connection: V1Connection) => Promise<void>,
-): Promise<Connection> {
-  const connection = new V1Connection(peer);
-  const end = (): void => connection.fail(connection.late());
-  const timer = setTimeout(end, deadline.leftMs);
-  giveUp?.addEventListener('abort', end);
-  try {
-    if (giveUp?.aborted === true) end();
-    await shakeHands(connection);
-  } catch (error) {
-    connection.close();
-    throw error;
-  } finally {
-    clearTimeout(timer);
-    giveUp?.removeEventListener('abort', end);
-  }
-  connection.listen(receiver);
-  return connection;
-}
-
-class V1Connection implements Connection {
+export class V1Connection implements OpeningConnection {
   readonly #peer: PeerAddress;
   readonly #stream: ByteStream;
   readonly #nonce = randomInt(1, 2 ** 31);
@@ -60,13 +34,18 @@ class V1Connection implements Connection {
   #seq = 0;
   #isClosed = false;
 
-  constructor(peer: PeerAddress) {
+  constructor(peer: PeerAddress, stream = new ByteStream(peer)) {
     this.#peer = peer;
-    this.#stream = new ByteStream(peer);
+    this.#stream = stream;
   }
 
-  connect(authorizer?: Authorizer): Promise<void> {
-    if (authorizer !== undefined) this.#source = authorizer.globalId;
+  async logIn(login: UserLogin): Promise<void> {
+    await connectV1(this.#stream, this.#peer, this.#nonce);
+    await logInByMessages(login, this);
+  }
+
+  showTicket(authorizer: Authorizer): Promise<void> {
+    this.#source = authorizer.globalId;
     return connectV1(this.#stream, this.#peer, this.#nonce, authorizer);
   }
 
