@@ -176,12 +176,23 @@ export class OsdSession {
         const within = { deadline: deadline.within(CONNECT_MS), giveUp: this.#over.signal };
         return await OsdLine.open(this.#messenger, peer, shown, within);
       } catch (error) {
-        if (isRefused || !hasCode(error, 'cluster-auth') || error.detail.facts?.['isTicketRefused'] !== true)
-          throw error;
+        if (!hasCode(error, 'cluster-auth') || error.detail.facts?.['isTicketRefused'] !== true) throw error;
+        if (isRefused) throw notYet(osd, error);
         isRefused = true;
       }
     }
   }
+}
+
+/**
+ * An OSD that has just started does not know the keys yet by which tickets are sealed: what the monitors have given
+ * this moment is good a little later.
+ */
+function notYet(osd: number, error: RbdsrError): RbdsrError {
+  return new RbdsrError('monitor-unreachable', {
+    what: `osd.${osd} refuses a ticket that the monitors have just given: ${error.message}`,
+    cause: error,
+  });
 }
 
 /** One operation for as long as it takes. */
