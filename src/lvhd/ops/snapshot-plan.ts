@@ -47,7 +47,7 @@ export interface SnapshotPlan {
 export interface NewBase {
   readonly uuid: VdiUuid;
   readonly lvName: string;
-  /** After it has given back what it does not need. */
+  /** After it has given back what it does not need, as it is now: a guest may still write to it. */
   readonly lvSizeBytes: number;
   readonly leafLvSizeBytes: number;
 }

@@ -14,6 +14,7 @@ import { openVhd } from '../../lvhd/open-vhd.ts';
 import { asParent, renamedIn, setBase, shrinkBase } from '../../lvhd/ops/new-base.ts';
 import { type NewBase, planSnapshot, type SnapshotPlan } from '../../lvhd/ops/snapshot-plan.ts';
 import { createVolume, type VdiPlan } from '../../lvhd/ops/vdi-create.ts';
+import { deflatedLvSize } from '../../lvhd/sizes.ts';
 import type { Volumes } from '../../lvhd/volumes.ts';
 import { lvNamed, type VgReport } from '../../lvm/report.ts';
 import { runSteps } from '../../system/running-steps.ts';
@@ -309,10 +310,18 @@ async function renameSource(taking: Taking): Promise<void> {
   taking.report = renamedIn(report, plan.source.lvName, base.lvName);
 }
 
+/** As much as it holds by now: while it was in use it may have come to hold more than when this was planned. */
 async function giveBack(taking: Taking): Promise<void> {
   const { volumes, plan, report } = taking;
   const base = baseOf(plan);
-  taking.report = await shrinkBase(volumes, report, { ...base, kind: plan.source.kind }, base.lvSizeBytes);
+  const io = await volumes.openLv(base.lvName, 'read', lvNamed(report, base.lvName));
+  let bytes: number;
+  try {
+    bytes = deflatedLvSize((await openVhd(io, 'read')).physicalSizeBytes);
+  } finally {
+    await io.close();
+  }
+  taking.report = await shrinkBase(volumes, report, { ...base, kind: plan.source.kind }, bytes);
 }
 
 async function hideBase({ volumes, plan, report }: Taking): Promise<void> {
@@ -346,7 +355,7 @@ async function correctKind({ sr, plan, report }: Taking): Promise<void> {
   await orRebuild(sr.uuid, () => withMetadata(sr, (mgt) => mgt.updateVdi(uuid, { vdiType: 'vhd' }), report));
 }
 
-async function introduceBase({ work, plan, order }: Taking): Promise<void> {
+async function introduceBase({ work, plan, order, report }: Taking): Promise<void> {
   const { source } = plan;
   const base = baseOf(plan);
   work.waiting('xapi to record the base');
@@ -359,7 +368,7 @@ async function introduceBase({ work, plan, order }: Taking): Promise<void> {
     managed: false,
     smConfig: { ...kindKeys(source.kind, work.profile), ...parentKey(source.parentUuid) },
     virtualSize: source.virtualSizeBytes,
-    physicalUtilisation: base.lvSizeBytes,
+    physicalUtilisation: lvNamed(report, base.lvName)?.sizeBytes ?? base.lvSizeBytes,
   });
 }
 
