@@ -18,7 +18,9 @@ export async function releaseLeaf({ lvm, counts }: DeactivationWorld, leaf: VdiN
 export async function replaceChain(world: ActivationWorld, chain: readonly VdiNode[]): Promise<void> {
   const [leaf, ...ancestors] = chain;
   if (leaf === undefined) return;
-  for (const node of ancestors.toReversed()) {
+  // Those under it that were active before have kept their places: the guest waits for each that is looked at.
+  const isKept = (node: VdiNode): boolean => node.active && world.counts.read(node.uuid).normal > 0;
+  for (const node of ancestors.toReversed().filter((one) => !isKept(one))) {
     await world.counts.locked(node.uuid, () => runSteps(replacementSteps, { world, node }));
   }
   await world.counts.locked(leaf.uuid, async () => void (await world.lvm.activateAfresh(leaf.lvName)));

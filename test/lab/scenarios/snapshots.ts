@@ -11,7 +11,7 @@ import { attach, detach, type Lab, makeSr } from '../scenario.ts';
 import { leftOn } from './storage.ts';
 
 const MiB = 1024 * 1024;
-const ROUNDS = 12;
+const ROUNDS = 8;
 const SLOTS = 1024;
 
 /** Snapshots of a disk that a guest of another host than the master writes to all the time. */
