@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { mapOf, type Row, stringOf } from '../../../lab/xapi-double/database.ts';
 import { vdiSnapshot } from '../../../lab/xapi-double/vdi-operations.ts';
@@ -20,7 +21,7 @@ let it: DiskInUse;
 // A new one each time: a volume that has shrunk and grown again may lie in pieces (active-volumes.mjs).
 beforeEach(async () => {
   it = await DiskInUse.make();
-  it.serveByNbd();
+  if (!expect.getState().currentTestName?.includes('tapdisk')) it.serveByNbd();
   await it.activate();
 });
 afterEach(async () => {
@@ -91,4 +92,35 @@ test('requests that come while it is paused are answered afterwards, none twice 
   const expected = Array.from({ length: 64 }, (_, slot) => last - ((last - slot) % 64));
   expect(numbers).toEqual(expected.map((number) => (number > last ? number - 64 : number)));
   client.socket.destroy();
+});
+
+test('a tapdisk is paused, and opens the new leaf, whose chain is active and counted', async () => {
+  const before = await it.use();
+  expect(before).toMatchObject({ tapdisk: ['minor, process, image'], active: ['ancestor', 'leaf'] });
+  const taken = await snapshot();
+  // As tap-ctl of that version lists it: it serves, and is not paused.
+  expect(await it.use()).toEqual(before);
+  const tapCtl = readFileSync(`${it.made.pool.root(0)}/tap-ctl/calls.log`, 'utf8').split('\n');
+  const told = tapCtl.filter((call) => /^(un)?pause /.test(call));
+  const path = `/dev/${it.made.pool.sr.lvm.vg}/VHD-${it.uuid}`;
+  expect(told).toEqual([
+    expect.stringMatching(/^pause -p \d+ -m \d+$/),
+    expect.stringMatching(new RegExp(`^unpause -p \\d+ -m \\d+ -a vhd:${path}$`)),
+  ]);
+  const chain = (await treeOf(it.made.pool)).chain(it.uuid).map(({ lvName }) => lvName);
+  expect(chain).toHaveLength(3);
+  expect(it.volumes.on(0)).toEqual(expect.arrayContaining(chain));
+  expect((await treeOf(it.made.pool)).get(uuidOf(taken)).parentUuid).toBe(
+    (await treeOf(it.made.pool)).chain(it.uuid)[1]?.uuid,
+  );
+});
+
+test('a tapdisk that does not pause: nothing has changed, and it serves on', async () => {
+  const before = await it.use();
+  const volumes = (await it.made.pool.sr.report()).lvs.map(({ name }) => name);
+  writeFileSync(`${it.made.pool.root(0)}/tap-ctl/fail-pause`, '111 1');
+  await expect(snapshot()).rejects.toThrow();
+  expect(await it.use()).toEqual(before);
+  expect((await it.made.pool.sr.report()).lvs.map(({ name }) => name)).toEqual(volumes);
+  expect(Object.keys(mapOf(it.leaf, 'sm_config'))).not.toContain('paused');
 });
