@@ -8,7 +8,7 @@ export interface NbdFiles {
   /** What the server serves; it is there exactly while the server answers, and after a kill. */
   readonly state: string;
   readonly socket: string;
-  /** Where the server takes orders while it serves (nbd-control.ts). */
+  /** Where the server takes orders (nbd-control.ts); no longer a path than the other socket's, which has 107 bytes. */
   readonly control: string;
   /** Whether every write that a server answered is on the disk (nbd-outcome.ts). */
   readonly outcome: string;
@@ -27,7 +27,7 @@ export function nbdFiles(host: DataPathHost, vdi: string): NbdFiles {
     folder,
     state: `${base}.json`,
     socket: `${base}.sock`,
-    control: `${base}.control`,
+    control: `${base}.ctl`,
     outcome: `${base}.outcome`,
     lock: `${base}.lock`,
     devicesLock: `${folder}/devices.lock`,
