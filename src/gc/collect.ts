@@ -1,4 +1,4 @@
-import { hasCode, messageOf } from '../base/error.ts';
+import { hasCode, messageOf, RbdsrError } from '../base/error.ts';
 import type { VdiUuid } from '../base/ids.ts';
 import { deleteNode } from './delete-node.ts';
 import type { Forest } from './forest.ts';
@@ -76,6 +76,7 @@ const NO_ROOM: MergeRoom = { parentLvSizeBytes: 0, growsByBytes: 0, neededBytes:
 /** False where a disk has come into use meanwhile. */
 async function perform(world: CollectorWorld, step: GcStep): Promise<boolean> {
   const { uuid } = step.node;
+  if (step.kind !== 'delete') mustHoldBack(world, uuid);
   if (step.kind === 'delete') await deleteNode(world, uuid);
   else if (step.kind === 'relink') {
     await world.othersRest(uuid);
@@ -85,4 +86,14 @@ async function perform(world: CollectorWorld, step: GcStep): Promise<boolean> {
     return relinkChildren(world, uuid);
   }
   return true;
+}
+
+/** Before anything is copied: what could not be relinked would only take room. */
+function mustHoldBack({ canHoldBack }: CollectorWorld, node: VdiUuid): void {
+  if (canHoldBack) return;
+  throw new RbdsrError('unimplemented', {
+    what: `VDI ${node} is not merged: the hosts of this version know no key that keeps a disk from coming into use meanwhile`,
+    expected: 'XCP-ng 8.3, XenServer 8 or later',
+    todo: 'What is garbage is removed all the same.',
+  });
 }

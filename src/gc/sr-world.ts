@@ -43,6 +43,7 @@ export type Login = (deadline: Deadline) => Promise<OwnXapi>;
 /** An attached SR of which this host is the master. Commands of LVM belong to the lock they are run under. */
 export class SrWorld implements CollectorWorld {
   readonly progress: (done: number, all: number) => void;
+  readonly canHoldBack: boolean;
   readonly #given: SrWork;
   readonly #login: Login;
   readonly #right: RightToWrite;
@@ -54,6 +55,7 @@ export class SrWorld implements CollectorWorld {
     this.#given = given;
     this.#login = login;
     this.progress = progress;
+    this.canHoldBack = given.profile.activatingKey;
     this.#work = given;
     this.#sr = attachedWith(given);
     this.#right = new RightToWrite((look) => this.#connected(Deadline.after(LOOK_MS), look));

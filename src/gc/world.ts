@@ -29,6 +29,8 @@ export interface CollectorWorld extends Volumes {
   readonly progress?: (done: number, all: number) => void;
   /** Hosts that have a disk in use that hangs on the node load the table of its volume anew. */
   readonly refreshBelow: (node: VdiUuid) => Promise<void>;
+  /** Whether the hosts know a key that keeps disks from coming into use: else no child can be relinked. */
+  readonly canHoldBack: boolean;
   /** Keeps disks from coming into use, all or none: false where one is, or is about to be. Under the SR's lock. */
   readonly holdBack: (disks: readonly VdiUuid[]) => Promise<boolean>;
   /** The reverse. */

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeEach, expect, test } from 'vitest';
 import { mapOf, type Row, stringOf } from '../../../lab/xapi-double/database.ts';
@@ -124,6 +124,17 @@ test('an inner node is merged, and goes with its records; the log has plain line
   expect(stdout).toContain('3 of 3 blocks\n');
   expect(stdout).toContain('2 done, 0 not.');
   await isMerged();
+});
+
+test('hosts that cannot be kept from using a disk meanwhile: nothing is copied, and it says why', async () => {
+  writeFileSync(`${pool.root(0)}/etc/rbdsr/rbdsr.conf`, 'profile = 8.2\ndatapath = nbd\ndeadline = 60\n');
+  const before = (await pool.sr.report()).lvs;
+  const { code, stdout, stderr } = await gc();
+  expect([code, stdout + stderr]).toEqual([
+    1,
+    expect.stringContaining(`VDI ${INNER} is not merged: the hosts of this version`),
+  ]);
+  expect((await pool.sr.report()).lvs).toEqual(before);
 });
 
 test('what is garbage goes as well, with the disk that hung on it', async () => {

@@ -24,6 +24,7 @@ export function worldOf(sr: OpenSr, active: readonly string[] = []): CollectorWo
     mayWrite: async () => true,
     othersRest: nothing,
     refreshBelow: nothing,
+    canHoldBack: true,
     holdBack: async () => true,
     letGo: nothing,
     recordParent: nothing,
