@@ -2,7 +2,9 @@ import { messageOf, RbdsrError } from '../../base/error.ts';
 import { type VdiUuid, vdiUuid } from '../../base/ids.ts';
 import { journalsOf } from '../../lvhd/journal/journal.ts';
 import type { VgReport } from '../../lvm/report.ts';
+import { settled } from '../../base/settle.ts';
 import { addMapKey, removeMapKey } from '../../xapi/map-keys.ts';
+import type { StringMap } from '../../xapi/values.ts';
 import { type VdiRecord, vdiSmConfig } from '../../xapi/vdi.ts';
 import type { AttachedSr } from '../attached-sr.ts';
 import { activeHosts } from '../hosts/host-keys.ts';
@@ -25,17 +27,15 @@ export interface PausedDisk {
 /**
  * From now on no guest of any host reads or writes the disk, and none of its volumes is open; no host begins to use it
  * (the key is heeded by vdi_activate, host-keys.ts). The caller holds the SR's lock on the master, and has every host
- * resumed whatever happens. Answers the hosts that had it in use.
+ * resumed whatever happens. Answers VDI.sm_config as it is then, with the marks of the hosts that have it in use.
  */
-export async function pauseEverywhere(work: SrWork, sr: AttachedSr, disk: PausedDisk): Promise<readonly string[]> {
+export async function pauseEverywhere(work: SrWork, sr: AttachedSr, disk: PausedDisk): Promise<StringMap> {
   const xapi = await work.xapi();
   await addMapKey(xapi, MAP, disk.ref, KEY, 'true');
   // Those that have come to use it before the key was there, too.
-  const hosts = activeHosts(await vdiSmConfig(xapi, disk.ref));
-  const inTime = workUntil(work, work.deadline.within(HOST_MS));
-  const answers = await Promise.allSettled(hosts.map((host) => tellHost(inTime, host, 'pause', sr.uuid, disk.vdi)));
-  for (const answer of answers) if (answer.status === 'rejected') throw answer.reason;
-  return hosts;
+  const smConfig = await vdiSmConfig(xapi, disk.ref);
+  await tellEach(work, sr, disk, smConfig, 'pause');
+  return smConfig;
 }
 
 /**
@@ -44,11 +44,20 @@ export async function pauseEverywhere(work: SrWork, sr: AttachedSr, disk: Paused
  */
 export async function resumeEverywhere(work: SrWork, sr: AttachedSr, disk: PausedDisk): Promise<void> {
   const xapi = await work.xapi();
-  const hosts = activeHosts(await vdiSmConfig(xapi, disk.ref));
-  const inTime = workUntil(work, work.deadline.within(HOST_MS));
-  const answers = await Promise.allSettled(hosts.map((host) => tellHost(inTime, host, 'resume', sr.uuid, disk.vdi)));
-  for (const answer of answers) if (answer.status === 'rejected') throw answer.reason;
+  await tellEach(work, sr, disk, await vdiSmConfig(xapi, disk.ref), 'resume');
   await removeMapKey(xapi, MAP, disk.ref, KEY);
+}
+
+/** All at once; the first failure is thrown when each has answered. */
+async function tellEach(
+  work: SrWork,
+  sr: AttachedSr,
+  { vdi }: PausedDisk,
+  smConfig: StringMap,
+  fn: 'pause' | 'resume',
+): Promise<void> {
+  const inTime = workUntil(work, work.deadline.within(HOST_MS));
+  await settled(activeHosts(smConfig).map((host) => tellHost(inTime, host, fn, sr.uuid, vdi)));
 }
 
 /**

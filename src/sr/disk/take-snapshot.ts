@@ -117,13 +117,12 @@ export const noteSteps: readonly Step<Taking>[] = [
   }),
 ];
 
-/** Of a disk in use: from here on guests wait. */
+/** From here on guests wait, and no host begins to use the disk: one may have since its record was read. */
 export const pauseSteps: readonly Step<Taking>[] = [
   step('vdi-snapshot.after-pause', pause, {
-    does: 'the disk is paused on every host that has it active, and its volume is let go there: `paused` in VDI.sm_config',
+    does: '`paused` in VDI.sm_config; on every host that has the disk active it is paused, and its volume is let go',
     leaves: { id: 'clone-paused', says: 'the same, and guests that wait' },
     mendedBy: resumed,
-    when: isInUse,
   }),
 ];
 
@@ -155,13 +154,12 @@ export const leafSteps: readonly Step<Taking>[] = [
   }),
 ];
 
-/** Of a disk in use: not before the journal is gone, for its undoing would take away what guests write from here on. */
+/** Not before the journal is gone, for its undoing would take away what guests write from here on. */
 export const resumeSteps: readonly Step<Taking>[] = [
   step('vdi-snapshot.after-resume', resume, {
     does: 'the disk goes on, on every host that has it active, with its new chain; `paused` goes',
     leaves: { id: 'resumed', says: 'the same, with guests that go on' },
     mendedBy: scanned,
-    when: isInUse,
   }),
 ];
 
@@ -268,10 +266,6 @@ async function noteDown(taking: Taking): Promise<void> {
   });
 }
 
-function isInUse({ order }: Taking): boolean {
-  return activeHosts(order.record.smConfig).length > 0;
-}
-
 function isWritten(smConfig: StringMap): boolean {
   return activeHosts(smConfig).some((host) => smConfig[`host_${host}`] !== 'RO');
 }
@@ -279,7 +273,15 @@ function isWritten(smConfig: StringMap): boolean {
 async function pause(taking: Taking): Promise<void> {
   const { work, sr } = taking;
   taking.isPaused = true;
-  await pauseEverywhere(work, sr, pausedDisk(taking));
+  const smConfig = await pauseEverywhere(work, sr, pausedDisk(taking));
+  const { plan, order } = taking;
+  if (!isWritten(smConfig) || isWritten(order.record.smConfig)) return;
+  throw new RbdsrError('vdi-unavailable', {
+    what: `VDI ${plan.source.uuid} has come into use while its snapshot was being prepared`,
+    expected: 'a disk that no host writes to, as it was planned for',
+    found: `the mark of ${activeHosts(smConfig).join(', ')}`,
+    todo: 'Try again.',
+  });
 }
 
 async function resume(taking: Taking): Promise<void> {

@@ -37,6 +37,7 @@ export async function expectAgreement(pool: LoopPool, { scanned = false } = {}):
   for (const row of rows) {
     const node = nodes.get(uuidOf(row));
     const smConfig = mapOf(row, 'sm_config');
+    expect(smConfig).not.toHaveProperty('paused');
     const { physical_utilisation, managed } = row.fields;
     expect([physical_utilisation, smConfig['vhd-parent'], managed, smConfig['vdi_type']]).toEqual([
       node.lvSizeBytes,

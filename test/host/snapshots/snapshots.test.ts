@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { type Row, stringOf } from '../../../lab/xapi-double/database.ts';
+import { mapOf, type Row, stringOf } from '../../../lab/xapi-double/database.ts';
 import { srScan } from '../../../lab/xapi-double/sr-operations.ts';
 import { vdiClone, vdiCreate, vdiDestroy, vdiSnapshot } from '../../../lab/xapi-double/vdi-operations.ts';
 import type { VdiUuid } from '../../../src/base/ids.ts';
+import { Deadline } from '../../../src/base/deadline.ts';
 import { MiB } from '../../../src/base/units.ts';
 import { openVdi } from '../../../src/lvhd/open-vdi.ts';
 import { fullVhdLvSize } from '../../../src/lvhd/sizes.ts';
@@ -150,6 +151,28 @@ describe('in a thick SR', () => {
     });
     for (const row of [disk, snapshot]) expect((await read(row)).equals(content)).toBe(true);
     await srScan(pool.double, pool.srRef);
+    await expectWell();
+  });
+
+  test('a host that begins to write to the disk meanwhile: no snapshot, and nothing has changed', async () => {
+    const disk = await make();
+    await write(disk, 2);
+    const { double } = pool;
+    const before = await pool.sr.report();
+    const marks = async (): Promise<void> => {
+      const asked = double.calls.length;
+      const isRead = (): true | undefined =>
+        double.calls.slice(asked).some(({ method }) => method === 'VDI.get_record') ? true : undefined;
+      await Deadline.after(20_000).until(isRead, 'the driver to read the record of the disk');
+      const mark = { [`host_${double.hosts[1]?.ref ?? ''}`]: 'RW' };
+      disk.fields['sm_config'] = { ...mapOf(disk, 'sm_config'), ...mark };
+    };
+    const marked = marks();
+    await expect(vdiSnapshot(double, disk.ref)).rejects.toThrow('has come into use while its snapshot');
+    await marked;
+    expect((await pool.sr.report()).lvs).toEqual(before.lvs);
+    expect(Object.keys(mapOf(disk, 'sm_config'))).not.toContain('paused');
+    disk.fields['sm_config'] = { vdi_type: 'vhd', 'image-format': 'vhd' };
     await expectWell();
   });
 
