@@ -168,19 +168,33 @@ function announce(service: Service): void {
   service.isAnnounced = true;
 }
 
-/** Paused or not as asked, whatever it was; what the state file says follows. */
+/** Paused or not as asked, whatever it was. What the state file says follows, after a failure too. */
 async function carryOut(service: Service, pausable: PausableIo, told: NbdOrder): Promise<void> {
-  if (told.verb === 'pause') {
-    await pausable.pause(async (io) => {
-      if (service.disk.writable) await io.flush();
-      if (service.outcome !== undefined) service.outcome.holding = false;
-    });
-  } else if (pausable.isPaused) {
-    const disk = { ...told.disk, writable: service.disk.writable };
-    pausable.resume(await openDisk(disk));
-    service.disk = disk;
+  try {
+    if (told.verb === 'pause') await pause(service, pausable);
+    else if (pausable.isPaused) await resume(service, pausable, told.disk);
+  } finally {
+    announce(service);
   }
-  announce(service);
+}
+
+async function pause({ disk, outcome }: Service, pausable: PausableIo): Promise<void> {
+  await pausable.pause(async (io) => {
+    if (disk.writable) await io.flush();
+    if (outcome !== undefined) outcome.holding = false;
+  });
+}
+
+async function resume(service: Service, pausable: PausableIo, now: NbdServerOrder['disk']): Promise<void> {
+  const disk = { ...now, writable: service.disk.writable };
+  const io = await openDisk(disk);
+  try {
+    pausable.resume(io);
+  } catch (error) {
+    await io.close();
+    throw error;
+  }
+  service.disk = disk;
 }
 
 /** Who waits for the end of a pause fails from here on: the kernel's client would wait with them. */
