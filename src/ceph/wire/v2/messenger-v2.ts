@@ -1,10 +1,9 @@
 import { randomInt } from 'node:crypto';
-import { messageOf, RbdsrError } from '../../../base/error.ts';
 import { ByteStream } from '../byte-stream.ts';
 import type { Authorizer } from '../cephx-authorizer.ts';
 import type { UserLogin } from '../cephx-login.ts';
-import type { WireMessage, Messenger, PeerAddress, Receiver } from '../connection.ts';
-import { type OpeningConnection, openConnection } from '../open-connection.ts';
+import type { WireMessage, Messenger, PeerAddress } from '../connection.ts';
+import { messengerOf, StreamConnection } from '../open-connection.ts';
 import { peerLost } from '../peer-failure.ts';
 import type { ModeName } from './auth-frames.ts';
 import { type Credentials, ticketCredentials, userCredentials } from './credentials.ts';
@@ -19,29 +18,18 @@ import { FRAME_TAG } from './tags.ts';
  * the peer lets it be.
  */
 export function messengerV2(modes: readonly ModeName[] = EITHER_MODE): Messenger {
-  return {
-    toMonitor: (peer, login, receiver, within) =>
-      openConnection(new V2Connection(peer, modes), receiver, within, (connection) => connection.logIn(login)),
-    toOsd: (peer, authorizer, receiver, within) =>
-      openConnection(new V2Connection(peer, modes), receiver, within, (connection) =>
-        connection.showTicket(authorizer),
-      ),
-  };
+  return messengerOf((peer) => new V2Connection(peer, modes));
 }
 
-export class V2Connection implements OpeningConnection {
-  readonly #peer: PeerAddress;
+export class V2Connection extends StreamConnection {
   readonly #modes: readonly ModeName[];
-  readonly #stream: ByteStream;
   #framing: Framing = plainFraming;
   #seq = 0n;
   #heardSeq: bigint | undefined;
-  #isClosed = false;
 
   constructor(peer: PeerAddress, modes: readonly ModeName[] = EITHER_MODE, stream = new ByteStream(peer)) {
-    this.#peer = peer;
+    super(peer, stream, 'msgr2');
     this.#modes = modes;
-    this.#stream = stream;
   }
 
   logIn(login: UserLogin): Promise<void> {
@@ -57,50 +45,25 @@ export class V2Connection implements OpeningConnection {
     this.#say(messageFrame(message, this.#seq, this.#heardSeq ?? 0n));
   }
 
-  listen(receiver: Receiver): void {
-    void this.#forward(receiver).catch((error: unknown) => {
-      if (this.#isClosed) return;
-      this.close();
-      receiver.closed(error instanceof RbdsrError ? error : peerLost(this.#peer, 'lost', messageOf(error)));
-    });
-  }
-
-  late(): RbdsrError {
-    if (!this.#stream.isConnected) return peerLost(this.#peer, 'unreachable', 'no answer');
-    return peerLost(this.#peer, this.#stream.hasHeard ? 'msgr2' : 'silent', 'no answer in time');
-  }
-
-  fail(error: RbdsrError): void {
-    this.#stream.fail(error);
-  }
-
-  close(): void {
-    this.#isClosed = true;
-    this.#stream.fail(peerLost(this.#peer, 'lost', 'closed by this side'));
+  async receive(): Promise<WireMessage> {
+    for (;;) {
+      const frame = await this.#framing.read(this.stream, MOST_MESSAGE_BYTES);
+      if (frame.tag === FRAME_TAG.message) return this.#inOrder(frame);
+      if (frame.tag === FRAME_TAG.keepAlive) this.#say({ tag: FRAME_TAG.keepAliveAnswer, segments: frame.segments });
+      else if (!BESIDES.has(frame.tag)) throw peerLost(this.peer, 'lost', `frame ${frame.tag}`);
+    }
   }
 
   async #introduce(credentials: Credentials): Promise<void> {
     const nonce = randomInt(1, 2 ** 31);
-    this.#framing = await shakeHands(this.#stream, { peer: this.#peer, nonce, modes: this.#modes, credentials });
-  }
-
-  async #forward(receiver: Receiver): Promise<never> {
-    for (;;) {
-      const frame = await this.#framing.read(this.#stream, MOST_MESSAGE_BYTES);
-      if (frame.tag === FRAME_TAG.message) {
-        const message = this.#inOrder(frame);
-        if (!this.#isClosed) receiver.message(message);
-      } else if (frame.tag === FRAME_TAG.keepAlive)
-        this.#say({ tag: FRAME_TAG.keepAliveAnswer, segments: frame.segments });
-      else if (!BESIDES.has(frame.tag)) throw peerLost(this.#peer, 'lost', `frame ${frame.tag}`);
-    }
+    this.#framing = await shakeHands(this.stream, { peer: this.peer, nonce, modes: this.#modes, credentials });
   }
 
   /** Each is one later than the last, or something between has left one out or said one twice. */
   #inOrder(frame: Frame): WireMessage {
     const { seq, message } = decodeMessageFrame(frame);
     const expected = (this.#heardSeq ?? seq - 1n) + 1n;
-    if (seq !== expected) throw peerLost(this.#peer, 'lost', `message ${seq} instead of ${expected}`);
+    if (seq !== expected) throw peerLost(this.peer, 'lost', `message ${seq} instead of ${expected}`);
     this.#heardSeq = seq;
     this.#acknowledge(seq);
     return message;
@@ -113,7 +76,7 @@ export class V2Connection implements OpeningConnection {
   }
 
   #say(frame: Frame): void {
-    this.#stream.write(this.#framing.encode(frame));
+    this.stream.write(this.#framing.encode(frame));
   }
 }
 
