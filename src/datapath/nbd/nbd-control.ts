@@ -1,9 +1,9 @@
-import { chmodSync } from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
 import type { Deadline } from '../../base/deadline.ts';
 import { type ErrorCode, messageOf, RbdsrError } from '../../base/error.ts';
 import { removeIfExists } from '../../system/files.ts';
 import type { Disk } from '../datapath.ts';
+import { listenForRoot } from './nbd-socket.ts';
 
 /** What a server is told while it serves; a line of JSON, as is its answer. */
 export type NbdOrder =
@@ -31,12 +31,7 @@ export async function startNbdControl(path: string, carryOut: (order: NbdOrder) 
       () => socket.destroy(),
     );
   });
-  removeIfExists(path);
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(path, resolve);
-  });
-  chmodSync(path, 0o600);
+  await listenForRoot(server, path);
   server.unref();
   return {
     close() {

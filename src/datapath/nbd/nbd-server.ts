@@ -1,11 +1,9 @@
-import { chmodSync } from 'node:fs';
 import { createServer } from 'node:net';
 import type { BlockIo } from '../../base/block-io.ts';
-import { RbdsrError } from '../../base/error.ts';
 import type { Log } from '../../base/log.ts';
-import { removeIfExists } from '../../system/files.ts';
 import { NbdConnection } from './nbd-connection.ts';
 import { TRANSMISSION_FLAG } from './nbd-protocol.ts';
+import { listenForRoot } from './nbd-socket.ts';
 
 export interface NbdExport {
   readonly name: string;
@@ -24,10 +22,7 @@ export interface NbdServer {
   hangUp(): Promise<void>;
 }
 
-/**
- * Serves one export on a UNIX socket that only root can reach. A socket file that is there already is what a dead
- * server left.
- */
+/** Serves one export on a UNIX socket. */
 export async function startNbdServer(socketPath: string, exported: NbdExport, log: Log): Promise<NbdServer> {
   const facts = { name: exported.name, size: exported.io.size, flags: flagsOf(exported) };
   const served = { facts, io: exported.io, readOnly: exported.readOnly, log };
@@ -37,14 +32,7 @@ export async function startNbdServer(socketPath: string, exported: NbdExport, lo
     connections.add(connection);
     socket.once('close', () => connections.delete(connection));
   });
-  removeIfExists(socketPath);
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', (cause: NodeJS.ErrnoException) => {
-      reject(new RbdsrError('io', { what: `cannot listen on ${socketPath}: ${cause.code}`, cause }));
-    });
-    server.listen(socketPath, resolve);
-  });
-  chmodSync(socketPath, 0o600);
+  await listenForRoot(server, socketPath);
   let closed: Promise<void> | undefined;
   return {
     socketPath,
