@@ -48,6 +48,13 @@ export function lvNamed(report: VgReport | undefined, name: string): LvReport | 
   return report?.lvs.find((lv) => lv.name === name);
 }
 
+/** The same where there has to be one: 'lvm-missing' otherwise. */
+export function existingLv(report: VgReport, name: string): LvReport {
+  const lv = lvNamed(report, name);
+  if (lv !== undefined) return lv;
+  throw new RbdsrError('lvm-missing', { what: `there is no logical volume ${name} in ${report.name}` });
+}
+
 /**
  * The columns `pvs` is asked for: known to every LVM from 2.02.84 on. One row per run of extents, free ones included.
  */

@@ -8,8 +8,8 @@ import { runSteps } from '../../system/running-steps.ts';
 import type { JournalEntry } from '../journal/journal.ts';
 import { createJournal, removeJournal } from '../journal/journals.ts';
 import { lvName } from '../names.ts';
-import { openVhd } from '../open-vhd.ts';
-import { lvSize, SMALL_LV_SIZE } from '../sizes.ts';
+import { openVhd, withVhd } from '../open-vhd.ts';
+import { deflatedLvSize, lvSize, SMALL_LV_SIZE } from '../sizes.ts';
 
 /** The change of one volume's size. */
 interface Sizing {
@@ -59,6 +59,11 @@ export async function deflatedLv(
   const sizing: Sizing = { world, report, vdi, lv, target };
   await runSteps(deflateSteps, sizing);
   return sizing.lv;
+}
+
+/** Bytes of a volume that holds what the VHD has by now: what `deflate` is told. */
+export function deflatedSize({ openLv }: Volumes, report: VgReport, vdi: VdiUuid): Promise<number> {
+  return withVhd(openLv, vhdLv(report, vdi), 'read', ({ physicalSizeBytes }) => deflatedLvSize(physicalSizeBytes));
 }
 
 /**

@@ -1,17 +1,17 @@
 import { hasCode, RbdsrError } from '../../base/error.ts';
 import type { VdiUuid } from '../../base/ids.ts';
 import { lastStep, type Mending, type Step, step } from '../../base/steps.ts';
-import { lvNamed, type VgReport } from '../../lvm/report.ts';
+import { lvNamed, type LvReport, type VgReport } from '../../lvm/report.ts';
 import { runSteps } from '../../system/running-steps.ts';
 import { checkVhd } from '../../vhd/check/check.ts';
 import { type JournalEntry, readJournalNote, readJournalValue } from '../journal/journal.ts';
 import { type CloneJournal, cloneJournal, sizeNoted } from '../journal/clone-journal.ts';
 import { lvName, type VdiKind } from '../names.ts';
-import { openVhd } from '../open-vhd.ts';
+import { openVhd, withVhd } from '../open-vhd.ts';
 import { fullVhdLvSize, SMALL_LV_SIZE } from '../sizes.ts';
 import type { Volumes } from '../volumes.ts';
 import { inflate } from './inflate.ts';
-import { type BaseVolume, setBase } from './new-base.ts';
+import { type BaseVolume, setHidden } from './new-base.ts';
 
 /**
  * Finishes a snapshot or clone that was cut short, or undoes it, whoever had begun it. Finished where the new leaf is
@@ -56,7 +56,7 @@ export const finishCloneSteps: readonly Step<Recovering>[] = [
     leaves: { id: 'clone-unmarked', says: 'a whole leaf on a base that may not say that it is one' },
     mendedBy: goesOn,
   }),
-  step('finish-clone.hidden', ({ volumes, report, base }) => setBase(volumes, report, base, true), {
+  step('finish-clone.hidden', ({ volumes, report, base }) => setHidden(volumes, report, base, true), {
     does: 'the base is hidden',
     leaves: { id: 'clone-marked', says: 'the same, with a base that says so' },
     mendedBy: goesOn,
@@ -109,7 +109,7 @@ async function makeReadOnly({ volumes, report, base }: Recovering): Promise<void
 
 async function show({ volumes, report, base }: Recovering): Promise<void> {
   if (lvNamed(report, base.lvName)?.readOnly === true) await volumes.lvm.setPermission(base.lvName, 'rw');
-  await setBase(volumes, report, base, false);
+  await setHidden(volumes, report, base, false);
 }
 
 /** That of before the operation where the journal is ours, else full as stock has it. Never a reason to fail. */
@@ -118,20 +118,15 @@ async function restoreSize({ volumes, entry, base }: Recovering): Promise<void> 
   const report = await volumes.lvm.report();
   const lv = lvNamed(report, base.lvName);
   if (report === undefined || lv === undefined) return;
-  const bytes = await sizeBefore();
+  const bytes = await sizeBefore(lv);
   if (bytes > lv.sizeBytes && report.freeBytes >= bytes - lv.sizeBytes + SMALL_LV_SIZE)
     await inflate(volumes, report, base.uuid, bytes);
 
-  async function sizeBefore(): Promise<number> {
+  async function sizeBefore(lv: LvReport): Promise<number> {
     const note = await readJournalNote(entry, (name) => volumes.openLv(name, 'read', lvNamed(report, name)));
     const noted = sizeNoted(note, base.uuid);
     if (noted !== undefined) return noted;
-    const io = await volumes.openLv(base.lvName, 'read', lv);
-    try {
-      return fullVhdLvSize((await openVhd(io, 'read')).virtualSizeBytes);
-    } finally {
-      await io.close();
-    }
+    return withVhd(volumes.openLv, lv, 'read', ({ virtualSizeBytes }) => fullVhdLvSize(virtualSizeBytes));
   }
 }
 

@@ -2,11 +2,11 @@ import { RbdsrError } from '../../base/error.ts';
 import type { VdiUuid } from '../../base/ids.ts';
 import type { Lvm } from '../../lvm/lvm.ts';
 import { lvNamed, type VgReport } from '../../lvm/report.ts';
-import { openLvExtents, type OpenPv } from '../extent-open.ts';
+import { type OpenPv, volumesByExtents } from '../extent-open.ts';
 import type { VdiNode } from '../lv-table.ts';
-import { DELETED_TAG, HIDDEN_TAG } from '../names.ts';
-import { openVhd } from '../open-vhd.ts';
+import { DELETED_TAG } from '../names.ts';
 import type { VdiTree } from '../tree.ts';
+import { setHidden } from './new-base.ts';
 
 /**
  * 'vdi-delete' for a disk others are built on, or may be, 'vdi-in-use' for one that is open here, 'vdi-type' for a
@@ -44,20 +44,7 @@ export async function hideVdi(
   report: VgReport,
   node: VdiNode,
 ): Promise<void> {
-  if (node.hidden) return;
-  if (node.kind === 'aio') {
-    await world.lvm.addTag(node.lvName, HIDDEN_TAG);
-    return;
-  }
-  const lv = lvNamed(report, node.lvName);
-  if (lv === undefined) throw new RbdsrError('vdi-missing', { what: `there is no logical volume ${node.lvName}` });
-  const io = await openLvExtents(world.openPv, lv, 'write');
-  try {
-    const image = await openVhd(io, 'write');
-    await image.setHidden(true);
-  } finally {
-    await io.close();
-  }
+  if (!node.hidden) await setHidden(volumesByExtents(world), report, node, true);
 }
 
 /**

@@ -10,13 +10,12 @@ import { createJournal, removeJournal } from '../../lvhd/journal/journals.ts';
 import type { DrivenVdi } from '../../lvhd/lv-table.ts';
 import type { VdiMetadata } from '../../lvhd/metadata/record.ts';
 import { lvName } from '../../lvhd/names.ts';
-import { openVhd } from '../../lvhd/open-vhd.ts';
-import { asParent, renamedIn, setBase, shrinkBase } from '../../lvhd/ops/new-base.ts';
+import { withVhd } from '../../lvhd/open-vhd.ts';
+import { asParent, renamedIn, setHidden, shrinkBase } from '../../lvhd/ops/new-base.ts';
 import { type NewBase, planSnapshot, type SnapshotPlan } from '../../lvhd/ops/snapshot-plan.ts';
 import { createVolume, type VdiPlan } from '../../lvhd/ops/vdi-create.ts';
-import { deflatedLvSize } from '../../lvhd/sizes.ts';
 import type { Volumes } from '../../lvhd/volumes.ts';
-import { lvNamed, type VgReport } from '../../lvm/report.ts';
+import { existingLv, lvNamed, type VgReport } from '../../lvm/report.ts';
 import { runSteps } from '../../system/running-steps.ts';
 import { setMapKey } from '../../xapi/map-keys.ts';
 import { changeVdi, introduceVdi, type VdiRecord } from '../../xapi/vdi.ts';
@@ -316,18 +315,11 @@ async function renameSource(taking: Taking): Promise<void> {
 async function giveBack(taking: Taking): Promise<void> {
   const { volumes, plan, report } = taking;
   const base = baseOf(plan);
-  const io = await volumes.openLv(base.lvName, 'read', lvNamed(report, base.lvName));
-  let bytes: number;
-  try {
-    bytes = deflatedLvSize((await openVhd(io, 'read')).physicalSizeBytes);
-  } finally {
-    await io.close();
-  }
-  taking.report = await shrinkBase(volumes, report, { ...base, kind: plan.source.kind }, bytes);
+  taking.report = await shrinkBase(volumes, report, base.uuid);
 }
 
 async function hideBase({ volumes, plan, report }: Taking): Promise<void> {
-  await setBase(volumes, report, { ...baseOf(plan), kind: plan.source.kind }, true);
+  await setHidden(volumes, report, { ...baseOf(plan), kind: plan.source.kind }, true);
 }
 
 async function forget({ volumes, journal }: Taking): Promise<void> {
@@ -463,14 +455,10 @@ async function contentOf(
   let physicalSizeBytes: number | undefined;
   for (const { kind, lvName: name, lvSizeBytes } of chain) {
     if (kind === 'aio') return { physicalSizeBytes: physicalSizeBytes ?? lvSizeBytes, empty: [...empty, false] };
-    const io = await volumes.openLv(name, 'read', lvNamed(report, name));
-    try {
-      const image = await openVhd(io, 'read');
+    await withVhd(volumes.openLv, existingLv(report, name), 'read', (image) => {
       physicalSizeBytes ??= image.physicalSizeBytes;
       empty.push(image.allocatedBlocks === 0);
-    } finally {
-      await io.close();
-    }
+    });
     if (empty.at(-1) === false) break;
   }
   return { physicalSizeBytes: physicalSizeBytes ?? 0, empty };

@@ -1,12 +1,11 @@
 import { hasCode, messageOf, RbdsrError } from '../../base/error.ts';
 import type { VdiUuid } from '../../base/ids.ts';
 import { volumesByExtents } from '../../lvhd/extent-open.ts';
-import { deflate, inflate } from '../../lvhd/ops/inflate.ts';
+import { deflate, deflatedSize, inflate } from '../../lvhd/ops/inflate.ts';
 import { journalsOf } from '../../lvhd/journal/journal.ts';
 import type { VdiNode } from '../../lvhd/lv-table.ts';
-import { openVhd } from '../../lvhd/open-vhd.ts';
-import { deflatedLvSize, fullVhdLvSize, lvSize } from '../../lvhd/sizes.ts';
-import { lvNamed, type VgReport } from '../../lvm/report.ts';
+import { fullVhdLvSize, lvSize } from '../../lvhd/sizes.ts';
+import type { VgReport } from '../../lvm/report.ts';
 import { changeVdi, vdiByUuid } from '../../xapi/vdi.ts';
 import type { AttachedSr } from '../attached-sr.ts';
 import { holdDevice } from '../held-device.ts';
@@ -88,14 +87,7 @@ export async function shrinkVolume(work: SrWork, attached: AttachedSr, vdi: VdiU
   if (node.kind !== 'vhd') return;
   if (node.open) throw new RbdsrError('vdi-in-use', { what: `VDI ${vdi} is open on this host` });
   const volumes = volumesByExtents(sr);
-  const io = await volumes.openLv(node.lvName, 'read', lvNamed(report, node.lvName));
-  let physicalSize: number;
-  try {
-    physicalSize = (await openVhd(io, 'read')).physicalSizeBytes;
-  } finally {
-    await io.close();
-  }
-  const bytes = deflatedLvSize(physicalSize);
+  const bytes = await deflatedSize(volumes, report, vdi);
   const hasShrunk = await deflate(volumes, report, vdi, bytes);
   await letGo();
   if (hasShrunk) await tellXapi(work, report, node, bytes);
