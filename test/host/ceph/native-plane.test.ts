@@ -204,10 +204,13 @@ describe('what fails on the way', () => {
     expect((await cluster.imageInfo('rbd/survivor')).size).toBe(MiB);
   });
 
-  /** A group of one copy may wait for good for its own lease, in 16.2 (lab/cluster/prepare-pool.ts). */
+  /**
+   * A group of one copy may wait for good for its own lease, in 16.2 (lab/cluster/prepare-pool.ts). Not before those
+   * of a busy machine have had the time to come up: whoever is said to be down begins anew.
+   */
   async function peerAgain(over: AbortSignal): Promise<void> {
     while (!over.aborted) {
-      await pause(8000, undefined, { signal: over }).catch(() => undefined);
+      await pause(25_000, undefined, { signal: over }).catch(() => undefined);
       if (!over.aborted) await cluster.tryTool('ceph', 'osd', 'down', 'all');
     }
   }
