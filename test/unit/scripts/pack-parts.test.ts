@@ -70,11 +70,19 @@ test.each([
   ['sr_get_driver_info', 'Ceph'],
   ['vdi_attach', 'is not attached on this host'],
   ['sr_scan', 'is not attached on this host'],
-])('%s is answered without the second file', (command, answer) => {
+])('%s is answered without the second file, and without the promises of node:fs', (command, answer) => {
   rmSync(fileOf('rest', 'cjs'), { force: true });
   const env = { PATH: '/usr/bin:/bin', RBDSR_ROOT: join(folder, 'root') };
-  const argv = [join(folder, 'product/sm.cjs'), requestText(command, { args: ['true'] })];
+  const tells = join(folder, 'tells.cjs');
+  const loaded = join(folder, 'loaded.json');
+  const text = `require('node:fs').writeFileSync(${JSON.stringify(loaded)}, JSON.stringify(process.moduleLoadList))`;
+  writeFileSync(tells, `process.once('exit', () => ${text});`);
+  const argv = ['-r', tells, join(folder, 'product/sm.cjs'), requestText(command, { args: ['true'] })];
   const { stdout, stderr } = spawnSync(process.execPath, argv, { env });
   expect(stderr.toString()).toBe('');
   expect(stdout.toString()).toContain(answer);
+  // A part takes what it imports when it is evaluated, and to take `promises` of node:fs loads them: a millisecond.
+  const modules = JSON.parse(readFileSync(loaded, 'utf8')) as string[];
+  expect(modules).toContain('NativeModule fs');
+  expect(modules.filter((name) => /\bfs\/promises$/.test(name))).toEqual([]);
 });
