@@ -30,12 +30,19 @@ const FIRST_OF_WORKER = [
   'src/sr/work/late-writers.ts',
   'src/system/locks/record-lock.ts',
 ];
+/** What the plug-in needs while a guest waits for it. */
+const FIRST_OF_PLUGIN = [
+  'src/sm/plugin/pause.ts',
+  'src/sr/attached-sr.ts',
+  'src/sr/work/late-writers.ts',
+  'src/system/locks/record-lock.ts',
+  'src/xapi/lasting-session.ts',
+];
 const fresh = `${target}.new-${process.pid}`;
 const { version } = JSON.parse(readFileSync(join(project, 'package.json'), 'utf8'));
 
 /** In one file each. */
 const entryPoints = {
-  plugin: 'src/main/plugin.ts',
   cli: 'src/main/cli.ts',
   nbd: 'src/main/nbd-server.ts',
 };
@@ -66,10 +73,11 @@ buildNativeModule(join(fresh, NATIVE_MODULE));
 await placeSsh2();
 placeScripts();
 await packParts(options, 'sm', 'src/main/sm.ts', FIRST_OF_WORKER);
-cacheCode('sm');
+await packParts(options, 'plugin', 'src/main/plugin.ts', FIRST_OF_PLUGIN);
+for (const name of ['sm', 'plugin']) cacheCode(name);
 rmSync(target, { recursive: true, force: true });
 renameSync(fresh, target);
-process.stdout.write(`${target}: sm, ${Object.keys(entryPoints).join(', ')}, version ${version}\n`);
+process.stdout.write(`${target}: sm, plugin, ${Object.keys(entryPoints).join(', ')}, version ${version}\n`);
 
 /**
  * ssh2 and what it needs, as one file of its own, so that no other command reads it. Its optional native parts (faster
