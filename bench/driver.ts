@@ -8,6 +8,7 @@ import { vdiCreate, vdiDestroy } from '../lab/xapi-double/vdi-operations.ts';
 import { MiB } from '../src/base/units.ts';
 import { type Bench, median, type Row } from './bench.ts';
 import { fairnessRows } from './driver-fairness.ts';
+import { pauseRows } from './driver-pause.ts';
 import { throughputRows } from './driver-throughput.ts';
 import { BareProgram, programsOf } from './host-programs.ts';
 import { attachDisk, detachDisk, makeSr } from './lab-sr.ts';
@@ -72,6 +73,7 @@ async function measure(pool: Pool, report: (line: string) => void): Promise<read
   for (const command of few) costs.push(await costOf(pool, command, bare, report));
   const throughput = await throughputRows(pool, disks, bare, report);
   const fairness = await fairnessRows(pool, sr.ref, report);
+  const pauses = await pauseRows(pool, sr.ref, bare[0], report);
   report(`making ${MANY} disks`);
   costs.push(await costOf(pool, scan(MANY), bare, report));
   const [node, lvs] = bare;
@@ -81,6 +83,7 @@ async function measure(pool: Pool, report: (line: string) => void): Promise<read
     ...costs.flatMap((cost) => costRows(cost, bare)),
     ...throughput,
     ...fairness,
+    ...pauses,
   ];
 }
 

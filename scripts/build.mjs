@@ -16,6 +16,7 @@ import {
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
+import { buildNativeModule, NATIVE_MODULE } from './native-module.mjs';
 import { packParts } from './pack-parts.mjs';
 
 const project = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -29,12 +30,19 @@ const FIRST_OF_WORKER = [
   'src/sr/work/late-writers.ts',
   'src/system/locks/record-lock.ts',
 ];
+/** What the plug-in needs while a guest waits for it. */
+const FIRST_OF_PLUGIN = [
+  'src/sm/plugin/pause.ts',
+  'src/sr/attached-sr.ts',
+  'src/sr/work/late-writers.ts',
+  'src/system/locks/record-lock.ts',
+  'src/xapi/lasting-session.ts',
+];
 const fresh = `${target}.new-${process.pid}`;
 const { version } = JSON.parse(readFileSync(join(project, 'package.json'), 'utf8'));
 
 /** In one file each. */
 const entryPoints = {
-  plugin: 'src/main/plugin.ts',
   cli: 'src/main/cli.ts',
   nbd: 'src/main/nbd-server.ts',
 };
@@ -50,8 +58,8 @@ const options = {
   legalComments: 'none',
   logLevel: 'warning',
   absWorkingDir: project,
-  // Found beside the bundles at run time: a native module, and a library that few commands load.
-  external: ['koffi', 'ssh2'],
+  // Found beside the bundles at run time: few commands load it.
+  external: ['ssh2'],
   define: { RBDSR_VERSION: JSON.stringify(version), 'import.meta.url': 'RBDSR_BUNDLE_URL' },
 };
 await build({
@@ -61,29 +69,15 @@ await build({
   format: 'cjs',
   banner: { js: "const RBDSR_BUNDLE_URL=require('node:url').pathToFileURL(__filename).href;" },
 });
-placeKoffi();
+buildNativeModule(join(fresh, NATIVE_MODULE));
 await placeSsh2();
 placeScripts();
 await packParts(options, 'sm', 'src/main/sm.ts', FIRST_OF_WORKER);
-cacheCode('sm');
+await packParts(options, 'plugin', 'src/main/plugin.ts', FIRST_OF_PLUGIN);
+for (const name of ['sm', 'plugin']) cacheCode(name);
 rmSync(target, { recursive: true, force: true });
 renameSync(fresh, target);
-process.stdout.write(`${target}: sm, ${Object.keys(entryPoints).join(', ')}, version ${version}\n`);
-
-/**
- * koffi's own entry finds the libc of the running program by its ELF interpreter, which fails where node is started by
- * way of the loader of its own glibc, as the product does. The binary alone is enough, and loads faster.
- */
-function placeKoffi() {
-  const source = join(project, 'node_modules/@koromix/koffi-linux-x64');
-  const manifest = JSON.parse(readFileSync(join(source, 'package.json'), 'utf8'));
-  const folder = join(fresh, 'node_modules/koffi');
-  mkdirSync(folder, { recursive: true });
-  copyFileSync(join(source, 'linux_x64/koffi.node'), join(folder, 'koffi.node'));
-  copyFileSync(join(project, 'node_modules/koffi/LICENSE.txt'), join(folder, 'LICENSE.txt'));
-  const shown = { name: 'koffi', version: manifest.version, license: manifest.license, main: './koffi.node' };
-  writeFileSync(join(folder, 'package.json'), `${JSON.stringify(shown, undefined, 2)}\n`);
-}
+process.stdout.write(`${target}: sm, plugin, ${Object.keys(entryPoints).join(', ')}, version ${version}\n`);
 
 /**
  * ssh2 and what it needs, as one file of its own, so that no other command reads it. Its optional native parts (faster

@@ -5,6 +5,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { buildNativeModule, NATIVE_MODULE, NATIVE_SOURCE } from './native-module.mjs';
 
 export const project = dirname(dirname(fileURLToPath(import.meta.url)));
 
@@ -12,6 +13,8 @@ const parts = { packages: installPackages, modules: installModules, build: build
 const LOCK_FILE = join(project, 'package-lock.json');
 const STAMP = join(project, 'node_modules/.rbdsr-lock-sha256');
 const BUILT = join(project, 'build/dom0/launcher.sh');
+/** Of the sources as they are, as tests and the lab's programs run them. */
+const NATIVE = join(project, 'build', NATIVE_MODULE);
 
 /** Throws an Error whose message says what to do. `quiet` prints nothing unless something fails. */
 export function setUp({ only = Object.keys(parts), quiet = false } = {}) {
@@ -46,6 +49,12 @@ function missingPackages(wanted) {
 }
 
 function installModules(quiet) {
+  installNpmModules(quiet);
+  if (existsSync(NATIVE) && statSync(NATIVE).mtimeMs >= statSync(NATIVE_SOURCE).mtimeMs) return;
+  buildNativeModule(NATIVE);
+}
+
+function installNpmModules(quiet) {
   const wanted = createHash('sha256').update(readFileSync(LOCK_FILE)).digest('hex');
   if (existsSync(STAMP) && readFileSync(STAMP, 'utf8') === wanted) return;
   run('npm ci', 'npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund'], { quiet, said: !quiet });

@@ -43,6 +43,8 @@ export interface DriverRun {
   readonly stdout: string;
   readonly stderr: string;
   readonly code: number;
+  /** By performance.now(). */
+  readonly startedMs: number;
   readonly durationMs: number;
 }
 

@@ -93,6 +93,7 @@ async function exec(double: XapiDouble, hostRef: string, program: string, reques
   const hostUuid = stringOf(double.db.get('host', hostRef), 'uuid');
   const started = performance.now();
   const result = await double.hostPort.exec(hostUuid, program, request);
-  double.runs.push({ hostUuid, program, request, ...result, durationMs: performance.now() - started });
+  const durationMs = performance.now() - started;
+  double.runs.push({ hostUuid, program, request, ...result, startedMs: started, durationMs });
   return result;
 }

@@ -41,7 +41,8 @@ export async function runPlugin(
   const request = encodeCall(fn, [session.ref, args]);
   const started = performance.now();
   const result = await double.hostPort.exec(hostUuid, program, request);
-  double.runs.push({ hostUuid, program, request, ...result, durationMs: performance.now() - started });
+  const durationMs = performance.now() - started;
+  double.runs.push({ hostUuid, program, request, ...result, startedMs: started, durationMs });
   if (result.code === NOT_FOUND) return { failure: ['XENAPI_MISSING_PLUGIN', plugin] };
   if (result.code !== 0) return failed('non-zero exit', '', result.stdout, result.stderr);
   return readAnswer(result.stdout);

@@ -2,6 +2,7 @@
 // network, on any Linux that has sh, tar and gzip.
 import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { buildNativeModule, NATIVE_MODULE } from '../native-module.mjs';
 import { project } from '../setup.mjs';
 import { tarEnd, tarGzip } from './archive.mjs';
 import { shippedModules } from './licences.mjs';
@@ -20,8 +21,8 @@ const OURS = [
   'README.md',
 ];
 
-/** The tools of the build; everything else of node_modules is for checks and tests. */
-const TOOLS = ['node_modules/esbuild', 'node_modules/@esbuild/linux-x64', 'node_modules/@koromix/koffi-linux-x64'];
+/** The tools of the build, but for the compiler; everything else of node_modules is for checks and tests. */
+const TOOLS = ['node_modules/esbuild', 'node_modules/@esbuild/linux-x64'];
 
 /** Beside the sources where they were unpacked from a source package. */
 export const bundledFolder = join(project, 'bundled');
@@ -38,6 +39,7 @@ export function writeSources(folder, { version, runtime, date }) {
     copy(runtime.archive, join(bundled, 'runtime.tar.gz'));
     copy(runtime.licence, join(bundled, 'node-licence'));
     for (const { name, copyright } of runtime.parts.libraries) copy(copyright, join(bundled, 'copyright', name));
+    buildNativeModule(join(bundled, NATIVE_MODULE));
     writeFileSync(join(bundled, 'parts.json'), JSON.stringify(runtime.parts));
   });
 }

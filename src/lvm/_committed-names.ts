@@ -6,7 +6,7 @@ import { METADATA_MAGIC, placeOfMetadata } from './lvm-label.ts';
 /**
  * The names of the logical volumes of volume group `vg`, as the metadata that count on the device have them: what LVM
  * has committed, read without LVM. Undefined for anything that is not whole, by its checksum, and ours: then LVM is
- * asked. Nothing is ever placed by it.
+ * asked. Nothing is placed by it.
  */
 export async function committedNames(
   open: () => Promise<BlockIo>,

@@ -13,10 +13,15 @@ import type { LvReport } from './report.ts';
  * `Documentation/ABI/testing/sysfs-block-dm`).
  */
 export function hasDevice(vg: string, lv: string): boolean {
-  const name = dmName(vg, lv);
-  return namesIn('/sys/block').some(
-    (block) => block.startsWith('dm-') && readAttribute(`/sys/block/${block}/dm/name`) === name,
-  );
+  return dmDevices().has(dmName(vg, lv));
+}
+
+/** The names of all that device-mapper has. */
+export function dmDevices(): ReadonlySet<string> {
+  const names = namesIn('/sys/block')
+    .filter((block) => block.startsWith('dm-'))
+    .flatMap((block) => readAttribute(`/sys/block/${block}/dm/name`) ?? []);
+  return new Set(names);
 }
 
 /**

@@ -9,10 +9,12 @@ import type { HeldLock } from '../system/locks/record-lock.ts';
 import { type RunOutcome, succeeded } from '../system/run.ts';
 import { lvmCommand } from './_command.ts';
 import type { LvmCommandContext } from './_command.ts';
+import { committedGroup, committedLv } from './committed-lv.ts';
 import { committedNames } from './_committed-names.ts';
 import { lvmFailure, missingLv, refuseWhenFull } from './_failures.ts';
 import { lvNodeGone, lvNodePresent, openersOfLv } from './_nodes.ts';
-import { hasDevice, leadsToExtents } from './_tables.ts';
+import { dmDevices, hasDevice, leadsToExtents } from './_tables.ts';
+import { dmName } from './dm-name.ts';
 import { labelOf } from './_label.ts';
 import { readLv, readReport } from './_read-report.ts';
 import { lvNamed, type LvReport, type VgReport } from './report.ts';
@@ -79,6 +81,18 @@ export class Lvm {
   }
 
   /**
+   * The same without LVM: what the metadata on the device say, and which volumes device-mapper has here; it does not
+   * know which are open. undefined unless they are whole, and this VG's: then LVM is to be asked.
+   */
+  async committedReport(): Promise<VgReport | undefined> {
+    const report = await committedGroup(this.#openDevice);
+    if (report?.name !== this.vg || report.partial) return undefined;
+    const devices = dmDevices();
+    const lvs = report.lvs.map((lv) => Object.assign(lv, { active: devices.has(dmName(this.vg, lv.name)) }));
+    return { ...report, lvs };
+  }
+
+  /**
    * Makes the VG on the bare device: data aligned to `objectSizeBytes`, so that an extent is one RADOS object (or lies
    * in one) and a discard frees it; a metadata area of 10 MiB, as stock's; extents of 4 MiB. 'vg-create'.
    */
@@ -116,8 +130,8 @@ export class Lvm {
   }
 
   /**
-   * Makes an inactive, unzeroed LV of `bytes`, rounded up to extents. With a report of `before` LVM is then asked about
-   * this LV alone. 'sr-full' | 'lvm-create' (also when the name is taken).
+   * Makes an inactive, unzeroed LV of `bytes`, rounded up to extents. With a report of `before` only this LV is looked
+   * at then, in the metadata on the device or by LVM. 'sr-full' | 'lvm-create' (also when the name is taken).
    */
   async createLv(
     name: string,
@@ -146,11 +160,15 @@ export class Lvm {
     bytes: number,
     before: VgReport | undefined,
   ): Promise<{ readonly lv?: LvReport; readonly report?: VgReport | undefined }> {
-    const alone = before === undefined ? undefined : await readLv(this.#context, before, name);
+    const alone = before === undefined ? undefined : await this.#alone(name, before);
     if (alone !== undefined && alone.sizeBytes === wholeExtents(before, bytes)) return { lv: alone };
     const report = await this.report();
     const lv = lvNamed(report, name);
     return lv !== undefined && lv.sizeBytes === wholeExtents(report, bytes) ? { lv, report } : { report };
+  }
+
+  async #alone(name: string, before: VgReport): Promise<LvReport | undefined> {
+    return (await committedLv(this.#openDevice, before, name)) ?? readLv(this.#context, before, name);
   }
 
   /** Deactivates and removes the LV; one that is gone is a success. 'device-busy' names who holds it. */
@@ -200,12 +218,16 @@ export class Lvm {
   /**
    * To `bytes`, rounded up to extents; what lies beyond is lost without a question. LVM from 2.03.17 on first looks for
    * a file system that would be cut off, and refuses an LV that is not active, unless told not to (lvm2
-   * `lib/metadata/lv_manip.c`, `--fs checksize`); older ones do not know the option. 'lvm-resize'.
+   * `lib/metadata/lv_manip.c`, `--fs checksize`). Older ones, which every host has whose version is known, do not know
+   * the option: it is for the second try. 'lvm-resize'.
    */
   async shrinkLv(name: string, bytes: number, before?: VgReport): Promise<LvReport> {
     const args = ['-f', '-L', `${bytes}b`, `${this.vg}/${name}`];
-    let outcome = await this.#changing('lvresize', ['--fs', 'ignore', ...args]);
-    if (isUnknownOption(outcome)) outcome = await this.#changing('lvresize', args);
+    let outcome = await this.#changing('lvresize', args);
+    if (!succeeded(outcome)) {
+      const again = await this.#changing('lvresize', ['--fs', 'ignore', ...args]);
+      if (!isUnknownOption(again)) outcome = again;
+    }
     return this.#resized(name, bytes, outcome, before);
   }
 
@@ -326,6 +348,8 @@ export class Lvm {
 
   async #change(name: string, change: readonly string[], verb: string, done: (lv: LvReport) => boolean): Promise<void> {
     const outcome = await this.#changing('lvchange', [...change, `${this.vg}/${name}`]);
+    const committed = lvNamed(await committedGroup(this.#openDevice), name);
+    if (committed !== undefined && done(committed)) return;
     if (done(await this.#lv(name))) return;
     throw lvmFailure('lvm-create', `logical volume ${name} cannot be ${verb}`, outcome);
   }

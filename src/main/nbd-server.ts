@@ -6,7 +6,7 @@ import { parseOrder, serveDisk } from '../datapath/nbd/nbd-process.ts';
 import type { NbdStartReport } from '../datapath/nbd/nbd-start.ts';
 import { setProcessTitle } from '../system/process-title.ts';
 import { createSmLog } from '../system/sm-log.ts';
-import { writeAttribute } from '../system/sysfs.ts';
+import { writeAttribute } from '../system/waiting-sysfs.ts';
 
 // `rbdsr nbd`: serves one attached disk where the host has no tapdisk. The storage driver starts it; SIGTERM ends it,
 // cleanly.

@@ -13,6 +13,8 @@ export async function answerOneCall(
 ): Promise<void> {
   const callDirectory = openCallDirectory();
   process.once('exit', () => callDirectory?.finish());
+  // Nothing is left by then: V8 need not take its heap apart, either.
+  process.once('beforeExit', () => process.exit());
   const argv = callDirectory === undefined ? process.argv.slice(2) : [readFileSync(0, 'utf8')];
   const { stdout, stderr } = await run(argv, { root: process.env['RBDSR_ROOT'] ?? '', callDirectory });
   if (callDirectory !== undefined) {

@@ -25,6 +25,17 @@ export function readDisk(work: SrWork, sr: AttachedSr, vdi: VdiUuid): Promise<Sr
   return work.reading(sr.uuid, () => readChain(sr, vdi), { whole: false });
 }
 
+/**
+ * The same while guests wait for it: LVM is asked only where the metadata on the device are not whole. Which volumes
+ * are open is not known then.
+ */
+export function readDiskInPause(work: SrWork, sr: AttachedSr, vdi: VdiUuid): Promise<SrNodes> {
+  work.waiting(`the metadata of ${sr.vg}, and the headers of VDI ${vdi} and its parents`);
+  const read = async (): Promise<SrNodes> => readChain(sr, vdi, await sr.lvm.committedReport());
+  const waitedFor = (): string => `the metadata of ${sr.vg} on ${sr.mapping.device}`;
+  return work.reading(sr.uuid, () => work.deadline.race(read(), waitedFor), { whole: false });
+}
+
 function headersOf(lvNames: ReadonlySet<string>, { mapping }: AttachedSr): string {
   const names = [...lvNames].slice(0, NAMED).join(', ');
   const more = lvNames.size > NAMED ? ` and ${lvNames.size - NAMED} more` : '';

@@ -29,8 +29,8 @@ export function readNodes(sr: AttachedSr, silent?: Set<string>, known?: VgReport
  * The same for one disk: the tree holds its chain and nothing else. Headers of other disks are not read, which may not
  * answer.
  */
-export function readChain(sr: AttachedSr, vdi: VdiUuid): Promise<SrNodes> {
-  return readWith(sr, (report, pv) => readChainNodes(report, pv, vdi));
+export function readChain(sr: AttachedSr, vdi: VdiUuid, known?: VgReport): Promise<SrNodes> {
+  return readWith(sr, (report, pv) => readChainNodes(report, pv, vdi), known);
 }
 
 async function readWith(

@@ -59,6 +59,8 @@ export interface Asked {
   readonly programs: readonly string[];
   /** How often they open the SR's device themselves, beside LVM. */
   readonly opens: number;
+  /** Those of `lvm` from the first call that pauses a disk to the last that lets one go on. */
+  readonly inPause: readonly string[];
   /** Calls to xapi by name, with how often each is made. */
   readonly xapi: Readonly<Record<string, number>>;
 }
@@ -260,9 +262,21 @@ function askedIn(trace: string): Omit<Asked, 'xapi'> {
   const opened = [...trace.matchAll(/^(\d+) +openat\(AT_FDCWD, "[^"]*\/dev\/rbd0",.* = \d+$/gm)];
   return {
     lvm: lvm.map(({ first }) => first),
+    inPause: programsIn(pausedIn(trace)).flatMap(({ name, first }) => (name === 'lvm' ? first : [])),
     programs: started.map(({ name }) => name).filter((name) => name !== 'lvm' && !LAUNCHER.includes(name)),
     opens: opened.filter(([, pid = '']) => !ofLvm.has(pid)).length,
   };
+}
+
+/** Empty where nothing is paused. */
+function pausedIn(trace: string): string {
+  const first = trace.indexOf(calling('pause'));
+  return first < 0 ? '' : trace.slice(first, trace.lastIndexOf(calling('resume')));
+}
+
+/** As execve's arguments show the plug-in's request. */
+function calling(fn: string): string {
+  return `<methodName>${fn}</methodName>`;
 }
 
 /** By name, sorted. */

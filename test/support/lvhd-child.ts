@@ -28,7 +28,6 @@ export async function childProgram(entry: string): Promise<ChildProgram> {
     platform: 'node',
     format: 'esm',
     target: 'node20',
-    external: ['koffi'],
     logLevel: 'error',
   }).catch((error: unknown) => {
     rmSync(folder, { recursive: true, force: true });

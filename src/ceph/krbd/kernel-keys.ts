@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Deadline } from '../../base/deadline.ts';
 import { RbdsrError } from '../../base/error.ts';
-import { addKernelKey } from '../../system/keyring.ts';
+import { addKernelKey } from '../../system/libc/keyring.ts';
 import type { ClusterAccess } from '../cluster/access.ts';
 import { type KeyType, keyTypeOf, sampleKey } from '../cluster/cephx-key.ts';
 import type { KernelTraits } from './kernel-traits.ts';

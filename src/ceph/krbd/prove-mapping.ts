@@ -4,7 +4,7 @@ import type { Deadline } from '../../base/deadline.ts';
 import { hasCode, RbdsrError } from '../../base/error.ts';
 import { type Answering, answered, readOnce } from '../../system/io/answered.ts';
 import { openBlockIo } from '../../system/io/block-device.ts';
-import { writeAttribute } from '../../system/sysfs.ts';
+import { writeAttribute } from '../../system/waiting-sysfs.ts';
 import { formatSpec } from '../image/image-spec.ts';
 import type { KrbdHost } from './krbd-host.ts';
 import { readMapping } from './krbd-sysfs.ts';

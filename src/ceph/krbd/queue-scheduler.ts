@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { readQueueAttribute, writeAttribute } from '../../system/sysfs.ts';
+import { readQueueAttribute, writeAttribute } from '../../system/waiting-sysfs.ts';
 import type { KrbdRoots } from './krbd-sysfs.ts';
 
 /** Both leave the order to Ceph: the first of the multi-queue block layer, the second of the one before (3.10). */

@@ -4,7 +4,7 @@ import { lastStep, type Mending, type Step, step } from '../../base/steps.ts';
 import { errnoName } from '../../system/errno-name.ts';
 import { describeOpeners, type DeviceOpeners, openersOf } from '../../system/openers.ts';
 import { runSteps } from '../../system/running-steps.ts';
-import { writeAttribute } from '../../system/sysfs.ts';
+import { writeAttribute } from '../../system/waiting-sysfs.ts';
 import { withImageLock } from './image-lock.ts';
 import { formatSpec, sameSpec } from '../image/image-spec.ts';
 import type { KrbdHost } from './krbd-host.ts';

@@ -3,7 +3,7 @@ import type { Socket } from 'node:net';
 import { promisify } from 'node:util';
 import type { Deadline } from '../../base/deadline.ts';
 import { RbdsrError } from '../../base/error.ts';
-import { ioctl, ioctlBlocking } from '../../system/libc.ts';
+import { ioctl, ioctlBlocking } from '../../system/libc/libc.ts';
 import { kernelRelease } from '../../system/kernel.ts';
 import { takeRecordLock } from '../../system/locks/record-lock.ts';
 import { runFailure, runProgram, succeeded } from '../../system/run.ts';

@@ -4,7 +4,7 @@ import { RbdsrError, hasCode } from '../../base/error.ts';
 import { type Mending, type Step, step } from '../../base/steps.ts';
 import { runProgram } from '../../system/run.ts';
 import { runSteps } from '../../system/running-steps.ts';
-import { writeAttribute } from '../../system/sysfs.ts';
+import { writeAttribute } from '../../system/waiting-sysfs.ts';
 import type { DiskKind, MemoryPool } from '../datapath.ts';
 import type { TapCtl } from './tap-ctl.ts';
 import type { TapdiskNote } from './tapdisk-note.ts';

@@ -65,14 +65,13 @@ async function carryOut(
     waiting: (what) => late.waitingFor(what),
   });
   return answerInTime(resources, seconds, async () => {
-    work.waiting('xapi to say who the pool master is');
+    work.waiting('xapi to say which host this is');
     const xapi = await work.xapi();
     // Also what proves the session: xapi answers nothing to one that it does not know.
-    const master = await poolMaster(xapi);
+    const hostRef = await hostByUuid(xapi, inventory.hostUuid);
     if (fn === 'cephx_users') return JSON.stringify((await import('../../access/cephx-users.ts')).cephxUsersOf(root));
     if (known === undefined) return version;
-    const hostRef = await hostByUuid(xapi, inventory.hostUuid);
-    if (known.masterOnly && hostRef !== master) throw notMaster(fn);
+    if (known.masterOnly && hostRef !== (await poolMaster(xapi))) throw notMaster(fn);
     const sr = srUuid(argument(args, fn, 'sr_uuid'));
     const vdi = vdiUuid(argument(args, fn, 'vdi_uuid'));
     const srRef = await srByUuid(xapi, sr);

@@ -3,20 +3,23 @@ import type { VdiUuid } from '../../base/ids.ts';
 import { releaseLeaf, replaceChain } from '../../lvhd/chain-replacement.ts';
 import type { VdiNode } from '../../lvhd/lv-table.ts';
 import type { AttachedSr } from '../attached-sr.ts';
-import { readDisk } from '../read-disks.ts';
+import { readDiskInPause } from '../read-disks.ts';
 import type { SrWork } from '../work/work.ts';
 import { activationWorld, dataPathOf, diskOf } from './vdi-target.ts';
 
 /** How long it waits for an activation of the disk that is under way, ms. */
 const LOCK_MS = 10_000;
 
-/** On a host that may have the disk in use. Paused already, or not in use: what is left of it is done. */
+/**
+ * On a host that may have the disk in use. Paused already, or not in use: what is left of it is done. Its volume is
+ * looked up before guests have to wait; until it is resumed nobody gives it another name but who has it paused.
+ */
 export async function pauseHere(work: SrWork, sr: AttachedSr, vdi: VdiUuid): Promise<void> {
   const lock = await work.lockVdi(vdi, { deadline: work.deadline.within(LOCK_MS) });
   try {
+    const leaf = (await readDiskInPause(work, sr, vdi)).tree.find(vdi);
     work.waiting(`the data path of VDI ${vdi} to pause`);
     if (!(await dataPathOf(work).pause({ sr: sr.uuid, vdi }, work.deadline))) return;
-    const leaf = (await readDisk(work, sr, vdi)).tree.find(vdi);
     if (leaf === undefined) return;
     work.waiting(`LVM to deactivate ${leaf.lvName}`);
     await releaseLeaf(activationWorld(work, sr), leaf);
@@ -32,7 +35,7 @@ export async function resumeHere(work: SrWork, sr: AttachedSr, vdi: VdiUuid): Pr
     const dataPath = dataPathOf(work);
     const status = await dataPath.status({ sr: sr.uuid, vdi }, work.deadline);
     if (status?.paused !== true) return;
-    const { tree } = await readDisk(work, sr, vdi);
+    const { tree } = await readDiskInPause(work, sr, vdi);
     const chain = tree.chain(vdi);
     refuseBase(chain[0]);
     work.waiting(`LVM to activate the volumes of VDI ${vdi}`);

@@ -1,4 +1,4 @@
-import { addressOf } from '../libc.ts';
+import { addressOf } from '../libc/system-call.ts';
 
 /**
  * A buffer whose first byte lies on a page boundary, as O_DIRECT wants it, with unspecified contents. It is an ordinary

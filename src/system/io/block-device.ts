@@ -10,7 +10,8 @@ import { DescriptorIo } from './descriptor-io.ts';
 import { DirectIo } from './direct-io.ts';
 import { errnoName } from '../errno-name.ts';
 import { describeOpeners, openersOf } from '../openers.ts';
-import { readAttribute, readQueueAttribute } from '../sysfs.ts';
+import { readAttribute } from '../sysfs.ts';
+import { readQueueAttribute } from '../waiting-sysfs.ts';
 
 export interface BlockOpenOptions {
   /**

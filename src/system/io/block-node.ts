@@ -1,5 +1,5 @@
 import { lstatSync, unlinkSync } from 'node:fs';
-import { mknodBlock } from '../libc.ts';
+import { mknodBlock } from '../libc/libc.ts';
 
 /**
  * Makes the node of a block device; one with the same numbers may be there already, and one with others is replaced.

@@ -5,7 +5,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { Deadline } from '../../base/deadline.ts';
 import { RbdsrError } from '../../base/error.ts';
 import { ensureDir } from '../files.ts';
-import { fcntl } from '../libc.ts';
+import { fcntl } from '../libc/libc.ts';
 import { describeProcess } from '../processes.ts';
 import { LockQueue, type Place } from './lock-queue.ts';
 

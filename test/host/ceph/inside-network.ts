@@ -1,6 +1,8 @@
 import { closeSync, openSync } from 'node:fs';
-import koffi from 'koffi';
+import { systemCall } from '../../../src/system/libc/system-call.ts';
 
+/** By its number on x86-64. */
+const SETNS = { name: 'setns', number: 308 };
 const CLONE_NEWNET = 0x40000000;
 
 /**
@@ -8,11 +10,8 @@ const CLONE_NEWNET = 0x40000000;
  * on the calling thread, and Node does both on its main thread). Returns the way back.
  */
 export function enterNetwork(name: string): () => void {
-  const setns = koffi.load('libc.so.6').func('int setns(int fd, int kind)');
   const home = openSync('/proc/self/ns/net', 'r');
-  const enter = (fd: number): void => {
-    if (setns(fd, CLONE_NEWNET) !== 0) throw new Error(`setns failed, errno ${koffi.errno()}`);
-  };
+  const enter = (fd: number): number => systemCall(SETNS, fd, CLONE_NEWNET);
   const there = openSync(`/var/run/netns/${name}`, 'r');
   enter(there);
   closeSync(there);

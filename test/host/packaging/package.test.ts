@@ -154,17 +154,27 @@ describe('the product, in a root that has nothing but a shell', () => {
   });
 
   test('its native module and its SSH library load, and another node is started as this one was', () => {
-    const script = `const koffi = require('/opt/rbdsr/node_modules/koffi');
-      const getpid = koffi.load('libc.so.6').func('int getpid()');
+    const script = `const native = { exports: {} };
+      process.dlopen(native, '/opt/rbdsr/system-call.node');
+      const GETPID = 39;
       const { spawnSync } = require('node:child_process');
       const lib = require('node:path').dirname(process.execPath);
       const child = spawnSync(process.execPath, ['--library-path', lib, lib + '/../bin/node', '-p', '6 * 7']);
-      console.log(getpid() === process.pid, typeof require('/opt/rbdsr/node_modules/ssh2').Client, String(child.stdout).trim());`;
+      console.log(native.exports.call(GETPID) === process.pid, typeof require('/opt/rbdsr/node_modules/ssh2').Client, String(child.stdout).trim());`;
     expect(root.run(...node('/opt/rbdsr'), '-e', script)).toMatchObject({
       code: 0,
       stdout: 'true function 42\n',
       stderr: '',
     });
+  });
+
+  test('its native module asks no newer C library for anything than node itself does', () => {
+    const newest = (file: string): string => {
+      const symbols = execFileSync('objdump', ['-T', join(product, file)], { encoding: 'utf8', maxBuffer: 2 ** 26 });
+      const versions = [...symbols.matchAll(/\(?GLIBC_([0-9.]+)\)?/g)].map(([, version = '']) => version);
+      return versions.sort((a, b) => a.localeCompare(b, 'en', { numeric: true })).at(-1) ?? 'none';
+    };
+    expect([newest('system-call.node'), newest('runtime/bin/node')]).toEqual(['2.2.5', '2.28']);
   });
 
   test('no language of the environment troubles the node without the data of other languages', () => {
@@ -188,10 +198,11 @@ test.each([
   const disguise = program === undefined ? [] : [`/usr/bin/${program}`, ...args];
   const script = `const fs = require('node:fs'); const { randomBytes } = require('node:crypto');
     fs.copyFileSync('/etc/passwd', process.argv[1]);
+    const native = { exports: {} };
     const pipe = require('node:child_process').spawn('/bin/cat', [process.argv[1]]);
     let text = ''; pipe.stdout.on('data', (chunk) => (text += chunk));
     pipe.on('close', async () => console.log(text === await fs.promises.readFile('/etc/passwd', 'utf8'), randomBytes(8).length,
-      typeof require('${product}/node_modules/koffi').load));`;
+      (process.dlopen(native, '${product}/system-call.node'), typeof native.exports.call)));`;
   const end = ended([...oldKernel, ...disguise, ...node(product), '-e', script, join(folder, `copy-${newest}`)]);
   expect(end).toMatchObject({ code: 0, stdout: 'true 8 function\n', stderr: '' });
   const asked = [...oldKernel, ...disguise, '/bin/sh', join(product, 'launcher.sh'), 'version'];
@@ -277,7 +288,7 @@ exec rpmbuild "$@"`;
     expect(tag('LICENSE')).toMatch(new RegExp(`^${name}( AND ${name})*$`));
     expect(tag('LICENSE')).toMatch(/^LGPL-2\.1-only AND .*GPL-3\.0-or-later WITH GCC-exception-3\.1$/);
     const provided = rpm('-qp', '--provides', join(made, RPM)).split('\n');
-    const names = ['nodejs', 'npm(koffi)', 'npm(ssh2)', 'npm(saxes)', 'npm(commander)', 'glibc', 'libgcc', 'libstdc++'];
+    const names = ['nodejs', 'npm(ssh2)', 'npm(saxes)', 'npm(commander)', 'glibc', 'libgcc', 'libstdc++'];
     for (const part of names) expect(provided).toContainEqual(expect.stringContaining(`bundled(${part}) = `));
     const modules = provided.flatMap((line) => /^bundled\(npm\((.*)\)\)/.exec(line)?.[1] ?? []);
     const lock = JSON.parse(readFileSync(join(PROJECT, 'package-lock.json'), 'utf8')) as {

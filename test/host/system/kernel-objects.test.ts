@@ -11,7 +11,7 @@ import { MiB } from '../../../src/base/units.ts';
 import { openBlockIo } from '../../../src/system/io/block-device.ts';
 import { deviceNumbers, makeBlockNode } from '../../../src/system/io/block-node.ts';
 import { ensureModule } from '../../../src/system/kernel.ts';
-import { addKernelKey } from '../../../src/system/keyring.ts';
+import { addKernelKey } from '../../../src/system/libc/keyring.ts';
 import { describeOpeners, openersOf } from '../../../src/system/openers.ts';
 import { processFacts } from '../../../src/system/processes.ts';
 import { runChecked } from '../../../src/system/run.ts';

@@ -48,7 +48,7 @@ export async function markedProduct(planted: Readonly<Record<string, string>> = 
     format: 'cjs',
     logLevel: 'warning',
     absWorkingDir: PROJECT,
-    external: ['koffi', 'ssh2'],
+    external: ['ssh2'],
     define: { 'import.meta.url': 'BUNDLE_URL' },
     banner: {
       js: `const BUNDLE_URL=require('node:url').pathToFileURL(__filename).href,EVALUATED=[];process.once('exit',()=>require('node:fs').writeFileSync(process.env.EVALUATED,JSON.stringify({modules:EVALUATED,loaded:process.moduleLoadList})));`,
@@ -67,6 +67,7 @@ export async function markedProduct(planted: Readonly<Record<string, string>> = 
     ],
   });
   symlinkSync(join(PROJECT, 'node_modules'), join(folder, 'node_modules'));
+  symlinkSync(join(PROJECT, 'build/system-call.node'), join(folder, 'system-call.node'));
   return {
     evaluated(program, argument, { plugged } = {}) {
       const root = hostFolder(join(folder, plugged === undefined ? 'host' : 'plugged'), plugged);

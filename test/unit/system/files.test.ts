@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 import { ensureDir, readIfExists, removeIfExists, writeFileAtomic } from '../../../src/system/files.ts';
-import { readAttribute, writeAttribute } from '../../../src/system/sysfs.ts';
+import { readAttribute } from '../../../src/system/sysfs.ts';
+import { writeAttribute } from '../../../src/system/waiting-sysfs.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'rbdsr-system-files-'));
 afterAll(() => rmSync(folder, { recursive: true }));

@@ -11,6 +11,7 @@ const ROOT = join(import.meta.dirname, '../../..');
 /** Synchronous functions by the module that exports them; of Node's modules those whose names end in Sync. */
 const OURS: Readonly<Record<string, readonly string[]>> = {
   'libc.ts': ['fcntl', 'ioctl', 'mknodBlock', 'addKey', 'keyctl'],
+  'system-call.ts': ['systemCall'],
   'sysfs.ts': ['readAttribute'],
 };
 
@@ -66,7 +67,7 @@ test('a call is found however it is imported', () => {
     "import {\n  readFileSync as read,\n  watch,\n} from 'node:fs';",
     "import fs from 'node:fs';",
     "import type { fstatSync } from 'node:fs';",
-    "import { ioctl, ioctlBlocking } from '../system/libc.ts';",
+    "import { ioctl, ioctlBlocking } from '../system/libc/libc.ts';",
   ].join('\n');
   expect(callsOf(text)).toEqual(['existsSync', 'readFileSync', 'fs from node:fs', 'ioctl']);
 });

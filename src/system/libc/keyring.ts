@@ -1,5 +1,5 @@
-import { RbdsrError } from '../base/error.ts';
-import type { Secret } from '../base/secret.ts';
+import { RbdsrError } from '../../base/error.ts';
+import type { Secret } from '../../base/secret.ts';
 import { addKey, keyctl } from './libc.ts';
 
 export interface KernelKey {
