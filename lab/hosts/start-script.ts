@@ -1,3 +1,10 @@
+import { recordedSystemd } from './recorded-systemd.ts';
+
+/** What systemctl was asked. */
+export const SYSTEMCTL_LOG = '/run/lab/systemctl.log';
+/** Of the recorded states (test/fixtures/systemd) the one that the host is in. */
+export const SYSTEM_STATE = '/run/lab/system-state';
+
 export interface StartOptions {
   /** INSTALLATION_UUID of /etc/xensource-inventory. */
   readonly hostUuid: string;
@@ -51,14 +58,11 @@ INSTALLATION_UUID='${o.hostUuid}'
 END
 mkdir -p /etc/rbdsr /etc/lvm/master /opt/xensource/sm /etc/xapi.d/plugins /var/lib/xcp /dev/sm
 [ -e /etc/lvm/master/lvm.conf ] || cp /etc/lvm/lvm.conf /etc/lvm/master/
-# systemd does not run here; what it is asked can be looked up, and what it says of the system be written.
+# systemd does not run here; what it is asked can be looked up, and the state in which it was recorded be written.
 rm -f /usr/bin/systemctl
 cat >/usr/bin/systemctl <<'END'
-#!/bin/sh
-[ "$1" != is-system-running ] || exec cat /run/lab/system-state
-echo "$*" >>/run/lab/systemctl.log
-END
-echo running >/run/lab/system-state
+${recordedSystemd('/usr/bin/systemctl', { states: ['running', 'no such unit'], log: SYSTEMCTL_LOG, stateFile: SYSTEM_STATE })}END
+echo running >${SYSTEM_STATE}
 chmod 755 /usr/bin/systemctl
 udevadm settle --timeout=30
 touch /run/lab/ready

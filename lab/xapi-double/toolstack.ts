@@ -27,6 +27,30 @@ export function toolstackStarts(double: XapiDouble, hostRef: string, drivers?: R
   for (const sm of db.all('SM')) if (!drivers.has(stringOf(sm, 'driver_filename'))) db.destroy('SM', sm.ref);
 }
 
+/**
+ * Host.declare_dead: what was plugged there is not any more, and stock's hook clears the host's marks on the disks of
+ * each of its SRs (xen-api `xapi_hooks.ml`, sm `resetvdis.py`). First the hook takes the locks of the SR on the master:
+ * `passes` says whether it gets them. It waits for them without limit, and HA for it: where it does not get them,
+ * nothing is cleared.
+ */
+export async function hostDeclaredDead(
+  double: XapiDouble,
+  hostRef: string,
+  passes: (srUuid: string) => Promise<boolean>,
+): Promise<void> {
+  const { db } = double;
+  const pbds = db.all('PBD').filter(({ fields }) => fields['host'] === hostRef);
+  for (const pbd of pbds) pbd.fields['currently_attached'] = false;
+  for (const srRef of pbds.map((pbd) => stringOf(pbd, 'SR'))) {
+    if (!(await passes(stringOf(db.get('SR', srRef), 'uuid'))))
+      throw new Error('the hook of a dead host waits for a lock');
+    for (const vdi of db.where('VDI', 'SR', srRef)) {
+      const { [MARK + hostRef]: _mark, ...rest } = mapOf(vdi, 'sm_config');
+      vdi.fields['sm_config'] = rest;
+    }
+  }
+}
+
 /** pool.join from 24.37: the host has every driver of the pool, with all that it can do (`xapi_pool.ml`). */
 export function poolJoin(double: XapiDouble, features: ReadonlyMap<string, readonly string[]>): void {
   if (!double.profile.comparesFeatures) return;

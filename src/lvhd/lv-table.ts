@@ -4,7 +4,7 @@ import type { VdiUuid } from '../base/ids.ts';
 import { settled } from '../base/settle.ts';
 import { extentIo } from '../lvm/extents.ts';
 import type { LvReport, VgReport } from '../lvm/report.ts';
-import { HEADER_SUMMARY_BYTES, summariseHeader } from '../vhd/format/header-summary.ts';
+import { readHeaderSummary } from '../vhd/format/header-summary.ts';
 import { DELETED_TAG, HIDDEN_TAG, parentLvName, vdiOfLv } from './names.ts';
 import type { LvKind, VdiKind, VdiLv } from './names.ts';
 
@@ -119,9 +119,7 @@ async function readNode(lv: LvReport, vdi: VdiLv, pvIo: BlockIo): Promise<VdiNod
     return { ...known, virtualSizeBytes: lv.sizeBytes, hidden: deleted || lv.tags.includes(HIDDEN_TAG) };
   }
   try {
-    const { virtualSizeBytes, hidden, parentName } = summariseHeader(
-      await extentIo(pvIo, lv).read(0, HEADER_SUMMARY_BYTES),
-    );
+    const { virtualSizeBytes, hidden, parentName } = await readHeaderSummary(extentIo(pvIo, lv));
     return {
       ...known,
       virtualSizeBytes,

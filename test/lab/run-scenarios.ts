@@ -6,6 +6,7 @@ import { keepEvidence } from './evidence.ts';
 import type { Scenario } from './all.ts';
 import { cleanUp } from './scenario.ts';
 import { took } from './took.ts';
+import { refuseUnrecordedCalls } from './unrecorded-calls.ts';
 
 /**
  * On a machine that is too slow the rest fails, each test with the reason, rather than that a run is ended from outside
@@ -32,7 +33,9 @@ export function runScenarios(options: PoolOptions, scenarios: readonly Scenario[
       door === undefined ? 'starts a lab of its own' : `joins the lab behind ${door}, after any run that has`,
     );
     pool = await (door === undefined ? startPool(options) : joinPool(door));
-    if (door !== undefined) await cleanUp(pool);
+    if (door === undefined) return;
+    await cleanUp(pool);
+    await refuseUnrecordedCalls(pool);
   });
   afterAll(() => pool?.stop());
   beforeEach(({ task, onTestFailed }) => {
@@ -56,6 +59,7 @@ export function runScenarios(options: PoolOptions, scenarios: readonly Scenario[
           await told(lab(), title);
         console.log(took(title, performance.now() - began.ms, lab().double.runs.slice(began.run)));
         await cleanUp(lab());
+        await refuseUnrecordedCalls(lab());
       });
       declare(lab);
     });

@@ -5,6 +5,7 @@ import type { Row } from '../../lab/xapi-double/database.ts';
 import { srCreate } from '../../lab/xapi-double/sr-operations.ts';
 import { vdiActivate, vdiAttach, vdiDeactivate, vdiDetach } from '../../lab/xapi-double/vdi-operations.ts';
 import { DRIVER, settingsFile } from '../../lab/hosts/install.ts';
+import { SYSTEM_STATE } from '../../lab/hosts/start-script.ts';
 
 /** The one pool of all scenarios; it is up when a test runs, not yet when tests are declared. */
 export type Lab = () => Pool;
@@ -145,7 +146,7 @@ for index in $(ls /sys/bus/rbd/devices); do echo "$index force" >$remove || true
 [ -e /sys/bus/rbd/add_single_major ] || { modprobe -r rbd; modprobe rbd single_major=Y; }
 [ ! -e /var/lib/xcp/xapi.away ] || mv /var/lib/xcp/xapi.away /var/lib/xcp/xapi
 rm -f /usr/bin/ceph /usr/bin/rbd
-echo running >/run/lab/system-state
+echo running >${SYSTEM_STATE}
 [ -e ${DRIVER} ] || /opt/rbdsr/launcher.sh enable </dev/null
 [ "$(readlink ${DRIVER})" = /opt/rbdsr/launcher.sh ] || ln -sf /opt/rbdsr/launcher.sh ${DRIVER}
 rm -rf /var/run/rbdsr/sr /var/run/rbdsr/nbd /run/rbdsr/calls /var/run/sm/refcount /var/lock/sm/*-*-*-*-* /dev/sm/phy /dev/sm/backend /run/blktap-control/nbd

@@ -1,10 +1,11 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { cephTranscript } from './stand-ins/recorded-ceph.ts';
 
 /**
- * A `ceph` of 19.2.6 and later in front of an older cluster: it knows types of keys as `src/mon/MonMap.cc` prints them
- * and `src/mon/AuthMonitor.cc` refuses them. Everything else is the older cluster's own doing. No cluster of these
- * versions was run.
+ * A `ceph` of 19.2.6 and later in front of an older cluster: it knows types of keys as `src/mon/MonMap.cc` prints them,
+ * and makes and refuses them as test/fixtures/ceph-tools has it. Everything else is the older cluster's own doing. No
+ * cluster of these versions was run.
  */
 export class CephOfToday {
   /** What stands at /usr/bin/ceph; the real program is /usr/bin/ceph-real. */
@@ -16,7 +17,7 @@ export class CephOfToday {
   constructor(folder: string) {
     this.#allowed = join(folder, 'allowed-ciphers');
     this.#calls = join(folder, 'ceph-calls');
-    this.program = SCRIPT.replaceAll('ALLOWED', this.#allowed).replaceAll('CALLS', this.#calls);
+    this.program = script(this.#allowed, this.#calls);
     this.allow('aes', 'aes256k');
   }
 
@@ -34,6 +35,23 @@ export class CephOfToday {
   }
 }
 
+/** What 19.2.6 says to `ceph auth get-or-create`, in that state. */
+function answer(state: string, keyType: string): { readonly stdout: string; readonly stderr: string } {
+  const begin = `ceph auth get-or-create ${keyType}`;
+  const row = cephTranscript('19.2.6').calls.find((call) => call.state === state && call.argv.startsWith(begin));
+  if (row === undefined) throw new Error(`nothing is known of ${begin} when ${state}`);
+  return row;
+}
+
+function script(allowed: string, calls: string): string {
+  const refusal = answer('aes is not allowed', '--key-type aes').stderr.trim().replace('"aes"', '\\"$4\\"');
+  const [made] = JSON.parse(answer('no user', 'client.').stdout) as { readonly key: string }[];
+  return SCRIPT.replaceAll('ALLOWED', allowed)
+    .replaceAll('CALLS', calls)
+    .replaceAll('REFUSAL', () => refusal)
+    .replaceAll('KEY', made?.key ?? '');
+}
+
 const SCRIPT = `#!/bin/sh
 echo "$*" >>CALLS
 read -r allowed <ALLOWED
@@ -48,14 +66,14 @@ case "$*" in
 "auth get-or-create --key-type "*)
   case " $allowed " in
   *" $4 "*) ;;
-  *) echo "Error EINVAL: creating key with insecure key type (\\"$4\\") not allowed" >&2; exit 22 ;;
+  *) echo "REFUSAL" >&2; exit 22 ;;
   esac
   [ "$4" = aes ] || exit 22
   shift 4
   exec /usr/bin/ceph-real auth get-or-create "$@"
   ;;
 "auth get-or-create "*)
-  /usr/bin/ceph-real "$@" | sed 's|"key":"[^"]*"|"key":"AgAApRhqAAAAACAAlZeqKydRvjCx8UhcLcEG5kBDY46sZetkukFzRJE6x8I="|'
+  /usr/bin/ceph-real "$@" | sed 's|"key":"[^"]*"|"key":"KEY"|'
   ;;
 *) exec /usr/bin/ceph-real "$@" ;;
 esac

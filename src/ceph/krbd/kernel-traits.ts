@@ -15,6 +15,8 @@ export interface KernelTraits {
   readonly minorAttribute: boolean;
   /** Images in RADOS namespaces can be mapped and told apart. */
   readonly namespaces: boolean;
+  /** Devices are opened and closed beside a `remove`; before, one mutex of the host covers both. */
+  readonly opensBesideRemove: boolean;
   /** `remove` takes "N force". */
   readonly forcedRemove: boolean;
   /** The kernel says in its log that a pool does not exist; before, ENOENT may be the pool or the image. */
@@ -31,6 +33,8 @@ export interface KernelTraits {
 
 /** The first release that has it. One row per difference; nothing else compares versions. */
 const SINCE = {
+  // "rbd: don't hold ctl_mutex to get/put device"; 3.10 waits for the OSDs with it held (rbd_remove)
+  opensBesideRemove: '3.11',
   minorAttribute: '3.14',
   logsMissingPool: '4.3',
   identityAttributes: '4.9',
@@ -78,6 +82,7 @@ export function kernelTraits(release: string = kernelRelease()): KernelTraits {
     identityAttributes: has(SINCE.identityAttributes),
     minorAttribute: has(SINCE.minorAttribute),
     namespaces: has(SINCE.namespaces),
+    opensBesideRemove: has(SINCE.opensBesideRemove),
     forcedRemove: has(SINCE.forcedRemove),
     logsMissingPool: has(SINCE.logsMissingPool),
     msMode: has(SINCE.msMode),

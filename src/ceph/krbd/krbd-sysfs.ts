@@ -67,7 +67,7 @@ export function readMapping(roots: KrbdRoots, index: number): Mapping | undefine
   };
 }
 
-/** Whether it was mapped with `ro`. */
+/** Whether it was mapped with `ro`. Linux 3.10 shows that once the device has been opened (rbd_open). */
 export function isReadOnly(roots: KrbdRoots, { index }: Pick<Mapping, 'index'>): boolean {
   return readAttribute(join(roots.sysRoot, `block/rbd${index}/ro`)) === '1';
 }

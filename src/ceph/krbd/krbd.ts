@@ -7,7 +7,7 @@ import type { KeyType } from '../cluster/cephx-key.ts';
 import type { ImageSpec } from '../image/image-spec.ts';
 import type { KernelKeys } from './kernel-keys.ts';
 import { type KernelTraits, kernelTraits } from './kernel-traits.ts';
-import { controlFiles, HOST_ROOTS, listMappings, supportedFeatures } from './krbd-sysfs.ts';
+import { controlFiles, HOST_ROOTS, isReadOnly, listMappings, supportedFeatures } from './krbd-sysfs.ts';
 import type { KrbdHost, MapRequest } from './krbd-host.ts';
 import type { MapResult } from './map-image.ts';
 import { selectMapping } from './mapping.ts';
@@ -74,6 +74,13 @@ export class Krbd {
     await this.loadModule(deadline);
     // The only word on a mapping's cluster there.
     if (!this.host.kernel.identityAttributes) await this.#mountDebugfs(deadline);
+    const { isNew, mapping } = await this.#mapOnce(access, spec, request, deadline);
+    if (isNew || request.readOnly === true || !isReadOnly(this.host.roots, mapping)) return { isNew, mapping };
+    // That it is a probe's was shown by the first open only, which was the proof's.
+    return this.#mapOnce(access, spec, request, deadline);
+  }
+
+  async #mapOnce(access: ClusterAccess, spec: ImageSpec, request: MapRequest, deadline: Deadline): Promise<MapResult> {
     const { mapImage } = await import('./map-image.ts');
     const { proveMapping } = await import('./prove-mapping.ts');
     const { unmapImage } = await import('./unmap-image.ts');

@@ -1,5 +1,5 @@
 import type { Deadline } from '../../base/deadline.ts';
-import { RbdsrError } from '../../base/error.ts';
+import { hasCode, RbdsrError } from '../../base/error.ts';
 import { lastStep, type Step, step } from '../../base/steps.ts';
 import { undo } from '../../base/undo.ts';
 import { runSteps } from '../../system/running-steps.ts';
@@ -86,7 +86,11 @@ function isProbed({ host, request, found: { adopted } }: MappingWork): boolean {
 async function unmapProbed(work: MappingWork): Promise<void> {
   const { host, access, spec, request, deadline, pending, found } = work;
   if (found.adopted === undefined) return;
-  await unmapLocked(host, found.adopted, {}, deadline, pending);
+  try {
+    await unmapLocked(host, found.adopted, {}, deadline, pending);
+  } catch (error) {
+    throw hasCode(error, 'device-busy') ? readOnlyInUse(found.adopted, error) : error;
+  }
   work.found = await look(host, access, spec, request, deadline);
 }
 
@@ -141,6 +145,14 @@ function checkNamespace(host: KrbdHost, spec: ImageSpec): void {
     expected: 'Linux 4.19 or later',
     found: `Linux ${host.kernel.release}`,
     todo: 'Use an image in the default namespace of a pool.',
+  });
+}
+
+function readOnlyInUse({ device, spec }: Mapping, error: RbdsrError): RbdsrError {
+  return new RbdsrError('device-busy', {
+    ...error.detail,
+    what: `${device}, image ${formatSpec(spec)}, is mapped read-only, and cannot be mapped anew to be written to while it is in use`,
+    cause: error,
   });
 }
 

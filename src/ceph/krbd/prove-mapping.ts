@@ -23,13 +23,18 @@ export async function proveMapping(
 ): Promise<Mapping> {
   await waitForNode(mapping, deadline);
   const sized = await withSize(host, mapping, expectedBytes, deadline);
-  const size = await answered(openBlockIo(sized.device, 'read').then(readOnce), answering(sized, deadline));
+  const size = await sizeByReading(sized, deadline);
   if (size === sized.sizeBytes) return sized;
   throw new RbdsrError('device-missing', {
     what: `${sized.device} is not as large as the image it maps, ${formatSpec(sized.spec)}`,
     expected: `${sized.sizeBytes} bytes`,
     found: `${size} bytes`,
   });
+}
+
+/** The size of the device, once it has answered one direct read. 'osd-unresponsive'. */
+export function sizeByReading(mapping: Mapping, deadline: Deadline): Promise<number> {
+  return answered(openBlockIo(mapping.device, 'read').then(readOnce), answering(mapping, deadline));
 }
 
 /** udev, or the kernel's own devtmpfs, makes the node a moment after the write to `add` returned. */

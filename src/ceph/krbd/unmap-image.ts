@@ -10,6 +10,7 @@ import { formatSpec, sameSpec } from '../image/image-spec.ts';
 import type { KrbdHost } from './krbd-host.ts';
 import { controlFiles, readMapping } from './krbd-sysfs.ts';
 import type { Mapping } from './mapping.ts';
+import { sizeByReading } from './prove-mapping.ts';
 import { isOnlyUdev, openersOnceUdevIsDone, UDEV_MS } from './udev-openers.ts';
 
 export interface UnmapOptions {
@@ -76,6 +77,16 @@ export const unmapSteps: readonly Step<Unmapping>[] = [
 async function refuseUnlessFree({ host, mapping, force, deadline }: Unmapping): Promise<void> {
   if (!force) await refuseIfOpen(mapping, [], deadline);
   else if (!host.kernel.forcedRemove) throw cannotForce(host, mapping);
+  if (!host.kernel.opensBesideRemove) await refuseUnlessAnswered(mapping, deadline);
+}
+
+/** A removal that waits for its OSDs would keep every other image of such a host from being opened, and closed. */
+async function refuseUnlessAnswered(mapping: Mapping, deadline: Deadline): Promise<void> {
+  try {
+    await sizeByReading(mapping, deadline);
+  } catch (error) {
+    if (!hasCode(error, 'device-missing', 'io')) throw error;
+  }
 }
 
 async function remove({ mapping, force, file, deadline, pending }: Unmapping): Promise<void> {

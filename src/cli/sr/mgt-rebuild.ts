@@ -8,7 +8,7 @@ import { planRebuild, type RebuildNode, type RebuildPlan } from '../../lvhd/meta
 import { type Salvage, salvage } from '../../lvhd/metadata/salvage.ts';
 import { vdiOfLv, type VdiLv } from '../../lvhd/names.ts';
 import { openBlockIo } from '../../system/io/block-device.ts';
-import { HEADER_SUMMARY_BYTES, summariseHeader } from '../../vhd/format/header-summary.ts';
+import { readHeaderSummary } from '../../vhd/format/header-summary.ts';
 import type { CliCall } from '../cli-call.ts';
 import type { RebuildSources } from './rebuild-sources.ts';
 import { openImageFile } from '../disk/image-file.ts';
@@ -96,8 +96,8 @@ async function hiddenFlag(path: string, { kind }: VdiLv): Promise<Pick<RebuildNo
     }
     const io = await openImageFile(path);
     try {
-      const bytes = await io.read(0, Math.min(io.size, HEADER_SUMMARY_BYTES));
-      return { hidden: summariseHeader(bytes).hidden };
+      const { hidden } = await readHeaderSummary(io);
+      return { hidden };
     } finally {
       await io.close();
     }

@@ -73,3 +73,16 @@ test('a disk with metadata of a pool is that of the same pool when a scan finds 
   const found = double.db.byUuid('VDI', stringOf(vdi, 'uuid'));
   expect(found.fields['metadata_of_pool']).toBe(pools[0]);
 });
+
+test('a scan that changes which disks there are is made once more, and asks for no other', async () => {
+  const { double, srRef } = pool;
+  const vdi = await vdiCreate(double, { sr: srRef, virtualSize: 16 * MiB });
+  double.db.destroy('VDI', vdi.ref);
+  sr().fields['other_config'] = { dirty: '' };
+  const before = double.runs.length;
+  await srScan(double, srRef);
+  const commands = double.runs.slice(before).map(({ request }) => /<methodName>(\w+)</.exec(request)?.[1]);
+  expect(commands).toEqual(['sr_scan', 'sr_update', 'sr_scan', 'sr_update']);
+  expect(double.db.byUuid('VDI', stringOf(vdi, 'uuid')).fields['managed']).toBe(true);
+  expect(sr().fields['other_config']).toEqual({});
+});

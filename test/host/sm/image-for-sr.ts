@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'vitest';
@@ -16,8 +16,12 @@ import { surveyDevice } from '../../../src/lvm/pv-label.ts';
 import { killedAt } from '../../support/killed-at.ts';
 import { type LoopPool, loopPool } from '../../support/loop-pool.ts';
 import { openSrOn } from '../../support/lvhd-vectors.ts';
+import { CephStandIn } from '../../support/stand-ins/recorded-ceph.ts';
 
 const SIZE_MIB = 128;
+/** Of the image that loopPool names, in the recorded cluster. */
+const THERE = `image of ${SIZE_MIB} MiB`;
+const ABSENT = 'no image';
 
 /** What there is of an SR: in the cluster, in the master's kernel, on the image, in the master's notes, in xapi. */
 export interface SrState {
@@ -33,21 +37,20 @@ export interface SrState {
 /** An image, and the one SR that comes and goes on it, on one host, by the calls that xapi makes of the driver. */
 export class ImageForSr {
   readonly pool: LoopPool;
-  readonly #tools: string;
+  readonly #tools: CephStandIn;
   #uuid = '';
   #sr: Row | undefined;
   /** Of an SR whose record xapi has dropped since. */
   #wasRecorded = false;
 
-  private constructor(pool: LoopPool, tools: string) {
+  private constructor(pool: LoopPool, tools: CephStandIn) {
     this.pool = pool;
     this.#tools = tools;
   }
 
   static async make(): Promise<ImageForSr> {
     const pool = await loopPool({ sizeBytes: SIZE_MIB * MiB, mapped: false, populate: async () => undefined });
-    const tools = mkdtempSync(join(tmpdir(), 'rbdsr-tools-'));
-    placeTools(tools);
+    const tools = new CephStandIn(mkdtempSync(join(tmpdir(), 'rbdsr-tools-')), { state: THERE });
     const made = new ImageForSr(pool, tools);
     await srForget(pool.double, pool.srRef);
     return made;
@@ -59,8 +62,7 @@ export class ImageForSr {
     this.#uuid = randomUUID();
     this.#wasRecorded = false;
     execFileSync('blkdiscard', ['--zeroout', this.pool.loop.device]);
-    if (image === 'absent') rmSync(this.#image, { force: true });
-    else writeFileSync(this.#image, '');
+    this.#tools.state = image === 'absent' ? ABSENT : THERE;
   }
 
   /** SR.create up to its plugs; where the driver fails xapi drops its records. `size` in device_config. */
@@ -122,7 +124,7 @@ export class ImageForSr {
     const ro = `${root}/sys/block/rbd0/ro`;
     const isMapped = existsSync(`${root}/sys/bus/rbd/devices/0`);
     return {
-      image: existsSync(this.#image) ? 'there' : 'absent',
+      image: this.#tools.state === THERE ? 'there' : 'absent',
       mapped: !isMapped ? 'no' : readFileSync(ro, 'utf8') === '1\n' ? 'read-only' : 'yes',
       holds: await this.#content(),
       noted: existsSync(`${root}/var/run/rbdsr/sr/${this.#uuid}.json`),
@@ -152,7 +154,7 @@ export class ImageForSr {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.pool[Symbol.asyncDispose]();
-    rmSync(this.#tools, { recursive: true, force: true });
+    rmSync(this.#tools.folder, { recursive: true, force: true });
   }
 
   /** Whatever a test that failed has left: the next is to fail by itself alone. */
@@ -194,36 +196,18 @@ export class ImageForSr {
     return pbdOn(this.pool.double, this.#ref, this.pool.double.master.ref);
   }
 
-  /** Where it is, the cluster has the image. */
-  get #image(): string {
-    return join(this.#tools, 'image');
-  }
-
   /** With the ceph tools of this cluster in the place of the machine's. */
-  #among<T>(work: () => Promise<T>): Promise<T> {
-    const mounts = ['rbd', 'ceph'].map((name) => `mount --bind '${join(this.#tools, name)}' /usr/bin/${name}`);
-    return this.pool.startedBy(['unshare', '-m', 'sh', '-c', [...mounts, 'exec "$@"'].join(' && '), 'sh'], work);
+  async #among<T>(work: () => Promise<T>): Promise<T> {
+    const mounts = ['rbd', 'ceph'].map((name) => `mount --bind '${join(this.#tools.folder, name)}' /usr/bin/${name}`);
+    const prefix = ['unshare', '-m', 'sh', '-c', [...mounts, 'exec "$@"'].join(' && '), 'sh'];
+    try {
+      return await this.pool.startedBy(prefix, work);
+    } finally {
+      this.#tools.check();
+    }
   }
 }
 
 function isRecorded(sr: Row): boolean {
   return mapOf(sr, 'sm_config')['use_vhd'] === 'true';
-}
-
-/** `rbd` for a cluster with one pool, and one image at most. */
-function placeTools(folder: string): void {
-  const info = { name: 'sr1', size: SIZE_MIB * MiB, order: 22, features: ['layering'] };
-  const rbd = [
-    '#!/bin/sh',
-    `image='${join(folder, 'image')}'`,
-    'case " $* " in',
-    `*" create "*) touch "$image" ;;`,
-    `*" info "*) [ -e "$image" ] || exit 2; echo '${JSON.stringify(info)}' ;;`,
-    `*" status "*) echo '{"watchers":[]}' ;;`,
-    `*" ls "*) echo '[]' ;;`,
-    '*) exit 22 ;;',
-    'esac',
-  ];
-  writeFileSync(join(folder, 'rbd'), `${rbd.join('\n')}\n`, { mode: 0o755 });
-  writeFileSync(join(folder, 'ceph'), '#!/bin/sh\nexit 22\n', { mode: 0o755 });
 }

@@ -1,8 +1,10 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { mapOf, type Row, stringOf } from '../../../lab/xapi-double/database.ts';
+import { pbdOn } from '../../../lab/xapi-double/driver.ts';
 import { pbdPlug } from '../../../lab/xapi-double/pbd-operations.ts';
 import { callPlugin } from '../../../lab/xapi-double/plugin-call.ts';
+import { hostDeclaredDead } from '../../../lab/xapi-double/toolstack.ts';
 import {
   vdiActivate,
   vdiCreate,
@@ -13,7 +15,7 @@ import {
 import { MiB } from '../../../src/base/units.ts';
 import { failure } from '../../support/xapi-failure.ts';
 import { type LoopPool, loopPool } from '../../support/loop-pool.ts';
-import { OtherHolder } from '../../support/stock-locks.ts';
+import { OtherHolder, stockHookPasses } from '../../support/stock-locks.ts';
 
 // Marks in VDI.sm_config that say a host has a disk active: what that host is asked, and what becomes of them.
 
@@ -150,6 +152,22 @@ async function unreachable(): Promise<AsyncDisposable> {
   pool.double.offline.add(host(1).ref);
   return { [Symbol.asyncDispose]: async () => void pool.double.offline.delete(host(1).ref) };
 }
+
+test("a host that is declared dead: stock's hook has its locks beside a late writer of the SR, and the disk is free", async () => {
+  const vdi = await markedDisk();
+  await using _dead = await unreachable();
+  const late = await OtherHolder.of(`${pool.root(0)}/var/run/rbdsr/late/${srUuid()}.lock`, 'shared');
+  try {
+    const locks = `${pool.root(0)}/var/lock/sm`;
+    await hostDeclaredDead(pool.double, host(1).ref, (sr) => stockHookPasses(locks, sr, 10_000));
+    expect(marksOf(vdi)).toEqual([]);
+  } finally {
+    await late[Symbol.asyncDispose]();
+    pbdOn(pool.double, pool.srRef, host(1).ref).fields['currently_attached'] = true;
+  }
+  await vdiResize(pool.double, vdi.ref, 32 * MiB);
+  await vdiDestroy(pool.double, vdi.ref);
+});
 
 test('the mark of a host that the pool no longer has goes', async () => {
   const vdi = await vdiCreate(pool.double, { sr: pool.srRef, virtualSize: 16 * MiB });

@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { type SystemdTranscript, systemdTranscript } from '../../support/stand-ins/recorded-systemd.ts';
+import { type SystemdTranscript, systemdTranscript } from '../../../lab/hosts/recorded-systemd.ts';
 
 const RECORD = join(import.meta.dirname, '../../support/stand-ins/record-systemd.mjs');
 const GOES_DOWN = /^\s*[0-9]+ +shutdown\.target +start\b/m;

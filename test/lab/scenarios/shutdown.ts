@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { SYSTEM_STATE } from '../../../lab/hosts/start-script.ts';
 import type { Pool } from '../../../lab/pool.ts';
 import { stringOf } from '../../../lab/xapi-double/database.ts';
 import { vdiCreate } from '../../../lab/xapi-double/vdi-operations.ts';
@@ -15,7 +16,7 @@ const UNIT_MS = 75_000;
 /** What the release unit does on a host that shuts down; systemd, which starts it, is in test/host/installer. */
 export function shutdown(lab: Lab): void {
   const releaseImages = async (pool: Pool): Promise<{ code: number; stdout: string }> => {
-    await pool.host(HOST).shell('echo stopping >/run/lab/system-state');
+    await pool.host(HOST).shell(`echo stopping >${SYSTEM_STATE}`);
     return pool.host(HOST).exec(['rbdsr', 'release-images'], { timeoutMs: UNIT_MS });
   };
 

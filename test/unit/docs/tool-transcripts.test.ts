@@ -1,11 +1,12 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { systemdTranscript } from '../../support/stand-ins/recorded-systemd.ts';
+import { systemdTranscript } from '../../../lab/hosts/recorded-systemd.ts';
+import { cephCallKey, cephCalls, cephTranscript } from '../../support/stand-ins/recorded-ceph.ts';
 
 /**
- * Stand-ins of tap-ctl, systemctl and udevadm answer by test/fixtures/tap-ctl and systemd: each call of
- * docs/tool-versions.md has its rows there.
+ * Stand-ins of tap-ctl, systemctl, udevadm, rbd and ceph answer by test/fixtures/tap-ctl, systemd and ceph-tools: each
+ * call of docs/tool-versions.md has its rows there.
  */
 const ROOT = join(import.meta.dirname, '../../..');
 const DOCUMENT = readFileSync(join(ROOT, 'docs/tool-versions.md'), 'utf8');
@@ -68,4 +69,24 @@ test('each call of systemctl and udevadm was recorded, and what was read has its
   const older = systemdTranscript('219');
   expect(older.how).toMatch(/^read, not run: /);
   expect(older.calls.filter(({ source }) => (source ?? '') === '')).toEqual([]);
+});
+
+test('each call of rbd and ceph was recorded, and what was read of other versions has its source', () => {
+  const documented = [...DOCUMENT.matchAll(/^\| `((?:rbd|ceph) [^`]+)` \|/gm)].map(([, name = '']) => name);
+  const { calls } = cephTranscript('16.2.15');
+  const isOf = (name: string, argv: string): boolean => `${argv} `.startsWith(`${name} `);
+  // What that prints are the bytes of an image.
+  const unrecorded = documented.filter((name) => !calls.some(({ argv }) => isOf(name, argv)));
+  expect(unrecorded).toEqual(['rbd export']);
+  expect(calls.filter(({ argv }) => !documented.some((name) => isOf(name, argv)))).toEqual([]);
+  for (const version of ['10', '19.2.6']) {
+    const other = cephTranscript(version);
+    expect([other.version, other.like]).toEqual([version, '16.2.15']);
+    expect(other.how).toMatch(/^read, not run: /);
+    expect(other.calls.filter(({ source }) => (source ?? '') === '')).toEqual([]);
+    const keys = cephCalls(version).map(cephCallKey);
+    expect(keys.toSorted()).toEqual([...new Set(keys)].toSorted());
+    const states = new Set(cephCalls(version).map(({ state }) => state));
+    expect(cephCalls(version).filter(({ becomes }) => becomes !== undefined && !states.has(becomes))).toEqual([]);
+  }
 });

@@ -5,7 +5,7 @@ import { beforeEach, expect, test } from 'vitest';
 import { runCli } from '../../../src/cli/program.ts';
 import { HOST_VERSIONS } from '../../../lab/host-trees/host-versions.ts';
 import { type HostFixture, startProcess, useHosts } from './host-fixture.ts';
-import { recordedSystemd } from '../../support/stand-ins/recorded-systemd.ts';
+import { recordedSystemd } from '../../../lab/hosts/recorded-systemd.ts';
 import { Writable } from 'node:stream';
 
 const hosts = useHosts();

@@ -8,7 +8,7 @@ import { checkHost } from '../../../src/installer/check-host.ts';
 import { disable } from '../../../src/installer/disable.ts';
 import { enable, repair } from '../../../src/installer/enable.ts';
 import { expectAllWalked, stepsOf } from '../../support/every-step.ts';
-import { recordedSystemd, UNRECORDED } from '../../support/stand-ins/recorded-systemd.ts';
+import { recordedSystemd, UNRECORDED } from '../../../lab/hosts/recorded-systemd.ts';
 import { enableAs010 } from './enabled-by-0-1-0.ts';
 import { fixture, type HostFixture, useHosts } from './host-fixture.ts';
 import { useKilledCommand } from './killed-command.ts';

@@ -7,7 +7,7 @@ import { releaseMapping, type Released } from '../../../src/installer/shutdown/r
 import { releaseImages } from '../../../src/installer/shutdown/release-images.ts';
 import { type HostFixture, useHosts } from './host-fixture.ts';
 import { linux44, writeTree } from '../../support/recorded-sysfs.ts';
-import { recordedSystemd, UNRECORDED } from '../../support/stand-ins/recorded-systemd.ts';
+import { recordedSystemd, UNRECORDED } from '../../../lab/hosts/recorded-systemd.ts';
 
 const hosts = useHosts();
 const SR = '0f0e0d0c-0b0a-4908-8706-050403020100';

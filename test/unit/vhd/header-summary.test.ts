@@ -1,8 +1,11 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { HEADER_SUMMARY_BYTES, summariseHeader } from '../../../src/vhd/format/header-summary.ts';
+import { readHeaderSummary } from '../../../src/vhd/format/header-summary.ts';
 import { MACX, W2KU } from '../../../src/vhd/format/locator.ts';
 import { parentAsScanned } from '../../../src/vhd/format/parent-names.ts';
+import { RecordedIo } from './recorded-io.ts';
 import { VectorFiles } from './vectors.ts';
+
+const BEGIN = 1536;
 
 let files: VectorFiles;
 beforeAll(() => {
@@ -11,12 +14,14 @@ beforeAll(() => {
 afterAll(() => files[Symbol.dispose]());
 
 describe('the first 1536 bytes', () => {
-  it('tell size, flags and parent', () => {
-    const summary = (name: string): unknown => {
-      const { locators, ...rest } = summariseHeader(files.bytes(name).subarray(0, HEADER_SUMMARY_BYTES));
+  const begin = (name: string): RecordedIo => new RecordedIo(files.bytes(name).subarray(0, BEGIN));
+
+  it('tell size, flags and parent', async () => {
+    const summary = async (name: string): Promise<unknown> => {
+      const { locators, ...rest } = await readHeaderSummary(begin(name));
       return { ...rest, locators: locators.length };
     };
-    expect([summary('mid'), summary('rawchild'), summary('hidden')]).toEqual([
+    expect([await summary('mid'), await summary('rawchild'), await summary('hidden')]).toEqual([
       {
         uuid: '25cb28c5-b524-4c62-8e4d-80bf35fc1d36',
         virtualSizeBytes: 41_943_040,
@@ -30,16 +35,14 @@ describe('the first 1536 bytes', () => {
       expect.objectContaining({ parentName: 'rawbase.raw', hasParent: true }),
       expect.objectContaining({ hidden: true, hasParent: false, locators: 0 }),
     ]);
-    expect(summary('rawchild')).not.toHaveProperty('parentUuid');
-    expect(summary('hidden')).not.toHaveProperty('parentName');
+    expect(await summary('rawchild')).not.toHaveProperty('parentUuid');
+    expect(await summary('hidden')).not.toHaveProperty('parentName');
   });
 
-  it('that are no VHD are refused', () => {
-    expect(() => summariseHeader(Buffer.alloc(HEADER_SUMMARY_BYTES))).toThrow(
-      expect.objectContaining({ code: 'vhd-corrupt' }),
-    );
-    const bad = files.bytes('bad-header-checksum').subarray(0, HEADER_SUMMARY_BYTES);
-    expect(() => summariseHeader(bad)).toThrow(expect.objectContaining({ code: 'vhd-corrupt' }));
+  it('that are no VHD are refused', async () => {
+    const corrupt = { code: 'vhd-corrupt' };
+    await expect(readHeaderSummary(new RecordedIo(Buffer.alloc(BEGIN)))).rejects.toMatchObject(corrupt);
+    await expect(readHeaderSummary(begin('bad-header-checksum'))).rejects.toMatchObject(corrupt);
   });
 
   it('name the LV of the parent as vhd-util scan does', () => {

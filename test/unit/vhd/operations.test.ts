@@ -3,7 +3,7 @@ import { MiB, SECTOR } from '../../../src/base/units.ts';
 import { checkVhd } from '../../../src/vhd/check/check.ts';
 import { createVhd } from '../../../src/vhd/image/create.ts';
 import { decodeFooter } from '../../../src/vhd/format/footer.ts';
-import { summariseHeader } from '../../../src/vhd/format/header-summary.ts';
+import { readHeaderSummary } from '../../../src/vhd/format/header-summary.ts';
 import { VhdImage } from '../../../src/vhd/image/image.ts';
 import { RecordedIo } from './recorded-io.ts';
 
@@ -42,10 +42,10 @@ describe('an open image', () => {
     const io = await disk();
     const image = await VhdImage.open(io, 'write');
     await image.setHidden(true);
-    expect(summariseHeader(io.bytes.subarray(0, 1536)).hidden).toBe(true);
+    expect((await readHeaderSummary(io)).hidden).toBe(true);
     expect(decodeFooter(io.bytes.subarray(-512), 0).hidden).toBe(1);
     await image.setHidden(false);
-    expect(summariseHeader(io.bytes.subarray(0, 1536)).hidden).toBe(false);
+    expect((await readHeaderSummary(io)).hidden).toBe(false);
     expect(await checkVhd(io)).toEqual([]);
   });
 

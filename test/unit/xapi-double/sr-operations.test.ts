@@ -111,6 +111,14 @@ test('a scan is a scan and an update on the master; it takes its request away', 
   expect(requests().map(({ command }) => command)).toEqual(['sr_update']);
 });
 
+test('a scan whose update fails fails, and its request stays: xapi scans again', async () => {
+  const { double, sr, behave } = await startSrPool();
+  double.db.get('SR', sr).fields['other_config'] = { dirty: '' };
+  behave({ sr_update: { fault: [181, 'no'] } });
+  await expect(srScan(double, sr)).rejects.toThrow();
+  expect(mapOf(double.db.get('SR', sr), 'other_config')).toEqual({ dirty: '' });
+});
+
 test('SR.destroy attaches and deletes, and does not detach', async () => {
   const { double, sr, requests } = await startSrPool();
   await expect(srDestroy(double, sr)).rejects.toMatchObject({ code: 'SR_HAS_PBD' });

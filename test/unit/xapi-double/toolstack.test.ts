@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { mapOf, type Row, stringOf } from '../../../lab/xapi-double/database.ts';
-import { poolJoin, toolstackStarts } from '../../../lab/xapi-double/toolstack.ts';
+import { hostDeclaredDead, poolJoin, toolstackStarts } from '../../../lab/xapi-double/toolstack.ts';
 import { vdiActivate, vdiAttach } from '../../../lab/xapi-double/vdi-operations.ts';
 import { startDriverPool, startSrPool } from './fixture.ts';
 
@@ -29,6 +29,25 @@ describe('when xapi starts on a host', () => {
     expect(double.db.all('SM')).toHaveLength(1);
     toolstackStarts(double, double.master.ref, new Set());
     expect(double.db.all('SM')).toHaveLength(left);
+  });
+});
+
+describe('a host that is declared dead', () => {
+  test('its marks go once the hook has the locks of its SRs, and are there until then', async () => {
+    const { double, sr } = await startSrPool();
+    const [here = '', dead = ''] = double.hosts.map(({ ref }) => ref);
+    const marks = { [`host_${here}`]: 'RW', [`host_${dead}`]: 'RW' };
+    const vdi = double.db.create('VDI', { SR: sr, sm_config: marks });
+    const asked: string[] = [];
+    const passes = (is: boolean) => async (srUuid: string) => (asked.push(srUuid), is);
+    await expect(hostDeclaredDead(double, dead, passes(false))).rejects.toThrow('waits for a lock');
+    expect(mapOf(vdi, 'sm_config')).toEqual(marks);
+    await hostDeclaredDead(double, dead, passes(true));
+    expect(mapOf(vdi, 'sm_config')).toEqual({ [`host_${here}`]: 'RW' });
+    const uuid = stringOf(double.db.get('SR', sr), 'uuid');
+    expect(asked).toEqual([uuid, uuid]);
+    const plugged = double.db.where('PBD', 'SR', sr).filter(({ fields }) => fields['currently_attached'] === true);
+    expect(plugged.map(({ fields }) => fields['host'])).toEqual([here]);
   });
 });
 

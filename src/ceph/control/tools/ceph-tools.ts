@@ -58,7 +58,7 @@ export function controlPlaneBy(tools: CephTools): ControlPlane {
       try {
         await tools.rbd(['resize', '--size', `${size / MiB}M`, '--no-progress', ...imageArgs(spec)], spec, deadline);
       } catch (error) {
-        // What newer tools say where somebody else has done it meanwhile (ceph `src/tools/rbd/action/Resize.cc`).
+        // What the tool says where somebody else has done it meanwhile (ceph `src/tools/rbd/action/Resize.cc`).
         const now = exitErrno(error) === 'EINVAL' ? await imageInfo(spec, deadline) : undefined;
         if (now?.sizeBytes === size) return now;
         throw error;
