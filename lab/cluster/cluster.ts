@@ -103,6 +103,12 @@ export class Cluster {
     await this.tool('rbd', 'create', '--size', `${o.sizeMiB}M`, '--image-feature', o.features ?? 'layering', spec);
   }
 
+  /** Of format 1, which the tools make no more unless they are told to. */
+  async createOldImage(spec: string, o: { sizeMiB: number }): Promise<void> {
+    const argv = this.#toolArgv('rbd', ['create', '--image-format', '1', '--size', `${o.sizeMiB}M`, spec]);
+    await check(['env', 'RBD_FORCE_ALLOW_V1=1', ...argv]);
+  }
+
   async removeImage(spec: string): Promise<void> {
     await this.tool('rbd', 'rm', '--no-progress', spec);
   }

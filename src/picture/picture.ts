@@ -1,4 +1,4 @@
-import type { Watcher } from '../ceph/control/control-plane.ts';
+import type { ImageInfo, PoolSpace, Watcher } from '../ceph/control/control-plane.ts';
 import type { Disks } from './disks.ts';
 
 /**
@@ -23,7 +23,7 @@ export type PlaceOfSr =
   | { readonly kind: 'device'; readonly device: string };
 
 export interface MissingPart {
-  readonly part: 'disks' | 'host' | 'xapi' | 'cluster';
+  readonly part: 'disks' | 'host' | 'xapi' | 'cluster' | 'pool';
   readonly why: string;
   /** False where nobody would expect it: a file has no host and no pool, a dom0 no ceph tools. */
   readonly wanted: boolean;
@@ -66,8 +66,16 @@ export interface CountOfVdi {
 export interface ClusterPart {
   /** The clients that have it open. */
   readonly watchers: readonly Watcher[];
+  /** Absent, with the pool, where `missing` says why. */
+  readonly image?: ImageInfo;
+  /** Of the pool that the image's data are in. */
+  readonly pool?: PoolOfImage;
   /** Absent where it was not asked for. */
   readonly held?: HeldInCeph;
+}
+
+export interface PoolOfImage extends PoolSpace {
+  readonly name: string;
 }
 
 /** Bytes, in whole objects, of which the cluster holds as many copies as the pool has. */

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { describe, expect, test } from 'vitest';
 import type { Cluster } from '../../lab/cluster/cluster.ts';
 import { Deadline } from '../../src/base/deadline.ts';
-import { MiB } from '../../src/base/units.ts';
+import { KiB, MiB } from '../../src/base/units.ts';
 import type { ControlPlane } from '../../src/ceph/control/control-plane.ts';
 import { failureOf } from './expect-error.ts';
 
@@ -70,7 +70,7 @@ export function controlPlaneSuite({ name, cluster, with: withPlane, may }: Plane
       const spec = { pool: 'rbd', image: 'made' };
       await withPlane(async (plane) => {
         const made = await plane.createImage(spec, 10 * MiB + 1, soon());
-        expect(made).toEqual({ sizeBytes: 11 * MiB, features: 1, objectBytes: 4 * MiB });
+        expect(made).toEqual({ sizeBytes: 11 * MiB, format: 2, features: 1, objectBytes: 4 * MiB });
         expect(await plane.createImage(spec, 99 * MiB, soon())).toEqual(made);
         expect((await plane.resizeImage(spec, 20 * MiB, soon())).sizeBytes).toBe(20 * MiB);
         expect((await plane.resizeImage(spec, 20 * MiB, soon())).sizeBytes).toBe(20 * MiB);
@@ -106,6 +106,102 @@ export function controlPlaneSuite({ name, cluster, with: withPlane, may }: Plane
         expect((await plane.listImages('rbd', 'ns1', soon())).map((entry) => entry.spec)).toEqual([spec]);
         await failureOf('image-missing', () => plane.imageInfo({ pool: 'rbd', image: 'inside' }, soon()));
       });
+    });
+
+    test('the namespaces of a pool are listed, the default one is not', async () => {
+      const names = ['b 2', 'a,1', 'ünï'].map((start) => `${start}-${name.length}`);
+      for (const namespace of names)
+        await cluster().tool('rbd', 'namespace', 'create', '--pool', 'rbd', '--namespace', namespace);
+      await withPlane(async (plane) => {
+        expect(await plane.listNamespaces('rbd', soon())).toEqual(expect.arrayContaining(names));
+        expect(await plane.listNamespaces('rbd', soon())).not.toContain('');
+        await failureOf('pool-missing', () => plane.listNamespaces('nopool', soon()));
+      });
+    });
+
+    test('an image of format 1 is listed, and called so', async () => {
+      await cluster().createOldImage('rbd/format-one', { sizeMiB: 12 });
+      const spec = { pool: 'rbd', image: 'format-one' };
+      await withPlane(async (plane) => {
+        const info = { sizeBytes: 12 * MiB, format: 1, features: 0, objectBytes: 4 * MiB };
+        expect(await plane.imageInfo(spec, soon())).toEqual(info);
+        expect(await plane.createImage(spec, MiB, soon())).toEqual(info);
+        const listed = await plane.listImages('rbd', undefined, soon());
+        const formats = new Map(listed.map((entry) => [entry.spec.image, entry.format]));
+        expect([formats.get('format-one'), formats.get('made')]).toEqual([1, 2]);
+        expect(await plane.watchers(spec, soon())).toEqual([]);
+      });
+      await cluster().removeImage('rbd/format-one');
+    });
+
+    test('features, the pool of the data and the parent of an image are told, in the trash too', async () => {
+      const parent = { pool: 'rbd', namespace: `of-${name.length}`, image: 'parent of it', snapshot: 'then, now' };
+      const rest = ['--data-pool', 'other', '--object-size', '1M', '--image-feature', 'layering,exclusive-lock'];
+      await cluster().tool('rbd', 'namespace', 'create', `rbd/${parent.namespace}`);
+      const place = ['--pool', 'rbd', '--namespace', parent.namespace, '--image', parent.image];
+      await cluster().tool('rbd', 'create', '--size', '8M', ...place);
+      await cluster().tool('rbd', 'snap', 'create', '--no-progress', ...place, '--snap', parent.snapshot);
+      const clone = `clone-${name.length}`;
+      const from = [...place, '--snap', parent.snapshot, '--dest-pool', 'rbd', '--dest', clone];
+      await cluster().tool('rbd', 'clone', '--rbd-default-clone-format', '2', ...rest, ...from);
+      await withPlane(async (plane) => {
+        const info = { sizeBytes: 8 * MiB, format: 2, objectBytes: MiB, dataPool: 'other', parent };
+        // Layering, exclusive-lock, data-pool and operations.
+        const whole = { ...info, features: 0x185 };
+        expect(await plane.imageInfo({ pool: 'rbd', image: clone }, soon())).toEqual(whole);
+        await cluster().tool('rbd', 'trash', 'mv', ...place);
+        expect(await plane.imageInfo({ pool: 'rbd', image: clone }, soon())).toEqual(whole);
+      });
+      await cluster().removeImage(`rbd/${clone}`);
+    });
+
+    test('objects are as large as they are asked to be', async () => {
+      const spec = { pool: 'rbd', image: `objects-${name.length}` };
+      await withPlane(async (plane) => {
+        const wrong = [2 * KiB, 3 * MiB, 64 * MiB, 0, Number.NaN];
+        for (const objectBytes of wrong) {
+          await failureOf('invalid-argument', () => plane.createImage(spec, MiB, soon(), { objectBytes }));
+        }
+        await failureOf('pool-missing', () => plane.createImage(spec, MiB, soon(), { dataPool: 'nopool' }));
+        await failureOf('image-missing', () => plane.imageInfo(spec, soon()));
+        const made = await plane.createImage(spec, 8 * MiB, soon(), { objectBytes: 64 * KiB, dataPool: 'rbd' });
+        expect(made).toEqual({ sizeBytes: 8 * MiB, format: 2, features: 1, objectBytes: 64 * KiB });
+      });
+      await cluster().tool(
+        'rbd',
+        'bench',
+        '--io-type',
+        'write',
+        '--io-size',
+        '4K',
+        '--io-total',
+        '64K',
+        `rbd/${spec.image}`,
+      );
+      await cluster().removeImage(`rbd/${spec.image}`);
+    });
+
+    test('how much a pool holds and how much more fits is told, and whether it or the cluster is full', async () => {
+      await withPlane(async (plane) => {
+        const { usedBytes = 0, freeBytes = 0, flags } = await plane.poolSpace('rbd', soon());
+        expect(usedBytes).toBeGreaterThan(0);
+        expect(freeBytes).toBeGreaterThan(usedBytes);
+        expect(flags).toEqual([]);
+        await failureOf('pool-missing', () => plane.poolSpace('nopool', soon()));
+      });
+      const flagsNow = () => withPlane(async (plane) => (await plane.poolSpace('rbd', soon())).flags);
+      const untilFlags = (flags: readonly string[]) => expect.poll(flagsNow, { timeout: 60_000 }).toEqual(flags);
+      try {
+        await cluster().tool('ceph', 'osd', 'set', 'pause');
+        await untilFlags(['pausewr', 'pauserd']);
+        await cluster().tool('ceph', 'osd', 'unset', 'pause');
+        await cluster().tool('ceph', 'osd', 'set-nearfull-ratio', '0.000001');
+        await untilFlags(['nearfull']);
+      } finally {
+        await cluster().tool('ceph', 'osd', 'unset', 'pause');
+        await cluster().tool('ceph', 'osd', 'set-nearfull-ratio', '0.85');
+      }
+      await untilFlags([]);
     });
 
     test('who has an image open is seen', async () => {

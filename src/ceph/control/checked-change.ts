@@ -1,6 +1,7 @@
 import { RbdsrError } from '../../base/error.ts';
-import { formatBytes } from '../../base/units.ts';
+import { formatBytes, KiB, MiB } from '../../base/units.ts';
 import { formatSpec, type ImageSpec } from '../image/image-spec.ts';
+import type { ImageLayout } from './control-plane.ts';
 
 /** Without a nonce the whole host would be fenced, the clients of its other SRs included. */
 export function checkedClient(address: string): string {
@@ -9,6 +10,19 @@ export function checkedClient(address: string): string {
     what: 'this is not the address of one client',
     expected: 'ADDRESS:PORT/NONCE, as `rbd status` prints it',
     found: JSON.stringify(address.slice(0, 80)),
+  });
+}
+
+/** Of the sizes that an object may have (ceph `src/librbd/internal.cc`, validate_object_order). */
+export function checkedLayout(layout: ImageLayout): ImageLayout {
+  const { objectBytes: bytes } = layout;
+  if (bytes === undefined || (Number.isInteger(Math.log2(bytes)) && bytes >= 4 * KiB && bytes <= 32 * MiB)) {
+    return layout;
+  }
+  throw new RbdsrError('invalid-argument', {
+    what: 'the objects of an image cannot be of this size',
+    expected: 'a power of two from 4 KiB to 32 MiB',
+    found: `${bytes} bytes`,
   });
 }
 

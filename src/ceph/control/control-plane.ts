@@ -12,16 +12,41 @@ export interface ImageEntry {
   readonly displayName: string;
   /** Bytes. */
   readonly sizeBytes: number;
+  readonly format: ImageFormat;
 }
+
+/** Ceph makes format 2 since Jewel (10); an image of format 1 has no features, no data pool and no parent. */
+export type ImageFormat = 1 | 2;
 
 export interface ImageInfo {
   readonly sizeBytes: number;
+  readonly format: ImageFormat;
   /** Bits (features.ts). */
   readonly features: number;
   /** Bytes of one RADOS object. */
   readonly objectBytes: number;
   /** The pool of its data, where that is another than its own (`rbd create --data-pool`). */
   readonly dataPool?: string;
+  /** The snapshot that holds what this image, a clone, does not hold itself. */
+  readonly parent?: ImageSpec;
+}
+
+/** What an image is made with besides its size. */
+export interface ImageLayout {
+  /** A pool for its data, where that is to be another than its own. */
+  readonly dataPool?: string;
+  /** Bytes of one RADOS object, a power of two from 4 KiB to 32 MiB; 4 MiB where nobody says. */
+  readonly objectBytes?: number;
+}
+
+/** How full a pool is. Figures come from the cluster's manager: absent where it has none. */
+export interface PoolSpace {
+  /** Bytes that its objects have, each counted once however many copies there are. */
+  readonly usedBytes?: number;
+  /** Bytes that can still be written before the first OSD of the pool is full. */
+  readonly freeBytes?: number;
+  /** What is set of "full", "full_quota", "pausewr", "pauserd", "backfillfull", "nearfull", the worst first. */
+  readonly flags: readonly string[];
 }
 
 /** Bytes. */
@@ -46,13 +71,19 @@ export interface Watcher {
 export interface ControlPlane {
   /** Those that are marked for RBD images. */
   listPools(deadline: Deadline): Promise<readonly PoolEntry[]>;
+  /**
+   * Besides the default one. 'cluster-auth' for a user of one namespace alone: it has to know the name, and may list
+   * the images there.
+   */
+  listNamespaces(pool: string, deadline: Deadline): Promise<readonly string[]>;
+  poolSpace(pool: string, deadline: Deadline): Promise<PoolSpace>;
   listImages(pool: string, namespace: string | undefined, deadline: Deadline): Promise<readonly ImageEntry[]>;
   imageInfo(spec: ImageSpec, deadline: Deadline): Promise<ImageInfo>;
   /**
    * With the layering feature only, rounded up to a MiB. An image that is there already is left as it is. Returns what
    * is there now.
    */
-  createImage(spec: ImageSpec, sizeBytes: number, deadline: Deadline): Promise<ImageInfo>;
+  createImage(spec: ImageSpec, sizeBytes: number, deadline: Deadline, layout?: ImageLayout): Promise<ImageInfo>;
   /** Grows; done when the image has this size already, 'invalid-argument' when it is larger. */
   resizeImage(spec: ImageSpec, sizeBytes: number, deadline: Deadline): Promise<ImageInfo>;
   watchers(spec: ImageSpec, deadline: Deadline): Promise<readonly Watcher[]>;

@@ -88,11 +88,17 @@ export function decodeOwnUsers(text: string): readonly string[] {
 }
 
 function quoted(pool: string): string {
-  if (/^[A-Za-z0-9_.-]+$/.test(pool)) return pool;
-  const quote = ['"', "'"].find((character) => !pool.includes(character));
-  if (quote !== undefined && /^[\x20-\x7e]+$/.test(pool)) return `${quote}${pool}${quote}`;
+  const name = nameInCapability(pool);
+  if (name !== undefined) return name;
   throw new RbdsrError('image-unmappable', {
     what: `no cephx capability can name the pool ${JSON.stringify(printable(pool))}`,
     todo: '`ceph osd pool rename` gives it another name; or a cephx user that may use every pool is named for the SR.',
   });
+}
+
+/** Bare or quoted; undefined for a name that no capability can hold. */
+export function nameInCapability(name: string): string | undefined {
+  if (/^[A-Za-z0-9_.-]+$/.test(name)) return name;
+  const quote = ['"', "'"].find((character) => !name.includes(character));
+  return quote !== undefined && /^[\x20-\x7e]+$/.test(name) ? `${quote}${name}${quote}` : undefined;
 }

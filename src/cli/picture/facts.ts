@@ -1,4 +1,6 @@
 import { formatBytes } from '../../base/units.ts';
+import { featureNames } from '../../ceph/image/features.ts';
+import type { ImageSpec } from '../../ceph/image/image-spec.ts';
 import type { Picture } from '../../picture/picture.ts';
 import { shown } from './shown.ts';
 
@@ -24,6 +26,37 @@ export function roomText({ disks, xapi }: Picture): string {
   return allocation === undefined ? free : `${free}, ${shown(allocation)}`;
 }
 
+/** What the image is made of, with names as they are; undefined where the cluster was not asked. */
+export function imageText({ cluster }: Picture): string | undefined {
+  const image = cluster?.image;
+  if (image === undefined) return undefined;
+  const { format, features, objectBytes, dataPool, parent } = image;
+  return [
+    format === 1 ? 'format 1' : featureNames(features).join(', '),
+    `objects of ${formatBytes(objectBytes)}`,
+    dataPool === undefined ? '' : `data in pool ${dataPool}`,
+    parent === undefined ? '' : `a clone of ${nameOfParent(parent)}`,
+  ]
+    .filter((text) => text !== '')
+    .join(', ');
+}
+
+function nameOfParent({ pool, namespace, image, snapshot }: ImageSpec): string {
+  return `${pool}/${namespace === undefined ? '' : `${namespace}/`}${image}@${snapshot ?? ''}`;
+}
+
+/** How full the pool of the image's data is. As above. */
+export function poolText({ cluster }: Picture): string | undefined {
+  const pool = cluster?.pool;
+  if (pool === undefined) return undefined;
+  const { name, usedBytes, freeBytes, flags } = pool;
+  const space =
+    usedBytes === undefined || freeBytes === undefined
+      ? 'its space is not known: the cluster has no manager'
+      : `${formatBytes(usedBytes)} in it, room for ${formatBytes(freeBytes)} more`;
+  return `${name}, ${[space, ...flags.map((flag) => flag.toUpperCase())].join(', ')}`;
+}
+
 /** What could not be asked, and so is not shown; empty where all was. */
 export function missingText(picture: Picture): string {
   return missingLines(picture)
@@ -41,5 +74,6 @@ const NOT_KNOWN = {
   disks: 'Not known, what is on the image:',
   host: 'Not known, what this host has in use:',
   xapi: "Not known, xapi's names, and what other hosts have in use:",
+  pool: 'Not known, what the image is made of, and how full its pool is:',
   cluster: 'Not known, who has the image open, and what Ceph holds of it:',
 } as const;

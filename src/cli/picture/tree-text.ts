@@ -4,7 +4,7 @@ import { LONGEST_CHAIN } from '../../lvhd/ops/snapshot-plan.ts';
 import { type ChainNode, forestOf, nodesOf } from '../../picture/forest.ts';
 import { usesOfDisk } from '../../picture/in-use.ts';
 import { renderFields, renderTable } from '../table.ts';
-import { missingText, nameOfSr, placeText, roomText } from './facts.ts';
+import { imageText, missingText, nameOfSr, placeText, poolText, roomText } from './facts.ts';
 import { shown, shownName } from './shown.ts';
 
 /** An SR as `rbdsr tree` prints it. Pure. */
@@ -17,11 +17,17 @@ export function treeText(picture: Picture): string {
       ['on', placeText(picture)],
       ['room', roomText(picture)],
       ['longest chain', longest(forest)],
+      ...fieldOf('image', imageText(picture)),
+      ...fieldOf('pool', poolText(picture)),
     ]),
     '\n',
     rows.length === 0 ? 'no disks\n' : renderTable(headOf(picture), rows),
     missingText(picture),
   ].join('');
+}
+
+function fieldOf(name: string, text: string | undefined): [string, string][] {
+  return text === undefined ? [] : [[name, shown(text)]];
 }
 
 function headOf({ cluster }: Picture): string[] {

@@ -2,8 +2,8 @@ import { Deadline } from '../../base/deadline.ts';
 import { hasCode, messageOf, RbdsrError } from '../../base/error.ts';
 import { srUuid } from '../../base/ids.ts';
 import { withSrControlPlane } from '../../access/sr-control-plane.ts';
-import type { AllocatedPart } from '../../ceph/control/control-plane.ts';
-import { formatSpec } from '../../ceph/image/image-spec.ts';
+import type { AllocatedPart, ControlPlane } from '../../ceph/control/control-plane.ts';
+import { formatSpec, type ImageSpec } from '../../ceph/image/image-spec.ts';
 import { hostPaths } from '../../dom0/host-profile.ts';
 import { srOfVg } from '../../lvhd/names.ts';
 import { readAttachedRecord } from '../../sr/attached-record.ts';
@@ -82,6 +82,7 @@ async function gatherAttached({ root, reader, sr, ms, ask }: GatherRequest, dead
     deadline.race(
       withSrControlPlane(root, uuid, mapping.monitors, deadline, async (plane) => ({
         watchers: await plane.watchers(record.spec, deadline),
+        ...(await orMissing('pool', imageAndPool(plane, record.spec, deadline))),
         ...(ask === 'watchers' ? {} : { parts: await plane.allocated(record.spec, deadline) }),
       })),
       'the cluster to tell of the image',
@@ -109,12 +110,22 @@ async function gatherAttached({ root, reader, sr, ms, ask }: GatherRequest, dead
   };
 }
 
-interface SaidByCluster extends Pick<ClusterPart, 'watchers'> {
+interface SaidByCluster extends Omit<ClusterPart, 'held'> {
   readonly parts?: readonly AllocatedPart[];
 }
 
-function clusterPart({ watchers, parts }: SaidByCluster, disks: Disks | undefined): ClusterPart {
-  return { watchers, ...(parts === undefined ? {} : { held: heldInCeph(parts, disks?.volumes ?? []) }) };
+async function imageAndPool(
+  plane: ControlPlane,
+  spec: ImageSpec,
+  deadline: Deadline,
+): Promise<Pick<ClusterPart, 'image' | 'pool'>> {
+  const image = await plane.imageInfo(spec, deadline);
+  const { dataPool: name = spec.pool } = image;
+  return { image, pool: { name, ...(await plane.poolSpace(name, deadline)) } };
+}
+
+function clusterPart({ parts, ...said }: SaidByCluster, disks: Disks | undefined): ClusterPart {
+  return { ...said, ...(parts === undefined ? {} : { held: heldInCeph(parts, disks?.volumes ?? []) }) };
 }
 
 function begun(sr: string, place: PlaceOfSr): Pick<Picture, 'sr' | 'takenAt' | 'place'> {

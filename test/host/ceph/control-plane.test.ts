@@ -12,6 +12,7 @@ import { clusterAccess } from '../../../src/ceph/cluster/access.ts';
 import { controlPlaneOf } from '../../../src/ceph/control/tools/ceph-tools.ts';
 import { surveyMonitors } from '../../../src/ceph/cluster/monitor-survey.ts';
 import { parseMonitors } from '../../../src/ceph/cluster/monitors.ts';
+import { controlPlaneAccounts } from '../../support/control-plane-accounts.ts';
 import { controlPlaneSuite } from '../../support/control-plane-suite.ts';
 import { failureOf } from '../../support/expect-error.ts';
 import { enterNetwork } from './inside-network.ts';
@@ -61,6 +62,19 @@ controlPlaneSuite({
   cluster: () => cluster,
   with: (work) => work(restricted()),
   may: { everyPool: false, unfence: false },
+});
+
+let accounts = 0;
+controlPlaneAccounts({
+  name: 'by the tools of this host',
+  cluster: () => cluster,
+  seesWhoLacksMonitors: false,
+  withUser: async (capabilities, work) => {
+    accounts += 1;
+    const user = `account-${accounts}`;
+    await cluster.tool('ceph', 'auth', 'get-or-create', `client.${user}`, ...capabilities);
+    return work(restricted({ user, key: await cluster.userKey(user) }));
+  },
 });
 
 test('ending the fence of a client takes an administrator', async () => {

@@ -10,7 +10,7 @@ import type { XapiDouble } from '../../../lab/xapi-double/double.ts';
 import { Deadline } from '../../../src/base/deadline.ts';
 import { sampleKey } from '../../../src/ceph/cluster/cephx-key.ts';
 import { kernelTraits } from '../../../src/ceph/krbd/kernel-traits.ts';
-import { CephOfToday } from '../../support/ceph-of-today.ts';
+import { CephOfToday } from '../../support/stand-ins/ceph-of-today.ts';
 import { place } from '../../support/folder-host.ts';
 import { type DivertedSr, PASSWORD, PoolWithCluster, type Result, SSH_USERS } from '../access/pool-with-cluster.ts';
 

@@ -19,7 +19,7 @@ import { xenCenterLuns, xenCenterTargets } from '../../support/wizard-clients/xe
 import { MiB } from '../../../src/base/units.ts';
 import { sampleKey } from '../../../src/ceph/cluster/cephx-key.ts';
 import { kernelTraits } from '../../../src/ceph/krbd/kernel-traits.ts';
-import { CephOfToday } from '../../support/ceph-of-today.ts';
+import { CephOfToday } from '../../support/stand-ins/ceph-of-today.ts';
 import { buildProduct, place, placeHost } from '../../support/folder-host.ts';
 
 // The first three steps of the "New iSCSI SR" wizard, as XenCenter and Xen Orchestra take them: the built product

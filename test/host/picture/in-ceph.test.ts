@@ -58,6 +58,9 @@ test('what Ceph holds of each volume, and who has the image open, by the key fil
   const { cluster: said, disks, missing } = JSON.parse(answer.stdout) as Picture;
   expect(missing.map(({ part }) => part)).toEqual(['xapi']);
   expect(said?.watchers).toEqual([]);
+  expect(said?.image).toMatchObject({ format: 2, features: 1 + 4 + 8 + 16 + 32, objectBytes: OBJECT });
+  expect(said?.pool).toMatchObject({ name: 'xen', flags: [] });
+  expect(said?.pool?.freeBytes).toBeGreaterThan(0);
   const objects = objectsOf(image);
   expect(said?.held?.imageBytes).toBe(objects.size * OBJECT);
   const wanted = (disks?.volumes ?? []).map(({ name, segments }) => {
@@ -72,6 +75,8 @@ test('what Ceph holds of each volume, and who has the image open, by the key fil
   expect(answer.stdout).not.toContain(key);
 
   const drawn = await plugin.run(root, ['tree', sr, '--ceph'], 'cli');
+  expect(drawn.stdout).toMatch(/^image: +layering, .*, objects of 4 MiB$/m);
+  expect(drawn.stdout).toMatch(/^pool: +xen, .* in it, room for .* more$/m);
   expect(drawn.stdout).toMatch(/^disk .* in it +in Ceph +depth$/m);
 });
 

@@ -17,6 +17,7 @@ import { connectMonitorHost } from '../../../src/ceph/control/ssh/monitor-host.t
 import type { MonitorHost, MonitorHostOptions } from '../../../src/ceph/control/ssh/monitor-host.ts';
 import { poolsOfImage } from '../../../src/ceph/control/own-user.ts';
 import { parseMonitors } from '../../../src/ceph/cluster/monitors.ts';
+import { controlPlaneAccounts } from '../../support/control-plane-accounts.ts';
 import { controlPlaneSuite } from '../../support/control-plane-suite.ts';
 import { failureOf } from '../../support/expect-error.ts';
 import { enterNetwork } from '../ceph/inside-network.ts';
@@ -203,6 +204,37 @@ controlPlaneSuite({
   may: { everyPool: true, unfence: true },
 });
 
+controlPlaneAccounts({
+  name: 'on a monitor over SSH, whose client.admin may do so much',
+  cluster: () => cluster,
+  seesWhoLacksMonitors: false,
+  withUser: async (capabilities, work) => {
+    const everything = ['mon', 'allow *', 'mgr', 'allow *', 'osd', 'allow *', 'mds', 'allow *'];
+    const keyring = join(folder, 'other-admin.keyring');
+    const other = ['client.other-admin', ...everything, '-o', keyring];
+    await cluster.tool('ceph', 'auth', 'get-or-create', ...other);
+    const setAdmin = (may: readonly string[]) =>
+      cluster.tool(
+        'ceph',
+        '--name',
+        'client.other-admin',
+        '--keyring',
+        keyring,
+        'auth',
+        'caps',
+        'client.admin',
+        ...may,
+      );
+    await setAdmin(capabilities);
+    try {
+      await using host = await monitor('asks');
+      return await work(host);
+    } finally {
+      await setAdmin(everything);
+    }
+  },
+});
+
 describe('the short sudoers list of the document', () => {
   test('is enough for everything RBDSR does', async () => {
     await using host = await monitor('rbdsr');
@@ -219,6 +251,10 @@ describe('the short sudoers list of the document', () => {
     await cluster.tryTool('rbd', 'namespace', 'create', 'rbd/ns1');
     await host.createImage({ ...spec, namespace: 'ns1' }, 8 * MiB, soon());
     await host.listImages('rbd', 'ns1', soon());
+    await host.listNamespaces('rbd', soon());
+    await host.poolSpace('rbd', soon());
+    const layout = { objectBytes: 65_536, dataPool: 'other' };
+    await host.createImage({ pool: 'rbd', image: 'short-list-2' }, 8 * MiB, soon(), layout);
     await host.fence('10.99.99.99:0/4712', 60, soon());
     await host.unfence('10.99.99.99:0/4712', soon());
     await failureOf('pool-missing', () => host.listImages('nopool', undefined, soon()));

@@ -146,7 +146,7 @@ describe('objects that hold anything', () => {
       operate: async () => ({ result: (pages += 1) > 3 ? -2 : 0, each }),
       notify: async () => ({ cookie: 1, missed: [] }),
     };
-    const pool = { id: 1, name: 'rbd', groups: 8, isHashKnown: true, isForImages: true, flags: [] };
+    const pool = { id: 1, name: 'rbd', groups: 8, isHashKnown: true, isForImages: true, flags: [], takesData: true };
     const by = { asker: { user: 'xen', cluster: 'the cluster' }, map: { hindrances: async () => [] }, osds };
     const objects = new PoolObjects(pool, '', by);
     const soon = Deadline.after(5000);

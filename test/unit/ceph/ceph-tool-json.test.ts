@@ -6,6 +6,7 @@ import {
   decodePools,
   decodeWatchers,
 } from '../../../src/ceph/control/tools/ceph-tool-json.ts';
+import { decodeFullness, decodeUsage } from '../../../src/ceph/control/pool-fullness.ts';
 import { withoutNoise } from '../../../src/ceph/control/tools/ceph-tool-errors.ts';
 import { failureOf } from '../../support/expect-error.ts';
 
@@ -27,19 +28,53 @@ describe('what the ceph tools print', () => {
   // Captured: rbd 16.2.15.
   test('images: without their snapshots', () => {
     const text =
-      '[{"image":"t1","id":"1013eb638fb0","size":2147483648,"format":2},{"image":"t1","id":"1013eb638fb0","snapshot":"s1","snapshot_id":4,"size":2147483648,"format":2,"protected":"false"}]';
+      '[{"image":"old","id":"","size":8388608,"format":1},{"image":"t1","id":"1013eb638fb0","size":2147483648,"format":2},{"image":"t1","id":"1013eb638fb0","snapshot":"s1","snapshot_id":4,"size":2147483648,"format":2,"protected":"false"}]';
     expect(decodeImages(text, { pool: 'rbd' })).toEqual([
-      { spec: { pool: 'rbd', image: 't1' }, displayName: 't1', sizeBytes: 2_147_483_648 },
+      { spec: { pool: 'rbd', image: 'old' }, displayName: 'old', sizeBytes: 8_388_608, format: 1 },
+      { spec: { pool: 'rbd', image: 't1' }, displayName: 't1', sizeBytes: 2_147_483_648, format: 2 },
     ]);
   });
 
   test('info of an image', () => {
     const text =
       '{"name":"t1","id":"1013eb638fb0","size":1073741824,"objects":256,"order":22,"object_size":4194304,"snapshot_count":0,"block_name_prefix":"rbd_data.1013eb638fb0","format":2,"features":["layering","exclusive-lock"],"op_features":[],"flags":[]}';
-    const facts = { sizeBytes: 1_073_741_824, features: 5, objectBytes: 4_194_304 };
+    const facts = { sizeBytes: 1_073_741_824, format: 2, features: 5, objectBytes: 4_194_304 };
     expect(decodeInfo(text)).toEqual(facts);
     const wide = text.replace('"snapshot_count"', '"data_pool":"ec","snapshot_count"');
     expect(decodeInfo(wide)).toEqual({ ...facts, dataPool: 'ec' });
+    const clone = (parent: string) => decodeInfo(text.replace('"op_features"', `"parent":{${parent}},"op_features"`));
+    const parent = { pool: 'rbd', image: 'a', snapshot: 's' };
+    const ofOctopus = '"pool":"rbd","pool_namespace":"ns1","image":"a","id":"102d","snapshot":"s","trash":true';
+    expect(clone(ofOctopus)).toEqual({ ...facts, parent: { ...parent, namespace: 'ns1' } });
+    // Before Nautilus, from ceph src/tools/rbd/action/Info.cc; not run here.
+    expect(clone('"pool":"rbd","image":"a","snapshot":"s","overlap":8388608')).toEqual({ ...facts, parent });
+  });
+
+  // Captured: ceph 16.2.15, shortened; without a manager all is zeros.
+  test('how full a pool is, as far as the cluster counts', async () => {
+    const stats = '"stored":19,"objects":3,"kb_used":4,"bytes_used":4096,"percent_used":1e-7,"max_avail":32032864256';
+    const df = (total: number, ofPool: string) =>
+      `{"stats":{"total_bytes":${total}},"pools":[{"name":"rbd","id":1,"stats":{${ofPool}}}]}`;
+    expect(decodeUsage(df(34_359_738_368, stats), 'rbd')).toEqual({ usedBytes: 19, freeBytes: 32_032_864_256 });
+    expect(decodeUsage(df(0, stats), 'rbd')).toEqual({});
+    expect(decodeUsage(df(1, stats), 'other')).toBeUndefined();
+    // Before Nautilus, from ceph src/mon/PGMap.cc; not run here.
+    const old = '"kb_used":1,"bytes_used":19,"percent_used":0.1,"max_avail":7,"objects":3';
+    expect(decodeUsage(df(1, old), 'rbd')).toEqual({ usedBytes: 19, freeBytes: 7 });
+    await failureOf('control-plane-failed', () => decodeUsage(df(1, '"stored":1'), 'rbd'));
+    await failureOf('control-plane-failed', () => decodeUsage('[]', 'rbd'));
+
+    const dump = (cluster: string, pool: string) =>
+      `{"flags":"${cluster}","pools":[{"pool_name":"rbd","flags_names":"${pool}"}]}`;
+    expect(decodeFullness(dump('sortbitwise', 'hashpspool'), 'rbd')).toEqual([]);
+    expect(decodeFullness(dump('pauserd,pausewr,sortbitwise', 'hashpspool,nearfull,full_quota,full'), 'rbd')).toEqual([
+      'full',
+      'full_quota',
+      'pausewr',
+      'pauserd',
+      'nearfull',
+    ]);
+    expect(decodeFullness(dump('', ''), 'other')).toBeUndefined();
   });
 
   // Captured: rbd 16.2.15, --whole-object.

@@ -183,6 +183,15 @@ export function asked(picture: Picture): Picture {
         { address: '10.0.0.5:0/123456789', client: 4123 },
         { address: '10.0.0.9:0/42', client: 777 },
       ],
+      image: {
+        sizeBytes: 1024 * MiB,
+        format: 2,
+        features: 0x81,
+        objectBytes: 4 * MiB,
+        dataPool: 'xen-data',
+        parent: { pool: 'xen', namespace: 'golden', image: HOSTILE, snapshot: 's1' },
+      },
+      pool: { name: 'xen-data', usedBytes: 200 * MiB, freeBytes: 300 * MiB, flags: ['full_quota', 'nearfull'] },
       held: { imageBytes: 200 * MiB, byVolume: Object.fromEntries(held) },
     },
   };

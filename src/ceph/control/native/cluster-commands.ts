@@ -1,15 +1,8 @@
 import type { Deadline } from '../../../base/deadline.ts';
 import { RbdsrError } from '../../../base/error.ts';
+import { type Asker, monitorNotAllowed } from '../not-allowed.ts';
 import { errnoNamed } from '../tools/ceph-tool-errors.ts';
 import type { MonitorSession } from '../../wire/monitor-session.ts';
-
-/** Who asks, for the sentences about what is refused. */
-export interface Asker {
-  /** Without `client.`. */
-  readonly user: string;
-  /** "the cluster at 10.0.0.11:6789". */
-  readonly cluster: string;
-}
 
 /** Commands of monitors, by the words that `ceph` has for them. */
 export class ClusterCommands {
@@ -30,7 +23,7 @@ export class ClusterCommands {
     if (code === 0) return output;
     const name = String(command['prefix']);
     const errno = errnoNamed(-code) ?? `errno ${-code}`;
-    if (errno === 'EACCES' || errno === 'EPERM') throw notAllowed(this.asker, name);
+    if (errno === 'EACCES' || errno === 'EPERM') throw this.#notAllowed(name, command['op']);
     throw new RbdsrError('control-plane-failed', {
       what: `\`ceph ${name}\` failed`,
       found: words.trim() === '' ? errno : `${errno}: ${words.trim().slice(0, 200)}`,
@@ -38,20 +31,12 @@ export class ClusterCommands {
     });
   }
 
+  /** `op`: of the list of those that are fenced, what is to become of it. */
+  #notAllowed(name: string, op: unknown): RbdsrError {
+    return monitorNotAllowed(this.asker, typeof op === 'string' ? `ceph ${name} ${op}` : `ceph ${name}`);
+  }
+
   json(command: Readonly<Record<string, unknown>>, deadline: Deadline): Promise<string> {
     return this.ask({ ...command, format: 'json' }, deadline);
   }
-}
-
-function notAllowed({ user, cluster }: Asker, command: string): RbdsrError {
-  const isUnfence = command.endsWith(' rm');
-  return new RbdsrError('cluster-auth', {
-    what: `${cluster} does not let client.${user} do what \`ceph ${command}\` needs`,
-    expected: isUnfence
-      ? `the capability mon 'allow command "osd blocklist" with blocklistop=rm' beside profile rbd, or an administrator`
-      : "the capability mon 'profile rbd'",
-    found: 'EACCES',
-    todo: `\`ceph auth get client.${user}\` on a host with an admin key shows the user's capabilities; \`ceph auth caps\` sets them, all at once.`,
-    facts: { command, user, missing: 'mon' },
-  });
 }

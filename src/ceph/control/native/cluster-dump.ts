@@ -1,5 +1,6 @@
 import type { PeerAddress } from '../../wire/connection.ts';
 import type { Target } from '../../wire/osd-messages.ts';
+import { flagsOf } from '../pool-fullness.ts';
 import { isObject, list, number, object, parse, string } from '../tools/ceph-tool-json.ts';
 import { parseEntityAddress } from './entity-address.ts';
 
@@ -22,11 +23,15 @@ export interface PoolFacts {
   /** Marked for RBD images; before Luminous (12) there are no marks, and every pool counts. */
   readonly isForImages: boolean;
   readonly flags: readonly string[];
+  /** Data of an image can be written here: not to erasure code that takes whole objects alone. */
+  readonly takesData: boolean;
 }
 
 const COMMAND = 'ceph osd dump';
 /** CEPH_STR_HASH_RJENKINS. */
 const RJENKINS = 2;
+/** pg_pool_t::TYPE_ERASURE. */
+const ERASURE = 3;
 
 export function decodeDump(text: string): ClusterDump {
   const dump = object(parse(text, COMMAND), COMMAND);
@@ -39,13 +44,15 @@ export function decodeDump(text: string): ClusterDump {
 
 function poolOf(pool: Readonly<Record<string, unknown>>): PoolFacts {
   const marks = pool['application_metadata'];
+  const flags = flagsOf(pool['flags_names']);
   return {
     id: number(pool, 'pool', COMMAND),
     name: string(pool, 'pool_name', COMMAND),
     groups: number(pool, 'pg_num', COMMAND),
     isHashKnown: pool['object_hash'] === RJENKINS,
     isForImages: marks === undefined || (isObject(marks) && Object.hasOwn(marks, 'rbd')),
-    flags: flagsOf(pool['flags_names']),
+    flags,
+    takesData: pool['type'] !== ERASURE || flags.includes('ec_overwrites'),
   };
 }
 
@@ -57,10 +64,6 @@ function addressOf(osd: Readonly<Record<string, unknown>>): PeerAddress | undefi
   const chosen = ['v1', 'v2'].map((type) => addresses.find((address) => address['type'] === type)).find(Boolean);
   if (chosen === undefined) return undefined;
   return parseEntityAddress(`${string(chosen, 'addr', COMMAND)}/${number(chosen, 'nonce', COMMAND)}`);
-}
-
-function flagsOf(text: unknown): readonly string[] {
-  return typeof text === 'string' ? text.split(',').filter((flag) => flag !== '') : [];
 }
 
 /** `ceph osd map`: `raw_pgid` has the whole hash, `pgid` the placement group. */

@@ -3,7 +3,9 @@ import type { PeerAddress } from '../../wire/connection.ts';
 import { objectHash, placementGroup } from '../../wire/object-hash.ts';
 import type { ObjectPlace, Target } from '../../wire/osd-messages.ts';
 import type { Whereabouts } from '../../wire/osd-session.ts';
+import type { PoolSpace } from '../control-plane.ts';
 import { poolMissing } from '../missing.ts';
+import { decodeUsage, fullness, HINDERING } from '../pool-fullness.ts';
 import { exitErrno } from '../tools/ceph-tool-errors.ts';
 import type { ClusterCommands } from './cluster-commands.ts';
 import { type ClusterDump, decodeDump, decodePlacement, type PoolFacts } from './cluster-dump.ts';
@@ -40,8 +42,20 @@ export class ClusterMap implements Whereabouts {
 
   /** Why nothing can be written now, by the words that Ceph has for it: "full", "pausewr". */
   async hindrances(pool: PoolFacts, deadline: Deadline): Promise<readonly string[]> {
-    const { flags } = await this.#known(deadline);
-    return [...flags, ...pool.flags].filter((flag) => HINDERING.has(flag));
+    return (await this.fullness(pool, deadline)).filter((flag) => HINDERING.includes(flag));
+  }
+
+  /** The same, and what warns of it. */
+  async fullness(pool: PoolFacts, deadline: Deadline): Promise<readonly string[]> {
+    return fullness((await this.#known(deadline)).flags, pool.flags);
+  }
+
+  async space(pool: PoolFacts, deadline: Deadline): Promise<PoolSpace> {
+    const [answer, flags] = await Promise.all([
+      this.#commands.json({ prefix: 'df' }, deadline),
+      this.fullness(pool, deadline),
+    ]);
+    return { ...decodeUsage(answer, pool.name), flags };
   }
 
   async target(place: ObjectPlace, deadline: Deadline): Promise<Target> {
@@ -95,9 +109,6 @@ export class ClusterMap implements Whereabouts {
     }
   }
 }
-
-/** Nobody answers a write while one of these is set. */
-const HINDERING: ReadonlySet<string> = new Set(['full', 'full_quota', 'pausewr', 'pauserd']);
 
 function keyOf(pool: number, group: number): string {
   return `${pool}.${group}`;

@@ -4,14 +4,14 @@ import { ByteReader } from '../../wire/byte-reader.ts';
 import { ByteWriter } from '../../wire/byte-writer.ts';
 import { decodeEntityAddress } from '../../wire/entity-address.ts';
 import { callMethod, listWatchers, type Operation, readBytes } from '../../wire/osd-messages.ts';
-import type { Watcher } from '../control-plane.ts';
+import type { ImageFormat, Watcher } from '../control-plane.ts';
 import { exitErrno } from '../tools/ceph-tool-errors.ts';
 import { formatEntityAddress } from './entity-address.ts';
 import type { PoolObjects } from './pool-objects.ts';
 
 /** What is in an image's header object. */
 export interface ImageHeader {
-  readonly format: 1 | 2;
+  readonly format: ImageFormat;
   readonly header: string;
   readonly sizeBytes: number;
   readonly features: number;

@@ -13,12 +13,14 @@ import { exitErrno } from '../tools/ceph-tool-errors.ts';
 import { DIRECTORY, headerOf, idOf, ifThere, rbdMethod } from './image-objects.ts';
 import type { PoolObjects } from './pool-objects.ts';
 
-/** What an image is made of: with the layering feature, and nothing else. */
+/** What an image is made of: with the layering feature, that of a data pool where it has one, and nothing else. */
 export interface NewImage {
   readonly name: string;
   readonly sizeBytes: number;
   /** 2 to this power bytes are one object. */
   readonly order: number;
+  /** Where its data are to be, if not beside its header. */
+  readonly data?: PoolObjects;
 }
 
 /** The making of one image, or what is left of it to do. */
@@ -71,7 +73,8 @@ async function begun(objects: PoolObjects, image: NewImage, deadline: Deadline):
   const isListed = listed !== undefined;
   const id = named ?? listed ?? newId();
   const making = { objects, image, deadline, id, isListed, hasId: named !== undefined, isOwn: !isListed };
-  if (named !== undefined || isListed) await refuseOrphan(making);
+  // A user that may not use the pool of the data is told so before anything is written.
+  if (named !== undefined || isListed || image.data !== undefined) await refuseOrphan(making);
   return making;
 }
 
@@ -88,8 +91,8 @@ function newId(): string {
 
 /** Data that have lost their header are no making that was cut short: a new header would show them. */
 async function refuseOrphan({ objects, image, id, deadline }: Making): Promise<void> {
-  const first = `${prefixOf(id)}.${'0'.repeat(16)}`;
-  if ((await ifThere(objects.read(first, [statObject], deadline))) === undefined) return;
+  const first = `${prefixOf({ objects, image, id })}.${'0'.repeat(16)}`;
+  if ((await ifThere((image.data ?? objects).read(first, [statObject], deadline))) === undefined) return;
   throw new RbdsrError('control-plane-failed', {
     what: `an image called ${JSON.stringify(printable(image.name))} has data, but its header is gone`,
     expected: `an object rbd_header.${id}`,
@@ -125,9 +128,9 @@ async function writeHeader({ objects, image, id, deadline }: Making): Promise<vo
   const input = new ByteWriter()
     .u64(image.sizeBytes)
     .u8(image.order)
-    .u64(FEATURES.layering)
-    .text(prefixOf(id))
-    .u64(NO_DATA_POOL)
+    .u64(FEATURES.layering + (image.data === undefined ? 0 : FEATURES['data-pool']))
+    .text(prefixOf({ objects, image, id }))
+    .u64(image.data?.pool.id ?? NO_DATA_POOL)
     .done();
   await unlessThere(
     objects.write(`rbd_header.${id}`, [createExclusively(), rbdMethod('create', input)], deadline),
@@ -137,8 +140,9 @@ async function writeHeader({ objects, image, id, deadline }: Making): Promise<vo
 
 const NO_DATA_POOL = -1n;
 
-function prefixOf(id: string): string {
-  return `rbd_data.${id}`;
+/** In another pool the data say whose they are (ceph `src/librbd/image/CreateRequest.cc`). */
+function prefixOf({ objects, image, id }: Pick<Making, 'objects' | 'image' | 'id'>): string {
+  return image.data === undefined ? `rbd_data.${id}` : `rbd_data.${objects.pool.id}.${id}`;
 }
 
 /** What another call has made meanwhile is as good as ours, where it is the same. */

@@ -1,5 +1,5 @@
 import type { Deadline } from '../../../base/deadline.ts';
-import { hasCode } from '../../../base/error.ts';
+import { hasCode, RbdsrError } from '../../../base/error.ts';
 import { MiB, roundUp } from '../../../base/units.ts';
 import type { ClusterAccess } from '../../cluster/access.ts';
 import { formatMonitors } from '../../cluster/monitors.ts';
@@ -8,16 +8,27 @@ import type { Messenger } from '../../wire/connection.ts';
 import { MonitorSession } from '../../wire/monitor-session.ts';
 import { OsdSession } from '../../wire/osd-session.ts';
 import { eitherMessenger } from '../../wire/either-messenger.ts';
-import { checkedClient, refuseToShrink } from '../checked-change.ts';
-import type { AllocatedPart, ControlPlane, ImageEntry, ImageInfo, Watcher } from '../control-plane.ts';
+import { checkedClient, checkedLayout, refuseToShrink } from '../checked-change.ts';
+import type {
+  AllocatedPart,
+  ControlPlane,
+  ImageEntry,
+  ImageInfo,
+  ImageLayout,
+  PoolSpace,
+  Watcher,
+} from '../control-plane.ts';
 import { imageMissing, namespaceMissing } from '../missing.ts';
+import { aboutNamespaces, aboutPlace, type Asker, type PoolPlace } from '../not-allowed.ts';
 import { exitErrno, refuseUnspeakable } from '../tools/ceph-tool-errors.ts';
 import { decodeFsid } from '../tools/ceph-tool-json.ts';
 import { allocatedParts } from './allocated-parts.ts';
-import { type Asker, ClusterCommands } from './cluster-commands.ts';
+import { ClusterCommands } from './cluster-commands.ts';
 import { ClusterMap } from './cluster-map.ts';
 import { growImage } from './grow-image.ts';
 import { headerOf, type ImageHeader, listDirectory, readImageHeader, readWatchers } from './image-objects.ts';
+import { namesOfParent, readParent } from './image-parent.ts';
+import { listNamespaces } from './list-namespaces.ts';
 import { makeImage } from './make-image.ts';
 import { PoolObjects } from './pool-objects.ts';
 
@@ -42,9 +53,11 @@ export function openNativePlane(access: ClusterAccess, messenger: Messenger = ei
         .filter(({ isForImages }) => isForImages)
         .map(({ name }) => ({ name, displayName: printable(name) })),
     clusterId: async (deadline) => decodeFsid(await commands.json({ prefix: 'fsid' }, ending(deadline))),
+    listNamespaces: (pool, deadline) => images.namespaces(pool, ending(deadline)),
+    poolSpace: (pool, deadline) => images.space(pool, ending(deadline)),
     listImages: (pool, namespace, deadline) => images.list(pool, namespace ?? '', ending(deadline)),
     imageInfo: (spec, deadline) => images.info(spec, ending(deadline)),
-    createImage: (spec, sizeBytes, deadline) => images.create(spec, sizeBytes, ending(deadline)),
+    createImage: (spec, sizeBytes, deadline, layout = {}) => images.create(spec, sizeBytes, layout, ending(deadline)),
     resizeImage: (spec, sizeBytes, deadline) => images.resize(spec, sizeBytes, ending(deadline)),
     allocated: (spec, deadline) => images.allocated(spec, ending(deadline)),
     watchers: (spec, deadline) => images.watchers(spec, ending(deadline)),
@@ -104,28 +117,59 @@ class NativeImages {
           : headerOf(objects, id, deadline));
         if (header === undefined) return undefined;
         const spec = { pool, ...(namespace === '' ? {} : { namespace }), image };
-        return { spec, displayName: printable(image), sizeBytes: header.sizeBytes };
+        return { spec, displayName: printable(image), sizeBytes: header.sizeBytes, format: header.format };
       }),
     );
     return entries.filter((entry) => entry !== undefined);
   }
 
-  async info(spec: ImageSpec, deadline: Deadline): Promise<ImageInfo> {
-    const { header } = await this.#open(spec, deadline);
-    const { sizeBytes, features, order, dataPool } = header;
-    const pool = dataPool === undefined ? undefined : await this.#map.poolById(dataPool, deadline);
-    return { sizeBytes, features, objectBytes: 2 ** order, ...(pool === undefined ? {} : { dataPool: pool.name }) };
+  async namespaces(pool: string, deadline: Deadline): Promise<readonly string[]> {
+    try {
+      return await listNamespaces(await this.#objects(pool, '', deadline), deadline);
+    } catch (error) {
+      throw aboutNamespaces(error);
+    }
   }
 
-  async create(spec: ImageSpec, sizeBytes: number, deadline: Deadline): Promise<ImageInfo> {
+  async space(pool: string, deadline: Deadline): Promise<PoolSpace> {
+    return this.#map.space((await this.#objects(pool, '', deadline)).pool, deadline);
+  }
+
+  async info(spec: ImageSpec, deadline: Deadline): Promise<ImageInfo> {
+    const { objects, header } = await this.#open(spec, deadline);
+    const { sizeBytes, format, features, order, dataPool } = header;
+    const pool = dataPool === undefined ? undefined : await this.#map.poolById(dataPool, deadline);
+    const parent = await this.#parentOf(objects, header, deadline);
+    return {
+      sizeBytes,
+      format,
+      features,
+      objectBytes: 2 ** order,
+      ...(pool === undefined ? {} : { dataPool: pool.name }),
+      ...(parent === undefined ? {} : { parent }),
+    };
+  }
+
+  async #parentOf(objects: PoolObjects, header: ImageHeader, deadline: Deadline): Promise<ImageSpec | undefined> {
+    const parent = await readParent(objects, header, deadline);
+    const pool = parent === undefined ? undefined : await this.#map.poolById(parent.pool, deadline);
+    if (parent === undefined || pool === undefined) return undefined;
+    const there = await this.#objects(pool.name, parent.namespace, deadline, [objects.place]);
+    return namesOfParent(there, parent, deadline);
+  }
+
+  async create(spec: ImageSpec, sizeBytes: number, layout: ImageLayout, deadline: Deadline): Promise<ImageInfo> {
     refuseUnspeakable(spec.image, 'image');
+    const { objectBytes = DEFAULT_OBJECT_BYTES, dataPool = spec.pool } = checkedLayout(layout);
     const objects = await this.#objects(spec.pool, spec.namespace ?? '', deadline);
     if (objects.namespace !== '' && (await listDirectory(objects, deadline)) === undefined) {
       throw namespaceMissing(spec.pool, objects.namespace);
     }
     if ((await readImageHeader(objects, spec.image, deadline)) === undefined) {
-      const image = { name: spec.image, sizeBytes: roundUp(MiB, sizeBytes), order: DEFAULT_ORDER };
-      await makeImage(objects, image, deadline);
+      const image = { name: spec.image, sizeBytes: roundUp(MiB, sizeBytes), order: Math.log2(objectBytes) };
+      const isElsewhere = dataPool !== spec.pool;
+      const data = isElsewhere ? { data: await this.#dataObjects(objects, dataPool, deadline) } : {};
+      await makeImage(objects, { ...image, ...data }, deadline);
     }
     return this.info(spec, deadline);
   }
@@ -141,7 +185,7 @@ class NativeImages {
   async allocated(spec: ImageSpec, deadline: Deadline): Promise<readonly AllocatedPart[]> {
     const { objects, header } = await this.#open(spec, deadline);
     const pool = header.dataPool === undefined ? undefined : await this.#map.poolById(header.dataPool, deadline);
-    const data = pool === undefined ? objects : await this.#objects(pool.name, objects.namespace, deadline);
+    const data = pool === undefined ? objects : await this.#besides(objects, pool.name, deadline);
     return allocatedParts(objects, data, spec, header, deadline);
   }
 
@@ -165,11 +209,40 @@ class NativeImages {
     throw imageMissing(this.#asker.cluster, spec);
   }
 
-  async #objects(pool: string, namespace: string, deadline: Deadline): Promise<PoolObjects> {
+  /** Data of an image whose header is in `objects`. */
+  #besides(objects: PoolObjects, pool: string, deadline: Deadline): Promise<PoolObjects> {
+    return this.#objects(pool, objects.namespace, deadline, [objects.place]);
+  }
+
+  async #dataObjects(objects: PoolObjects, pool: string, deadline: Deadline): Promise<PoolObjects> {
+    const data = await this.#besides(objects, pool, deadline);
+    if (!data.pool.takesData) throw takesNoData(pool);
+    return data;
+  }
+
+  async #objects(
+    pool: string,
+    namespace: string,
+    deadline: Deadline,
+    besides?: readonly PoolPlace[],
+  ): Promise<PoolObjects> {
     const by = { asker: this.#asker, map: this.#map, osds: this.#osds };
-    return new PoolObjects(await this.#map.pool(pool, deadline), namespace, by);
+    try {
+      return new PoolObjects(await this.#map.pool(pool, deadline), namespace, by, besides);
+    } catch (error) {
+      throw aboutPlace(error, { pool, namespace });
+    }
   }
 }
 
-/** Objects of 4 MiB. */
-const DEFAULT_ORDER = 22;
+const DEFAULT_OBJECT_BYTES = 4 * MiB;
+
+/** Parts of an object are written, which erasure code takes where it was told so. */
+function takesNoData(pool: string): RbdsrError {
+  return new RbdsrError('control-plane-failed', {
+    what: `pool ${JSON.stringify(printable(pool))} takes no data of images`,
+    expected: 'a replicated pool, or one of erasure code with allow_ec_overwrites',
+    todo: '`ceph osd pool set POOL allow_ec_overwrites true`.',
+    facts: { pool, errno: 'EINVAL' },
+  });
+}

@@ -4,31 +4,39 @@ import { printable } from '../../image/image-spec.ts';
 import type { Operation } from '../../wire/osd-messages.ts';
 import type { OsdSession } from '../../wire/osd-session.ts';
 import { errnoNamed } from '../tools/ceph-tool-errors.ts';
-import type { Asker } from './cluster-commands.ts';
+import { type Asker, poolNotAllowed, type PoolPlace } from '../not-allowed.ts';
 import type { PoolFacts } from './cluster-dump.ts';
 import type { ClusterMap } from './cluster-map.ts';
 
 type Osds = Pick<OsdSession, 'operate' | 'notify'>;
 
-/** The objects of one pool, or of one namespace in it, as one user. */
+export interface ObjectsBy {
+  readonly asker: Asker;
+  readonly map: Pick<ClusterMap, 'hindrances'>;
+  readonly osds: Osds;
+}
+
+/** The objects of one pool, or of one namespace in it, as one user, which for the same may need `besides` too. */
 export class PoolObjects {
   readonly pool: PoolFacts;
   /** Empty for the default one. */
   readonly namespace: string;
   readonly #asker: Asker;
+  readonly #besides: readonly PoolPlace[];
   readonly #map: Pick<ClusterMap, 'hindrances'>;
   readonly #osds: Osds;
 
-  constructor(
-    pool: PoolFacts,
-    namespace: string,
-    by: { asker: Asker; map: Pick<ClusterMap, 'hindrances'>; osds: Osds },
-  ) {
+  constructor(pool: PoolFacts, namespace: string, by: ObjectsBy, besides: readonly PoolPlace[] = []) {
     this.pool = pool;
     this.namespace = namespace;
     this.#asker = by.asker;
     this.#map = by.map;
     this.#osds = by.osds;
+    this.#besides = besides;
+  }
+
+  get place(): PoolPlace {
+    return { pool: this.pool.name, ...(this.namespace === '' ? {} : { namespace: this.namespace }) };
   }
 
   /**
@@ -75,24 +83,11 @@ export class PoolObjects {
 
   #refused(object: string, result: number): RbdsrError {
     const errno = errnoNamed(-result) ?? `errno ${-result}`;
-    if (errno === 'EPERM' || errno === 'EACCES') return this.#notAllowed();
+    if (errno === 'EPERM' || errno === 'EACCES') return poolNotAllowed(this.#asker, this.place, this.#besides);
     return new RbdsrError('control-plane-failed', {
       what: `the OSDs refuse what was asked of the object ${printable(object)} in pool ${JSON.stringify(printable(this.pool.name))}`,
       found: errno === 'ESHUTDOWN' ? 'this client was fenced (EBLOCKLISTED)' : errno,
       facts: { object, errno },
-    });
-  }
-
-  #notAllowed(): RbdsrError {
-    const { user, cluster } = this.#asker;
-    const pool = printable(this.pool.name);
-    const within = this.namespace === '' ? '' : ` namespace=${printable(this.namespace)}`;
-    return new RbdsrError('cluster-auth', {
-      what: `${cluster} does not let client.${user} use pool ${JSON.stringify(pool)}${within === '' ? '' : `, namespace ${JSON.stringify(this.namespace)}`}`,
-      expected: `the capability osd 'profile rbd pool=${pool}${within}'`,
-      found: 'EPERM',
-      todo: `\`ceph auth get client.${user}\` on a host with an admin key shows the user's capabilities; \`ceph auth caps\` sets them, all at once.`,
-      facts: { user, pool, missing: 'osd' },
     });
   }
 

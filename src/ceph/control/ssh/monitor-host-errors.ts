@@ -31,7 +31,7 @@ export function remoteFailure(failure: ToolFailure, account: RemoteAccount, keyr
   if (errno === 'ETIMEDOUT') return silent(failure, account, failure.program === 'ceph' || !connected);
   // `ceph` exits with 1, which is also EPERM, when its connection timed out and for whatever it did not foresee.
   if (failure.program === 'ceph' && CEPH.timedOut.test(outcome.stderr)) return silent(failure, account, true);
-  if (errno === 'EACCES' || (errno === 'EPERM' && failure.program !== 'ceph')) return toolNotAllowed(failure);
+  if (errno === 'EACCES') return toolNotAllowed(failure);
   return toolFailed(failure);
 }
 

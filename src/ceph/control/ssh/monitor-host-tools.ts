@@ -4,9 +4,10 @@ import type { Secret } from '../../../base/secret.ts';
 import { formatTarget } from '../../../system/ssh/ssh-known-hosts.ts';
 import type { SshConnection } from '../../../system/ssh/ssh.ts';
 import { succeeded } from '../../../system/run.ts';
-import { toolCommandOf, errnoOf } from '../tools/ceph-tool-errors.ts';
+import { toolCommandOf, errnoOf, toolNotAllowed } from '../tools/ceph-tool-errors.ts';
 import type { ToolFailure } from '../tools/ceph-tool-errors.ts';
-import { whatIsMissing } from '../tools/ceph-tool-missing.ts';
+import { aboutPlace } from '../not-allowed.ts';
+import { placeRefused, whatIsMissing } from '../tools/ceph-tool-missing.ts';
 import type { ToolSubject } from '../tools/ceph-tool-missing.ts';
 import type { CephTools } from '../tools/ceph-tool-runner.ts';
 import { accountUnusable, remoteFailure } from './monitor-host-errors.ts';
@@ -37,7 +38,14 @@ export class MonitorHostTools implements CephTools {
 
   async #rbdFailure(call: RemoteCall, subject: ToolSubject, deadline: Deadline): Promise<RbdsrError> {
     const failure = remoteFailure(call, this.#account, call.keyring);
-    if (!hasCode(failure, 'control-plane-failed') || errnoOf(call.outcome) !== 'ENOENT') return failure;
+    const errno = hasCode(failure, 'control-plane-failed') ? errnoOf(call.outcome) : undefined;
+    if (errno === 'EPERM') return placeRefused(subject, call);
+    if (hasCode(failure, 'osd-unresponsive')) {
+      // Who may not have the map of OSDs waits for it in vain, and is refused at once where it asks for it by command.
+      const asked = await this.#run('ceph', ['osd', 'dump', '--format', 'json'], deadline);
+      return errnoOf(asked.outcome) === 'EACCES' ? aboutPlace(toolNotAllowed(asked), subject) : failure;
+    }
+    if (errno !== 'ENOENT') return aboutPlace(failure, subject);
     return whatIsMissing(subject, call, async (list) => (await this.#run('rbd', list, deadline)).outcome);
   }
 

@@ -1,7 +1,9 @@
 import { constants } from 'node:os';
 import { hasCode, RbdsrError } from '../../../base/error.ts';
 import type { RunOutcome } from '../../../system/run.ts';
+import { userNotLetIn } from '../../cluster/not-let-in.ts';
 import { printable } from '../../image/image-spec.ts';
+import { monitorNotAllowed } from '../not-allowed.ts';
 
 /** One call of `rbd` or `ceph`, for the messages about how it failed. */
 export interface ToolFailure {
@@ -50,15 +52,16 @@ export function toolFailed({ outcome, command }: ToolFailure): RbdsrError {
   });
 }
 
-export function toolNotAllowed({ outcome, command, user, cluster }: ToolFailure): RbdsrError {
-  return new RbdsrError('cluster-auth', {
-    what: `${cluster} does not let client.${user} do what \`${command}\` needs`,
-    expected: "an existing user, its own key, and mon 'profile rbd', osd 'profile rbd pool=POOL'",
-    found: errnoOf(outcome),
-    todo: `\`ceph auth get client.${user}\` on a host with an admin key shows the user's key and capabilities.`,
-    facts: { command, user },
-  });
+/** The monitors let it log in and then refuse what it asks; without this they let it not even log in. */
+export function toolNotAllowed(failure: ToolFailure): RbdsrError {
+  const { outcome, command, user } = failure;
+  return REFUSED_COMMAND.test(outcome.stderr)
+    ? monitorNotAllowed(failure, command)
+    : userNotLetIn(user, errnoOf(outcome));
 }
+
+/** Captured: ceph 16.2.15. Who is not let in is told of "RADOS permission denied" instead. */
+const REFUSED_COMMAND = /^Error EACCES: /m;
 
 /**
  * The rbd tool takes `/` and `@` in a name apart and would act on another image; the kernel does not. Refused, naming

@@ -1,7 +1,7 @@
 import { RbdsrError } from '../../../base/error.ts';
-import type { AllocatedPart, ImageEntry, ImageInfo, PoolEntry, Watcher } from '../control-plane.ts';
+import type { AllocatedPart, ImageEntry, ImageFormat, ImageInfo, PoolEntry, Watcher } from '../control-plane.ts';
 import { featureBits } from '../../image/features.ts';
-import { printable } from '../../image/image-spec.ts';
+import { type ImageSpec, printable } from '../../image/image-spec.ts';
 import { parseRepeatedKeys } from './repeated-keys.ts';
 
 /**
@@ -30,7 +30,8 @@ export function decodeImages(
     .filter((entry) => entry['snapshot'] === undefined)
     .map((entry) => {
       const image = string(entry, 'image', 'rbd ls');
-      return { spec: { ...place, image }, displayName: printable(image), sizeBytes: number(entry, 'size', 'rbd ls') };
+      const sizeBytes = number(entry, 'size', 'rbd ls');
+      return { spec: { ...place, image }, displayName: printable(image), sizeBytes, format: formatOf(entry) };
     });
 }
 
@@ -39,11 +40,35 @@ export function decodeInfo(text: string): ImageInfo {
   const { features, data_pool: dataPool } = info;
   return {
     sizeBytes: number(info, 'size', 'rbd info'),
+    format: formatOf(info),
     // Images of format 1 have none.
     features: Array.isArray(features) ? featureBits(features.map(String)) : 0,
     objectBytes: 2 ** number(info, 'order', 'rbd info'),
     ...(typeof dataPool === 'string' ? { dataPool } : {}),
+    ...(info['parent'] === undefined ? {} : { parent: parentOf(object(info['parent'], 'rbd info')) }),
   };
+}
+
+/** Before Nautilus (14) a parent has no namespace (ceph `src/tools/rbd/action/Info.cc`). */
+function parentOf(parent: Json): ImageSpec {
+  const { pool_namespace: namespace } = parent;
+  return {
+    pool: string(parent, 'pool', 'rbd info'),
+    ...(typeof namespace === 'string' && namespace !== '' ? { namespace } : {}),
+    image: string(parent, 'image', 'rbd info'),
+    snapshot: string(parent, 'snapshot', 'rbd info'),
+  };
+}
+
+function formatOf({ format }: Json): ImageFormat {
+  return format === 1 ? 1 : 2;
+}
+
+/** `rbd namespace ls`. */
+export function decodeNamespaces(text: string): readonly string[] {
+  return list(parse(text, 'rbd namespace ls'), 'rbd namespace ls').map((entry) =>
+    string(entry, 'name', 'rbd namespace ls'),
+  );
 }
 
 /**

@@ -6,7 +6,8 @@ import { runProgram, succeeded } from '../../../system/run.ts';
 import type { ClusterAccess } from '../../cluster/access.ts';
 import { toolCommandOf, errnoOf, toolFailed, toolNotAllowed } from './ceph-tool-errors.ts';
 import type { ToolFailure } from './ceph-tool-errors.ts';
-import { whatIsMissing } from './ceph-tool-missing.ts';
+import { placeRefused, whatIsMissing } from './ceph-tool-missing.ts';
+import { aboutPlace } from '../not-allowed.ts';
 import type { ToolSubject } from './ceph-tool-missing.ts';
 import { withClientFiles } from './client-files.ts';
 import { noMonitorAnswers, surveyMonitors } from '../../cluster/monitor-survey.ts';
@@ -54,7 +55,8 @@ export class CephToolRunner implements CephTools {
     if (errnoOf(call.outcome) === 'ENOENT') {
       throw await whatIsMissing(subject, call, async (list) => (await this.#run('rbd', list, deadline)).outcome);
     }
-    throw await this.#failure(call, deadline);
+    if (errnoOf(call.outcome) === 'EPERM') throw placeRefused(subject, call);
+    throw aboutPlace(await this.#failure(call, deadline), subject);
   }
 
   async ceph(args: readonly string[], deadline: Deadline): Promise<string> {
@@ -84,7 +86,7 @@ export class CephToolRunner implements CephTools {
   async #failure(failure: ToolFailure, deadline: Deadline): Promise<RbdsrError> {
     const errno = errnoOf(failure.outcome);
     // `ceph` exits with 1, which is also EPERM, when its connection timed out and for whatever it did not foresee.
-    if (errno === 'EACCES' || (errno === 'EPERM' && failure.program !== 'ceph')) return toolNotAllowed(failure);
+    if (errno === 'EACCES') return toolNotAllowed(failure);
     if (errno === 'ETIMEDOUT' || errno === 'EPERM' || errno === 'EINTR') return this.#whoIsSilent(failure, deadline);
     return toolFailed(failure);
   }
@@ -95,6 +97,9 @@ export class CephToolRunner implements CephTools {
     const answers = await surveyMonitors(addresses, deadline.within(LOOK_MS));
     if (!answers.some(({ state }) => state === 'msgr1' || state === 'msgr2')) return noMonitorAnswers(answers);
     if (errnoOf(failure.outcome) === 'EPERM') return toolFailed(failure);
+    // Who may not have the map of OSDs waits for it in vain, and is refused at once where it asks for it by command.
+    const asked = await this.#run('ceph', ['osd', 'dump', '--format', 'json'], deadline.within(LOOK_MS));
+    if (errnoOf(asked.outcome) === 'EACCES') return toolNotAllowed(asked);
     return new RbdsrError('osd-unresponsive', {
       what: `the monitors answer, but \`${failure.command}\` did not end in time`,
       expected: 'monitors in quorum, and OSDs that this host reaches',

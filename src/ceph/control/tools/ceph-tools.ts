@@ -1,20 +1,24 @@
 import type { Deadline } from '../../../base/deadline.ts';
 import { hasCode } from '../../../base/error.ts';
-import { MiB, roundUp } from '../../../base/units.ts';
+import { KiB, MiB, roundUp } from '../../../base/units.ts';
 import type { ClusterAccess } from '../../cluster/access.ts';
 import {
   decodeAllocated,
   decodeFsid,
   decodeImages,
   decodeInfo,
+  decodeNamespaces,
   decodePools,
   decodeWatchers,
 } from './ceph-tool-json.ts';
 import { exitErrno, refuseUnspeakable } from './ceph-tool-errors.ts';
 import { CephToolRunner } from './ceph-tool-runner.ts';
 import type { CephToolOptions, CephTools } from './ceph-tool-runner.ts';
-import { checkedClient, refuseToShrink } from '../checked-change.ts';
+import { checkedClient, checkedLayout, refuseToShrink } from '../checked-change.ts';
 import type { ControlPlane, ImageInfo } from '../control-plane.ts';
+import { poolMissing } from '../missing.ts';
+import { aboutNamespaces, aboutPlace, type PoolPlace } from '../not-allowed.ts';
+import { decodeFullness, decodeUsage } from '../pool-fullness.ts';
 import type { ImageSpec } from '../../image/image-spec.ts';
 
 /** The control plane by the programs `rbd` and `ceph` of this host. 'control-plane-missing' when it has neither. */
@@ -33,6 +37,24 @@ export function controlPlaneBy(tools: CephTools): ControlPlane {
     imageInfo,
     listPools: async (deadline) =>
       decodePools(await tools.ceph(['osd', 'pool', 'ls', 'detail', '--format', 'json'], deadline)),
+    listNamespaces: async (pool, deadline) => {
+      try {
+        const args = ['namespace', 'ls', '--format', 'json', ...placeArgs({ pool })];
+        return decodeNamespaces(await tools.rbd(args, { pool }, deadline));
+      } catch (error) {
+        throw aboutNamespaces(error);
+      }
+    },
+    poolSpace: async (pool, deadline) => {
+      refuseUnspeakable(pool, 'pool');
+      const { dump, df } = await usage(tools, deadline).catch((error: unknown) => {
+        throw aboutPlace(error, { pool });
+      });
+      const flags = decodeFullness(dump, pool);
+      const used = decodeUsage(df, pool);
+      if (used === undefined || flags === undefined) throw poolMissing('the cluster', pool);
+      return { ...used, flags };
+    },
     listImages: async (pool, namespace, deadline) => {
       const place = { pool, ...(namespace === undefined || namespace === '' ? {} : { namespace }) };
       return decodeImages(
@@ -40,11 +62,16 @@ export function controlPlaneBy(tools: CephTools): ControlPlane {
         place,
       );
     },
-    createImage: async (spec, sizeBytes, deadline) => {
-      const size = `${roundUp(MiB, sizeBytes) / MiB}M`;
-      const args = ['create', '--size', size, '--image-feature', 'layering', '--no-progress', ...imageArgs(spec)];
+    createImage: async (spec, sizeBytes, deadline, layout = {}) => {
+      const { objectBytes, dataPool = spec.pool } = checkedLayout(layout);
+      const place = { pool: spec.pool, ...namespaceOf(spec) };
+      if (dataPool !== spec.pool) await seeDataPool(tools, dataPool, place, deadline);
+      const size = ['--size', `${roundUp(MiB, sizeBytes) / MiB}M`];
+      const objects = objectBytes === undefined ? [] : ['--object-size', `${objectBytes / KiB}K`];
+      const data = dataPool === spec.pool ? [] : [`--data-pool=${dataPool}`];
+      const rest = ['--image-feature', 'layering', '--no-progress', ...imageArgs(spec)];
       try {
-        await tools.rbd(args, { pool: spec.pool, ...namespaceOf(spec) }, deadline);
+        await tools.rbd(['create', ...size, ...objects, ...data, ...rest], place, deadline);
       } catch (error) {
         if (exitErrno(error) !== 'EEXIST') throw error;
       }
@@ -104,6 +131,24 @@ function placeArgs(place: { readonly pool: string; readonly namespace?: string }
   refuseUnspeakable(place.pool, 'pool');
   const namespace = place.namespace ?? '';
   return [`--pool=${place.pool}`, ...(namespace === '' ? [] : [`--namespace=${namespace}`])];
+}
+
+async function usage(tools: CephTools, deadline: Deadline): Promise<{ readonly dump: string; readonly df: string }> {
+  const dump = await tools.ceph(['osd', 'dump', '--format', 'json'], deadline);
+  return { dump, df: await tools.ceph(['df', '--format', 'json'], deadline) };
+}
+
+/**
+ * `rbd create` makes an image for whose data its user may not use the pool, and fails with the errno of what is missing
+ * without saying which: whoever may use a pool may list it, and a namespace need not be there for the data in it.
+ */
+async function seeDataPool(tools: CephTools, pool: string, header: PoolPlace, deadline: Deadline): Promise<void> {
+  const place = { ...header, pool };
+  try {
+    await tools.rbd(['ls', '--format', 'json', ...placeArgs(place)], { ...place, besides: [header] }, deadline);
+  } catch (error) {
+    if (!hasCode(error, 'pool-missing') || error.detail.facts?.['namespace'] === undefined) throw error;
+  }
 }
 
 function namespaceOf(spec: ImageSpec): { readonly namespace?: string } {

@@ -1,5 +1,6 @@
 import { nowMs } from '../../../base/now.ts';
 import { RbdsrError } from '../../../base/error.ts';
+import { userNotLetIn } from '../../cluster/not-let-in.ts';
 import { ByteReader } from '../byte-reader.ts';
 import { ByteWriter } from '../byte-writer.ts';
 import { type Authorizer, SERVICE } from '../cephx-authorizer.ts';
@@ -37,7 +38,8 @@ export function userCredentials(login: UserLogin): Credentials {
       if (sessionKey === undefined) throw cephxRefused(login.user, 0);
       return { globalId, sessionKey, connectionSecret };
     },
-    refused: (result) => userRefused(login.user, result),
+    // What the monitors tell apart in messenger v1, where tickets come with the refusal, they do not here.
+    refused: (result) => userNotLetIn(login.user, `status ${result}`),
   };
 }
 
@@ -54,17 +56,6 @@ export function ticketCredentials(authorizer: Authorizer): Credentials {
     },
     refused: (result, peer) => ticketRefused(result, peer),
   };
-}
-
-/** Here the monitors do not tell apart what they do in messenger v1, where tickets come with the refusal. */
-function userRefused(user: string, status: number): RbdsrError {
-  const { detail } = cephxRefused(user, status);
-  return new RbdsrError('cluster-auth', {
-    ...detail,
-    what: `the cluster does not let client.${user} log in: there is no such user, its key is another, or it may ask the monitors nothing`,
-    expected: "an existing user, its own key, and the capability mon 'profile rbd'",
-    todo: `\`ceph auth get client.${user}\` on a host with an admin key shows all three.`,
-  });
 }
 
 function ticketRefused(result: number, peer: PeerAddress): RbdsrError {

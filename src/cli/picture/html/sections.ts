@@ -3,7 +3,7 @@ import type { SrFinding } from '../../../picture/fsck/finding.ts';
 import { type ChainNode, nodesOf } from '../../../picture/forest.ts';
 import { usesOfDisk } from '../../../picture/in-use.ts';
 import type { Picture } from '../../../picture/picture.ts';
-import { missingLines, roomText } from '../facts.ts';
+import { imageText, missingLines, poolText, roomText } from '../facts.ts';
 import { verdict } from '../fsck-text.ts';
 import { labelOfNode } from '../tree-text.ts';
 import { apart, html, type Html, namedText } from './escape.ts';
@@ -99,7 +99,8 @@ ${htmlTable(['device', 'image', 'size', 'cluster', 'user', 'client', 'in use by'
 }
 
 /** The clients that have the image open: a host each that has it mapped, and whoever else. */
-export function watchersSection({ cluster, host, missing }: Picture): Html {
+export function watchersSection(picture: Picture): Html {
+  const { cluster, host, missing } = picture;
   const why = missing.find(({ part }) => part === 'cluster')?.why;
   if (cluster === undefined) {
     return why === undefined ? html`` : html`<h2>Watchers</h2><p>Not known: ${namedText(why)}</p>`;
@@ -114,7 +115,14 @@ export function watchersSection({ cluster, host, missing }: Picture): Html {
   });
   return html`<h2>Watchers</h2>
 ${rows.length === 0 ? html`<p>Nobody has the image open.</p>` : htmlTable(['client', 'address', ''], rows)}
-${cluster.held === undefined ? html`` : html`<p>Ceph holds ${formatBytes(cluster.held.imageBytes)} of the image, times the copies of its pool.</p>`}
+${aboutImage(picture)}${cluster.held === undefined ? html`` : html`<p>Ceph holds ${formatBytes(cluster.held.imageBytes)} of the image, times the copies of its pool.</p>`}
+`;
+}
+
+function aboutImage(picture: Picture): Html {
+  const [image, pool] = [imageText(picture), poolText(picture)];
+  if (image === undefined || pool === undefined) return html``;
+  return html`<p>The image: ${namedText(image)}. Its pool: ${namedText(pool)}.</p>
 `;
 }
 
