@@ -37,7 +37,7 @@ export async function collect(world: CollectorWorld, tells: (line: string) => vo
     tells(words);
     try {
       if (await perform(world, next)) done.push(words);
-      else failed.push(`${words}: a disk has come into use`);
+      else failed.push(`${words}: a disk is about to come into use`);
     } catch (error) {
       if (!(await world.mayWrite())) throw error;
       failed.push(`${words}: ${messageOf(error)}`);
@@ -73,15 +73,13 @@ async function roomsOf(world: CollectorWorld, forest: Forest): Promise<ReadonlyM
 
 const NO_ROOM: MergeRoom = { parentLvSizeBytes: 0, growsByBytes: 0, neededBytes: 0 };
 
-/** False where a disk has come into use meanwhile. */
+/** False where a disk is about to come into use. */
 async function perform(world: CollectorWorld, step: GcStep): Promise<boolean> {
   const { uuid } = step.node;
   if (step.kind !== 'delete') mustHoldBack(world, uuid);
   if (step.kind === 'delete') await deleteNode(world, uuid);
-  else if (step.kind === 'relink') {
-    await world.othersRest(uuid);
-    return relinkChildren(world, uuid);
-  } else if (step.kind === 'coalesce') {
+  else if (step.kind === 'relink') return relinkChildren(world, uuid);
+  else if (step.kind === 'coalesce') {
     await mergeInner(world, uuid, step.into.uuid);
     return relinkChildren(world, uuid);
   }

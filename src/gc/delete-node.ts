@@ -14,8 +14,12 @@ interface Removal {
   readonly journals: readonly string[];
 }
 
-/** Removes garbage, under the SR's lock. 'vdi-unavailable' where it is none any more. */
+/**
+ * Removes garbage, under the SR's lock, once no host has it active any more. 'vdi-unavailable' where it is none any
+ * more, 'lock-busy' where a host does not say so.
+ */
 export async function deleteNode(world: CollectorWorld, uuid: VdiUuid): Promise<void> {
+  await world.releasedEverywhere(uuid);
   await world.locked(async ({ forest }) => {
     const { steps } = planCollection(forest, () => undefined);
     const found = steps.find(({ kind, node }) => kind === 'delete' && node.uuid === uuid);

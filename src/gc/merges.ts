@@ -30,8 +30,7 @@ interface Pair {
 
 function planRelink(forest: Forest, node: DrivenVdi, into: DrivenVdi): GcStep {
   const why = `${into.lvName} has all of its data already, and what hangs on it was being relinked`;
-  // A child that hangs there already may be in use by a data path that has opened the node.
-  return { kind: 'relink', node, into, why, ...waiting(forest, into) };
+  return { kind: 'relink', node, into, why, usedOn: forest.hostsBelow(into.uuid) };
 }
 
 function planInner(
@@ -54,15 +53,14 @@ function planInner(
     const needed = `merging it takes ${formatBytes(room.neededBytes)}`;
     return { kind: 'leave', node, why: `${needed}, and ${formatBytes(forest.known.freeBytes)} are free` };
   }
-  return { kind: 'coalesce', node, into, room, why, ...waiting(forest, node) };
+  return { kind: 'coalesce', node, into, room, why, usedOn: forest.hostsBelow(node.uuid) };
 }
 
 /** Of a leaf the guest writes to while it is merged, which takes another protocol. */
 function planLeaf(forest: Forest, { node, into }: Pair, why: string): GcStep | NodeThatStays {
   const kept = whyKept(forest, node, into);
   if (kept !== undefined) return { kind: 'leave', node, why: kept };
-  const { waitsFor } = waiting(forest, node);
-  return { kind: 'leaf-coalesce', node, into, why, waitsFor: waitsFor ?? 'this release merges no leaf' };
+  return { kind: 'leaf-coalesce', node, into, why, waitsFor: 'this release merges no leaf' };
 }
 
 function whyKept(forest: Forest, node: DrivenVdi, into: DrivenVdi): string | undefined {
@@ -74,10 +72,4 @@ function whyKept(forest: Forest, node: DrivenVdi, into: DrivenVdi): string | und
     known.kept.get(into.uuid) ??
     (into.hidden ? undefined : `its parent ${into.lvName} is a disk of its own`)
   );
-}
-
-/** A guest's data path has the chain open as it was: nothing under it changes before it is paused. */
-function waiting(forest: Forest, node: DrivenVdi): { readonly waitsFor?: string } {
-  const hosts = forest.hostsBelow(node.uuid);
-  return hosts.length === 0 ? {} : { waitsFor: `in use: waits until no disk on it is, on ${hosts.join(', ')}` };
 }

@@ -2,17 +2,14 @@ import { RbdsrError } from '../base/error.ts';
 import type { VdiUuid } from '../base/ids.ts';
 import { whereHostIsSilent } from '../sr/hosts/marked-hosts.ts';
 import { PLUGIN } from '../sr/hosts/plugin-name.ts';
-import { hostRefOf, srOf, srRefOf } from '../sr/work/subject.ts';
+import { hostRefOf, srOf } from '../sr/work/subject.ts';
 import type { SrWork } from '../sr/work/work.ts';
-import { allHosts, callPlugin, type HostRecord } from '../xapi/host.ts';
-import { allPbds } from '../xapi/pbd.ts';
+import { callPlugin, type HostRecord } from '../xapi/host.ts';
+import { hostsWithSr } from './hosts-with-sr.ts';
 
 /** 'lock-busy' where a collector of another host with the SR is alive, or where that host does not say. */
 export async function othersRest(work: SrWork, node: VdiUuid): Promise<void> {
-  const xapi = await work.xapi();
-  const pbds = (await allPbds(xapi)).filter(({ sr, currentlyAttached }) => sr === srRefOf(work) && currentlyAttached);
-  const hosts = (await allHosts(xapi)).filter(({ ref }) => pbds.some(({ host }) => host === ref));
-  for (const host of hosts) if (host.ref !== hostRefOf(work)) await mustRest(work, host, node);
+  for (const host of await hostsWithSr(work)) if (host.ref !== hostRefOf(work)) await mustRest(work, host, node);
 }
 
 async function mustRest(work: SrWork, host: HostRecord, node: VdiUuid): Promise<void> {

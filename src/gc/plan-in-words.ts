@@ -4,9 +4,15 @@ import type { GcPlan, GcStep } from './step.ts';
 /** A line for each step, and for each node that stays. */
 export function planInWords({ steps, left }: GcPlan): string[] {
   return [
-    ...steps.map((step) => `${doing(step)}: ${step.why}${'waitsFor' in step ? ` (${step.waitsFor})` : ''}`),
+    ...steps.map((step) => `${doing(step)}: ${step.why}${behind(step)}`),
     ...left.map(({ node, why }) => `leave ${node.lvName}: ${why}`),
   ];
+}
+
+function behind(step: GcStep): string {
+  if ('waitsFor' in step) return ` (${step.waitsFor})`;
+  if (!('usedOn' in step) || step.usedOn.length === 0) return '';
+  return ` (in use: for a moment guests wait, on ${step.usedOn.join(', ')})`;
 }
 
 function doing(step: GcStep): string {

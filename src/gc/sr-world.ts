@@ -2,6 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { BlockIo } from '../base/block-io.ts';
 import { Deadline } from '../base/deadline.ts';
 import { hasCode } from '../base/error.ts';
+import { settled } from '../base/settle.ts';
 import type { VdiUuid } from '../base/ids.ts';
 import { volumesByExtents } from '../lvhd/extent-open.ts';
 import { listJournals } from '../lvhd/journal/journal.ts';
@@ -12,6 +13,7 @@ import type { AttachedSr } from '../sr/attached-sr.ts';
 import { PLUGIN } from '../sr/hosts/plugin-name.ts';
 import { activeHosts } from '../sr/hosts/host-keys.ts';
 import { endRelinking } from '../sr/hosts/relinking-keys.ts';
+import { resumeLeftPaused } from '../sr/disk/paused.ts';
 import { reportOf, withMetadata } from '../sr/read-sr.ts';
 import { recoverIfMaster } from '../sr/recovered-sr.ts';
 import { withSrLock } from '../sr/work/sr-lock.ts';
@@ -24,8 +26,9 @@ import { setMapKey } from '../xapi/map-keys.ts';
 import { forgetVdi, vdiByUuid, vdiSmConfig, vdisOfSr } from '../xapi/vdi.ts';
 import { attachedWith } from './attached-with.ts';
 import { Forest } from './forest.ts';
-import { disksInUse, holdBack, letGo } from './leaves-in-use.ts';
+import { disksInUse, goOn, holdBack, letGo } from './leaves-in-use.ts';
 import { othersRest } from './others-rest.ts';
+import { releasedEverywhere } from './released-everywhere.ts';
 import { RightToWrite } from './right-to-write.ts';
 import type { CollectorWorld, FoundSr } from './world.ts';
 
@@ -36,6 +39,8 @@ const WAIT_MS = 300_000;
 const RETRY_MS = 300;
 /** What looking whether this host may write may take. */
 const LOOK_MS = 10_000;
+/** What all hosts together may take to let a volume go: without the lock of the SR. */
+const RELEASE_MS = 60_000;
 
 /** A session with the local xapi for as long as the deadline lets it. */
 export type Login = (deadline: Deadline) => Promise<OwnXapi>;
@@ -50,6 +55,7 @@ export class SrWorld implements CollectorWorld {
   /** Of the lock that is held, or was. */
   #work: SrWork;
   #sr: AttachedSr;
+  #hasResumed = false;
 
   constructor(given: SrWork, login: Login, progress: (done: number, all: number) => void) {
     this.#given = given;
@@ -88,11 +94,16 @@ export class SrWorld implements CollectorWorld {
   };
 
   readonly mayWrite = (node?: VdiUuid): Promise<boolean> => this.#right.isOurs(node);
-  readonly holdBack = (disks: readonly VdiUuid[]): Promise<boolean> => holdBack(this.#work, disks);
+  readonly holdBack = (disks: readonly VdiUuid[], waitedMs: number): Promise<boolean> =>
+    holdBack(this.#work, this.#sr, disks, waitedMs);
+  readonly goOn = (disks: readonly VdiUuid[]): Promise<void> => goOn(this.#work, this.#sr, disks);
   readonly letGo = (disks: readonly VdiUuid[]): Promise<void> => letGo(this.#work, disks);
 
   readonly othersRest = (node: VdiUuid): Promise<void> =>
     this.#connected(Deadline.after(LOOK_MS), (work) => othersRest(work, node));
+
+  readonly releasedEverywhere = (node: VdiUuid): Promise<void> =>
+    this.#connected(Deadline.after(RELEASE_MS), (work) => releasedEverywhere(work, node));
 
   /** Every host that uses any disk of the SR: which hang on the node is not asked, and one that needs none says so. */
   readonly refreshBelow = async (node: VdiUuid): Promise<void> => {
@@ -119,13 +130,19 @@ export class SrWorld implements CollectorWorld {
     await this.#withRecord(node, async (ref) => forgetVdi(await this.#work.xapi(), ref));
   };
 
-  /** With a session of its own, which ends with it. */
+  /** With sessions of its own, which end with it. */
   async #connected<T>(deadline: Deadline, action: (work: SrWork) => Promise<T>): Promise<T> {
-    const xapi = await this.#login(deadline);
+    const opened: OwnXapi[] = [];
+    const connect = async (until: Deadline): Promise<OwnXapi> => {
+      const xapi = await this.#login(until);
+      opened.push(xapi);
+      return xapi;
+    };
     try {
-      return await action({ ...this.#given, deadline, xapi: async () => xapi });
+      const xapi = await connect(deadline);
+      return await action({ ...this.#given, deadline, xapi: async () => xapi, connect });
     } finally {
-      await xapi.logout();
+      await settled(opened.map((xapi) => xapi.logout()));
     }
   }
 
@@ -147,6 +164,9 @@ export class SrWorld implements CollectorWorld {
       const nodes = await readVdiNodes(report, pv);
       const records = await vdisOfSr(await work.xapi(), srRefOf(work));
       await endRelinking(work, records);
+      // Once: a host that is silent would be waited for each time.
+      if (!this.#hasResumed) await resumeLeftPaused(work, sr, records, report);
+      this.#hasResumed = true;
       const kept = records.flatMap(({ uuid, type }) => (type in KEPT ? [[uuid, KEPT[type] ?? ''] as const] : []));
       const forest = new Forest({
         nodes,

@@ -9,14 +9,15 @@ export type GcStep = { readonly why: string } & (
       readonly kind: 'relink';
       readonly node: DrivenVdi;
       readonly into: DrivenVdi;
-      readonly waitsFor?: string;
+      /** Hosts whose guests wait for the moment of the relinking. */
+      readonly usedOn: readonly string[];
     }
   | {
       readonly kind: 'coalesce';
       readonly node: DrivenVdi;
       readonly into: DrivenVdi;
       readonly room: MergeRoom;
-      readonly waitsFor?: string;
+      readonly usedOn: readonly string[];
     }
   | { readonly kind: 'leaf-coalesce'; readonly node: DrivenVdi; readonly into: DrivenVdi; readonly waitsFor: string }
 );

@@ -31,10 +31,21 @@ export interface CollectorWorld extends Volumes {
   readonly refreshBelow: (node: VdiUuid) => Promise<void>;
   /** Whether the hosts know a key that keeps disks from coming into use: else no child can be relinked. */
   readonly canHoldBack: boolean;
-  /** Keeps disks from coming into use, all or none: false where one is, or is about to be. Under the SR's lock. */
-  readonly holdBack: (disks: readonly VdiUuid[]) => Promise<boolean>;
-  /** The reverse. */
+  /**
+   * Under the SR's lock: keeps disks from coming into use, and has those that are in use wait, on every host, with
+   * nothing of their chains open. False where one is about to come into use, as far as one can tell who has seen it so
+   * for `waitedMs`: then nothing is kept. Whatever becomes of it, both of the following are called.
+   */
+  readonly holdBack: (disks: readonly VdiUuid[], waitedMs: number) => Promise<boolean>;
+  /** Those that wait go on, on every host, with their chains as they are by now. */
+  readonly goOn: (disks: readonly VdiUuid[]) => Promise<void>;
+  /** They may come into use again. */
   readonly letGo: (disks: readonly VdiUuid[]) => Promise<void>;
+  /**
+   * Of a node on which nothing hangs, without the SR's lock: 'lock-busy' where a host has it open, or does not say that
+   * its volume is not active there any more.
+   */
+  readonly releasedEverywhere: (node: VdiUuid) => Promise<void>;
   /** xapi's record of a disk names its new parent. */
   readonly recordParent: (disk: VdiUuid, parent: VdiUuid) => Promise<void>;
   readonly forgetMetadata: (node: VdiUuid) => Promise<void>;

@@ -1,5 +1,7 @@
-import { runSteps } from '../system/running-steps.ts';
+import type { VdiUuid } from '../base/ids.ts';
 import { type Mending, type Step, step } from '../base/steps.ts';
+import type { LvReport } from '../lvm/report.ts';
+import { runSteps } from '../system/running-steps.ts';
 import type { ActivationWorld, DeactivationWorld } from './chain-activation.ts';
 import type { VdiNode } from './lv-table.ts';
 
@@ -9,6 +11,21 @@ import type { VdiNode } from './lv-table.ts';
  */
 export async function releaseLeaf({ lvm, counts }: DeactivationWorld, leaf: VdiNode): Promise<void> {
   await counts.locked(leaf.uuid, () => lvm.deactivate(leaf.lvName));
+}
+
+/**
+ * The volume of a node on which nothing hangs any more: none of those that counted it would uncount it. Its count goes
+ * last, so that a crash leaves what can be released again.
+ */
+export async function releaseNode(
+  { lvm, counts }: DeactivationWorld,
+  uuid: VdiUuid,
+  lv: Pick<LvReport, 'name' | 'active'> | undefined,
+): Promise<void> {
+  await counts.locked(uuid, async () => {
+    if (lv?.active === true) await lvm.deactivate(lv.name);
+    counts.write(uuid, { normal: 0, binary: 0 });
+  });
 }
 
 /**

@@ -13,7 +13,7 @@ import type { Protocol } from '../base/steps.ts';
 import { makeImageSteps } from '../ceph/control/native/make-image.ts';
 import { removalOfNodeSteps } from '../gc/delete-node.ts';
 import { mergeSteps } from '../gc/merge-inner.ts';
-import { linkSteps, relinkSteps } from '../gc/relink.ts';
+import { linkSteps, relinkEndSteps, relinkSteps } from '../gc/relink.ts';
 import { mapSteps } from '../ceph/krbd/map-image.ts';
 import { unmapSteps } from '../ceph/krbd/unmap-image.ts';
 import { journalSteps } from '../lvhd/journal/journals.ts';
@@ -97,7 +97,7 @@ export const protocols: readonly Protocol[] = [
   { title: 'a paused disk goes on, on one host', steps: replacementSteps },
   { title: 'the metadata volume at sr_attach', steps: metadataSteps },
   { title: 'merging an inner node', steps: mergeSteps },
-  { title: 'relinking its children', steps: relinkSteps },
+  { title: 'relinking its children', steps: [...relinkSteps, ...relinkEndSteps] },
   { title: 'relinking a child', steps: linkSteps },
   { title: 'removing garbage', steps: removalOfNodeSteps },
   { title: 'vdi_activate', steps: [...claimSteps, ...targetSteps, ...activeSteps] },

@@ -50,6 +50,7 @@ function stepAsJson(step: GcStep | NodeThatStays): object {
     ...('into' in step ? { into: step.into.uuid } : {}),
     ...('room' in step ? { grows_by: step.room.growsByBytes, needs: step.room.neededBytes } : {}),
     why,
+    ...('usedOn' in step ? { used_on: step.usedOn } : {}),
     ...('waitsFor' in step ? { waits_for: step.waitsFor } : {}),
   };
 }

@@ -41,6 +41,11 @@ export const PLUGIN_FUNCTIONS: ReadonlyMap<string, PluginFunction> = new Map([
   // Less than the master waits for (sr/disk/paused.ts).
   ['pause', { ...anyHost, deadlineSeconds: 18, load: async () => (await import('./pause.ts')).pauseForMaster }],
   ['resume', { ...anyHost, deadlineSeconds: 18, load: async () => (await import('./pause.ts')).resumeForMaster }],
+  // Less than the master waits for (gc/sr-world.ts).
+  [
+    'release',
+    { ...anyHost, deadlineSeconds: 18, load: async () => (await import('./release-node.ts')).releaseForMaster },
+  ],
   // Less than the host that asks waits for (marked-hosts.ts); it does not wait for late writers, it tells of them.
   [
     'is_open',

@@ -16,7 +16,8 @@ import type { SrWork } from '../work/work.ts';
 const HOST_MS = 20_000;
 
 const MAP = 'VDI.sm_config';
-const KEY = 'paused';
+/** In VDI.sm_config. */
+export const PAUSED = 'paused';
 
 /** A disk of which the volumes are to be replaced, with its reference in xapi. */
 export interface PausedDisk {
@@ -31,7 +32,7 @@ export interface PausedDisk {
  */
 export async function pauseEverywhere(work: SrWork, sr: AttachedSr, disk: PausedDisk): Promise<StringMap> {
   const xapi = await work.xapi();
-  await addMapKey(xapi, MAP, disk.ref, KEY, 'true');
+  await addMapKey(xapi, MAP, disk.ref, PAUSED, 'true');
   // Those that have come to use it before the key was there, too.
   const smConfig = await vdiSmConfig(xapi, disk.ref);
   await tellEach(work, sr, disk, smConfig, 'pause');
@@ -45,7 +46,7 @@ export async function pauseEverywhere(work: SrWork, sr: AttachedSr, disk: Paused
 export async function resumeEverywhere(work: SrWork, sr: AttachedSr, disk: PausedDisk): Promise<void> {
   const xapi = await work.xapi();
   await tellEach(work, sr, disk, await vdiSmConfig(xapi, disk.ref), 'resume');
-  await removeMapKey(xapi, MAP, disk.ref, KEY);
+  await removeMapKey(xapi, MAP, disk.ref, PAUSED);
 }
 
 /** All at once; the first failure is thrown when each has answered. */
@@ -71,7 +72,7 @@ export async function resumeLeftPaused(
   report?: VgReport,
 ): Promise<void> {
   for (const { ref, uuid, smConfig } of records) {
-    if (!Object.hasOwn(smConfig, KEY)) continue;
+    if (!Object.hasOwn(smConfig, PAUSED)) continue;
     const vdi = vdiUuid(uuid);
     try {
       const [journal] = report === undefined ? [] : journalsOf(report, vdi);

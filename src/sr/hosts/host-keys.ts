@@ -16,7 +16,8 @@ import { hostRefOf, vdiOf, vdiRefOf } from '../work/subject.ts';
 const PREFIX = 'host_';
 const MAP = 'VDI.sm_config';
 const RETRY_MS = 1000;
-const BELIEVED_MS = 15_000;
+/** `activating` is believed for so long: who lives has tagged the disk by then. */
+export const BELIEVED_MS = 15_000;
 
 /** The hosts that have the VDI active: their references. */
 export function activeHosts(smConfig: StringMap): readonly string[] {

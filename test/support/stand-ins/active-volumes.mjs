@@ -10,9 +10,11 @@ import {
   mkdirSync,
   openSync,
   readFileSync,
+  readdirSync,
   realpathSync,
   renameSync,
   rmSync,
+  statSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
@@ -78,7 +80,7 @@ function lvchange() {
   const name = nameOf(path);
   const active = volumes[name];
   if (how === '-an') {
-    if (isOpen(name)) fail(5, `  Logical volume ${path} in use.`);
+    if (isOpen(name) || isHeld(name)) fail(5, `  Logical volume ${path} in use.`);
     drop(name);
   } else if (how === '-ay' ? active === undefined : active !== undefined) {
     const table = tableOf(path);
@@ -144,6 +146,24 @@ function isOpen(name) {
   } catch (error) {
     if (error.code !== 'EBUSY') throw error;
     return true;
+  }
+}
+
+/** By any process of the machine, which may share it: a loop device would wait for its last one to close it. */
+function isHeld(name) {
+  if (volumes[name] === undefined) return false;
+  const { rdev } = statSync(`${folder}/mapper/${name}`);
+  return readdirSync('/proc')
+    .filter((pid) => /^[0-9]+$/.test(pid))
+    .some((pid) => devicesOf(`/proc/${pid}/fd`).includes(rdev));
+}
+
+/** None of a process that ends meanwhile, or that nobody may look at. */
+function devicesOf(at) {
+  try {
+    return readdirSync(at).map((fd) => statSync(`${at}/${fd}`, { throwIfNoEntry: false })?.rdev);
+  } catch {
+    return [];
   }
 }
 

@@ -31,7 +31,7 @@ base raw hidden
     ).toEqual(['merge VHD-inner into LV-base: VHD-inner is all that hangs on LV-base']);
   });
 
-  it('but not while a disk on it is in use, whichever host has it', () => {
+  it('also while disks on it are in use, whichever host has them: their guests wait for a moment', () => {
     expect(
       planOf(`
 base hidden
@@ -41,7 +41,7 @@ base hidden
       disk on alpha
       disk2 on beta`),
     ).toEqual([
-      'merge VHD-inner into VHD-base: VHD-inner is all that hangs on VHD-base (in use: waits until no disk on it is, on alpha, beta)',
+      'merge VHD-inner into VHD-base: VHD-inner is all that hangs on VHD-base (in use: for a moment guests wait, on alpha, beta)',
     ]);
   });
 
@@ -148,7 +148,7 @@ base hidden
     b
     c`),
     ).toEqual([
-      'relink what hangs on VHD-inner to VHD-base: VHD-base has all of its data already, and what hangs on it was being relinked (in use: waits until no disk on it is, on alpha)',
+      'relink what hangs on VHD-inner to VHD-base: VHD-base has all of its data already, and what hangs on it was being relinked (in use: for a moment guests wait, on alpha)',
     ]);
   });
 
