@@ -1,6 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { cephTranscript } from './stand-ins/recorded-ceph.ts';
+import { cephTranscript } from './recorded-ceph.ts';
 
 /**
  * A `ceph` of 19.2.6 and later in front of an older cluster: it knows types of keys as `src/mon/MonMap.cc` prints them,
