@@ -1,9 +1,16 @@
 import type { VdiUuid } from '../base/ids.ts';
 import { type Mending, type Step, step } from '../base/steps.ts';
+import type { Lvm } from '../lvm/lvm.ts';
 import type { LvReport } from '../lvm/report.ts';
 import { runSteps } from '../system/running-steps.ts';
-import type { ActivationWorld, DeactivationWorld } from './chain-activation.ts';
+import type { DeactivationWorld } from './chain-activation.ts';
 import type { VdiNode } from './lv-table.ts';
+import type { RefCounts } from './refcount.ts';
+
+export interface ReplacementWorld {
+  readonly lvm: Pick<Lvm, 'activateAllAfresh'>;
+  readonly counts: RefCounts;
+}
 
 /**
  * While the data path of a disk is paused its volume lets go, so that it can get another name: LVM elsewhere goes by
@@ -32,40 +39,56 @@ export async function releaseNode(
  * Makes the chain of such a disk active again, leaf first in `chain`, whatever it has become meanwhile: an ancestor
  * that nobody counts is new to it, and is counted; a device that is there already may have the table of another time.
  */
-export async function replaceChain(world: ActivationWorld, chain: readonly VdiNode[]): Promise<void> {
+export async function replaceChain(world: ReplacementWorld, chain: readonly VdiNode[]): Promise<void> {
   const [leaf, ...ancestors] = chain;
   if (leaf === undefined) return;
   // Those under it that were active before have kept their places: the guest waits for each that is looked at.
   const isKept = (node: VdiNode): boolean => node.active && world.counts.read(node.uuid).normal > 0;
-  for (const node of ancestors.toReversed().filter((one) => !isKept(one))) {
-    await world.counts.locked(node.uuid, () => runSteps(replacementSteps, { world, node }));
-  }
-  await world.counts.locked(leaf.uuid, async () => void (await world.lvm.activateAfresh(leaf.lvName)));
+  const fresh = ancestors.toReversed().filter((node) => !isKept(node));
+  await lockedTogether(world, [...fresh, leaf], () => runSteps(replacementSteps, { world, fresh, leaf }));
 }
 
-/** The making active of one ancestor. */
+/** The locks of all of them, the base's first: nobody who holds two takes them in another order. */
+function lockedTogether(
+  { counts }: Pick<ReplacementWorld, 'counts'>,
+  [first, ...others]: readonly VdiNode[],
+  work: () => Promise<void>,
+): Promise<void> {
+  if (first === undefined) return work();
+  return counts.locked(first.uuid, () => lockedTogether({ counts }, others, work));
+}
+
+/** The making active of what is new to the disk, and of its leaf. */
 interface Replacement {
-  readonly world: ActivationWorld;
-  readonly node: VdiNode;
+  readonly world: ReplacementWorld;
+  /** The base first. */
+  readonly fresh: readonly VdiNode[];
+  readonly leaf: VdiNode;
 }
 
 const again: Mending = { by: ['sr_scan'], says: 'sr_scan resumes the disk' };
 
-/** What is done with each ancestor, the base first; the leaf follows. */
+/** A guest waits for them: one LVM command for all the volumes. */
 export const replacementSteps: readonly Step<Replacement>[] = [
-  step('chain-replacement.active', ({ world, node }) => world.lvm.activateAfresh(node.lvName), {
-    does: 'each ancestor, the base first: LVM activates it, and loads its table anew',
-    leaves: { id: 'paused-ancestor-active', says: 'a paused disk, and an ancestor that nobody may count' },
+  step('chain-replacement.active', activate, {
+    does: 'LVM activates the leaf, and each ancestor that is new to it, in one command; a table that was there is loaded anew',
+    leaves: { id: 'paused-ancestor-active', says: 'a paused disk, active, on an ancestor that nobody may count' },
     mendedBy: again,
   }),
   step('chain-replacement.counted', count, {
-    does: 'it is counted, where it was not',
+    does: 'these ancestors are counted, where they were not',
     leaves: { id: 'paused-ancestor-counted', says: 'the same, counted' },
     mendedBy: again,
   }),
 ];
 
-function count({ world, node }: Replacement): void {
-  const { normal, binary } = world.counts.read(node.uuid);
-  if (normal + binary === 0) world.counts.get(node.uuid, 'normal');
+function activate({ world, fresh, leaf }: Replacement): Promise<void> {
+  return world.lvm.activateAllAfresh([...fresh, leaf].map(({ lvName }) => lvName));
+}
+
+function count({ world, fresh }: Replacement): void {
+  for (const { uuid } of fresh) {
+    const { normal, binary } = world.counts.read(uuid);
+    if (normal + binary === 0) world.counts.get(uuid, 'normal');
+  }
 }

@@ -262,6 +262,19 @@ export class Lvm {
     return path;
   }
 
+  /**
+   * The same for several in one command. Where it fails, each is activated alone: what LVM says then is about that one.
+   */
+  async activateAllAfresh(names: readonly string[]): Promise<void> {
+    const wereThere = names.filter((name) => hasDevice(this.vg, name));
+    const outcome = await this.#locally(['-ay', ...names.map((name) => `${this.vg}/${name}`)]);
+    for (const name of names) {
+      if (succeeded(outcome)) await lvNodePresent(this.vg, name, this.#context.deadline);
+      else await this.activate(name);
+    }
+    for (const name of wereThere) await this.refresh(name);
+  }
+
   /** 'device-busy' names who holds it. */
   async deactivate(name: string): Promise<void> {
     const path = `${this.vg}/${name}`;

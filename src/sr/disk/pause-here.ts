@@ -39,7 +39,7 @@ export async function resumeHere(work: SrWork, sr: AttachedSr, vdi: VdiUuid): Pr
     const chain = tree.chain(vdi);
     refuseBase(chain[0]);
     work.waiting(`LVM to activate the volumes of VDI ${vdi}`);
-    await replaceChain(activationWorld(work, sr), chain);
+    await replaceChain({ ...activationWorld(work, sr), lvm: sr.lvm }, chain);
     work.waiting(`the data path of VDI ${vdi} to go on`);
     await dataPath.resume(diskOf(sr, chain, { writable: true }), work.deadline);
   } finally {

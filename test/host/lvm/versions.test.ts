@@ -151,10 +151,13 @@ describe.each(VERSIONS)('LVM $version ($hosts)', (row) => {
     expect((await open.report()).lvs.map(({ name }) => name)).toEqual(truth.lvs.map(({ name }) => name));
   });
 
-  test('an LV that was made or resized is described alone, as in the whole report', async () => {
-    using disk = freshDevice('sr', 'alone');
+  test.each([
+    ['from the device', {}, []],
+    ['by LVM where the report before is not of what is there', { uuid: 'another' }, ['lvs']],
+  ])('an LV that was made or resized is described alone, as in the whole report: %s', async (how, differs, lvs) => {
+    using disk = freshDevice('sr', how.replaceAll(' ', '-'));
     await using open = await openSrOn(disk.device, sr);
-    const before = plain(await open.report());
+    const before = { ...plain(await open.report()), ...differs };
     const verbs: readonly Step['verb'][] = [
       ['createLv', NEW, 8 * MiB, { before }],
       ['renameLv', NEW, NAMED],
@@ -166,7 +169,7 @@ describe.each(VERSIONS)('LVM $version ($hosts)', (row) => {
     );
     const { results, calls } = await carryOut(version, steps, { disks: { [disk.device]: 'sr' } });
     const looks = calls.map((call) => call.split(' ')[1]).filter((command) => command === 'pvs' || command === 'lvs');
-    expect(looks).toEqual(['lvs', 'pvs', 'pvs', 'lvs', 'pvs', 'lvs', 'pvs']);
+    expect(looks).toEqual([...lvs, 'pvs', 'pvs', ...lvs, 'pvs', ...lvs, 'pvs']);
     for (const [at, name] of [NEW, '', NAMED, NAMED].entries()) {
       const whole = results[2 * at + 1] as VgReport;
       const lv = whole.lvs.find((entry) => entry.name === name);

@@ -25,8 +25,13 @@ const statePath = `${folder}/volumes.json`;
 const volumes = existsSync(statePath) ? JSON.parse(readFileSync(statePath, 'utf8')) : {};
 
 if (program === 'dmsetup') dmsetup();
-else if (argv[0] === 'lvchange' && /^(-ay|-an|--refresh)$/.test(words().at(-2))) lvchange();
+else if (argv[0] === 'lvchange' && words().some(isLocal)) lvchange();
 else asItIs();
+
+/** What `lvchange` does to this host's devices alone. */
+function isLocal(word) {
+  return /^(-ay|-an|--refresh)$/.test(word);
+}
 
 /** The arguments without the configuration. */
 function words() {
@@ -76,7 +81,11 @@ function withStates(report) {
 }
 
 function lvchange() {
-  const [how, path] = words().slice(-2);
+  const [how, ...paths] = words().slice(words().findIndex(isLocal));
+  for (const path of paths) change(how, path);
+}
+
+function change(how, path) {
   const name = nameOf(path);
   const active = volumes[name];
   if (how === '-an') {
