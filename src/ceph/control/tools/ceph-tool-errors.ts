@@ -60,6 +60,24 @@ export function toolNotAllowed(failure: ToolFailure): RbdsrError {
     : userNotLetIn(user, errnoOf(outcome));
 }
 
+/**
+ * A key of another type than aes that the programs cannot read: those before 19.2.6, 20.2.4 and 21.2 know no other.
+ * What they say of it quotes the key.
+ */
+export function keyUnreadable(type: string, { outcome, program, user }: ToolFailure): RbdsrError | undefined {
+  if (type === 'aes' || !UNREADABLE_KEY.test(outcome.stderr)) return undefined;
+  return new RbdsrError('cluster-incompatible', {
+    what: `the key of client.${user} is of type ${type}, which the program ${program} of this host does not know`,
+    expected:
+      'a key of type aes, 40 characters that begin with AQ, or the programs of Ceph 19.2.6, 20.2.4, 21.2 or later',
+    todo: `On a monitor, \`ceph auth rotate --key-type aes client.${user}\` gives this user another key, which all who use it need then; docs/ceph-keys.md has what the cluster must allow for it.`,
+    facts: { user, keyType: type },
+  });
+}
+
+/** Captured: ceph and rbd 16.2.15. */
+const UNREADABLE_KEY = /^\S+ \S+ +-1 auth: error parsing file .* type=key .*: Malformed input$/m;
+
 /** Captured: ceph 16.2.15. Who is not let in is told of "RADOS permission denied" instead. */
 const REFUSED_COMMAND = /^Error EACCES: /m;
 
