@@ -106,8 +106,10 @@ async function measure(
     }
   }
   const atMost = (limit: number) => ({ of: 'value', bound: 'at most', limit }) as const;
+  const isFirst = images === LISTS[0].images;
+  const bySsh = { metric: `list ${images} images`, value: median(times.images), unit: 'ms' };
   const ofList = [
-    { metric: `list ${images} images`, value: median(times.images), unit: 'ms', aim: atMost(2000) },
+    isFirst ? { ...bySsh, aim: atMost(2000) } : bySsh,
     {
       metric: `by ourselves: login and list ${images} images`,
       value: median(own.images),
@@ -117,7 +119,7 @@ async function measure(
       aim: atMost(limit),
     },
   ];
-  if (images !== LISTS[0].images) return ofList;
+  if (!isFirst) return ofList;
   return [
     { metric: 'SSH connection and login', value: median(times.connect), unit: 'ms' },
     { metric: 'list pools', value: median(times.pools), unit: 'ms', aim: atMost(2000) },

@@ -96,7 +96,7 @@ describe('what fails is named', () => {
     await failureOf('cluster-auth', () => restricted({ user: 'nobody' }).listPools(soon()));
   });
 
-  test('a key of another type, which these programs cannot read and print, is named and not shown', async () => {
+  test('a key of another type, which these programs cannot read and would print, is named and not shown', async () => {
     const key = sampleKey('aes256k').reveal();
     for (const ask of [
       () => restricted({ key }).listImages('rbd', undefined, soon()),

@@ -61,11 +61,12 @@ export function toolNotAllowed(failure: ToolFailure): RbdsrError {
 }
 
 /**
- * A key of another type than aes that the programs cannot read: those before 19.2.6, 20.2.4 and 21.2 know no other.
- * What they say of it quotes the key.
+ * A key of another type than aes that the programs cannot read: those before 19.2.6, 20.2.4 and 21.2 know no other. All
+ * that they say, where they log nothing, is that reading failed; a log would quote the key.
  */
 export function keyUnreadable(type: string, { outcome, program, user }: ToolFailure): RbdsrError | undefined {
-  if (type === 'aes' || !UNREADABLE_KEY.test(outcome.stderr)) return undefined;
+  const isUnread = errnoOf(outcome) === 'EIO' || KEYRING_FAILED.test(outcome.stderr);
+  if (type === 'aes' || !isUnread) return undefined;
   return new RbdsrError('cluster-incompatible', {
     what: `the key of client.${user} is of type ${type}, which the program ${program} of this host does not know`,
     expected:
@@ -75,8 +76,8 @@ export function keyUnreadable(type: string, { outcome, program, user }: ToolFail
   });
 }
 
-/** Captured: ceph and rbd 16.2.15. */
-const UNREADABLE_KEY = /^\S+ \S+ +-1 auth: error parsing file .* type=key .*: Malformed input$/m;
+/** Captured: ceph 16.2.15, which exits with 1; rbd exits with EIO. */
+const KEYRING_FAILED = /^\[errno 5\] RADOS I\/O error \(error connecting to the cluster\)$/m;
 
 /** Captured: ceph 16.2.15. Who is not let in is told of "RADOS permission denied" instead. */
 const REFUSED_COMMAND = /^Error EACCES: /m;
