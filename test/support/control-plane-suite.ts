@@ -136,7 +136,7 @@ export function controlPlaneSuite({ name, cluster, with: withPlane, may }: Plane
 
     test('features, the pool of the data and the parent of an image are told, in the trash too', async () => {
       const parent = { pool: 'rbd', namespace: `of-${name.length}`, image: 'parent of it', snapshot: 'then, now' };
-      const rest = ['--data-pool', 'other', '--object-size', '1M', '--image-feature', 'layering,exclusive-lock'];
+      const rest = ['--data-pool', 'other', '--image-feature', 'layering,exclusive-lock'];
       await cluster().tool('rbd', 'namespace', 'create', `rbd/${parent.namespace}`);
       const place = ['--pool', 'rbd', '--namespace', parent.namespace, '--image', parent.image];
       await cluster().tool('rbd', 'create', '--size', '8M', ...place);
@@ -145,7 +145,7 @@ export function controlPlaneSuite({ name, cluster, with: withPlane, may }: Plane
       const from = [...place, '--snap', parent.snapshot, '--dest-pool', 'rbd', '--dest', clone];
       await cluster().tool('rbd', 'clone', '--rbd-default-clone-format', '2', ...rest, ...from);
       await withPlane(async (plane) => {
-        const info = { sizeBytes: 8 * MiB, format: 2, objectBytes: MiB, dataPool: 'other', parent };
+        const info = { sizeBytes: 8 * MiB, format: 2, objectBytes: 4 * MiB, dataPool: 'other', parent };
         // Layering, exclusive-lock, data-pool and operations.
         const whole = { ...info, features: 0x185 };
         expect(await plane.imageInfo({ pool: 'rbd', image: clone }, soon())).toEqual(whole);
@@ -202,6 +202,20 @@ export function controlPlaneSuite({ name, cluster, with: withPlane, may }: Plane
         await cluster().tool('ceph', 'osd', 'set-nearfull-ratio', '0.85');
       }
       await untilFlags([]);
+    });
+
+    test('a manager that is not there keeps nothing from being told', async () => {
+      await cluster().daemons.stop('mgr.x');
+      try {
+        await withPlane(async (plane) => {
+          expect((await plane.listPools(soon())).map((pool) => pool.name)).toContain('rbd');
+          expect((await plane.poolSpace('rbd', soon())).flags).toEqual([]);
+          expect((await plane.imageInfo({ pool: 'rbd', image: 'made' }, soon())).sizeBytes).toBe(20 * MiB);
+          await plane.createImage({ pool: 'rbd', image: `unmanaged-${name.length}` }, MiB, soon());
+        });
+      } finally {
+        await cluster().daemons.start('mgr.x');
+      }
     });
 
     test('who has an image open is seen', async () => {

@@ -1,5 +1,6 @@
 import { hasCode, RbdsrError } from '../../base/error.ts';
-import { formatSpec } from '../../ceph/image/image-spec.ts';
+import type { ControlPlane } from '../../ceph/control/control-plane.ts';
+import { formatSpec, printable } from '../../ceph/image/image-spec.ts';
 import type { Mapping } from '../../ceph/krbd/mapping.ts';
 import { MetadataVolume } from '../../lvhd/metadata/metadata-volume.ts';
 import { MGT_LV, srOfVg } from '../../lvhd/names.ts';
@@ -40,16 +41,27 @@ async function listImages(call: SmCall, config: SrConfig, pool: string): Promise
   const plane = await config.controlPlane(call);
   call.waiting(`the cluster to list the images of pool ${pool}`);
   const images = await plane.listImages(pool, config.namespace, call.deadline);
-  return xmlDocument(
-    'rbd-images',
-    images.map(({ displayName, sizeBytes }) => [
-      'Image',
-      [
-        ['Name', displayName],
-        ['Size', String(sizeBytes)],
+  const namespaces = config.namespace === undefined ? await otherPlaces(call, plane, pool) : [];
+  return xmlDocument('rbd-images', [
+    ...images.map(
+      ({ displayName, sizeBytes, format }): ProbeElement => [
+        'Image',
+        [['Name', displayName], ['Size', String(sizeBytes)], ...(format === 1 ? [['Format', '1'] as const] : [])],
       ],
-    ]),
-  );
+    ),
+    ...namespaces.map((namespace): ProbeElement => ['Namespace', [['Name', printable(namespace)]]]),
+  ]);
+}
+
+/** The list of images is worth more than that of namespaces. */
+async function otherPlaces(call: SmCall, plane: ControlPlane, pool: string): Promise<readonly string[]> {
+  try {
+    return await plane.listNamespaces(pool, call.deadline);
+  } catch (error) {
+    if (!(error instanceof RbdsrError)) throw error;
+    call.log.warn(`the namespaces of pool ${pool} are not listed: ${error.message}`);
+    return [];
+  }
 }
 
 async function whatIsOn(call: SmCall, config: SrConfig): Promise<string> {

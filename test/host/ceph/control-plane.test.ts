@@ -9,6 +9,7 @@ import { Deadline } from '../../../src/base/deadline.ts';
 import { Secret } from '../../../src/base/secret.ts';
 import { MiB } from '../../../src/base/units.ts';
 import { clusterAccess } from '../../../src/ceph/cluster/access.ts';
+import { sampleKey } from '../../../src/ceph/cluster/cephx-key.ts';
 import { controlPlaneOf } from '../../../src/ceph/control/tools/ceph-tools.ts';
 import { surveyMonitors } from '../../../src/ceph/cluster/monitor-survey.ts';
 import { parseMonitors } from '../../../src/ceph/cluster/monitors.ts';
@@ -93,6 +94,19 @@ describe('what fails is named', () => {
     expect(wrong.message).toContain('client.xen');
     expect(wrong.message).not.toContain(OTHER_KEY);
     await failureOf('cluster-auth', () => restricted({ user: 'nobody' }).listPools(soon()));
+  });
+
+  test('a key of another type, which these programs cannot read and would print, is named and not shown', async () => {
+    const key = sampleKey('aes256k').reveal();
+    for (const ask of [
+      () => restricted({ key }).listImages('rbd', undefined, soon()),
+      () => restricted({ key }).listPools(soon()),
+    ]) {
+      const error = await failureOf('cluster-incompatible', ask);
+      expect(error.message).toContain('is of type aes256k');
+      expect(error.message).toContain('--key-type aes client.xen');
+      expect(JSON.stringify([error.message, error.detail])).not.toContain(key.slice(0, 20));
+    }
   });
 
   test('monitors that are not there', async () => {

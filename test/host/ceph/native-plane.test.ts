@@ -8,10 +8,11 @@ import { Deadline } from '../../../src/base/deadline.ts';
 import { Secret } from '../../../src/base/secret.ts';
 import { MiB } from '../../../src/base/units.ts';
 import { clusterAccess } from '../../../src/ceph/cluster/access.ts';
-import type { ControlPlane } from '../../../src/ceph/control/control-plane.ts';
+import type { ControlPlane, ImageLayout } from '../../../src/ceph/control/control-plane.ts';
 import { openNativePlane } from '../../../src/ceph/control/native/native-plane.ts';
 import { sampleKey } from '../../../src/ceph/cluster/cephx-key.ts';
 import { type ChildProgram, childProgram } from '../../support/lvhd-child.ts';
+import type { Messenger } from '../../../src/ceph/wire/connection.ts';
 import { messengerV1 } from '../../../src/ceph/wire/v1/messenger-v1.ts';
 import { controlPlaneAccounts } from '../../support/control-plane-accounts.ts';
 import { controlPlaneSuite } from '../../support/control-plane-suite.ts';
@@ -37,6 +38,7 @@ beforeAll(async () => {
   await cluster.createPool('other');
   await cluster.tool('ceph', 'osd', 'pool', 'create', 'unmarked', '1');
   keys.set('xen', (await cluster.createUser('xen', ['rbd'])).key);
+  keys.set('wide', (await cluster.createUser('wide', ['rbd', 'other'])).key);
   keys.set('admin', await cluster.userKey('admin'));
   monitors = cluster.monitors.join(',');
   child = await childProgram(`${import.meta.dirname}/native-child.ts`);
@@ -98,6 +100,19 @@ describe('who may not, is told why', () => {
     expect(wrong.message).not.toContain(OTHER_KEY);
     const unknown = await failureOf('cluster-auth', () => list({ user: 'nobody' }));
     expect(unknown.message).toContain('client.nobody');
+  });
+
+  test('what the cluster tells apart are sentences of their own', async () => {
+    const messages = await Promise.all([
+      failureOf('cluster-auth', () => list({ key: OTHER_KEY })),
+      userWith('nomon', 'osd', 'profile rbd pool=rbd').then((asking) => failureOf('cluster-auth', () => list(asking))),
+      userWith('noread', 'mon', 'allow command "fsid"').then((asking) => failureOf('cluster-auth', () => list(asking))),
+      userWith('noosd', 'mon', 'profile rbd').then((asking) => failureOf('cluster-auth', () => list(asking))),
+      failureOf('cluster-incompatible', () => list({ key: sampleKey('aes256k').reveal() })),
+    ]);
+    const whats = messages.map(({ detail }) => detail.what.replaceAll(/client\.\w+/g, 'client.USER'));
+    expect(new Set(whats).size).toBe(whats.length);
+    for (const { detail } of messages) expect(detail.todo).toContain('`ceph auth ');
   });
 
   test('a user without any capability for monitors is told which one', async () => {
@@ -226,16 +241,18 @@ describe('what fails on the way', () => {
     }
   }
 
-  test('tickets and logins that are over are renewed', async () => {
+  test('tickets and logins that are over after ten seconds are renewed', async () => {
     for (const life of ['auth_service_ticket_ttl', 'auth_mon_ticket_ttl']) {
-      await cluster.tool('ceph', 'config', 'set', 'mon', life, '4');
+      await cluster.tool('ceph', 'config', 'set', 'mon', life, '10');
     }
     try {
       await as({}, async (plane) => {
         await plane.listPools(soon());
-        await pause(5000);
+        await pause(11_000);
         // No OSD was asked so far: what was given at the login has ended.
         expect((await plane.imageInfo(spec, soon())).sizeBytes).toBe(20 * MiB);
+        await pause(11_000);
+        expect((await plane.createImage({ pool: 'rbd', image: 'twice-over' }, MiB, soon())).sizeBytes).toBe(MiB);
       });
     } finally {
       for (const life of ['auth_service_ticket_ttl', 'auth_mon_ticket_ttl']) {
@@ -243,6 +260,18 @@ describe('what fails on the way', () => {
       }
     }
   });
+
+  test.each([-2 * 86_400, 2 * 86_400, 10 * 365 * 86_400])(
+    'a clock that is %i s away from that of the cluster does no harm',
+    async (seconds) => {
+      const name = `clock-${seconds}`;
+      const shift = `const real = Date.now; Date.now = () => real() + ${seconds * 1000};`;
+      const NODE_OPTIONS = `--import=data:text/javascript,${encodeURIComponent(shift)}`;
+      const ended = await child.run([monitors, 'xen', keys.get('xen') ?? '', name, '2'], { NODE_OPTIONS });
+      expect(ended).toEqual({ code: 0, signal: null, output: '' });
+      expect((await cluster.imageInfo(`rbd/${name}-1`)).size).toBe(3 * MiB);
+    },
+  );
 
   test('monitors without a quorum are named', async () => {
     await cluster.stopMonitor(1);
@@ -276,11 +305,16 @@ describe('nothing is done twice, and nothing is left undone', () => {
     expect((await cluster.imageInfo('rbd/contested')).size).toBe(MiB);
   });
 
+  interface Making {
+    readonly layout: ImageLayout;
+    readonly without?: readonly string[];
+  }
+  const makings: readonly Making[] = [{ layout: {} }, { layout: { dataPool: 'other', objectBytes: MiB } }];
   const walking = {
-    walks: { 'making an image': [{}] },
+    walks: { 'making an image': makings },
     menders: {
-      again: async (name: string) =>
-        as({}, (plane) => plane.createImage({ pool: 'rbd', image: name }, 3 * MiB, soon())),
+      again: async (name: string, layout: ImageLayout) =>
+        as({ user: 'wide' }, (plane) => plane.createImage({ pool: 'rbd', image: name }, 3 * MiB, soon(), layout)),
     },
     looks: {
       listed: async (name: string) => expect(await objectsOf(name)).toEqual([]),
@@ -294,17 +328,24 @@ describe('nothing is done twice, and nothing is left undone', () => {
 
   test.each(killsOf('test/host/ceph/native-plane.test.ts', walking.walks))(
     '%s, killed at %s, then %s',
-    async (_title, point, mender, _index, state) => {
-      const name = `killed-${state}`;
-      const { signal } = await child.run([monitors, 'xen', keys.get('xen') ?? '', name], { RBDSR_FAULT: point });
+    async (_title, point, mender, index, state, { layout }) => {
+      const name = `killed-${state}-${index}`;
+      const rest = layout.dataPool === undefined ? [] : ['1', layout.dataPool];
+      const argv = [monitors, 'wide', keys.get('wide') ?? '', name, ...rest];
+      const { signal } = await child.run(argv, { RBDSR_FAULT: point });
       expect(signal).toBe('SIGKILL');
       expect(await cluster.tool('rbd', 'ls', 'rbd')).toContain(name);
       await walking.looks[state as 'listed' | 'named'](name);
-      await walking.menders[mender as 'again'](name);
+      const made = await walking.menders[mender as 'again'](name, layout);
+      expect(made).toEqual({ sizeBytes: 3 * MiB, format: 2, features: 1, objectBytes: 4 * MiB, ...wanted(layout) });
       expect((await cluster.imageInfo(`rbd/${name}`)).size).toBe(3 * MiB);
+      const bench = ['--io-type', 'write', '--io-size', '4K', '--io-total', '4K', `rbd/${name}`];
+      await cluster.tool('rbd', 'bench', ...bench);
       await cluster.removeImage(`rbd/${name}`);
     },
   );
+
+  const wanted = (layout: ImageLayout) => (layout.dataPool === undefined ? {} : { ...layout, features: 0x81 });
 
   /** Those that have its name, and its header. */
   async function objectsOf(name: string): Promise<readonly string[]> {
@@ -377,16 +418,39 @@ describe('images of every kind', () => {
     expect(error.message).toContain('a clone of another image');
   });
 
-  test('more than one page of them, as the tools list them', async () => {
-    const names = Array.from({ length: 30 }, (_, number) => `many-${number}`);
-    await as({}, (plane) => Promise.all(names.map((image) => plane.createImage({ pool: 'rbd', image }, MiB, soon()))));
-    const listed = (await as({}, (plane) => plane.listImages('rbd', undefined, soon()))).map(({ spec }) => spec.image);
-    const known = JSON.parse(await cluster.tool('rbd', 'ls', '--long', '--format', 'json', 'rbd')) as {
-      image: string;
-      snapshot?: string;
-    }[];
-    const images = known.filter(({ snapshot }) => snapshot === undefined);
-    expect(listed.toSorted()).toEqual(images.map(({ image }) => image).toSorted());
+  test('more than one page of them, by one connection to a monitor and one to each OSD, as the tools list them', async () => {
+    const names = Array.from({ length: 1100 }, (_, number) => `many ${number}: ünï, "$(id)"\n`);
+    const access = clusterAccess({ monitors, key: new Secret(keys.get('admin') ?? '') });
+    const opened: string[] = [];
+    const counting: Messenger = {
+      toMonitor: (peer, ...rest) => {
+        opened.push('monitor');
+        return messengerV1.toMonitor(peer, ...rest);
+      },
+      toOsd: (peer, ...rest) => {
+        opened.push(`osd at ${peer.port}`);
+        return messengerV1.toOsd(peer, ...rest);
+      },
+    };
+    {
+      using plane = openNativePlane(access);
+      for (let first = 0; first < names.length; first += 50) {
+        const some = names.slice(first, first + 50);
+        await Promise.all(some.map((image) => plane.createImage({ pool: 'other', image }, MiB, soon())));
+      }
+    }
+    using plane = openNativePlane(access, counting);
+    const listed = (await plane.listImages('other', undefined, soon())).map(({ spec }) => spec.image);
+    const known = JSON.parse(await cluster.tool('rbd', 'ls', '--format', 'json', 'other')) as string[];
+    expect(listed.toSorted()).toEqual(known.toSorted());
+    expect(listed.length).toBeGreaterThanOrEqual(names.length);
+    // A second monitor is tried where the first takes its time.
+    const osds = opened.filter((peer) => peer !== 'monitor');
+    expect(osds.toSorted()).toEqual([...new Set(osds)].toSorted());
+    expect(osds).toHaveLength(cluster.osdNames.length);
+    const before = opened.length;
+    await plane.listImages('other', undefined, soon());
+    expect(opened).toHaveLength(before);
   });
 });
 

@@ -36,8 +36,11 @@ export async function recordCephTools(cluster: Cluster, folder: string): Promise
     ['ceph', 'fsid'],
     ['ceph', 'mon', 'dump'],
     ['ceph', 'osd', 'pool', 'ls', 'detail'],
+    ['ceph', 'osd', 'dump'],
+    ['ceph', 'df'],
   ])
     await ask('any', [...argv, ...JSON_FORMAT]);
+  await ask('any', ['rbd', 'namespace', 'ls', ...JSON_FORMAT, '--pool=xen']);
   for (const name of ['blocklist', 'blacklist']) {
     await ask('any', ['ceph', 'osd', name, 'add', CLIENT, '60']);
     await ask('any', ['ceph', 'osd', name, 'rm', CLIENT]);

@@ -46,7 +46,14 @@ function manners({ stdout, stderr, ...rest }: CephCall): unknown {
       .replaceAll(/"(last_[a-z_]*|create_time|epoch|snap_epoch|pg_num[a-z_]*)": ?("[^"]*"|\d+)/g, '"$1":0')
       .replaceAll(/(until|expire[sd]?) \S+( \(\d+ sec\))?/g, '$1 TIME')
       .replaceAll(/epoch \d+/g, 'epoch N');
-  return { ...rest, stdout: plain(stdout), stderr: plain(stderr) };
+  const isOfMoment = /^ceph (?:osd dump|df) /.test(rest.argv);
+  return { ...rest, stdout: isOfMoment ? membersOf(stdout) : plain(stdout), stderr: plain(stderr) };
+}
+
+/** Of a dump nothing but its members, and those of a pool: the rest is of this moment. */
+function membersOf(stdout: string): unknown {
+  const dump = JSON.parse(stdout) as { readonly pools: readonly object[] };
+  return [dump, ...dump.pools.slice(0, 1)].map((part) => Object.keys(part));
 }
 
 function transcriptText(version: string, calls: readonly CephCall[]): string {

@@ -2,7 +2,6 @@ import { readFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Deadline } from '../../../src/base/deadline.ts';
-import { RbdsrError } from '../../../src/base/error.ts';
 import { Secret } from '../../../src/base/secret.ts';
 import { MiB } from '../../../src/base/units.ts';
 import { clusterAccess } from '../../../src/ceph/cluster/access.ts';
@@ -19,9 +18,10 @@ import { PoolObjects } from '../../../src/ceph/control/native/pool-objects.ts';
 import type { WireMessage } from '../../../src/ceph/wire/connection.ts';
 import { authReply, commandReply, fsidOfMonitorMap, MESSAGE } from '../../../src/ceph/wire/mon-messages.ts';
 import { backoff, notificationOf, operationReply } from '../../../src/ceph/wire/osd-messages.ts';
+import { changed, endsWell, inUse, random, SEEDS } from './hostile.ts';
 
 // What a monitor and an OSD really sent (test/fixtures/ceph-wire), changed in many ways, and frames that nobody sent:
-// each ends as an answer or as an error of ours. A seed that has ever found something stays in SEEDS.
+// each ends as an answer or as an error of ours.
 
 interface Recorded {
   readonly user: string;
@@ -42,7 +42,6 @@ const recorded = JSON.parse(
   readFileSync(`${import.meta.dirname}/../../fixtures/ceph-wire/conversations.json`, 'utf8'),
 ) as Recorded;
 const stream = Buffer.from(recorded.monitorStream, 'hex');
-const SEEDS = Array.from({ length: 120 }, (_, index) => index + 1);
 
 let server: Server;
 let sent: Buffer = Buffer.alloc(0);
@@ -161,44 +160,3 @@ describe('objects that hold anything', () => {
     await endsWell(() => readWatchers(objects, 'x', soon));
   });
 });
-
-/** With a value, or with an error of ours. */
-async function endsWell(work: () => unknown): Promise<void> {
-  try {
-    await work();
-  } catch (error) {
-    expect(error).toBeInstanceOf(RbdsrError);
-  }
-}
-
-function inUse(): number {
-  const { heapUsed, arrayBuffers } = process.memoryUsage();
-  return heapUsed + arrayBuffers;
-}
-
-/** One to four changes: a byte, a long number, a piece cut out, a piece twice, the end cut off. */
-function changed(original: Buffer, next: (below: number) => number): Buffer {
-  let bytes: Buffer = Buffer.from(original);
-  for (let change = next(4); change >= 0; change -= 1) {
-    const at = next(bytes.length + 1);
-    const end = Math.min(bytes.length, at + 1 + next(16));
-    const kind = next(6);
-    if (kind === 0) bytes = bytes.subarray(0, at);
-    else if (kind === 1) bytes = Buffer.concat([bytes.subarray(0, at), bytes.subarray(end)]);
-    else if (kind === 2) bytes = Buffer.concat([bytes.subarray(0, end), bytes.subarray(at)]);
-    else if (kind === 3 && at + 4 <= bytes.length) bytes.writeUInt32LE(0xffffffff - next(3), at);
-    else if (at < bytes.length) bytes[at] = next(256);
-  }
-  return bytes;
-}
-
-/** mulberry32: the same numbers for the same seed. */
-function random(seed: number): (below: number) => number {
-  let state = seed;
-  return (below) => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) % below;
-  };
-}

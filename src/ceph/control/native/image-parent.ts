@@ -26,7 +26,7 @@ export async function readParent(
   return oldForm(await ifClone(objects.read(header, [rbdMethod('get_parent', HEAD)], deadline)));
 }
 
-/** A method that an OSD has not is EOPNOTSUPP. */
+/** A method that an OSD has not is EOPNOTSUPP, which Node knows as ENOTSUP. */
 async function sinceOctopus(
   objects: PoolObjects,
   header: string,
@@ -35,7 +35,7 @@ async function sinceOctopus(
   try {
     return await ifClone(objects.read(header, [rbdMethod('parent_get')], deadline));
   } catch (error) {
-    if (exitErrno(error) !== 'EOPNOTSUPP') throw error;
+    if (exitErrno(error) !== 'ENOTSUP') throw error;
     return 'not known';
   }
 }

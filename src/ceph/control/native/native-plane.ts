@@ -105,22 +105,27 @@ class NativeImages {
     this.#osds = osds;
   }
 
-  /** All headers are asked for at once. What cannot be opened is left out, as `rbd ls --long` does. */
+  /** Many headers are asked for at once. What cannot be opened is left out, as `rbd ls --long` does. */
   async list(pool: string, namespace: string, deadline: Deadline): Promise<readonly ImageEntry[]> {
     const objects = await this.#objects(pool, namespace, deadline);
     const names = await listDirectory(objects, deadline);
     if (names === undefined && namespace !== '') throw namespaceMissing(pool, namespace);
-    const entries = await Promise.all(
-      [...(names ?? [])].map(async ([image, id]): Promise<ImageEntry | undefined> => {
-        const header = await (id === undefined
-          ? readImageHeader(objects, image, deadline)
-          : headerOf(objects, id, deadline));
-        if (header === undefined) return undefined;
-        const spec = { pool, ...(namespace === '' ? {} : { namespace }), image };
-        return { spec, displayName: printable(image), sizeBytes: header.sizeBytes, format: header.format };
-      }),
-    );
-    return entries.filter((entry) => entry !== undefined);
+    const all = [...(names ?? [])];
+    const entries: ImageEntry[] = [];
+    for (let first = 0; first < all.length; first += AT_ONCE) {
+      const some = await Promise.all(
+        all.slice(first, first + AT_ONCE).map(async ([image, id]): Promise<ImageEntry | undefined> => {
+          const header = await (id === undefined
+            ? readImageHeader(objects, image, deadline)
+            : headerOf(objects, id, deadline));
+          if (header === undefined) return undefined;
+          const spec = { pool, ...(namespace === '' ? {} : { namespace }), image };
+          return { spec, displayName: printable(image), sizeBytes: header.sizeBytes, format: header.format };
+        }),
+      );
+      entries.push(...some.filter((entry) => entry !== undefined));
+    }
+    return entries;
   }
 
   async namespaces(pool: string, deadline: Deadline): Promise<readonly string[]> {
@@ -236,6 +241,8 @@ class NativeImages {
 }
 
 const DEFAULT_OBJECT_BYTES = 4 * MiB;
+/** Requests in flight. */
+const AT_ONCE = 1024;
 
 /** Parts of an object are written, which erasure code takes where it was told so. */
 function takesNoData(pool: string): RbdsrError {

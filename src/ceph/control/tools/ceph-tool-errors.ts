@@ -60,6 +60,25 @@ export function toolNotAllowed(failure: ToolFailure): RbdsrError {
     : userNotLetIn(user, errnoOf(outcome));
 }
 
+/**
+ * A key of another type than aes that the programs cannot read: those before 19.2.6, 20.2.4 and 21.2 know no other. All
+ * that they say, where they log nothing, is that reading failed; a log would quote the key.
+ */
+export function keyUnreadable(type: string, { outcome, program, user }: ToolFailure): RbdsrError | undefined {
+  const isUnread = errnoOf(outcome) === 'EIO' || KEYRING_FAILED.test(outcome.stderr);
+  if (type === 'aes' || !isUnread) return undefined;
+  return new RbdsrError('cluster-incompatible', {
+    what: `the key of client.${user} is of type ${type}, which the program ${program} of this host does not know`,
+    expected:
+      'a key of type aes, 40 characters that begin with AQ, or the programs of Ceph 19.2.6, 20.2.4, 21.2 or later',
+    todo: `On a monitor, \`ceph auth rotate --key-type aes client.${user}\` gives this user another key, which all who use it need then; docs/ceph-keys.md has what the cluster must allow for it.`,
+    facts: { user, keyType: type },
+  });
+}
+
+/** Captured: ceph 16.2.15, which exits with 1; rbd exits with EIO. */
+const KEYRING_FAILED = /^\[errno 5\] RADOS I\/O error \(error connecting to the cluster\)$/m;
+
 /** Captured: ceph 16.2.15. Who is not let in is told of "RADOS permission denied" instead. */
 const REFUSED_COMMAND = /^Error EACCES: /m;
 

@@ -4,7 +4,8 @@ import type { Deadline } from '../../../base/deadline.ts';
 import { RbdsrError } from '../../../base/error.ts';
 import { runProgram, succeeded } from '../../../system/run.ts';
 import type { ClusterAccess } from '../../cluster/access.ts';
-import { toolCommandOf, errnoOf, toolFailed, toolNotAllowed } from './ceph-tool-errors.ts';
+import { keyTypeOf } from '../../cluster/cephx-key.ts';
+import { errnoOf, keyUnreadable, toolCommandOf, toolFailed, toolNotAllowed } from './ceph-tool-errors.ts';
 import type { ToolFailure } from './ceph-tool-errors.ts';
 import { placeRefused, whatIsMissing } from './ceph-tool-missing.ts';
 import { aboutPlace } from '../not-allowed.ts';
@@ -65,6 +66,7 @@ export class CephToolRunner implements CephTools {
     throw await this.#failure(call, deadline);
   }
 
+  /** A key that the programs cannot read is 'cluster-incompatible', whatever else they make of it. */
   async #run(name: 'rbd' | 'ceph', args: readonly string[], deadline: Deadline): Promise<ToolFailure> {
     const program = this.#find(name);
     if (program === undefined) throw missing([name]);
@@ -76,7 +78,11 @@ export class CephToolRunner implements CephTools {
       return runProgram(program, [...common, ...patience, ...args], { deadline });
     });
     const cluster = `the cluster at ${formatMonitors(this.#access.monitors)}`;
-    return { outcome, program: name, command: toolCommandOf(name, args), user: this.#access.user, cluster };
+    const { user, key } = this.#access;
+    const call = { outcome, program: name, command: toolCommandOf(name, args), user, cluster };
+    const unreadable = succeeded(outcome) ? undefined : keyUnreadable(keyTypeOf(key), call);
+    if (unreadable !== undefined) throw unreadable;
+    return call;
   }
 
   #find(name: string): string | undefined {
