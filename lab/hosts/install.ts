@@ -86,5 +86,5 @@ function stockSmFolder(): Buffer {
 
 /** rbdsr.conf of a host of the lab. A later line of the same name counts. */
 export function settingsFile({ deadline }: Host): string {
-  return `profile = 8.3b\ndatapath = nbd\ndeadline = ${deadline}\n`;
+  return `profile = 8.3b\ndatapath = nbd\ndeadline = ${deadline}\ncollect = by-hand\n`;
 }

@@ -1,4 +1,4 @@
-import { Command, CommanderError } from 'commander';
+import { Command, CommanderError, Option } from 'commander';
 import { messageOf, RbdsrError } from '../base/error.ts';
 import type { CliCall, CliSurroundings } from './cli-call.ts';
 import type { LookOptions } from './picture/look.ts';
@@ -57,8 +57,14 @@ function programOf(surroundings: CliSurroundings, run: Run): Command {
     .description('Removes what no disk of an SR needs any more, and merges what need not be two volumes')
     .option('--dry-run', 'only say what would be done, and why')
     .option('--json', 'as JSON')
-    .action((uuid: string, options: GcOptions) =>
-      run(async (call) => (await import('./sr/gc.ts')).collectGarbage(call, uuid, options)),
+    .addOption(new Option('--by-itself', 'as a command of xapi starts it: says in SMlog what it does').hideHelp())
+    .addOption(new Option('--hold', 'holds the lock by which stock collectors know of ours').hideHelp())
+    .action((uuid: string, options: GcOptions & { byItself?: true; hold?: true }) =>
+      run(async (call) => {
+        if (options.hold === true) return (await import('./sr/gc-holder.ts')).holdStockLock(call, uuid);
+        if (options.byItself === true) return (await import('./sr/gc-by-itself.ts')).collectByItself(call, uuid);
+        return (await import('./sr/gc.ts')).collectGarbage(call, uuid, options);
+      }),
     );
   program
     .command('unmap <device>')

@@ -11,11 +11,13 @@ export interface HostSettings {
   readonly deadlineSeconds?: number;
   /** `deadline.sr_scan = 300` (one command) in seconds. */
   readonly commandDeadlineSeconds: Readonly<Record<string, number>>;
+  /** `collect = by-hand`: no command starts a collector. */
+  readonly collect?: 'by-itself' | 'by-hand';
   /** `ssh_port = 22`: where monitors listen for SSH. */
   readonly sshPort?: number;
 }
 
-const KEYS = 'profile, datapath, deadline, deadline.<command>, ssh_port';
+const KEYS = 'profile, datapath, deadline, deadline.<command>, ssh_port, collect';
 
 export function readHostSettings(path: string, odd?: (problem: RbdsrError) => void): HostSettings {
   let text: string;
@@ -60,6 +62,7 @@ interface Settable extends HostSettings {
   datapath?: 'tapdisk' | 'nbd';
   deadlineSeconds?: number;
   sshPort?: number;
+  collect?: 'by-itself' | 'by-hand';
   readonly commandDeadlineSeconds: Record<string, number>;
 }
 
@@ -67,7 +70,8 @@ function readLine(line: string, where: string, found: Settable): void {
   const [, key, value] = /^([a-z0-9_.]+)\s*=\s*(\S+)$/.exec(line) ?? [];
   if (key === undefined || value === undefined) throw invalid(where, '"key = value"', line);
   if (key === 'profile') found.profile = value;
-  else if (key === 'datapath') found.datapath = oneOf(where, value);
+  else if (key === 'datapath') found.datapath = oneOf(where, value, ['tapdisk', 'nbd']);
+  else if (key === 'collect') found.collect = oneOf(where, value, ['by-itself', 'by-hand']);
   else if (key === 'ssh_port') found.sshPort = port(where, value);
   else if (key === 'deadline') found.deadlineSeconds = seconds(where, value);
   else if (key.startsWith('deadline.')) {
@@ -75,9 +79,10 @@ function readLine(line: string, where: string, found: Settable): void {
   } else throw invalid(where, `one of ${KEYS}`, key);
 }
 
-function oneOf(where: string, value: string): 'tapdisk' | 'nbd' {
-  if (value === 'tapdisk' || value === 'nbd') return value;
-  throw invalid(where, 'tapdisk or nbd', value);
+function oneOf<Choice extends string>(where: string, value: string, choices: readonly Choice[]): Choice {
+  const chosen = choices.find((choice) => choice === value);
+  if (chosen !== undefined) return chosen;
+  throw invalid(where, choices.join(' or '), value);
 }
 
 function seconds(where: string, value: string): number {

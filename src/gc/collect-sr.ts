@@ -1,23 +1,28 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Deadline } from '../base/deadline.ts';
 import { RbdsrError } from '../base/error.ts';
 import type { SrUuid } from '../base/ids.ts';
 import type { Log } from '../base/log.ts';
 import { thisHost } from '../dom0/this-host.ts';
-import { becomeCollector } from '../sr/work/collector-lock.ts';
+import { becomeCollector, takeOrder } from '../sr/work/collector-lock.ts';
 import { openWork } from '../sr/work/open-work.ts';
 import { updateSrTotals } from '../sr/sr-totals.ts';
 import type { SrWork } from '../sr/work/work.ts';
+import { thisNode } from '../system/this-node.ts';
 import { loginXapi, type OwnXapi } from '../xapi/client.ts';
 import { hostByUuid } from '../xapi/host.ts';
 import { poolMaster } from '../xapi/pool.ts';
 import { srByUuid, srRecord } from '../xapi/sr.ts';
 import { collect, type Collection, planNow } from './collect.ts';
 import { whoElseCollects } from './right-to-write.ts';
+import { StockLock } from './stock-lock.ts';
 import { type Login, SrWorld } from './sr-world.ts';
 import type { GcPlan } from './step.ts';
 
 /** xapi's answers, before anything is begun. */
 const ASK_MS = 30_000;
+const ENDING_MS = 5000;
+const RETRY_MS = 200;
 /** A copy takes as long as it takes: locks and looks have deadlines of their own. */
 const ENDLESS_MS = Number.MAX_SAFE_INTEGER;
 
@@ -40,8 +45,12 @@ export async function planOfSr(root: string, uuid: SrUuid, following: Following)
 export async function collectSr(root: string, uuid: SrUuid, following: Following): Promise<Collection> {
   const { world, work, login } = await openWorld(root, uuid, following);
   await using _alone = await becomeCollector(work.profile.paths, uuid, Deadline.after(ASK_MS));
-  const other = whoElseCollects(work);
+  takeOrder(work.profile.paths, uuid);
+  const other = await elsewhere(work);
   if (other !== undefined) throw new RbdsrError('lock-busy', { what: `SR ${uuid} is not collected`, found: other });
+  const own = [...thisNode(), process.argv[1] ?? ''];
+  await using stock = await StockLock.take(own, uuid, Deadline.after(ASK_MS));
+  world.onlyWhile(stock);
   const collected = await collect(world, following.tells);
   const xapi = await login(Deadline.after(ASK_MS));
   try {
@@ -50,6 +59,16 @@ export async function collectSr(root: string, uuid: SrUuid, following: Following
     await xapi.logout();
   }
   return collected;
+}
+
+/** What held stock's lock for a collector of ours that was killed is about to end, too. */
+async function elsewhere(work: SrWork): Promise<string | undefined> {
+  const until = Deadline.after(ENDING_MS);
+  for (;;) {
+    const other = whoElseCollects(work);
+    if (other === undefined || until.leftMs <= RETRY_MS) return other;
+    await sleep(RETRY_MS);
+  }
 }
 
 interface Opened {

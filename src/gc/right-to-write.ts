@@ -12,6 +12,14 @@ import { poolMaster } from '../xapi/pool.ts';
 /** Opens a connection to xapi for one look. */
 type Connected = (look: (work: SrWork) => Promise<boolean>) => Promise<boolean>;
 
+/** What is known on this host, and asked each time. */
+interface Here {
+  /** Somebody asks for an end. */
+  readonly isEnded: () => boolean;
+  /** The process that holds stock's lock for us. */
+  readonly own: () => number | undefined;
+}
+
 /** A look is believed for so long. */
 const LOOK_MS = 2000;
 
@@ -22,27 +30,30 @@ const LOOK_MS = 2000;
  */
 export class RightToWrite {
   readonly #connected: Connected;
+  readonly #here: Here;
   #looked: Promise<boolean> | undefined;
   #lookedAt = 0;
   #lookedFor: VdiUuid | undefined;
 
-  constructor(connected: Connected) {
+  constructor(connected: Connected, here: Here) {
     this.#connected = connected;
+    this.#here = here;
   }
 
   /** One look at a time, whoever asks. */
   async isOurs(node?: VdiUuid): Promise<boolean> {
+    if (this.#here.isEnded()) return false;
     if (this.#looked === undefined || this.#lookedFor !== node || nowMs() - this.#lookedAt >= LOOK_MS) {
       this.#lookedAt = nowMs();
       this.#lookedFor = node;
-      this.#looked = this.#connected((work) => look(work, node));
+      this.#looked = this.#connected((work) => look(work, node, this.#here.own()));
     }
     return this.#looked;
   }
 }
 
-async function look(work: SrWork, node: VdiUuid | undefined): Promise<boolean> {
-  if (whoElseCollects(work) !== undefined) return false;
+async function look(work: SrWork, node: VdiUuid | undefined, own: number | undefined): Promise<boolean> {
+  if (whoElseCollects(work, own) !== undefined) return false;
   const xapi = await work.xapi();
   if ((await poolMaster(xapi)) !== hostRefOf(work)) return false;
   const pbd = await pbdOf(xapi, srRefOf(work), hostRefOf(work));
@@ -52,11 +63,21 @@ async function look(work: SrWork, node: VdiUuid | undefined): Promise<boolean> {
   return report !== undefined && listJournals(report).some(({ type, id }) => type === 'coalesce' && id === node);
 }
 
-/** A stock collector at work on this host, or one that wants everybody to stop; in words. */
-export function whoElseCollects(work: SrWork): string | undefined {
-  const { root, lockDir } = work.profile.paths;
+/**
+ * A stock collector at work on this host, or one that wants everybody to stop; in words. `own`: the process that holds
+ * stock's lock for us.
+ */
+export function whoElseCollects(work: SrWork, own?: number): string | undefined {
+  const { lockDir } = work.profile.paths;
   const sr = srOf(work);
-  const holder = ['gc_active', 'running'].map((name) => lockHolder(`${lockDir}/${sr}/${name}`)).find((one) => one);
+  const holder = ['gc_active', 'running']
+    .map((name) => lockHolder(`${lockDir}/${sr}/${name}`))
+    .find((one) => one !== undefined && one.pid !== own);
   if (holder !== undefined) return `${holder.description} collects it`;
-  return new IpcFlags(sr, `${root}/var/run/sm/ipc`).isSet('abort') ? 'an abort of collecting is asked for' : undefined;
+  return isAbortAsked(work) ? 'an abort of collecting is asked for' : undefined;
+}
+
+/** By stock's flag; that of a process which is gone asks for nothing, and is removed. */
+export function isAbortAsked(work: SrWork): boolean {
+  return new IpcFlags(srOf(work), `${work.profile.paths.smRunDir}/ipc`).isSetByLiving('abort');
 }

@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { BlockIo } from '../base/block-io.ts';
 import { Deadline } from '../base/deadline.ts';
-import { hasCode } from '../base/error.ts';
+import { hasCode, RbdsrError } from '../base/error.ts';
 import { settled } from '../base/settle.ts';
 import type { VdiUuid } from '../base/ids.ts';
 import { volumesByExtents } from '../lvhd/extent-open.ts';
@@ -29,7 +29,8 @@ import { Forest } from './forest.ts';
 import { disksInUse, goOn, holdBack, letGo } from './leaves-in-use.ts';
 import { othersRest } from './others-rest.ts';
 import { releasedEverywhere } from './released-everywhere.ts';
-import { RightToWrite } from './right-to-write.ts';
+import { isAbortAsked, RightToWrite } from './right-to-write.ts';
+import type { StockLock } from './stock-lock.ts';
 import type { CollectorWorld, FoundSr } from './world.ts';
 
 /** HA waits for the lock of the SR: it is held for so long at most. */
@@ -56,6 +57,7 @@ export class SrWorld implements CollectorWorld {
   #work: SrWork;
   #sr: AttachedSr;
   #hasResumed = false;
+  #stock: StockLock | undefined;
 
   constructor(given: SrWork, login: Login, progress: (done: number, all: number) => void) {
     this.#given = given;
@@ -64,7 +66,10 @@ export class SrWorld implements CollectorWorld {
     this.canHoldBack = given.profile.activatingKey;
     this.#work = given;
     this.#sr = attachedWith(given);
-    this.#right = new RightToWrite((look) => this.#connected(Deadline.after(LOOK_MS), look));
+    this.#right = new RightToWrite((look) => this.#connected(Deadline.after(LOOK_MS), look), {
+      isEnded: () => this.#isEnded(),
+      own: () => this.#stock?.pid,
+    });
   }
 
   get lvm(): Lvm {
@@ -73,6 +78,11 @@ export class SrWorld implements CollectorWorld {
 
   readonly openLv = (name: string, mode: 'read' | 'write', known?: LvReport): Promise<BlockIo> =>
     volumesByExtents(this.#sr).openLv(name, mode, known);
+
+  /** From now on this host may write or nobody gets the lock here; never without stock's lock of a collector. */
+  onlyWhile(lock: StockLock): void {
+    this.#stock = lock;
+  }
 
   readonly locked = async <T>(action: (found: FoundSr) => Promise<T>): Promise<T> => {
     const until = Deadline.after(WAIT_MS);
@@ -83,11 +93,14 @@ export class SrWorld implements CollectorWorld {
           this.#connected(deadline, async (work) => {
             this.#work = work;
             this.#sr = attachedWith(work);
+            await this.#mustBeOurs();
             return action(await this.#find());
           }),
         );
       } catch (error) {
         if (!hasCode(error, 'lock-busy') || until.leftMs <= RETRY_MS) throw error;
+        // Whoever has the lock may wait for this collector to end.
+        if (this.#isEnded()) throw error;
         await pause(RETRY_MS);
       }
     }
@@ -144,6 +157,19 @@ export class SrWorld implements CollectorWorld {
     } finally {
       await settled(opened.map((xapi) => xapi.logout()));
     }
+  }
+
+  #isEnded(): boolean {
+    return this.#stock !== undefined && (!this.#stock.isHeld || isAbortAsked(this.#given));
+  }
+
+  async #mustBeOurs(): Promise<void> {
+    if (this.#stock === undefined || (await this.#right.isOurs())) return;
+    throw new RbdsrError('not-master', {
+      what: `SR ${srOf(this.#given)} is not to be collected by this host any more`,
+      expected: 'the master of the pool, with the SR plugged, and nobody who asks for an end',
+      todo: 'The next collection goes on.',
+    });
   }
 
   async #withRecord(vdi: VdiUuid, change: (ref: string) => Promise<void>): Promise<void> {

@@ -1,4 +1,4 @@
-import { rmdirSync } from 'node:fs';
+import { existsSync, rmdirSync } from 'node:fs';
 import type { SrUuid } from '../base/ids.ts';
 import { ensureDir, readIfExists, removeIfExists, writeFileAtomic } from '../system/files.ts';
 
@@ -18,6 +18,16 @@ export class IpcFlags {
 
   isSet(flag: IpcFlag): boolean {
     return readIfExists(`${this.#folder}/${flag}`) !== undefined;
+  }
+
+  /** The file holds the pid of who has set it: where that one is gone the flag is taken away. */
+  isSetByLiving(flag: IpcFlag): boolean {
+    const text = readIfExists(`${this.#folder}/${flag}`);
+    if (text === undefined) return false;
+    const [, pid] = /^([1-9][0-9]{0,6})\s*$/.exec(text) ?? [];
+    if (pid === undefined || existsSync(`/proc/${pid}`)) return true;
+    this.clear(flag);
+    return false;
   }
 
   /** False where it was set already: then it stays the other process's. */

@@ -23,6 +23,8 @@ import { type KindKeys, kindKeys } from './disk/vdi-kind.ts';
 import { resumeLeftPaused } from './disk/paused.ts';
 import { readDisks } from './read-disks.ts';
 import type { StringMap } from '../xapi/values.ts';
+import { isCollectable } from './collectable.ts';
+import { wakeAtEnd } from './work/wake-at-end.ts';
 import { activeHosts } from './hosts/host-keys.ts';
 import { endRelinking } from './hosts/relinking-keys.ts';
 import { withoutUnfinished } from './without-unfinished.ts';
@@ -62,6 +64,7 @@ export async function scanSr(work: SrWork, sr: AttachedSr, known: KnownOfSr = {}
   await endRelinking(work, records);
   const left = content === undefined ? report : await finishDeletions(work, sr, report, tree, records);
   const visible = tree.nodes.filter(({ hidden }) => !hidden);
+  if (isCollectable(tree, report)) await wakeAtEnd(work);
   await updateSrTotals(work, left, { total: visible.reduce((sum, { lvSizeBytes }) => sum + lvSizeBytes, 0) });
 }
 

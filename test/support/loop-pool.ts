@@ -194,7 +194,7 @@ export async function loopPool({
 
 function placeSettings(root: string): void {
   const files = {
-    '/etc/rbdsr/rbdsr.conf': 'profile = 8.3b\ndatapath = nbd\ndeadline = 60\n',
+    '/etc/rbdsr/rbdsr.conf': 'profile = 8.3b\ndatapath = nbd\ndeadline = 60\ncollect = by-hand\n',
     '/etc/lvm/master/lvm.conf': 'global { activation = 0 }\n',
   };
   for (const [path, text] of Object.entries(files)) place(root + path, (at) => writeFileSync(at, text));

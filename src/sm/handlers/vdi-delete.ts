@@ -22,6 +22,7 @@ import { readDisks } from '../../sr/read-disks.ts';
 import { recoveredNodes } from '../../sr/recovered-sr.ts';
 import { unitReply } from '../protocol/reply.ts';
 import { vdiOf, vdiRefOf } from '../../sr/work/subject.ts';
+import { wakeAtEnd } from '../../sr/work/wake-at-end.ts';
 
 /** What points to the disk before its data, and first the mark that keeps it from coming back. */
 export const handler: Handler = async (call) => {
@@ -47,6 +48,8 @@ export const handler: Handler = async (call) => {
   await runSteps(deletionSteps, deletion);
   const { freeBytes } = deletion;
   await noteSrTotals(call, () => ({ ...report, freeBytes }), { delta: -(record?.virtualSize ?? 0) });
+  // What it hung on may hang on nothing any more, or have one child left.
+  if (node?.parentUuid !== undefined) await wakeAtEnd(call);
   return unitReply;
 };
 

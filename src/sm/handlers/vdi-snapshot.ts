@@ -7,6 +7,7 @@ import { openAttachedSr } from '../../sr/open-attached-sr.ts';
 import { readDisk } from '../../sr/read-disks.ts';
 import { recoveredNodes } from '../../sr/recovered-sr.ts';
 import { vdiOf, vdiRefOf } from '../../sr/work/subject.ts';
+import { wakeAtEnd } from '../../sr/work/wake-at-end.ts';
 import { type VdiRecord, vdiRecord } from '../../xapi/vdi.ts';
 import type { Handler } from '../handler.ts';
 import { vdiReply } from '../protocol/reply.ts';
@@ -23,7 +24,10 @@ export const handler: Handler = async (call) => {
   await resumeLeftPaused(call, sr, [record], nodes.report);
   await endTrackingBeforeWriting(call, sr, nodes.report, vdi, true);
   const as = command === 'vdi_clone' ? 'clone' : 'snapshot';
-  return vdiReply(await takeSnapshot(call, sr, nodes, { record, as, mode: modeOf(as, driverParams['type']) }));
+  const taken = await takeSnapshot(call, sr, nodes, { record, as, mode: modeOf(as, driverParams['type']) });
+  // The new base may be all that hangs on what the disk hung on.
+  if (nodes.tree.find(vdi)?.parentUuid !== undefined) await wakeAtEnd(call);
+  return vdiReply(taken);
 };
 
 function modeOf(as: SnapshotOrder['as'], type: string | undefined): SnapshotOrder['mode'] {

@@ -6,6 +6,7 @@ import { vgName } from '../../lvhd/names.ts';
 import type { LvReport, VgReport } from '../../lvm/report.ts';
 import { describeOpeners, openersOf } from '../../system/openers.ts';
 import type { AttachedSr } from '../attached-sr.ts';
+import { endCollector } from '../end-collector.ts';
 import type { SrWork } from '../work/work.ts';
 import { krbdOf } from './krbd-of-host.ts';
 
@@ -21,14 +22,15 @@ export async function releaseImage(work: SrWork, sr: AttachedSr): Promise<void> 
 }
 
 /**
- * 'device-busy' where somebody on this host has a volume or the image open. Answers the volumes that are active only.
- * Changes nothing.
+ * 'device-busy' where somebody on this host has a volume or the image open; a collector ends first. Answers the
+ * volumes that are active only. Changes nothing.
  */
 export async function refuseInUse(
   work: SrWork,
   sr: AttachedSr,
   report: VgReport | undefined,
 ): Promise<readonly LvReport[]> {
+  await endCollector(work, sr.uuid);
   const active = (report?.lvs ?? []).filter((lv) => lv.active);
   const busy = active.filter((lv) => lv.open);
   if (busy.length > 0) {

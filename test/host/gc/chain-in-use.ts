@@ -55,7 +55,7 @@ export class ChainInUse {
     this.volumes = new ActiveVolumes(pool);
     this.#shown = new Map(shown);
     for (const index of [0, 1]) {
-      const text = 'profile = master\ndatapath = nbd\ndeadline = 60\n';
+      const text = 'profile = master\ndatapath = nbd\ndeadline = 60\ncollect = by-hand\n';
       writeFileSync(`${pool.root(index)}/etc/rbdsr/rbdsr.conf`, text);
     }
   }

@@ -127,7 +127,10 @@ test('an inner node is merged, and goes with its records; the log has plain line
 });
 
 test('hosts that cannot be kept from using a disk meanwhile: nothing is copied, and it says why', async () => {
-  writeFileSync(`${pool.root(0)}/etc/rbdsr/rbdsr.conf`, 'profile = 8.2\ndatapath = nbd\ndeadline = 60\n');
+  writeFileSync(
+    `${pool.root(0)}/etc/rbdsr/rbdsr.conf`,
+    'profile = 8.2\ndatapath = nbd\ndeadline = 60\ncollect = by-hand\n',
+  );
   const before = (await pool.sr.report()).lvs;
   const { code, stdout, stderr } = await gc();
   expect([code, stdout + stderr]).toEqual([

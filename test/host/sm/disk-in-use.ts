@@ -82,7 +82,7 @@ export class DiskInUse {
   /** Our NBD server in the place of tapdisk, on a host without kernel devices. */
   serveByNbd(): void {
     for (const index of [HERE, THERE]) {
-      const text = 'profile = master\ndatapath = nbd\ndeadline = 60\n';
+      const text = 'profile = master\ndatapath = nbd\ndeadline = 60\ncollect = by-hand\n';
       writeFileSync(`${this.made.pool.root(index)}/etc/rbdsr/rbdsr.conf`, text);
     }
   }

@@ -142,6 +142,7 @@ const TABLE: Readonly<Record<string, readonly [lvm: string, opens: number, xapi:
   'the plug-in’s refresh': ['pvs', 0, 'SR.get_by_uuid host.get_by_uuid'],
   'the plug-in’s is_settled': ['', 0, 'SR.get_by_uuid host.get_by_uuid pool.get_all pool.get_master'],
   'the plug-in’s is_collecting': ['', 0, 'SR.get_by_uuid host.get_by_uuid'],
+  'the plug-in’s release': ['pvs', 0, 'SR.get_by_uuid host.get_by_uuid'],
   'sr_probe of an image with an SR': ['', 2, 'secret.get_by_uuid secret.get_value'],
   'sr_detach, which is refused': ['pvs', 0, ''],
 };
@@ -189,6 +190,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<unknown>>> = {
   'the plug-in’s refresh': () => plugIn('refresh'),
   'the plug-in’s is_settled': () => plugIn('is_settled'),
   'the plug-in’s is_collecting': () => plugIn('is_collecting'),
+  'the plug-in’s release': () => plugIn('release'),
   // Its mark alone: there is no data path to pause.
   'vdi_snapshot of a disk in use on another host': async () => {
     vdi.fields['sm_config'] = { vdi_type: 'vhd', [`host_${host(1)}`]: 'RW' };

@@ -17,7 +17,10 @@ export function placeTapdisk(root: string): PlacedTapdisk {
   writeFileSync(join(state, 'settings.json'), JSON.stringify({ root, version: '3.55.5', closeTimeout: 120 }));
   const program = `#!/bin/sh\nexec '${process.execPath}' '${TAP_CTL}' '${state}' "$@"\n`;
   writeFileSync(join(root, 'usr/sbin/tap-ctl'), program, { mode: 0o755 });
-  writeFileSync(join(root, 'etc/rbdsr/rbdsr.conf'), 'profile = 8.3b\ndatapath = tapdisk\ndeadline = 60\n');
+  writeFileSync(
+    join(root, 'etc/rbdsr/rbdsr.conf'),
+    'profile = 8.3b\ndatapath = tapdisk\ndeadline = 60\ncollect = by-hand\n',
+  );
 
   const minors = (): readonly Minor[] => {
     const path = join(state, 'state.json');

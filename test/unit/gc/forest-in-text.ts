@@ -19,6 +19,15 @@ import type { VdiNode } from '../../../src/lvhd/lv-table.ts';
  * open, size MiB, orphan, under NAME.
  */
 export function planOf(text: string, freeMiB = 1000): string[] {
+  const { known, names, adds } = forestOf(text, freeMiB);
+  const plan = planCollection(new Forest(known), ({ uuid }) => roomFor(adds.get(uuid) ?? 0));
+  return planInWords(plan).map((line) =>
+    line.replaceAll(/0{8}-0{4}-4000-8000-([0-9]{12})/g, (_, digits: string) => names[Number(digits)] ?? 'nobody'),
+  );
+}
+
+/** The same before anything is planned. */
+export function forestOf(text: string, freeMiB = 1000) {
   const lines = text.split('\n').filter((line) => line.trim() !== '');
   const names = lines.map((line) => line.trim().split(' ')[0] ?? '');
   const known = {
@@ -49,10 +58,7 @@ export function planOf(text: string, freeMiB = 1000): string[] {
     if (words.includes('kept')) known.kept.set(uuid, 'it is a disk of HA');
     adds.set(uuid, Number(after('adds') ?? 0));
   }
-  const plan = planCollection(new Forest(known), ({ uuid }) => roomFor(adds.get(uuid) ?? 0));
-  return planInWords(plan).map((line) =>
-    line.replaceAll(/0{8}-0{4}-4000-8000-([0-9]{12})/g, (_, digits: string) => names[Number(digits)] ?? 'nobody'),
-  );
+  return { known, names, adds };
 }
 
 const NOBODY = 999;

@@ -1,4 +1,5 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { srUuid } from '../../../src/base/ids.ts';
@@ -29,4 +30,17 @@ it('flags are files with the pid of who set them first', () => {
   flags.clearAll();
   expect(existsSync(`${root}/${SR}`)).toBe(false);
   flags.clearAll();
+});
+
+it('one of a process that is gone asks for nothing, and is taken away', () => {
+  const flags = new IpcFlags(SR, root);
+  expect(flags.isSetByLiving('abort')).toBe(false);
+  flags.set('abort');
+  expect(flags.isSetByLiving('abort')).toBe(true);
+  const { pid } = spawnSync('true');
+  writeFileSync(`${root}/${SR}/abort`, `${pid}\n`);
+  expect([flags.isSetByLiving('abort'), flags.isSet('abort')]).toEqual([false, false]);
+  // Whoever sets it by hand says not who.
+  writeFileSync(`${root}/${SR}/abort`, '');
+  expect(flags.isSetByLiving('abort')).toBe(true);
 });

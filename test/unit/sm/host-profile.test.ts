@@ -108,6 +108,7 @@ describe('settings', () => {
     ['deadline 5', /f line 1 .*"key = value"/],
     ['\ndeadline = 0', /f line 2 .*from 1 to 99999/],
     ['datapath = vhd', /tapdisk or nbd/],
+    ['collect = never', /by-itself or by-hand/],
     ['colour = red', /one of profile, datapath.*"colour"/],
   ])('%j is refused', (text, says) => {
     expect(() => parseHostSettings(text, 'f')).toThrow(says);

@@ -59,6 +59,7 @@ const OF_FUNCTION: Readonly<Record<string, readonly string[]>> = {
   refresh: VOLUMES,
   pause: [...DISKS, 'src/datapath'],
   resume: [...DISKS, 'src/datapath'],
+  release: [...DISKS, 'src/datapath'],
   is_open: [...DISKS, 'src/datapath'],
 };
 
