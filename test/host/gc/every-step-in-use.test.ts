@@ -46,21 +46,27 @@ const looks: Readonly<Record<string, () => Promise<void>>> = {
 
 const walk: Walk = { call: async () => undefined };
 const walks = { 'relinking its children': [walk] };
+/** Each takes some forty drivers, on two hosts. */
+const PATIENT = { timeout: 300_000 };
 const TEST = 'test/host/gc/every-step-in-use.test.ts';
 
-test.each(killsOf(TEST, walks))('%s killed at %s, mended by %s (%i)', async (_title, name, mender, _index, left) => {
-  await it.write();
-  const end = await it.gc({ RBDSR_FAULT: name });
-  expect(end.signal, end.output).toBe('SIGKILL');
-  await looks[left]?.();
-  const waiting = it.guestsRead();
-  await menders[mender]?.();
-  await waiting;
-  await it.write();
-  await it.guestsRead();
-  if (mender !== 'again') expect((await it.gc()).output).toContain(' 0 not.');
-  await it.isMerged();
-});
+test.each(killsOf(TEST, walks))(
+  '%s killed at %s, mended by %s (%i)',
+  PATIENT,
+  async (_title, name, mender, _index, left) => {
+    await it.write();
+    const end = await it.gc({ RBDSR_FAULT: name });
+    expect(end.signal, end.output).toBe('SIGKILL');
+    await looks[left]?.();
+    const waiting = it.guestsRead();
+    await menders[mender]?.();
+    await waiting;
+    await it.write();
+    await it.guestsRead();
+    if (mender !== 'again') expect((await it.gc()).output).toContain(' 0 not.');
+    await it.isMerged();
+  },
+);
 
 test('every protocol has a walk, every step that is mended a command for it, every state a look, and none more', () => {
   expectAllWalked(TEST, { walks, menders, looks });

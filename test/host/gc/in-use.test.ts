@@ -15,16 +15,16 @@ beforeEach(async () => {
 });
 afterEach(() => it[Symbol.asyncDispose]());
 
-test('a node is merged below guests on two hosts: both go on, and no host has it any more', async () => {
+/** Each takes some forty drivers, on two hosts, and one waits for a host twice. */
+const PATIENT = { timeout: 300_000 };
+
+test('a node is merged below guests on two hosts: both go on, and no host has it any more', PATIENT, async () => {
   for (const host of [0, 1]) expect(it.volumes.on(host)).toContain(`VHD-${INNER}`);
   const { code, output } = await it.gc();
   expect([code, output], output).toEqual([0, expect.stringContaining('2 done, 0 not.')]);
   expect(output).toMatch(/in use: for a moment guests wait, on .+, .+\)/);
   await it.isMerged();
 });
-
-// It is waited for, twice.
-const PATIENT = { timeout: 300_000 };
 
 test(
   'a host that cannot pause its disk: the merge is put off, guests go on, and the next does it',
@@ -46,17 +46,21 @@ test(
   },
 );
 
-test('what a stock collector has relinked below a guest that has the node open: the guest reopens first', async () => {
-  expect(await it.gc({ RBDSR_FAULT: 'coalesce.relink-noted' })).toMatchObject({ signal: 'SIGKILL' });
-  const { sr } = it.pool;
-  const name = dmName(sr.lvm.vg, `VHD-${BASE}`);
-  const { uuid } = (await openVhd(await sr.openLv(`VHD-${BASE}`, 'read'), 'read')).footer;
-  for (const { lvName } of (await it.tree()).children(INNER)) {
-    const io = await sr.openLv(lvName, 'write');
-    const { texts, header } = planParentChange(await openVhd(io, 'read'), { name, modified: 0, uuid });
-    await writePieces(io, [...texts, header]);
-  }
-  for (const host of [0, 1]) expect(it.volumes.on(host)).toContain(`VHD-${INNER}`);
-  expect((await it.gc()).output).toContain(' 0 not.');
-  await it.isMerged();
-});
+test(
+  'what a stock collector has relinked below a guest that has the node open: the guest reopens first',
+  PATIENT,
+  async () => {
+    expect(await it.gc({ RBDSR_FAULT: 'coalesce.relink-noted' })).toMatchObject({ signal: 'SIGKILL' });
+    const { sr } = it.pool;
+    const name = dmName(sr.lvm.vg, `VHD-${BASE}`);
+    const { uuid } = (await openVhd(await sr.openLv(`VHD-${BASE}`, 'read'), 'read')).footer;
+    for (const { lvName } of (await it.tree()).children(INNER)) {
+      const io = await sr.openLv(lvName, 'write');
+      const { texts, header } = planParentChange(await openVhd(io, 'read'), { name, modified: 0, uuid });
+      await writePieces(io, [...texts, header]);
+    }
+    for (const host of [0, 1]) expect(it.volumes.on(host)).toContain(`VHD-${INNER}`);
+    expect((await it.gc()).output).toContain(' 0 not.');
+    await it.isMerged();
+  },
+);
