@@ -34,7 +34,7 @@ Installs RBDSR $version, the Ceph RBD storage driver, into /opt/rbdsr, or replac
   sh $0 --check          only say whether this file is whole
   sh $0 --extract DIR    only unpack the product into DIR, which must be new or empty
   sh $0 --version        print the version
-  --root DIR             the host's files are below DIR
+  --root DIR             the host's files are below DIR, and its own programs are run from there: for tests
 
 It may be run again and may be interrupted at any time. Where RBDSR is enabled, it is enabled again, so that the host has what the new
 version needs. A version that a running disk still uses stays until a later installation.

@@ -1,6 +1,8 @@
-import { readFileSync, readdirSync, readlinkSync, statSync } from 'node:fs';
+import { readFileSync, readlinkSync, statSync } from 'node:fs';
 import type { Stats } from 'node:fs';
+import { namesIn } from './files.ts';
 import { isPrompt, type Mount, mountsOf } from './mounts.ts';
+import { PROCESS_GONE } from './processes.ts';
 
 /**
  * Looks at the open descriptors of other processes without ever waiting for one. A stat of `/proc/<pid>/fd/<n>` is a
@@ -14,7 +16,7 @@ export class DescriptorLook {
   /** What `pid` has open, as far as it can be asked. */
   files(pid: number): readonly Stats[] {
     const mounts = linkOf(`/proc/${pid}/ns/mnt`) === this.#namespace ? this.#own : mountsById(pid);
-    return entries(`/proc/${pid}/fd`).flatMap((fd) => statIfPrompt(pid, fd, mounts));
+    return namesIn(`/proc/${pid}/fd`, PROCESS_GONE).flatMap((fd) => statIfPrompt(pid, fd, mounts));
   }
 }
 
@@ -54,13 +56,5 @@ function linkOf(path: string): string | undefined {
     return readlinkSync(path);
   } catch {
     return undefined;
-  }
-}
-
-function entries(folder: string): readonly string[] {
-  try {
-    return readdirSync(folder);
-  } catch {
-    return [];
   }
 }

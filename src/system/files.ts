@@ -47,12 +47,15 @@ export function readIfExists(path: string): string | undefined {
   }
 }
 
-/** What is in a folder; nothing where there is no such folder. */
-export function namesIn(folder: string): readonly string[] {
+/**
+ * What is in a folder; nothing where there is no such folder, or where the failure is one of `also`. Any other does not
+ * say that there is nothing.
+ */
+export function namesIn(folder: string, also: readonly string[] = []): readonly string[] {
   try {
     return readdirSync(folder);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    if (['ENOENT', ...also].includes((error as NodeJS.ErrnoException).code ?? '')) return [];
     throw error;
   }
 }

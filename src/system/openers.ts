@@ -1,7 +1,8 @@
-import { readdirSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import type { Stats } from 'node:fs';
 import { deviceNumbers } from './io/block-node.ts';
 import { DescriptorLook } from './descriptors.ts';
+import { namesIn } from './files.ts';
 import { mountsOf } from './mounts.ts';
 import { processFacts } from './processes.ts';
 import { readAttribute } from './sysfs.ts';
@@ -32,7 +33,7 @@ export function openersOf(device: string | { readonly major: number; readonly mi
   const { major, minor } = numbers;
   return {
     processes: processesWith(major, minor),
-    holders: entries(`/sys/dev/block/${major}:${minor}/holders`),
+    holders: namesIn(`/sys/dev/block/${major}:${minor}/holders`),
     mountPoints: mountPointsOf(major, minor),
   };
 }
@@ -61,7 +62,7 @@ function numbersOf(path: string): { major: number; minor: number } | undefined {
 function processesWith(major: number, minor: number): DeviceOpener[] {
   const look = new DescriptorLook();
   const found: DeviceOpener[] = [];
-  for (const name of entries('/proc')) {
+  for (const name of namesIn('/proc')) {
     const pid = Number(name);
     if (!Number.isInteger(pid) || pid === process.pid || !look.files(pid).some(isDevice)) continue;
     const facts = processFacts(pid);
@@ -83,12 +84,4 @@ function mountPointsOf(major: number, minor: number): string[] {
   return mountsOf('self')
     .filter(({ device }) => device === `${major}:${minor}`)
     .map(({ point }) => point);
-}
-
-function entries(folder: string): string[] {
-  try {
-    return readdirSync(folder);
-  } catch {
-    return [];
-  }
 }

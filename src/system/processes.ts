@@ -1,4 +1,8 @@
-import { readFileSync, readdirSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
+import { namesIn } from './files.ts';
+
+/** How /proc answers of a process that has ended meanwhile, or that nobody may look into. */
+export const PROCESS_GONE = ['ESRCH', 'EACCES'];
 
 /** What /proc tells about a running process, in words that hold no secret. */
 export interface ProcessFacts {
@@ -54,7 +58,7 @@ export function describeProcess(pid: number, now = Date.now()): string {
  * (state D) may hold for good: then its name has to do.
  */
 function mayHoldItsMemory(pid: number): boolean {
-  return namesIn(`/proc/${pid}/task`).some((thread) =>
+  return namesIn(`/proc/${pid}/task`, PROCESS_GONE).some((thread) =>
     (read(`/proc/${pid}/task/${thread}/stat`) ?? '').replace(/^.*\) /s, '').startsWith('D'),
   );
 }
@@ -79,13 +83,5 @@ function read(path: string): string | undefined {
     return readFileSync(path, 'utf8');
   } catch {
     return undefined;
-  }
-}
-
-function namesIn(folder: string): readonly string[] {
-  try {
-    return readdirSync(folder);
-  } catch {
-    return [];
   }
 }

@@ -11,6 +11,7 @@ import {
 import { join } from 'node:path';
 import { REPORT_FIELDS } from '../../src/lvm/report.ts';
 import { deviceNumbers } from '../../src/system/io/block-node.ts';
+import { dmsetupScript } from './stand-ins/recorded-dmsetup.ts';
 
 /** A version of LVM that was recorded, by the name of its file in test/fixtures/lvm. */
 export interface StandIn {
@@ -59,8 +60,13 @@ export function lvmStandIn(folder: string, o: StandInOptions): StandIn {
     sys: join(folder, 'sys'),
   };
   writeFileSync(join(folder, 'settings.json'), JSON.stringify(settings));
-  const program = (name: string, body: string): readonly [string, string] => {
-    writeFileSync(join(folder, name), `#!/bin/sh\n${body}\n`, { mode: 0o755 });
+  const log = join(folder, 'dmsetup.log');
+  const dmsetup = dmsetupScript({
+    log,
+    ...(o.table === undefined ? { states: ['none'] } : { states: ['free'], table: o.table }),
+  });
+  const program = (name: string, text: string): readonly [string, string] => {
+    writeFileSync(join(folder, name), text, { mode: 0o755 });
     return [join(folder, name), `/usr/sbin/${name}`];
   };
   const lines = (name: string): string[] =>
@@ -70,8 +76,8 @@ export function lvmStandIn(folder: string, o: StandInOptions): StandIn {
     mounts: [
       ...ownDevices(join(folder, 'dev'), ['/dev/mapper', ...(o.vg === undefined ? [] : [`/dev/${o.vg}`])]),
       ...[
-        program('lvm', `exec '${process.execPath}' '${PROGRAM}' '${join(folder, 'settings.json')}' "$@"`),
-        program('dmsetup', `echo "$*" >>'${folder}/dmsetup.log'\n[ "$1" = table ] && echo '${o.table ?? ''}'\nexit 0`),
+        program('lvm', `#!/bin/sh\nexec '${process.execPath}' '${PROGRAM}' '${join(folder, 'settings.json')}' "$@"\n`),
+        program('dmsetup', dmsetup),
         [settings.mapper, '/dev/mapper'] as const,
         ...(o.vg === undefined ? [] : [[settings.links, `/dev/${o.vg}`] as const]),
         [settings.sys, '/sys/block'] as const,

@@ -68,4 +68,5 @@ function set(xapi: Xapi, sr: SrIdentity, key: string, value: string): Promise<vo
   return setMapKey(xapi, SM_CONFIG, sr.ref, key, value);
 }
 
-const SM_CONFIG = 'SR.sm_config';
+/** Where an SR keeps its user. */
+export const SM_CONFIG = 'SR.sm_config';

@@ -5,7 +5,7 @@ import { addMapKey, removeMapKey, setMapKey } from '../../xapi/map-keys.ts';
 import { srSmConfig } from '../../xapi/sr.ts';
 import type { StringMap } from '../../xapi/values.ts';
 import { FORMER_USER, KEPT, NEXT_USER, readKept } from '../kept-keys.ts';
-import { finishSwitch, type SrIdentity } from './finish-switch.ts';
+import { finishSwitch, SM_CONFIG, type SrIdentity } from './finish-switch.ts';
 import { isOwnUser } from './own-user-name.ts';
 
 /**
@@ -82,5 +82,3 @@ async function makeCount(switching: Switching): Promise<void> {
   // Another was faster.
   if (!switching.added) await removeMapKey(xapi, SM_CONFIG, sr.ref, `${NEXT_USER}${secret}`);
 }
-
-const SM_CONFIG = 'SR.sm_config';

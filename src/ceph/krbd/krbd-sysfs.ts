@@ -1,5 +1,5 @@
-import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { namesIn } from '../../system/files.ts';
 import { readAttribute } from '../../system/sysfs.ts';
 import { parseFeatures } from '../image/features.ts';
 import type { KernelTraits } from './kernel-traits.ts';
@@ -13,13 +13,16 @@ export interface KrbdRoots {
 
 export const HOST_ROOTS: KrbdRoots = { sysRoot: '/sys', devRoot: '/dev' };
 
+/** Nor does a folder say anything that is none, or that nobody may read, as debugfs of a locked kernel. */
+const UNREADABLE = ['ENOTDIR', 'EACCES'];
+
 /**
  * Every mapping of this host, by index. Touches no device and no network; a mapping that goes away meanwhile is left
  * out.
  */
 export function listMappings(roots: KrbdRoots): readonly Mapping[] {
   const folder = join(roots.sysRoot, 'bus/rbd/devices');
-  return namesIn(folder)
+  return namesIn(folder, UNREADABLE)
     .filter((name) => /^[0-9]+$/.test(name))
     .map(Number)
     .sort((a, b) => a - b)
@@ -77,7 +80,7 @@ export function isReadOnly(roots: KrbdRoots, { index }: Pick<Mapping, 'index'>):
  * loaded.
  */
 export function controlFiles(roots: KrbdRoots): { readonly add: string; readonly remove: string } | undefined {
-  const names = namesIn(join(roots.sysRoot, 'bus/rbd'));
+  const names = namesIn(join(roots.sysRoot, 'bus/rbd'), UNREADABLE);
   const file = (name: string): string => join(roots.sysRoot, 'bus/rbd', name);
   if (names.includes('add_single_major')) return { add: file('add_single_major'), remove: file('remove_single_major') };
   if (names.includes('add')) return { add: file('add'), remove: file('remove') };
@@ -101,7 +104,7 @@ function debugClient(
 ): { readonly fsid: string; readonly monitors: readonly string[] } | undefined {
   if (clientId === undefined) return undefined;
   const folder = join(sysRoot, 'kernel/debug/ceph');
-  const names = namesIn(folder).filter((name) =>
+  const names = namesIn(folder, UNREADABLE).filter((name) =>
     fsid === undefined ? name.endsWith(`.${clientId}`) : name === `${fsid}.${clientId}`,
   );
   const [name] = names;
@@ -116,14 +119,4 @@ function debugClient(
 function monitorsOfLine(configInfo: string | undefined): readonly string[] {
   const [list] = (configInfo ?? '').split(/\s+/);
   return (list ?? '').split(',').filter((entry) => /:[0-9]+$/.test(entry));
-}
-
-function namesIn(folder: string): readonly string[] {
-  try {
-    return readdirSync(folder);
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT' || code === 'ENOTDIR' || code === 'EACCES') return [];
-    throw error;
-  }
 }

@@ -1,8 +1,8 @@
-import { readdirSync } from 'node:fs';
 import type { Deadline } from '../../base/deadline.ts';
 import { RbdsrError, hasCode } from '../../base/error.ts';
 import { isUuid, vdiUuid } from '../../base/ids.ts';
 import type { SrUuid } from '../../base/ids.ts';
+import { namesIn } from '../../system/files.ts';
 import { lockHolder } from '../../system/locks/record-lock.ts';
 import type { DataPath, Disk, DiskId, DiskStatus } from '../datapath.ts';
 import type { DataPathHost } from '../datapath-host.ts';
@@ -85,7 +85,7 @@ export class NbdDataPath implements DataPath {
 
   async list(sr: SrUuid, deadline: Deadline): Promise<readonly DiskStatus[]> {
     const found: DiskStatus[] = [];
-    for (const name of entries(`${this.#host.paths.runDir}/nbd`)) {
+    for (const name of namesIn(`${this.#host.paths.runDir}/nbd`)) {
       const vdi = name.endsWith('.json') ? name.slice(0, -'.json'.length) : '';
       const status = isUuid(vdi) ? await this.status({ sr, vdi: vdiUuid(vdi) }, deadline) : undefined;
       if (status !== undefined) found.push(status);
@@ -130,12 +130,4 @@ function reportLoss({ vdi }: DiskId, why: string | undefined): void {
     todo: 'See the log for the cause, and check what is on the disk before it is used. Deactivating again releases it.',
     facts: { vdi },
   });
-}
-
-function entries(folder: string): string[] {
-  try {
-    return readdirSync(folder);
-  } catch {
-    return [];
-  }
 }

@@ -63,6 +63,6 @@ function kept({ state, contentAt }: Original): readonly Placement[] {
 function lostStock(): RbdsrError {
   return new RbdsrError('config-missing', {
     what: `${DIVERTED_ENTRY} is RBDSR's, and the host's own iSCSI driver that was there before is nowhere to be found`,
-    todo: "Reinstall the host's package sm (yum reinstall sm), then run rbdsr enable.",
+    todo: "Reinstall the host's package sm (yum reinstall sm; where no package is called so, the one that rpm -qf /opt/xensource/sm names), then run rbdsr enable.",
   });
 }

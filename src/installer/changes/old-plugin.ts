@@ -49,7 +49,7 @@ const MOST_LINES = 60;
 
 const STILL_PATCHED = {
   what: "imports the older plug-in's RBDSR.py, which therefore stays: iSCSI SRs would not load without it",
-  todo: "reinstall the host's sm package (yum reinstall sm), then run rbdsr enable again",
+  todo: "reinstall the host's package sm (yum reinstall sm; where no package is called so, the one that rpm -qf /opt/xensource/sm names), then run rbdsr enable again",
 };
 
 /** What it made while it ran. */

@@ -21,7 +21,7 @@ export async function proveStock(host: Host): Promise<readonly Finding[]> {
       path: DIVERTED_ENTRY,
       state: 'changed',
       what: `does not reach the stock iSCSI driver: ${problem}`,
-      todo: "rbdsr repair; where that does not help, reinstall the host's package sm, then rbdsr repair",
+      todo: "rbdsr repair; where that does not help, reinstall the host's package sm (yum reinstall sm; where no package is called so, the one that rpm -qf /opt/xensource/sm names), then rbdsr repair",
     },
   ];
 }

@@ -11,7 +11,7 @@ import { recordCephTools } from './tool-story.ts';
 /** A file that gets the transcript, as test/fixtures/ceph-tools has it. */
 const RECORD = process.env['RBDSR_RECORD'];
 
-test("this machine's rbd and ceph still answer as they were recorded to", { timeout: 240_000 }, async () => {
+test("this machine's rbd and ceph still answer as they were recorded to", { timeout: 900_000 }, async () => {
   await sweepDeadRuns();
   const run = RunFolder.create();
   const folder = mkdtempSync(join(tmpdir(), 'rbdsr-ceph-tools-'));

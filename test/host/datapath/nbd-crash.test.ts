@@ -1,4 +1,4 @@
-import { readdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { hasCode } from '../../../src/base/error.ts';
 import { MiB } from '../../../src/base/units.ts';
@@ -70,6 +70,16 @@ describe('NBD server that dies', () => {
     expect(await it.dataPath.list(SR, soon())).toEqual([]);
     await it.activate(disk, RAW);
     await write(it, 'fine');
+  });
+
+  test('a folder of servers that cannot be read is not one without servers', async () => {
+    const folder = `${it.host.paths.runDir}/nbd`;
+    rmSync(folder, { recursive: true, force: true });
+    expect(await it.dataPath.list(SR, soon())).toEqual([]);
+    mkdirSync(it.host.paths.runDir, { recursive: true });
+    writeFileSync(folder, '');
+    await expect(it.dataPath.list(SR, soon())).rejects.toThrow('ENOTDIR');
+    rmSync(folder);
   });
 
   test('deactivating leaves nothing but the lock file', async () => {

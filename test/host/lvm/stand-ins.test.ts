@@ -14,6 +14,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { dmName } from '../../../src/lvm/dm-name.ts';
 import { makeBlockNode } from '../../../src/system/io/block-node.ts';
 import { type ChildProgram, childProgram } from '../../support/lvhd-child.ts';
+import { dmsetupScript } from '../../support/stand-ins/recorded-dmsetup.ts';
 import type { StandInOrder } from './stand-ins-child.ts';
 
 /** What this machine has not: device-mapper. The versions of LVM are in versions.test.ts. */
@@ -80,13 +81,15 @@ describe('after a deactivation', () => {
     return [join(folder, 'block'), '/sys/dev/block'];
   }
 
-  /** Removing it succeeds where `when` holds: the kernel forgets the device, and nobody the node. */
-  const dmsetup = (open: number, when: string): readonly [string, string] =>
-    program(
-      'dmsetup',
-      `case "$1" in info) echo ${open};; remove) ${when} && rm -r ${join(folder, 'block/253:250')} || exit 1;; esac`,
-    );
-  const lvm = (): readonly [string, string] => program('lvm', 'exit 0');
+  /** One that goes is forgotten by the kernel, and its node by nobody. */
+  const dmsetup = (...states: readonly string[]): readonly [string, string] => {
+    const path = join(folder, 'dmsetup');
+    const gone = `rm -r ${join(folder, 'block/253:250')}`;
+    writeFileSync(path, dmsetupScript({ log: `${path}.log`, states, gone }), { mode: 0o755 });
+    return [path, '/usr/sbin/dmsetup'];
+  };
+  /** As versions of LVM end that have deactivated a volume (test/fixtures/lvm). */
+  const lvm = (): readonly [string, string] => program('lvm', 'case "$*" in *" -an "*) exit 0 ;; *) exit 99 ;; esac');
   afterAll(() => rmSync(`/dev/${VG}`, { recursive: true, force: true }));
 
   test.each([
@@ -95,21 +98,21 @@ describe('after a deactivation', () => {
   ])('a node %s goes, with its link', async (_what, name) => {
     const { binds, left } = leftOver();
     const kernel = name === undefined ? [] : [device(name)];
-    expect(await deactivate([...binds, ...kernel, lvm(), dmsetup(0, 'false')])).toBe('done');
+    expect(await deactivate([...binds, ...kernel, lvm(), dmsetup('none')])).toBe('done');
     expect(left()).toEqual([]);
     expect(calls('dmsetup')).toEqual([]);
   });
 
   test('a device that is left is removed, and then its node', async () => {
     const { binds, left } = leftOver();
-    expect(await deactivate([...binds, device(NAME), lvm(), dmsetup(0, 'true')])).toBe('done');
+    expect(await deactivate([...binds, device(NAME), lvm(), dmsetup('free')])).toBe('done');
     expect(left()).toEqual([]);
     expect(calls('dmsetup')).toEqual([`remove ${NAME}`]);
   });
 
   test('one that nobody has open is removed by force', async () => {
     const { binds, left } = leftOver();
-    expect(await deactivate([...binds, device(NAME), lvm(), dmsetup(0, '[ "$2" = --force ]')])).toBe('done');
+    expect(await deactivate([...binds, device(NAME), lvm(), dmsetup('open', 'free')])).toBe('done');
     expect(left()).toEqual([]);
     expect(calls('dmsetup').filter((call) => call.startsWith('remove'))).toEqual([
       `remove ${NAME}`,
@@ -119,7 +122,7 @@ describe('after a deactivation', () => {
 
   test('one that somebody has open is not: it stays, with its node', async () => {
     const { binds, left } = leftOver();
-    expect(await deactivate([...binds, device(NAME), lvm(), dmsetup(1, 'false')])).toBe('device-busy');
+    expect(await deactivate([...binds, device(NAME), lvm(), dmsetup('open')])).toBe('device-busy');
     expect(left()).toHaveLength(2);
     expect(calls('dmsetup').filter((call) => call.includes('--force'))).toEqual([]);
   });

@@ -47,6 +47,21 @@ test('the mark is put back, and the disk is in use', async () => {
   expect(await it.use()).toEqual(UNUSED);
 });
 
+test('a disk that is in use is not answered as failed where its key "activating" stays; deactivating takes it away', async () => {
+  const { double } = it.made.pool;
+  double.refused.add('VDI.remove_from_sm_config');
+  try {
+    await it.activate();
+  } finally {
+    double.refused.clear();
+  }
+  expect(mapOf(it.leaf, 'sm_config')).toHaveProperty('activating');
+  expect(await it.use()).toMatchObject({ active: ['ancestor', 'leaf'], tapdisk: [expect.any(String)] });
+  await it.deactivate();
+  expect(mapOf(it.leaf, 'sm_config')).not.toHaveProperty('activating');
+  expect(await it.use()).toEqual(UNUSED);
+});
+
 test('where another host has marked it meanwhile, nothing of it stays in use here', async () => {
   const there = `host_${it.made.pool.double.hosts[1]?.ref ?? ''}`;
   expect(await withRestart(it.activate(), { [there]: 'RW' })).toMatch(/taken by another host/);

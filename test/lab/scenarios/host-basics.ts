@@ -3,6 +3,8 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { DRIVER } from '../../../lab/hosts/install.ts';
 import { onMachine } from '../../../lab/hosts/start-script.ts';
+import { dmsetupTranscript } from '../../support/stand-ins/recorded-dmsetup.ts';
+import { recordDmsetup } from '../dmsetup-story.ts';
 import type { Lab } from '../scenario.ts';
 import { diskUser, programsThatNoHostHas } from './storage.ts';
 
@@ -21,6 +23,13 @@ export function hostBasics(lab: Lab): void {
     expect(boots.size).toBe(pool.hosts.length);
     for (const host of pool.hosts) await host.shell('rm /etc/only-here');
     expect(new Set(pool.hosts.map(({ address }) => address)).size).toBe(pool.hosts.length);
+  });
+
+  test('dmsetup answers as it was recorded to, and as stand-ins of it do', async () => {
+    const calls = await recordDmsetup(lab().host(0));
+    const record = process.env['RBDSR_RECORD'];
+    if (record !== undefined) writeFileSync(record, calls.map((call) => JSON.stringify(call)).join('\n'));
+    expect(calls).toEqual(dmsetupTranscript().calls);
   });
 
   test("a host sees this machine's files and cannot change them, whatever it mounts", async () => {

@@ -19,6 +19,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 
+const DMSETUP = `${import.meta.dirname}/../../fixtures/dmsetup/1.02.185.json`;
 const [folder, program, ...argv] = process.argv.slice(2);
 const statePath = `${folder}/volumes.json`;
 /** By the device-mapper name. */
@@ -176,14 +177,19 @@ function devicesOf(at) {
   }
 }
 
+/** As it was recorded to answer (test/fixtures/dmsetup), of the volume that is named. */
 function dmsetup() {
   const name = argv.at(-1);
   const active = volumes[name];
-  if (active === undefined) fail(1, `Device ${name} not found`);
-  if (argv[0] === 'table') process.stdout.write(`${active.table}\n`);
-  else if (argv[0] === 'info') process.stdout.write(`${isOpen(name) ? 1 : 0}\n`);
-  else if (argv[0] === 'remove' && !isOpen(name)) drop(name);
-  else fail(1, `dmsetup ${argv.join(' ')}: not here, or busy`);
+  const state = active === undefined ? 'none' : isOpen(name) ? 'open' : 'free';
+  const asked = [...argv.slice(0, -1), 'VG-x'].join(' ');
+  const { calls } = JSON.parse(readFileSync(DMSETUP, 'utf8'));
+  const found = calls.find((call) => call.state === state && call.argv === asked);
+  if (found === undefined) fail(99, `nothing was recorded of it when ${state}: dmsetup ${asked}`);
+  if (argv[0] === 'remove' && found.exit === 0) drop(name);
+  process.stdout.write(argv[0] === 'table' && found.exit === 0 ? `${active.table}\n` : found.stdout);
+  process.stderr.write(found.stderr);
+  process.exitCode = found.exit;
 }
 
 function nameOf(path) {

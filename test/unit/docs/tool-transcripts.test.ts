@@ -2,11 +2,12 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { systemdTranscript } from '../../../lab/hosts/recorded-systemd.ts';
+import { dmsetupTranscript } from '../../support/stand-ins/recorded-dmsetup.ts';
 import { cephCallKey, cephCalls, cephTranscript } from '../../support/stand-ins/recorded-ceph.ts';
 
 /**
- * Stand-ins of tap-ctl, systemctl, udevadm, rbd and ceph answer by test/fixtures/tap-ctl, systemd and ceph-tools: each
- * call of docs/tool-versions.md has its rows there.
+ * Stand-ins of tap-ctl, systemctl, udevadm, dmsetup, rbd and ceph answer by test/fixtures/tap-ctl, systemd, dmsetup and
+ * ceph-tools: each call of docs/tool-versions.md has its rows there.
  */
 const ROOT = join(import.meta.dirname, '../../..');
 const DOCUMENT = readFileSync(join(ROOT, 'docs/tool-versions.md'), 'utf8');
@@ -69,6 +70,15 @@ test('each call of systemctl and udevadm was recorded, and what was read has its
   const older = systemdTranscript('219');
   expect(older.how).toMatch(/^read, not run: /);
   expect(older.calls.filter(({ source }) => (source ?? '') === '')).toEqual([]);
+});
+
+test('each call of dmsetup was recorded, of a device that is not there, there, and open', () => {
+  const documented = [...DOCUMENT.matchAll(/^\| `dmsetup (\w+)` \|/gm)].map(([, name = '']) => name);
+  const { calls } = dmsetupTranscript();
+  const verbs = (wanted: string) =>
+    new Set(calls.filter(({ state }) => state === wanted).map(({ argv }) => argv.split(' ')[0]));
+  for (const wanted of ['none', 'free']) expect(verbs(wanted)).toEqual(new Set(documented));
+  expect(verbs('open')).toEqual(new Set(['info', 'remove']));
 });
 
 test('each call of rbd and ceph was recorded, and what was read of other versions has its source', () => {

@@ -1,9 +1,11 @@
+import { Writable } from 'node:stream';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { stringOf } from '../../../lab/xapi-double/database.ts';
 import type { XapiDouble } from '../../../lab/xapi-double/double.ts';
 import type { HostPort } from '../../../lab/xapi-double/host-port.ts';
 import { startXapiDouble } from '../../../lab/xapi-double/start.ts';
 import { XapiError } from '../../../lab/xapi-double/xapi-error.ts';
+import { runCli } from '../../../src/cli/program.ts';
 import { checkHost } from '../../../src/installer/check-host.ts';
 import { disable } from '../../../src/installer/disable.ts';
 import { enable, repair } from '../../../src/installer/enable.ts';
@@ -119,6 +121,18 @@ test('check --pool: the same version, another one, none at all, and one that can
     state: 'unknown',
     problem: expect.stringContaining('XENAPI_PLUGIN_FAILURE'),
   });
+});
+
+test('rbdsr check --pool says what a host without RBDSR puts at risk, and in which order it gets it', async () => {
+  const host = hosts.make('8.3b');
+  await xapiOf(host);
+  const texts: string[] = [];
+  const sink = new Writable({ write: (chunk: Buffer, _encoding, done) => (texts.push(chunk.toString()), done()) });
+  const surroundings = { versionLine: 'Version : 1.0.0', root: host.root, stdout: sink, stderr: sink };
+  expect(await runCli(['check', '--pool'], surroundings)).toBe(1);
+  expect(texts.join('')).toMatch(
+    /^gamma +NONE +install RBDSR there and run rbdsr enable before its toolstack restarts: .* from the whole pool$/m,
+  );
 });
 
 describe('check tells whether xapi has been restarted since', () => {

@@ -7,6 +7,7 @@ import { releaseMapping, type Released } from '../../../src/installer/shutdown/r
 import { releaseImages } from '../../../src/installer/shutdown/release-images.ts';
 import { type HostFixture, useHosts } from './host-fixture.ts';
 import { linux44, writeTree } from '../../support/recorded-sysfs.ts';
+import { dmsetupScript } from '../../support/stand-ins/recorded-dmsetup.ts';
 import { recordedSystemd, UNRECORDED } from '../../../lab/hosts/recorded-systemd.ts';
 
 const hosts = useHosts();
@@ -59,7 +60,7 @@ test('an image that lets go is unmapped, its volumes first', async () => {
   kernel(host, ['ours'], () => true);
   host.write('/sys/dev/block/250:0/holders/dm-3', '');
   host.write('/sys/block/dm-3/dm/name', 'VG_XenStorage--1-MGT\n');
-  host.write('/sbin/dmsetup', `#!/bin/sh\necho "$*" >>${host.at('/calls')}\n`, 0o755);
+  host.write('/sbin/dmsetup', dmsetupScript({ log: host.at('/calls'), states: ['free'] }), 0o755);
   expect(await release(host)).toEqual({ how: 'unmapped' });
   expect(host.read('/calls')).toBe('remove --noudevsync VG_XenStorage--1-MGT\n');
 });

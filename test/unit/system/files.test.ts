@@ -2,7 +2,7 @@ import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, s
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
-import { ensureDir, readIfExists, removeIfExists, writeFileAtomic } from '../../../src/system/files.ts';
+import { ensureDir, namesIn, readIfExists, removeIfExists, writeFileAtomic } from '../../../src/system/files.ts';
 import { readAttribute } from '../../../src/system/sysfs.ts';
 import { writeAttribute } from '../../../src/system/waiting-sysfs.ts';
 
@@ -36,6 +36,9 @@ test('tells absence from failure', () => {
   expect(readIfExists(join(folder, 'none'))).toBeUndefined();
   expect(readIfExists(join(folder, 'file/below'))).toBeUndefined();
   expect(() => readIfExists(folder)).toThrow('EISDIR');
+  expect(namesIn(join(folder, 'none'))).toEqual([]);
+  expect(() => namesIn(join(folder, 'file'))).toThrow('ENOTDIR');
+  expect(namesIn(join(folder, 'file'), ['ENOTDIR'])).toEqual([]);
   writeFileSync(join(folder, 'gone'), '');
   expect(removeIfExists(join(folder, 'gone'))).toBe(true);
   expect(removeIfExists(join(folder, 'gone'))).toBe(false);
