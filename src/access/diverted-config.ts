@@ -1,24 +1,21 @@
-import { RbdsrError } from '../base/error.ts';
-import { type ClusterAccess, clusterAccess } from '../ceph/cluster/access.ts';
-import { OWN_USER_PREFIX, poolsOfImage } from '../ceph/control/own-user.ts';
-import { describeKeyTypes, refuseForbiddenKey } from '../ceph/control/cluster-key-types.ts';
-import type { ControlPlane } from '../ceph/control/control-plane.ts';
-import { refuseUnusableKey } from '../ceph/krbd/kernel-keys.ts';
-import type { MonitorHost } from '../ceph/control/ssh/monitor-host.ts';
-import type { Mapping } from '../ceph/krbd/mapping.ts';
+import { hasCode, messageOf, RbdsrError } from '../base/error.ts';
+import type { ClusterAccess } from '../ceph/cluster/access.ts';
 import { formatMonitor, formatMonitors } from '../ceph/cluster/monitors.ts';
-import type { SrWork } from '../sr/work/work.ts';
-import { krbdOf } from '../sr/image/krbd-of-host.ts';
-import type { StringMap } from '../xapi/values.ts';
-import { imageSpecOf, type SrConfig } from '../sr/config/sr-type.ts';
-import { keepMonitors } from './change-kept.ts';
+import type { ControlPlane } from '../ceph/control/control-plane.ts';
+import type { MonitorHost } from '../ceph/control/ssh/monitor-host.ts';
+import type { UserPlane } from '../ceph/control/user-plane.ts';
+import type { Mapping } from '../ceph/krbd/mapping.ts';
 import { isDiverted } from '../sr/config/diverted.ts';
 import { frozenAccess, frozenConfig } from '../sr/config/frozen-config.ts';
-import { forgetAccess, keepAccess, type Kept, keptAccess, keptHostKey } from './kept-access.ts';
-import { openMonitorHost, passwordOf } from './open-monitor-host.ts';
+import { imageSpecOf, type SrConfig } from '../sr/config/sr-type.ts';
 import { translate } from '../sr/config/translate.ts';
 import type { CephxLogin, WizardConfig } from '../sr/config/wizard-config.ts';
-import { srOf } from '../sr/work/subject.ts';
+import type { SrWork } from '../sr/work/work.ts';
+import type { StringMap } from '../xapi/values.ts';
+import { keepMonitors } from './change-kept.ts';
+import { forgetAccess, keepAccess, type Kept, keptAccess, keptHostKey } from './kept-access.ts';
+import { planeForCall } from './plane-for-call.ts';
+import { typedAccess } from './typed-access.ts';
 
 /** What the wizard's fields mean for one call. */
 export class DivertedConfig implements SrConfig {
@@ -28,6 +25,7 @@ export class DivertedConfig implements SrConfig {
   /** As it was when the call began. */
   #kept: Promise<Kept | undefined> | undefined;
   #host: Promise<MonitorHost> | undefined;
+  #plane: Promise<UserPlane> | undefined;
   #access: Promise<ClusterAccess> | undefined;
   /** A cephx user that this call has asked the cluster for. */
   #asked: string | undefined;
@@ -63,19 +61,31 @@ export class DivertedConfig implements SrConfig {
     if (kept !== undefined) return kept.access;
     const { cephx } = this.wizard;
     if (cephx === undefined || this.wizard.ssh !== undefined) return this.#askMonitor(work);
-    const typed = await this.#loginAccess(work, formatMonitors(this.wizard.monitors), cephx);
+    const typed = await this.#typedAccess(work, formatMonitors(this.wizard.monitors), cephx);
     // A step of the wizard that makes no SR leaves nothing in xapi.
-    return this.wizard.step === 'chosen' ? keepAccess(work, typed, { ownUser: false }) : typed;
+    if (this.wizard.step !== 'chosen' || work.subject.srRef === undefined) return typed;
+    return keepAccess(work, await this.#byAllMonitors(work, typed), { ownUser: false });
   }
 
-  /** With a key that was typed; refused at once where this host could not use it. */
-  async #loginAccess(work: SrWork, monitors: string, { user, key }: CephxLogin): Promise<ClusterAccess> {
-    const access = clusterAccess({ monitors, user, key: await passwordOf(work, key) });
-    await refuseUnusableKey(access, krbdOf(work).keys, work.deadline);
-    return access;
+  #typedAccess(work: SrWork, monitors: string, cephx: CephxLogin): Promise<ClusterAccess> {
+    const isChapUser = this.#deviceConfig['chapuser']?.startsWith('client.') === true;
+    return typedAccess(work, monitors, cephx, isChapUser ? 'chappassword' : 'incoming_chappassword');
   }
 
-  /** Without SSH only the kernel learns of the monitors that were not typed: they are kept too. */
+  /** By every monitor that the cluster has; by those that were typed, where it cannot be asked. */
+  async #byAllMonitors(work: SrWork, typed: ClusterAccess): Promise<ClusterAccess> {
+    try {
+      const facts = await (await this.#planeAs(work, typed)).facts(work.deadline);
+      const monitors = (facts?.monitors ?? []).flatMap(({ v1, v2 }) => v1 ?? v2 ?? []);
+      return monitors.length === 0 ? typed : { ...typed, monitors };
+    } catch (error) {
+      if (!(error instanceof RbdsrError) || hasCode(error, 'cluster-auth')) throw error;
+      work.log.info(`of the monitors only those that were typed are known: ${messageOf(error)}`);
+      return typed;
+    }
+  }
+
+  /** Where nobody else could be asked, the kernel learns of the monitors that were not typed: they are kept too. */
   async mapped(work: SrWork, { monitors }: Mapping): Promise<void> {
     const { srRef } = work.subject;
     if (srRef === undefined || this.wizard.ssh !== undefined || frozenAccess(this.#deviceConfig) !== undefined) return;
@@ -85,36 +95,27 @@ export class DivertedConfig implements SrConfig {
     if (all.length > known.length) await keepMonitors(await work.xapi(), srRef, all.join(','));
   }
 
-  /**
-   * The whole monitor map, and a cephx user: the one that was typed beside the SSH user, else one for this SR and its
-   * pool only.
-   */
   async #askMonitor(work: SrWork): Promise<ClusterAccess> {
     const host = await this.monitorHost(work);
-    work.waiting('the monitor to name all monitors of its cluster');
-    const { monitors: map, keyTypes } = await host.facts(work.deadline);
-    work.log.info(`SR ${srOf(work)}: ${describeKeyTypes(keyTypes)}`);
-    const monitors = formatMonitors(map.flatMap(({ v1, v2 }) => v1 ?? v2 ?? []));
-    const { hostKey } = host.connection;
+    const { askMonitor } = await import('./ask-monitor.ts');
     const { cephx } = this.wizard;
-    if (cephx !== undefined) {
-      const access = await this.#loginAccess(work, monitors, cephx);
-      refuseForbiddenKey(access, keyTypes);
-      return keepAccess(work, access, { ownUser: false, hostKey: hostKey.line });
-    }
-    const name = `${OWN_USER_PREFIX}${srOf(work)}`;
-    const pools = await poolsOfImage(host, imageSpecOf(this), work.deadline);
-    work.waiting(`the monitor to make the cephx user client.${name}`);
-    this.#asked = name;
-    const use = { keys: krbdOf(work).keys, types: keyTypes };
-    const { user, key } = await host.ensureUser(pools, name, work.deadline, use);
-    work.log.info(`SR ${srOf(work)} uses the cephx user client.${user}, which may use ${pools.join(' and ')} only`);
-    return keepAccess(work, clusterAccess({ monitors, user, key }), { ownUser: true, hostKey: hostKey.line });
+    return askMonitor(work, host, {
+      spec: imageSpecOf(this),
+      typed: cephx === undefined ? undefined : (monitors) => this.#typedAccess(work, monitors, cephx),
+      making: (name) => {
+        this.#asked = name;
+      },
+    });
   }
 
   monitorHost(work: SrWork): Promise<MonitorHost> {
-    this.#host ??= keptHostKey(work).then((pinned) => openMonitorHost(work, this.wizard, pinned));
+    this.#host ??= this.#openHost(work);
     return this.#host;
+  }
+
+  async #openHost(work: SrWork): Promise<MonitorHost> {
+    const { openMonitorHost } = await import('./open-monitor-host.ts');
+    return openMonitorHost(work, this.wizard, await keptHostKey(work));
   }
 
   #keptBefore(work: SrWork): Promise<Kept | undefined> {
@@ -122,11 +123,26 @@ export class DivertedConfig implements SrConfig {
     return this.#kept;
   }
 
-  /** Over SSH; a cephx user that was typed in its place has what tools the host has. */
+  /**
+   * As the SR's own cephx user, or the one that was typed. Over SSH as long as there is none, which is so in the first
+   * steps of the wizard, and where nobody can ask as that user.
+   */
   async controlPlane(work: SrWork): Promise<ControlPlane> {
-    if (this.wizard.ssh !== undefined || this.wizard.cephx === undefined) return this.monitorHost(work);
-    const { controlPlaneOf } = await import('../ceph/control/tools/ceph-tools.ts');
-    return controlPlaneOf(await this.access(work));
+    const { ssh, cephx, step } = this.wizard;
+    if (step !== 'chosen' && (ssh !== undefined || cephx === undefined)) return this.monitorHost(work);
+    const access = await this.access(work);
+    try {
+      return await this.#planeAs(work, access);
+    } catch (error) {
+      if (ssh === undefined || !hasCode(error, 'cluster-incompatible', 'control-plane-missing')) throw error;
+      work.log.info(`the cluster is asked over SSH: ${error.message}`);
+      return this.monitorHost(work);
+    }
+  }
+
+  #planeAs(work: SrWork, access: ClusterAccess): Promise<UserPlane> {
+    this.#plane ??= planeForCall(work, access);
+    return this.#plane;
   }
 
   async abandon(work: SrWork): Promise<void> {

@@ -6,7 +6,8 @@ import type { Secret } from '../base/secret.ts';
 import type { MonitorHost } from '../ceph/control/ssh/monitor-host.ts';
 import type { ClusterFacts } from '../ceph/control/monitor-map.ts';
 import { parseMonitors } from '../ceph/cluster/monitors.ts';
-import { connectAsLogin, passwordOf } from './open-monitor-host.ts';
+import { connectAsLogin } from './open-monitor-host.ts';
+import { passwordOf } from './typed-access.ts';
 import { translate } from '../sr/config/translate.ts';
 import { hostPaths } from '../dom0/host-profile.ts';
 import { readHostSettings } from '../dom0/host-settings.ts';
@@ -60,8 +61,12 @@ export async function monitorOf(root: string, choice: SshChoice, deadline: Deadl
 }
 
 /** The facts of the cluster, which has to be the SR's: 'config-invalid' for another one. */
-export async function factsOfSameCluster(host: MonitorHost, { sr }: PoolSr, deadline: Deadline): Promise<ClusterFacts> {
-  const facts = await host.facts(deadline);
+export async function factsOfSameCluster(host: MonitorHost, sr: PoolSr, deadline: Deadline): Promise<ClusterFacts> {
+  return ofSameCluster(await host.facts(deadline), sr);
+}
+
+/** The same, of facts that are known. */
+export function ofSameCluster(facts: ClusterFacts, { sr }: PoolSr): ClusterFacts {
   const wanted = fsidOf(sr.smConfig);
   if (wanted !== undefined && wanted !== facts.fsid) throw otherCluster(sr.uuid, wanted, facts.fsid);
   return facts;

@@ -1,4 +1,5 @@
 import type { Deadline } from '../base/deadline.ts';
+import { hasCode, RbdsrError } from '../base/error.ts';
 import type { Log } from '../base/log.ts';
 import type { Secret } from '../base/secret.ts';
 import { connectMonitorHost, type MonitorHost } from '../ceph/control/ssh/monitor-host.ts';
@@ -8,9 +9,9 @@ import type { HostSettings } from '../dom0/host-settings.ts';
 import { readIfExists } from '../system/files.ts';
 import type { HostKeyPolicy } from '../system/ssh/ssh-host-key-policy.ts';
 import { LOGIN_KEYS } from '../system/ssh/ssh.ts';
-import { secretByUuid } from '../xapi/secret.ts';
+import { passwordOf } from './typed-access.ts';
 import { requireLogin } from '../sr/config/translate.ts';
-import type { PasswordSource, WizardConfig } from '../sr/config/wizard-config.ts';
+import type { WizardConfig } from '../sr/config/wizard-config.ts';
 
 /**
  * The one SSH connection of a call, to the first of the wizard's monitors that answers; closed when the call is
@@ -27,7 +28,7 @@ export async function openMonitorHost(
   if (ssh === undefined) throw new Error('no SSH login');
   const password = ssh.password === undefined ? undefined : await passwordOf(work, ssh.password);
   work.waiting(`a monitor of ${target} to answer over SSH`);
-  const host = await connectAsLogin({
+  const connecting = connectAsLogin({
     root: work.profile.paths.root,
     settings: work.settings,
     monitors,
@@ -38,8 +39,16 @@ export async function openMonitorHost(
     deadline: work.deadline,
     log: work.log,
   });
+  const host = await connecting.catch((error: unknown) => {
+    throw hasCode(error, 'monitor-unreachable') ? orWithoutSsh(error) : error;
+  });
   work.atEnd(async () => host[Symbol.asyncDispose]());
   return host;
+}
+
+function orWithoutSsh(error: RbdsrError): RbdsrError {
+  const todo = `${error.detail.todo ?? ''} Without SSH: "client.NAME" as CHAP user, and as password the key of that Ceph user.`;
+  return new RbdsrError(error.code, { ...error.detail, todo: todo.trim() });
 }
 
 /** Who logs in where, and which host keys count beside the administrator's file. */
@@ -79,7 +88,3 @@ export function connectAsLogin(login: MonitorLogin): Promise<MonitorHost> {
 
 const KNOWN_HOSTS = '/etc/rbdsr/known_hosts';
 const SSH_PORT = 22;
-
-export async function passwordOf(work: Pick<SrWork, 'xapi'>, source: PasswordSource): Promise<Secret> {
-  return source.kind === 'key' ? source.key : secretByUuid(await work.xapi(), source.uuid, 'chappassword_secret');
-}

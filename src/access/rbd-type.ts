@@ -3,11 +3,13 @@ import { hasCode } from '../base/error.ts';
 import type { Secret } from '../base/secret.ts';
 import type { Xapi } from '../xapi/client.ts';
 import { secretByUuid } from '../xapi/secret.ts';
+import type { ControlPlane } from '../ceph/control/control-plane.ts';
 import { refuseUnusableKey } from '../ceph/krbd/kernel-keys.ts';
 import { aboutKey } from '../sr/config/about-key.ts';
 import { type DeviceConfig, parseDeviceConfig } from '../sr/config/device-config.ts';
 import type { SrWork } from '../sr/work/work.ts';
 import { forgetKey, keepKey, keptKey } from './kept-key.ts';
+import { planeForCall } from './plane-for-call.ts';
 import { krbdOf } from '../sr/image/krbd-of-host.ts';
 import type { SrConfig, SrType } from '../sr/config/sr-type.ts';
 
@@ -20,6 +22,7 @@ export const rbdType: SrType = {
   config(deviceConfig): SrConfig {
     const config = parseDeviceConfig(deviceConfig);
     let asked: Promise<ClusterAccess> | undefined;
+    let plane: Promise<ControlPlane> | undefined;
     const access: SrConfig['access'] = (work) => {
       asked ??= usableAccess(work, config);
       return asked;
@@ -27,9 +30,9 @@ export const rbdType: SrType = {
     return {
       ...config,
       access,
-      controlPlane: async (work) => {
-        const { controlPlaneOf } = await import('../ceph/control/tools/ceph-tools.ts');
-        return controlPlaneOf(await access(work));
+      controlPlane: (work) => {
+        plane ??= access(work).then((found) => planeForCall(work, found));
+        return plane;
       },
       mapped: async (work) => {
         if (config.key.kind === 'secret') await keepKey(work, (await access(work)).key);

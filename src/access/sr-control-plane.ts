@@ -4,21 +4,20 @@ import type { SrUuid } from '../base/ids.ts';
 import { clusterAccess, type ClusterAccess } from '../ceph/cluster/access.ts';
 import { parseKeyring } from '../ceph/cluster/keyring-file.ts';
 import type { ControlPlane } from '../ceph/control/control-plane.ts';
-import { controlPlaneOf } from '../ceph/control/tools/ceph-tools.ts';
-import { hostPaths } from '../dom0/host-profile.ts';
+import type { UserPlane } from '../ceph/control/user-plane.ts';
 import { parseDeviceConfig } from '../sr/config/device-config.ts';
 import { keyringFolder } from '../sr/config/static-config.ts';
 import { readIfExists } from '../system/files.ts';
 import type { Xapi } from '../xapi/client.ts';
 import { withLocalXapi } from './driver-srs.ts';
 import { keptBySr } from './kept-access.ts';
-import { monitorOfSr } from './monitor-login.ts';
+import { planeOnHost } from './plane-on-host.ts';
 import { type PoolSr, poolSr } from './pool-sr.ts';
 import { resolveAccess } from './rbd-type.ts';
 
 /**
- * Asks the cluster about an SR's image, by whatever this host has: ceph tools and the key that the SR's PBDs use; for a
- * diverted SR a monitor over SSH; with xapi down ceph tools and the key file of HA. `monitors`: those of the mapping.
+ * Asks the cluster about an SR's image, as the SR's own user and with its key; where nobody on this host can, of a
+ * diverted SR a monitor over SSH. With xapi down the key file of HA serves. `monitors`: those of the mapping.
  */
 export async function withSrControlPlane<T>(
   root: string,
@@ -33,7 +32,8 @@ export async function withSrControlPlane<T>(
     if (!hasCode(error, 'xapi-unreachable')) throw error;
     const access = accessOfKeyFile(`${keyringFolder(root)}/${sr}.keyring`, monitors);
     if (access === undefined) throw error;
-    return work(toolsWith(root, access));
+    using plane = await planeOnHost(root, access, deadline);
+    return await work(plane);
   }
 }
 
@@ -46,13 +46,17 @@ async function byXapi<T>(
 ): Promise<T> {
   const sr = await poolSr(xapi, uuid);
   const access = await accessOf(xapi, sr);
+  let own: UserPlane;
   try {
-    return await work(toolsWith(root, access));
+    own = await planeOnHost(root, access, deadline);
   } catch (error) {
-    if (sr.kind !== 'diverted' || !hasCode(error, 'control-plane-missing')) throw error;
+    if (sr.kind !== 'diverted' || !hasCode(error, 'cluster-incompatible', 'control-plane-missing')) throw error;
+    const { monitorOfSr } = await import('./monitor-login.ts');
+    await using monitor = await monitorOfSr(root, xapi, sr, {}, deadline);
+    return await work(monitor);
   }
-  await using monitor = await monitorOfSr(root, xapi, sr, {}, deadline);
-  return await work(monitor);
+  using plane = own;
+  return await work(plane);
 }
 
 async function accessOf(xapi: Xapi, { sr, pbds, kind }: PoolSr): Promise<ClusterAccess> {
@@ -67,8 +71,4 @@ function accessOfKeyFile(path: string, monitors: readonly string[]): ClusterAcce
   const [entity] = parseKeyring(readIfExists(path) ?? '').keys();
   if (entity === undefined || monitors.length === 0) return undefined;
   return clusterAccess({ monitors: monitors.join(','), user: entity, keyring: path });
-}
-
-function toolsWith(root: string, access: ClusterAccess): ControlPlane {
-  return controlPlaneOf(access, { runDir: hostPaths(root, '').runDir });
 }

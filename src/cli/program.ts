@@ -111,7 +111,7 @@ function addPicture(program: Command, run: Run): void {
     );
 }
 
-const CEPH = 'also what the cluster holds of each volume, by ceph tools or a monitor over SSH; may take minutes';
+const CEPH = 'also what the cluster holds of each volume; may take minutes';
 
 function withPlace(command: Command): Command {
   return command

@@ -18,6 +18,8 @@ import { snapshots } from './scenarios/snapshots.ts';
 import { srRefusals } from './scenarios/sr-refusals.ts';
 import { staleTable } from './scenarios/stale-table.ts';
 import { waysIn } from './scenarios/ways-in.ts';
+import { afterSsh } from './scenarios/wizard/after-ssh.ts';
+import { wizardByKey } from './scenarios/wizard/by-key.ts';
 import { wizard } from './scenarios/wizard.ts';
 import type { Need } from '../../lab/hosts/needs.ts';
 import type { Lab } from './scenario.ts';
@@ -67,6 +69,8 @@ const SCENARIOS: readonly Scenario[] = [
   { title: 'disks with planted faults', declare: plantedFaults, seconds: 95 },
   { title: 'what sr_create refuses', declare: srRefusals, seconds: 22 },
   { title: 'the wizard', declare: wizard, seconds: 125 },
+  { title: 'a cephx user in the wizard', declare: wizardByKey, seconds: 60 },
+  { title: 'no SSH once the SR is made', declare: afterSsh, seconds: 90 },
   { title: 'other ways in', declare: waysIn, seconds: 170 },
   { title: 'mapping an image', declare: mapping, seconds: 240 },
   { title: 'several monitors', declare: monitors, seconds: 75 },

@@ -2,12 +2,11 @@ import type { Deadline } from '../../base/deadline.ts';
 import { hasCode, RbdsrError } from '../../base/error.ts';
 import type { Secret } from '../../base/secret.ts';
 import { type ClusterAccess, clusterAccess } from '../../ceph/cluster/access.ts';
-import { controlPlaneOf } from '../../ceph/control/tools/ceph-tools.ts';
 import { refuseUnusableKey } from '../../ceph/krbd/kernel-keys.ts';
-import { hostPaths } from '../../dom0/host-profile.ts';
 import { krbdAt } from '../../sr/image/krbd-of-host.ts';
 import { runSteps } from '../../system/running-steps.ts';
 import type { Xapi } from '../../xapi/client.ts';
+import { planeOnHost } from '../plane-on-host.ts';
 import type { PoolSr } from '../pool-sr.ts';
 import { givenToPbdsSteps, userOf } from './given-to-pbds.ts';
 import { givenToSrSteps } from './given-to-sr.ts';
@@ -20,7 +19,7 @@ export interface GivenUser {
 
 export interface Given {
   readonly user: string;
-  /** The cluster let this user open the image; false where this host has no ceph tools to try it with. */
+  /** The cluster let this user open the image; false where nobody on this host can ask it as this user. */
   readonly tried: boolean;
 }
 
@@ -73,7 +72,7 @@ async function ofSr(xapi: Xapi, { sr, pbds, kept }: PoolSr): Promise<Before> {
   };
 }
 
-/** With the ceph tools of this host, where it has any. */
+/** By opening the image, as far as anybody on this host can. */
 async function tryAccess(
   root: string,
   access: ClusterAccess,
@@ -82,10 +81,11 @@ async function tryAccess(
 ): Promise<boolean> {
   if (spec === undefined) return false;
   try {
-    await controlPlaneOf(access, { runDir: hostPaths(root, '').runDir }).imageInfo(spec, deadline);
+    using plane = await planeOnHost(root, access, deadline);
+    await plane.imageInfo(spec, deadline);
     return true;
   } catch (error) {
-    if (hasCode(error, 'control-plane-missing')) return false;
+    if (hasCode(error, 'cluster-incompatible', 'control-plane-missing')) return false;
     if (!(error instanceof RbdsrError)) throw error;
     throw new RbdsrError(error.code, {
       ...error.detail,

@@ -6,7 +6,7 @@ import { type KeyType, keyTypeOf } from '../cluster/cephx-key.ts';
 import { type ClusterKeyTypes, keyTypeFor, refuseForbiddenKey } from './cluster-key-types.ts';
 import { type KernelKeys, kernelKeys, refuseUnusableKey } from '../krbd/kernel-keys.ts';
 import { kernelTraits } from '../krbd/kernel-traits.ts';
-import { type ClusterUser, decodeUser, ownEntity, poolCapabilities } from './own-user.ts';
+import { type ClusterUser, decodeUser, leastCapabilities, ownEntity, poolCapabilities } from './own-user.ts';
 
 /** Who will use the key, and what the cluster has said of its own. */
 export interface KeyUse {
@@ -17,9 +17,9 @@ export interface KeyUse {
 }
 
 /**
- * A cephx user of our own that may use these pools only, and its key. One that is there already is left as it is, its
- * key included, whatever type is asked for. What comes back is usable by the kernel and allowed by the cluster: else
- * the user that was made is removed again, and one that was there is named.
+ * A cephx user of our own that may use these pools only, and let a fenced client in again, and its key. One that is
+ * there already is left as it is, its key included, whatever type is asked for. What comes back is usable by the kernel
+ * and allowed by the cluster: else the user that was made is removed again, and one that was there is named.
  */
 export async function ensureUser(
   tools: Pick<CephTools, 'ceph'>,
@@ -33,7 +33,7 @@ export async function ensureUser(
   const type = await keyTypeFor(use.types, keys, deadline);
   const there = await userThere(tools, name, deadline);
   const { user, isMade } =
-    there === undefined ? await create(tools, pools, name, type, deadline) : { user: there, isMade: false };
+    there === undefined ? await createFor(tools, pools, name, type, deadline) : { user: there, isMade: false };
   if (!isMade) refuseForbiddenKey(user, use.types);
   try {
     await refuseUnusableKey(user, keys, deadline);
@@ -77,6 +77,22 @@ interface Created {
   readonly isMade: boolean;
 }
 
+/** An account on the monitor may be allowed to make users as they were before they could unfence, and no others. */
+async function createFor(
+  tools: Pick<CephTools, 'ceph'>,
+  pools: readonly string[],
+  name: string,
+  type: KeyType | undefined,
+  deadline: Deadline,
+): Promise<Created> {
+  try {
+    return await create(tools, poolCapabilities(pools), name, type, deadline);
+  } catch (error) {
+    if (!hasCode(error, 'sudo-refused')) throw error;
+    return create(tools, leastCapabilities(pools), name, type, deadline);
+  }
+}
+
 /**
  * EINVAL may mean that another host has made the user meanwhile, with other capabilities; or, with a type, that the
  * monitors do not make it: for some seconds after auth_allowed_ciphers was changed, or a leader was elected, they do
@@ -84,13 +100,13 @@ interface Created {
  */
 async function create(
   tools: Pick<CephTools, 'ceph'>,
-  pools: readonly string[],
+  capabilities: readonly string[],
   name: string,
   type: KeyType | undefined,
   deadline: Deadline,
 ): Promise<Created> {
   const typed = type === undefined ? [] : ['--key-type', type];
-  const argv = ['auth', 'get-or-create', ...typed, ownEntity(name), ...poolCapabilities(pools), '--format', 'json'];
+  const argv = ['auth', 'get-or-create', ...typed, ownEntity(name), ...capabilities, '--format', 'json'];
   let refusal: unknown;
   const attempt = async (): Promise<Created | undefined> => {
     try {

@@ -39,12 +39,32 @@ export async function poolsOfImage(
 }
 
 /**
- * What mapping and using images of these pools takes, and no more: alternating kind and capability, as `ceph auth`
- * takes them. In a capability a value stands bare only if it is of letters, digits and `_.-/`, and quoted only if it is
- * ASCII (ceph `src/osd/OSDCap.cc`, OSDCapParser).
+ * What mapping and using images of these pools takes, and unfencing a host that was fenced: alternating kind and
+ * capability, as `ceph auth` takes them. In a capability a value stands bare only if it is of letters, digits and
+ * `_.-/`, and quoted only if it is ASCII (ceph `src/osd/OSDCap.cc`, OSDCapParser).
  */
 export function poolCapabilities(pools: readonly string[]): readonly string[] {
-  return ['mon', 'profile rbd', 'osd', pools.map((pool) => `profile rbd pool=${quoted(pool)}`).join(', ')];
+  return capabilities([PROFILE, ...UNFENCE], pools);
+}
+
+/** The same without unfencing. */
+export function leastCapabilities(pools: readonly string[]): readonly string[] {
+  return capabilities([PROFILE], pools);
+}
+
+const PROFILE = 'profile rbd';
+
+/**
+ * `profile rbd` lets a client be fenced and not be let in again (ceph `src/mon/MonCap.cc`). Clusters before 16 call the
+ * list a blacklist, and a cluster may be upgraded: a user has both words, of which one means nothing.
+ */
+const UNFENCE: readonly string[] = [
+  'allow command "osd blocklist" with blocklistop=rm',
+  'allow command "osd blacklist" with blacklistop=rm',
+];
+
+function capabilities(monitors: readonly string[], pools: readonly string[]): readonly string[] {
+  return ['mon', monitors.join(', '), 'osd', pools.map((pool) => `profile rbd pool=${quoted(pool)}`).join(', ')];
 }
 
 /** `ceph auth get` and `get-or-create`. The answer holds the key, so no error quotes any of it. */

@@ -83,6 +83,7 @@ export class UserLogin {
    * (ceph `src/mon/AuthMonitor.cc`, prep_auth): whose key opens them has the right one.
    */
   refusal(status: number, reply: ByteReader): RbdsrError {
+    if (status === -constants.errno.EOPNOTSUPP) return methodRefused(this.user);
     try {
       if (reply.left > 0 && this.#read(reply) !== undefined) {
         return monitorCapabilityMissing(this.user);
@@ -161,6 +162,20 @@ export function cephxRefused(user: string, status: number): RbdsrError {
     found: `status ${status}`,
     todo: `\`ceph auth get client.${user}\` on a host with an admin key shows whether there is such a user, and its key.`,
     facts: { user, status },
+  });
+}
+
+/**
+ * The monitors have struck cephx from what they offer this client: it does not sign, and they want that (ceph
+ * `src/mon/AuthMonitor.cc`, prep_auth; shown on 16.2.15, where tag 12 does not come). Or the cluster has no cephx.
+ */
+function methodRefused(user: string): RbdsrError {
+  return new RbdsrError('cluster-incompatible', {
+    what: `the monitors do not let client.${user} log in by cephx at all: the cluster wants every message signed, which RBDSR does not do, or has no cephx`,
+    expected: 'auth_client_required cephx, and no signatures of messages of v1',
+    found: 'EOPNOTSUPP',
+    todo: 'On a monitor: `ceph config set global cephx_require_signatures false`, and the same for cephx_service_require_signatures; or ceph tools or SSH do without.',
+    facts: { user },
   });
 }
 

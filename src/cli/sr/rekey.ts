@@ -48,7 +48,7 @@ async function actionOf(call: CliCall, o: RekeyOptions): Promise<Action> {
       const { user, tried } = await rekeyGivenUser(call.root, xapi, sr, given, deadline);
       call.print(`SR ${sr.sr.uuid} uses client.${user} from now on.\n`);
       if (!tried)
-        call.print('Whether its key is right shows when a PBD is plugged: this host has no ceph tools to try it.\n');
+        call.print('Whether its key is right shows when a PBD is plugged: nobody on this host could try it.\n');
       call.print(whatIsLeft(sr, user));
       return 0;
     };
@@ -97,8 +97,17 @@ function opener(
   choice: SshChoice,
   deadline: Deadline,
 ): () => Promise<MonitorHost> {
-  return () => monitorOfSr(call.root, xapi, sr, choice, deadline);
+  return async () => {
+    try {
+      return await monitorOfSr(call.root, xapi, sr, choice, deadline);
+    } catch (error) {
+      if (!(error instanceof RbdsrError)) throw error;
+      throw new RbdsrError(error.code, { ...error.detail, what: `${NEEDS_SSH}: ${error.detail.what}` });
+    }
+  };
 }
+
+const NEEDS_SSH = 'cephx users are made and removed by an administrator of the cluster alone, over SSH';
 
 /** Nobody is cut off by the change itself; this is what an operator still has to do. */
 function whatIsLeft({ sr, pbds, kept }: PoolSr, user: string): string {

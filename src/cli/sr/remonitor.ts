@@ -34,9 +34,9 @@ export async function remonitor(
       call.print(`${VERDICTS[state](uuid, shown)}\n`);
       return state === 'refused' ? 1 : 0;
     }
-    // Whoever gives addresses and names nobody to ask means that nobody is asked.
-    const asked = addresses === undefined || choice.monitor !== undefined || choice.user !== undefined;
-    const found = await findMonitors(call.root, xapi, sr, addresses, asked ? openHost : undefined, deadline);
+    const isHostNamed = choice.monitor !== undefined || choice.user !== undefined;
+    const search = { ...(addresses === undefined ? {} : { given: addresses }), openHost, isHostNamed };
+    const found = await findMonitors(call.root, xapi, sr, search, deadline);
     await setMonitors(xapi, sr, found.monitors, o.target === true);
     call.print(`${report(sr, found.monitors)}${found.cluster === 'not' ? UNSURE : ''}`);
     return 0;
@@ -53,7 +53,7 @@ and the same --monitor, --ssh-user and --password-stdin as now.`,
 } as const;
 
 const UNSURE =
-  'Which cluster they are of could not be asked: this host has no ceph tools, and nobody was named with --monitor. A plug by the wrong ones is refused.\n';
+  "Which cluster they are of could not be asked: nobody on this host can as the SR's user, and nobody was named with --monitor. A plug by the wrong ones is refused.\n";
 
 function report({ sr, pbds, kept, kind }: PoolSr, monitors: string): string {
   const before = kind === 'rbd' ? pbds[0]?.deviceConfig['monitors'] : kept?.monitors;

@@ -23,7 +23,7 @@ export interface GatherRequest {
   readonly sr?: string;
   /** A device or a file that holds the SR, instead of the attached one: then host and xapi are not asked. */
   readonly device?: string;
-  /** What the cluster is asked, by ceph tools or a monitor over SSH. */
+  /** What the cluster is asked (access/sr-control-plane.ts). */
   readonly ask: 'nothing' | 'watchers' | 'watchers and objects';
   /** For all of it. */
   readonly ms: number;
@@ -74,7 +74,11 @@ async function gatherAttached({ root, reader, sr, ms, ask }: GatherRequest, dead
       return await asking;
     } catch (error) {
       if (!(error instanceof RbdsrError)) throw error;
-      missing.push({ part, why: messageOf(error), wanted: !hasCode(error, 'control-plane-missing') });
+      missing.push({
+        part,
+        why: messageOf(error),
+        wanted: !hasCode(error, 'control-plane-missing', 'cluster-incompatible'),
+      });
       return undefined;
     }
   };

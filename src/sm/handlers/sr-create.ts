@@ -71,7 +71,7 @@ interface Creation {
   readonly spec: ImageSpec;
   readonly access: ClusterAccess;
   readonly vg: string;
-  /** Where there are ceph tools. */
+  /** Where the cluster could be asked. */
   image?: ImageInfo | undefined;
   mapped?: MapResult;
   hasMadeVg?: boolean;

@@ -9,7 +9,7 @@ export const DEVICE_CONFIG_KEYS = {
   password: "The cephx user's key",
   password_secret: "The uuid of a xapi secret that holds the user's key",
   keyring: 'The path of a Ceph keyring file, present on every host, instead of a key',
-  size: 'Makes the image with this size if it is absent, for instance 2TiB (optional; needs the ceph tools)',
+  size: 'Makes the image with this size if it is absent, for instance 2TiB (optional)',
   options: 'Kernel map options, for instance queue_depth=256,osd_request_timeout=60 (optional)',
   allocation: 'thick or thin (default thick)',
 } as const;

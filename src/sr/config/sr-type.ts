@@ -27,7 +27,10 @@ export interface SrConfig extends ImageChoice {
   readonly allocation: 'thick' | 'thin';
   /** The monitors and the key to map the image with. What it reaches is reached once a call. */
   access(work: SrWork): Promise<ClusterAccess>;
-  /** 'control-plane-missing' where there is no way to ask the cluster anything. */
+  /**
+   * Open until the call is answered. 'control-plane-missing' | 'cluster-incompatible' where there is no way to ask the
+   * cluster anything.
+   */
   controlPlane(work: SrWork): Promise<ControlPlane>;
   /**
    * After sr_create or the master's sr_attach has mapped the image: keeps what the mapping taught about the cluster.

@@ -10,8 +10,8 @@ import type { SrConfig } from '../config/sr-type.ts';
 
 /**
  * What only the control plane can do before an SR is made: make the image if device-config has a size, name all its
- * features, see who else has it open. Where the host has no ceph tools none of it is needed, unless the image has to be
- * made: then undefined.
+ * features, see who else has it open. Where nobody can ask the cluster as this user none of it is needed, unless the
+ * image has to be made: then undefined.
  */
 export async function prepareImage(work: SrWork, config: SrConfig, spec: ImageSpec): Promise<ImageInfo | undefined> {
   const plane = await planeIfAny(work, config);
@@ -28,7 +28,9 @@ async function planeIfAny(work: SrWork, config: SrConfig): Promise<ControlPlane 
   try {
     return await config.controlPlane(work);
   } catch (error) {
-    if (!hasCode(error, 'control-plane-missing') || config.sizeBytes !== undefined) throw error;
+    const isNobody = hasCode(error, 'control-plane-missing', 'cluster-incompatible');
+    if (!isNobody || config.sizeBytes !== undefined) throw error;
+    work.log.info(`nothing is asked of the cluster beforehand: ${error.message}`);
     return undefined;
   }
 }

@@ -1,11 +1,12 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Cluster } from '../../../lab/cluster/cluster.ts';
+import { poolCapabilities } from '../../../src/ceph/control/own-user.ts';
 import type { CephCall } from '../../support/stand-ins/recorded-ceph.ts';
 
 const JSON_FORMAT = ['--format', 'json'];
 const USER = 'client.rbdsr-0a1b2c';
-const CAPABILITIES = ['mon', 'profile rbd', 'osd', 'profile rbd pool=xen'];
+const CAPABILITIES = poolCapabilities(['xen']);
 const GET = ['ceph', 'auth', 'get', USER, ...JSON_FORMAT];
 const MAKE = ['ceph', 'auth', 'get-or-create', USER, ...CAPABILITIES, ...JSON_FORMAT];
 const REMOVE = ['ceph', 'auth', 'rm', USER];

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Cluster } from '../../../lab/cluster/cluster.ts';
+import { runProgram } from '../../../lab/machine/program.ts';
 import { RunFolder } from '../../../lab/machine/run-folder.ts';
 import { sweepDeadRuns, sweepRun } from '../../../lab/machine/sweep.ts';
 import { SshHost } from '../../../lab/ssh-host/ssh-host.ts';
@@ -13,6 +14,7 @@ import { Deadline } from '../../../src/base/deadline.ts';
 import { silentLog } from '../../../src/base/log.ts';
 import { Secret } from '../../../src/base/secret.ts';
 import { MiB } from '../../../src/base/units.ts';
+import { type NativePlane, openNativePlane } from '../../../src/ceph/control/native/native-plane.ts';
 import { connectMonitorHost } from '../../../src/ceph/control/ssh/monitor-host.ts';
 import type { MonitorHost, MonitorHostOptions } from '../../../src/ceph/control/ssh/monitor-host.ts';
 import { poolsOfImage } from '../../../src/ceph/control/own-user.ts';
@@ -49,6 +51,7 @@ beforeAll(async () => {
     { name: 'tty', password: PASSWORD, sudo: 'tty' },
     { name: 'noisy', password: PASSWORD, sudo: 'nopasswd', bashrc: 'echo "Welcome!"; echo "{}"\n' },
     { name: 'rbdsr', password: PASSWORD, sudo: 'none', sudoers: sudoersOfDocument() },
+    { name: 'earlier', password: PASSWORD, sudo: 'none', sudoers: earlierSudoers() },
   ] as const;
   const start = async (name: string, port: number, more: object = {}): Promise<void> => {
     hosts.set(name, await SshHost.start(run, cluster, { users: people, name, port, hostKeys: ['ed25519'], ...more }));
@@ -138,6 +141,17 @@ describe.each(['root', 'asks', 'noisy'])('as %s', (user) => {
   });
 });
 
+/** The document's list as it was before users of ours could unfence. */
+function earlierSudoers(): string {
+  const list = sudoersOfDocument();
+  const more = /\(\\, allow command [^)]*\)\?/;
+  expect(list).toMatch(more);
+  return list
+    .replace(more, '')
+    .replaceAll(/\bRBDSR_/g, 'EARLIER_')
+    .replaceAll(/^(Defaults:)?rbdsr/gm, '$1earlier');
+}
+
 describe('what the monitor tells', () => {
   test('the fsid and every monitor, in both protocols', async () => {
     await using host = await monitor('free');
@@ -153,7 +167,7 @@ describe('what the monitor tells', () => {
     const made = await host.ensureUser(['rbd'], 'rbdsr-one', soon());
     expect(made.key.reveal()).toBe(await cluster.userKey('rbdsr-one'));
     const caps = await cluster.tool('ceph', 'auth', 'get', 'client.rbdsr-one');
-    expect(caps).toContain('caps mon = "profile rbd"');
+    expect(caps).toContain('caps mon = "profile rbd, ');
     expect(caps).toContain('caps osd = "profile rbd pool=rbd"');
     expect((await host.ensureUser(['rbd'], 'rbdsr-one', soon())).key.reveal()).toBe(made.key.reveal());
     // Someone changed it: it stays as it is.
@@ -162,6 +176,50 @@ describe('what the monitor tells', () => {
     await host.removeUser('rbdsr-one', soon());
     await host.removeUser('rbdsr-one', soon());
     expect((await cluster.tryTool('ceph', 'auth', 'get', 'client.rbdsr-one')).code).not.toBe(0);
+  });
+
+  test('a user of our own lets a client in again that it has fenced, and does no more to the list of those', async () => {
+    await using host = await monitor('free');
+    const own = await host.ensureUser(['rbd'], 'rbdsr-fences', soon());
+    const as = (user: string, key: Secret): NativePlane =>
+      openNativePlane({ monitors: parseMonitors(cluster.monitors.join(',')), user, key });
+    // As one was made before.
+    const { key } = await cluster.createUser('least', ['rbd']);
+    using plane = as(own.user, own.key);
+    using least = as('least', new Secret(key));
+    const client = '10.99.99.99:0/4713';
+    const fenced = (): Promise<string> => cluster.tool('ceph', 'osd', 'blocklist', 'ls');
+    await plane.fence(client, 600, soon());
+    expect(await fenced()).toContain(client);
+    await failureOf('cluster-auth', () => least.unfence(client, soon()));
+    expect(await fenced()).toContain(client);
+    await plane.unfence(client, soon());
+    expect(await fenced()).not.toContain(client);
+    const keyring = join(run.path, 'fences.keyring');
+    writeFileSync(keyring, `[client.rbdsr-fences]\n\tkey = ${own.key.reveal()}\n`);
+    const argv = ['ceph', '-c', cluster.configPath, '-n', 'client.rbdsr-fences', '-k', keyring];
+    const tried = async (...words: string[]): Promise<string> =>
+      (await runProgram(cluster.network.inside([...argv, ...words]))).stderr;
+    // The word of clusters before 16, which 16 takes too.
+    await cluster.tool('ceph', 'osd', 'blocklist', 'add', client, '60');
+    expect(await tried('osd', 'blacklist', 'rm', client)).toMatch(/un-bl[ao]cklisting/);
+    expect(await fenced()).not.toContain(client);
+    for (const words of [
+      ['osd', 'blocklist', 'clear'],
+      ['osd', 'pool', 'create', 'own', '1'],
+      ['auth', 'ls'],
+    ]) {
+      expect(await tried(...words), words.join(' ')).toContain('EACCES');
+    }
+    await host.removeUser('rbdsr-fences', soon());
+  });
+
+  test('an account that may only make users as they were before makes such a one', async () => {
+    await using host = await monitor('earlier');
+    await host.ensureUser(['rbd'], 'rbdsr-earlier', soon());
+    const caps = await cluster.tool('ceph', 'auth', 'get', 'client.rbdsr-earlier');
+    expect(caps).toContain('caps mon = "profile rbd"\n');
+    await host.removeUser('rbdsr-earlier', soon());
   });
 
   test('a user for an image whose data are in another pool', async () => {

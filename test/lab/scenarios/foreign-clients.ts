@@ -6,27 +6,25 @@ import type { Pool } from '../../../lab/pool.ts';
 import { srCreate, srDestroy, unplugAll } from '../../../lab/xapi-double/sr-operations.ts';
 import { configOf, type Lab } from '../scenario.ts';
 import { failure } from '../../support/xapi-failure.ts';
-import { hideCephTools, leftOn, mapByHand, showCephTools } from './storage.ts';
+import { leftOn, mapByHand } from './storage.ts';
 
-/** Under emulation a ceph tool takes half a minute to start. */
+/** Under emulation a call takes many seconds. */
 const SLOW = { timeout: 900_000 };
 const STRANGER = '10.66.9.2';
 
-/** Where the pool master has ceph tools, sr_create sees who else has the image open. */
+/** sr_create sees who else has the image open, on hosts without ceph tools. */
 export function foreignClients(lab: Lab): void {
   let network: NetworkNamespace;
   let client: ChildProcess | undefined;
 
   beforeAll(async () => {
     const pool = lab();
-    await showCephTools(pool);
     await pool.cluster.createImage('rbd/watched', { sizeMiB: 128 });
     network = await strangersNetwork(pool);
   });
   afterAll(async () => {
     if (client !== undefined) await stopDaemon(client);
     await network.remove();
-    await hideCephTools(lab());
   });
 
   const create = async (): ReturnType<typeof srCreate> =>

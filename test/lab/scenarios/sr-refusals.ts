@@ -15,6 +15,7 @@ export function srRefusals(lab: Lab): void {
 
   beforeAll(async () => {
     await lab().cluster.createImage('rbd/blank', { sizeMiB: 256 });
+    await lab().cluster.createPool('closed');
     good = await configOf(lab(), 'blank');
   });
 
@@ -36,7 +37,8 @@ export function srRefusals(lab: Lab): void {
     ['an image whose name the kernel cannot be told', { image: 'has space' }, /space/],
     ['a monitor that does not answer', { monitors: '10.66.0.250' }, /10\.66\.0\.250/],
     ['a key of device-config it does not know', { imgae: 'x' }, /imgae/],
-    ['size without ceph tools', { image: 'absent', size: '1GiB' }, /ceph|rbd/],
+    ['a size that no SR has room in', { image: 'absent', size: '1MiB' }, /too small/],
+    ['size in a pool that the user may not use', { pool: 'closed', image: 'absent', size: '1GiB' }, /pool=closed/],
   ])('%s', async (_what, more, text) => {
     const error = await refusal(more);
     expect(error.message).toMatch(text);

@@ -108,18 +108,6 @@ export async function programsThatNoHostHas(host: Host): Promise<string> {
   return (await host.exec(['/bin/sh', '-c', 'for p in ceph rbd rados node npm npx; do command -v $p; done'])).stdout;
 }
 
-const CEPH_TOOLS = ['ceph', 'rbd'];
-
-/** Gives the master the ceph tools of this machine, which no other test may see. */
-export async function showCephTools(pool: Pool): Promise<void> {
-  for (const name of CEPH_TOOLS)
-    await pool.host(0).check(['ln', '-sf', `/mnt/host/usr/bin/${name}`, `/usr/bin/${name}`]);
-}
-
-export async function hideCephTools(pool: Pool): Promise<void> {
-  await pool.host(0).check(['rm', '-f', ...CEPH_TOOLS.map((name) => `/usr/bin/${name}`)]);
-}
-
 /** Maps an image in dom0 without the product, as an administrator may have done. */
 export async function mapByHand(pool: Pool, image: string, host: number): Promise<void> {
   const key = await pool.cluster.userKey('admin');

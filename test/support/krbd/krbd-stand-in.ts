@@ -9,7 +9,7 @@ import { linux61, type Tree, writeTree } from '../recorded-sysfs.ts';
 /**
  * The kernel's RBD client on a host that is a folder: a write to one of its two files in sysfs returns when the mapping
  * has come or gone, as the kernel's does. It knows one image, which is a device of this machine, and one cluster, whose
- * monitor says no more than its banner.
+ * monitor greets and wants every message signed: whoever asks more of it takes ceph tools.
  */
 export interface KrbdStandIn extends AsyncDisposable {
   /** Of the monitor, as device_config has it. */
@@ -44,7 +44,7 @@ export async function krbdStandIn(root: string, image: StandingImage): Promise<K
   const server = await serveFiles(files, { add_single_major: add, remove_single_major: remove });
   const monitor = createServer((socket) => {
     socket.on('error', () => {});
-    socket.write('ceph v027');
+    socket.end(WANTS_SIGNATURES);
   }).listen(0, '127.0.0.1');
   await once(monitor, 'listening');
   return {
@@ -57,3 +57,13 @@ export async function krbdStandIn(root: string, image: StandingImage): Promise<K
 }
 
 const FILES = ['add_single_major', 'remove_single_major'] as const;
+
+/** The banner, two addresses, and the answer to what a client offers: tag 12, and the features that it has to have. */
+const WANTS_SIGNATURES = Buffer.concat([Buffer.from('ceph v027'), Buffer.alloc(2 * 136), refusal()]);
+
+function refusal(): Buffer {
+  const reply = Buffer.alloc(26);
+  reply.writeUInt8(12);
+  reply.writeBigUInt64LE(1n << 23n, 1);
+  return reply;
+}

@@ -22,7 +22,8 @@ afterAll(() => rmSync(folder, { recursive: true }));
 
 const NAME = 'rbdsr-0a1b2c';
 const GET = `ceph auth get client.${NAME} --format json`;
-const CAPS = 'mon profile rbd osd profile rbd pool=xen --format json';
+const UNFENCE = 'allow command "osd blocklist" with blocklistop=rm, allow command "osd blacklist" with blacklistop=rm';
+const CAPS = `mon profile rbd, ${UNFENCE} osd profile rbd pool=xen --format json`;
 const MAKE = `ceph auth get-or-create client.${NAME} ${CAPS}`;
 const MAKE_AES = `ceph auth get-or-create --key-type aes client.${NAME} ${CAPS}`;
 const REMOVE = `ceph auth rm client.${NAME}`;

@@ -13,8 +13,15 @@ void PLUGIN_FUNCTIONS.get(process.argv[2])?.load();`;
 
 /** A build in which every module of ours notes that it is evaluated. Disposing removes it. */
 export interface MarkedProduct extends Disposable {
-  /** One run on a host that is a folder; its SR `plugged` is plugged. */
-  evaluated(program: Program, argument: string, options?: { readonly plugged?: string }): Evaluated;
+  /** One run on a host that is a folder. */
+  evaluated(program: Program, argument: string, options?: RunOptions): Evaluated;
+}
+
+export interface RunOptions {
+  /** The SR that is plugged there. */
+  readonly plugged?: string;
+  /** As the dispatcher calls it for an iSCSI SR that is ours by its port. */
+  readonly isDiverted?: boolean;
 }
 
 export interface Evaluated {
@@ -69,10 +76,11 @@ export async function markedProduct(planted: Readonly<Record<string, string>> = 
   symlinkSync(join(PROJECT, 'node_modules'), join(folder, 'node_modules'));
   symlinkSync(join(PROJECT, 'build/system-call.node'), join(folder, 'system-call.node'));
   return {
-    evaluated(program, argument, { plugged } = {}) {
+    evaluated(program, argument, { plugged, isDiverted = false } = {}) {
       const root = hostFolder(join(folder, plugged === undefined ? 'host' : 'plugged'), plugged);
       const file = join(folder, 'evaluated.json');
-      const env = { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', RBDSR_ROOT: root, EVALUATED: file };
+      const driver = isDiverted ? { RBDSR_DRIVER: 'LVMoISCSI' } : {};
+      const env = { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', RBDSR_ROOT: root, EVALUATED: file, ...driver };
       const script = join(folder, `${program}.cjs`);
       const { error, stdout } = spawnSync(process.execPath, [script, argument], { env, stdio: 'pipe' });
       if (error !== undefined) throw error;

@@ -50,6 +50,10 @@ const OF_COMMAND: Readonly<Record<string, readonly string[]>> = {
   vdi_detach_from_config: [...CONFIG, ...DISKS, 'src/datapath'],
 };
 
+/** They ask the cluster. */
+const OF_WIZARD = ['sr_probe', 'sr_create'];
+const SPEAKS = ['src/ceph/wire/', 'src/ceph/control/', 'src/system/ssh/', 'src/access/open-monitor-host.ts'];
+
 /** What their code needs, beyond the frame and the xapi that vouches for the caller. */
 const OF_FUNCTION: Readonly<Record<string, readonly string[]>> = {
   inflate: DISKS,
@@ -89,6 +93,17 @@ test.each(COMMAND_NAMES)('%s evaluates nothing of a layer that it does not use',
   const handlers = modules.filter((module) => module.startsWith('src/sm/handlers/'));
   expect(handlers).toEqual([`src/sm/handlers/${handlerOf(name)}.ts`]);
 });
+
+test.each(COMMAND_NAMES.filter((name) => !OF_WIZARD.includes(name)))(
+  '%s of an SR of the wizard evaluates nothing that speaks to a cluster, nor SSH',
+  (name) => {
+    const device_config = { SRmaster: 'true', port: '6789', target: '192.0.2.1', targetIQN: 'rbd', SCSIid: 'image' };
+    const request = requestText(name, { args: ['1024', 'name', ''], device_config });
+    const { modules } = product.evaluated('sm', request, { isDiverted: true });
+    expect(modules).toContain('src/wizard/lvmoiscsi-driver.ts');
+    expect(modules.filter((module) => SPEAKS.some((folder) => module.startsWith(folder)))).toEqual([]);
+  },
+);
 
 test('vdi_attach of a plugged SR is answered with no more', () => {
   const { modules, stdout } = product.evaluated('sm', requestOf('vdi_attach'), { plugged: SR });

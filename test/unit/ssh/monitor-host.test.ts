@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { remoteFailure } from '../../../src/ceph/control/ssh/monitor-host-errors.ts';
 import { remoteArgv, scriptOutput } from '../../../src/ceph/control/ssh/monitor-host-script.ts';
 import { decodeMonitorMap } from '../../../src/ceph/control/monitor-map.ts';
-import { decodeUser, ownEntity, poolCapabilities } from '../../../src/ceph/control/own-user.ts';
+import { decodeUser, leastCapabilities, ownEntity, poolCapabilities } from '../../../src/ceph/control/own-user.ts';
 import { failureOf } from '../../support/expect-error.ts';
 
 const KEY = 'AQCkeQVrWn+lABAANPjYUVTIDztN1eIp84LwSg==';
@@ -128,7 +128,14 @@ describe('the monitor map', () => {
 
 describe('a user of our own', () => {
   test('its capabilities name one pool', async () => {
-    expect(poolCapabilities(['rbd'])).toEqual(['mon', 'profile rbd', 'osd', 'profile rbd pool=rbd']);
+    expect(leastCapabilities(['rbd'])).toEqual(['mon', 'profile rbd', 'osd', 'profile rbd pool=rbd']);
+    const [kind, monitors = '', ...more] = poolCapabilities(['rbd']);
+    expect([kind, ...more]).toEqual(['mon', 'osd', 'profile rbd pool=rbd']);
+    expect(monitors.split(', ')).toEqual([
+      'profile rbd',
+      'allow command "osd blocklist" with blocklistop=rm',
+      'allow command "osd blacklist" with blacklistop=rm',
+    ]);
     expect(poolCapabilities(['rbd', 'ec data']).at(-1)).toBe('profile rbd pool=rbd, profile rbd pool="ec data"');
     expect(poolCapabilities(['a b, allow *']).at(-1)).toBe('profile rbd pool="a b, allow *"');
     expect(poolCapabilities(['say "x"']).at(-1)).toBe(`profile rbd pool='say "x"'`);

@@ -19,6 +19,7 @@ import type {
   Watcher,
 } from '../control-plane.ts';
 import { imageMissing, namespaceMissing } from '../missing.ts';
+import { type ClusterFacts, decodeMonitorMap } from '../monitor-map.ts';
 import { aboutNamespaces, aboutPlace, type Asker, type PoolPlace } from '../not-allowed.ts';
 import { exitErrno, refuseUnspeakable } from '../tools/ceph-tool-errors.ts';
 import { decodeFsid } from '../tools/ceph-tool-json.ts';
@@ -33,7 +34,10 @@ import { makeImage } from './make-image.ts';
 import { PoolObjects } from './pool-objects.ts';
 
 /** Whoever opened it closes it: its connections keep the process alive. */
-export interface NativePlane extends ControlPlane, Disposable {}
+export interface NativePlane extends ControlPlane, Disposable {
+  /** The fsid, the whole monitor map, and which keys the cluster works with. */
+  facts(deadline: Deadline): Promise<ClusterFacts>;
+}
 
 /**
  * The control plane without anybody's help: this process speaks to monitors and OSDs itself, as a cephx user that needs
@@ -52,6 +56,7 @@ export function openNativePlane(access: ClusterAccess, messenger: Messenger = ei
       (await map.pools(ending(deadline)))
         .filter(({ isForImages }) => isForImages)
         .map(({ name }) => ({ name, displayName: printable(name) })),
+    facts: async (deadline) => decodeMonitorMap(await commands.json({ prefix: 'mon dump' }, ending(deadline))),
     clusterId: async (deadline) => decodeFsid(await commands.json({ prefix: 'fsid' }, ending(deadline))),
     listNamespaces: (pool, deadline) => images.namespaces(pool, ending(deadline)),
     poolSpace: (pool, deadline) => images.space(pool, ending(deadline)),
