@@ -4,6 +4,8 @@ import type { SrUuid } from '../base/ids.ts';
 import { clusterAccess, type ClusterAccess } from '../ceph/cluster/access.ts';
 import { parseKeyring } from '../ceph/cluster/keyring-file.ts';
 import type { ControlPlane } from '../ceph/control/control-plane.ts';
+import { openNativePlane } from '../ceph/control/native/native-plane.ts';
+import { keyTypeOf } from '../ceph/cluster/cephx-key.ts';
 import { controlPlaneOf } from '../ceph/control/tools/ceph-tools.ts';
 import { hostPaths } from '../dom0/host-profile.ts';
 import { parseDeviceConfig } from '../sr/config/device-config.ts';
@@ -46,6 +48,10 @@ async function byXapi<T>(
 ): Promise<T> {
   const sr = await poolSr(xapi, uuid);
   const access = await accessOf(xapi, sr);
+  if (keyTypeOf(access.key) === 'aes') {
+    using plane = openNativePlane(access);
+    return await work(plane);
+  }
   try {
     return await work(toolsWith(root, access));
   } catch (error) {
