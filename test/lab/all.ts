@@ -72,7 +72,7 @@ const SCENARIOS: readonly Scenario[] = [
   { title: 'mapping an image', declare: mapping, seconds: 240 },
   { title: 'several monitors', declare: monitors, seconds: 75 },
   { title: 'what can go wrong', declare: faults, seconds: 140, osds: 3 },
-  { title: 'fencing a host, and growing an SR', declare: fencing, seconds: 90, osds: 3 },
+  { title: 'fencing a host, and growing an SR', declare: fencing, seconds: 100, osds: 3 },
   { title: 'an attach without a connection', declare: quietAttach, seconds: 12 },
   { title: 'a cluster that does not answer', declare: deadCluster, seconds: 235 },
   { title: 'a header that nobody serves', declare: silentHeader, seconds: 155, osds: 2 },

@@ -36,7 +36,10 @@ export class FencedPool {
   }
 
   static async make(name: string): Promise<FencedPool> {
-    return new FencedPool(await PoolWithCluster.make(name));
+    const pool = await PoolWithCluster.make(name);
+    // A busy machine needs more than the 30 s after which a client that is stopped is forgotten.
+    await pool.cluster.tool('ceph', 'config', 'set', 'osd', 'osd_client_watch_timeout', '600');
+    return new FencedPool(pool);
   }
 
   set betaIsLive(live: boolean) {

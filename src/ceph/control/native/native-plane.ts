@@ -1,5 +1,5 @@
 import type { Deadline } from '../../../base/deadline.ts';
-import { hasCode, RbdsrError } from '../../../base/error.ts';
+import { RbdsrError } from '../../../base/error.ts';
 import { MiB, roundUp } from '../../../base/units.ts';
 import type { ClusterAccess } from '../../cluster/access.ts';
 import { formatMonitors } from '../../cluster/monitors.ts';
@@ -22,7 +22,7 @@ import type {
 import { byEitherName, decodeFences } from '../fences.ts';
 import { imageMissing, namespaceMissing } from '../missing.ts';
 import { aboutNamespaces, aboutPlace, type Asker, type PoolPlace } from '../not-allowed.ts';
-import { exitErrno, refuseUnspeakable } from '../tools/ceph-tool-errors.ts';
+import { refuseUnspeakable } from '../tools/ceph-tool-errors.ts';
 import { decodeFsid } from '../tools/ceph-tool-json.ts';
 import { allocatedParts } from './allocated-parts.ts';
 import { ClusterCommands } from './cluster-commands.ts';
