@@ -65,6 +65,13 @@ const SPECIAL: Readonly<Record<string, Special>> = {
     run: ({ db }, _s, [ref, value]) => ((db.get('task', string(ref)).fields['progress'] = string(value)), ''),
   },
   'host.call_plugin': { arity: [4], run: callPlugin },
+  'SR.scan': {
+    arity: [1],
+    run: async (context, _s, [sr]) => {
+      await context.srScan(existing(context.db, 'SR', sr));
+      return '';
+    },
+  },
   'Async.SR.update': {
     arity: [1],
     run: (context, _s, [sr]) => {

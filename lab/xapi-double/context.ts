@@ -32,6 +32,7 @@ export interface CallContext {
     fn: string,
     args: Record<string, string>,
   ): Promise<PluginResult>;
+  srScan(srRef: string): Promise<void>;
   asyncSrUpdate(srRef: string, task: Row): void;
   login(): Session;
 }

@@ -23,12 +23,24 @@ const size: FieldRule = { type: 'int' };
 const sizeSet: FieldRule = { type: 'int', writable: ['set'] };
 const ref: FieldRule = { type: 'ref' };
 const refSet: FieldRule = { type: 'ref', writable: ['set'] };
+const date: FieldRule = { type: 'date' };
+const texts: FieldRule = { type: 'strings' };
 const mapOnly: FieldRule = { type: 'map' };
 const mapSet: FieldRule = { type: 'map', writable: ['set', 'map'] };
 
 export const SCHEMA = {
   pool: { uuid: text, name_label: text, master: ref, other_config: mapSet, restrictions: mapOnly },
-  host: { uuid: text, name_label: text, hostname: text, address: text, other_config: mapSet, enabled: flag },
+  host: {
+    uuid: text,
+    name_label: text,
+    hostname: text,
+    address: text,
+    other_config: mapSet,
+    enabled: flag,
+    metrics: ref,
+  },
+  host_metrics: { uuid: text, live: flag, last_updated: date },
+  PIF: { uuid: text, host: ref, device: text, IP: text, IPv6: texts },
   SR: {
     uuid: text,
     name_label: textSet,

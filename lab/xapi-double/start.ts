@@ -6,7 +6,7 @@ import type { HostPort } from './host-port.ts';
 import { runPlugin } from './plugin-call.ts';
 import { type DoubleProfileId, doubleProfile } from './profile.ts';
 import { type ListenAt, XapiServer } from './server.ts';
-import { srUpdate } from './sr-operations.ts';
+import { srScan, srUpdate } from './sr-operations.ts';
 
 export interface DoubleOptions {
   readonly profileId: DoubleProfileId;
@@ -26,6 +26,7 @@ export async function startXapiDouble(at: ListenAt, hostPort: HostPort, options:
       hostname: name ?? `host${index + 1}`,
       address: address ?? '127.0.0.1',
       enabled: true,
+      metrics: db.create('host_metrics', { live: true }).ref,
     }),
   );
   const [master] = hosts;
@@ -43,6 +44,7 @@ export async function startXapiDouble(at: ListenAt, hostPort: HostPort, options:
     refused,
     dbIntroduceArity: profile.dbIntroduceArity,
     callPlugin: (session, hostRef, plugin, fn, args) => runPlugin(double, session, hostRef, plugin, fn, args),
+    srScan: (srRef) => srScan(double, srRef),
     asyncSrUpdate: (srRef, task) => {
       const finished = srUpdate(double, srRef).then(
         () => 'success',

@@ -20,6 +20,8 @@ export interface MappedBy {
   readonly client?: number;
   /** Absent where the kernel does not tell with what a mapping was made. */
   readonly user?: string;
+  /** As the kernel sees it; absent from the answer of an older RBDSR. */
+  readonly sizeBytes?: number;
 }
 
 /** Function `cephx_users` of the plug-in. Reads sysfs and a folder of ours. */
@@ -35,12 +37,13 @@ export function cephxUsersOf(root: string): CephxUsers {
   };
 }
 
-function mappedBy({ device, spec, fsid, clientId, configInfo }: Mapping): MappedBy {
+function mappedBy({ device, spec, fsid, clientId, configInfo, sizeBytes }: Mapping): MappedBy {
   const client = /^client([0-9]+)$/.exec(clientId ?? '')?.[1];
   const user = userOf(configInfo);
   return {
     device,
     spec,
+    sizeBytes,
     ...(fsid === undefined ? {} : { fsid }),
     ...(client === undefined ? {} : { client: Number(client) }),
     ...(user === undefined ? {} : { user }),

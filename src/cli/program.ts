@@ -5,10 +5,13 @@ import type { LookOptions } from './picture/look.ts';
 import type { ReportOptions } from './picture/report.ts';
 import type { HostCheckOptions } from './install/host-check.ts';
 import type { DoctorOptions } from './install/doctor.ts';
+import type { FenceOptions } from './sr/fence.ts';
 import type { GcOptions } from './sr/gc.ts';
+import type { GrowOptions } from './sr/grow.ts';
 import type { RebuildOptions } from './sr/mgt-rebuild.ts';
 import type { RekeyOptions } from './sr/rekey.ts';
 import type { RemonitorOptions } from './sr/remonitor.ts';
+import type { UnfenceOptions } from './sr/unfence.ts';
 
 /**
  * The operator's command; returns its exit code: 0 all is well, 1 it failed or found something wrong, 2 it was called
@@ -45,6 +48,7 @@ function programOf(surroundings: CliSurroundings, run: Run): Command {
   addPicture(program, run);
   addHost(program, run);
   addAccess(program, run);
+  addFencing(program, run);
   program
     .command('mappings')
     .description('Lists the RBD images mapped on this host, and explains those that no plugged SR uses')
@@ -181,6 +185,41 @@ function addAccess(program: Command, run: Run): void {
       run(async (call) => (await import('./sr/remonitor.ts')).remonitor(call, uuid, addresses, options)),
     );
 }
+
+function addFencing(program: Command, run: Run): void {
+  const changing = (command: Command): Command =>
+    command.option('--dry-run', 'only say what would be done').option('--json', 'as JSON').option(DEADLINE, ALL_OF_IT);
+  changing(program.command('fence <host>'))
+    .description("Keeps a host's clients from the images of the pool's SRs, and proves that no late write lands")
+    .option('--address', 'everything that comes from its addresses, and says whom else that hits')
+    .option('--although-in-use', 'although the pool says that it is alive and uses disks: its guests lose them')
+    .option('--including-this-host', 'although this host loses its images by it')
+    .action((host: string, options: FenceOptions) =>
+      run(async (call) => (await import('./sr/fence.ts')).fence(call, host, options)),
+    );
+  changing(program.command('unfence <host>'))
+    .description('Lets a host at the cluster again that was fenced, or one ADDRESS:PORT/NONCE')
+    .action((host: string, options: UnfenceOptions) =>
+      run(async (call) => (await import('./sr/unfence.ts')).unfence(call, host, options)),
+    );
+  program
+    .command('fences')
+    .description("Lists whom the clusters of the pool's SRs have fenced, until when, and by whom")
+    .option('--json', 'as JSON')
+    .option(DEADLINE, ALL_OF_IT)
+    .action((options: { json?: true; deadline?: string }) =>
+      run(async (call) => (await import('./sr/fences.ts')).showFences(call, options)),
+    );
+  changing(program.command('grow <sr-uuid>'))
+    .description("Makes an SR's image larger, and lets every host and the volume group use it")
+    .requiredOption('--size <size>', 'of the whole image then, for instance 2TiB')
+    .action((sr: string, options: GrowOptions) =>
+      run(async (call) => (await import('./sr/grow.ts')).grow(call, sr, options)),
+    );
+}
+
+const DEADLINE = '--deadline <seconds>';
+const ALL_OF_IT = 'how long all of it may take; 60 unless given';
 
 /**
  * Passwords are typed, or come on the standard input: never as an argument, which every process of the host can read.

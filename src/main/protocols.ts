@@ -10,7 +10,11 @@ import { switchSteps } from '../access/change/switch-user.ts';
 import { fieldsSteps } from '../access/pbd-fields.ts';
 import { loginsSteps, loginSteps } from '../access/pbd-logins.ts';
 import type { Protocol } from '../base/steps.ts';
+import { growImageSteps } from '../ceph/control/native/grow-image.ts';
 import { makeImageSteps } from '../ceph/control/native/make-image.ts';
+import { fenceSteps } from '../fencing/carry-out.ts';
+import { unfenceSteps } from '../fencing/unfence-host.ts';
+import { growSteps } from '../growing/grow-sr.ts';
 import { removalOfNodeSteps } from '../gc/delete-node.ts';
 import { mergeSteps } from '../gc/merge-inner.ts';
 import { linkSteps, relinkEndSteps, relinkSteps } from '../gc/relink.ts';
@@ -60,6 +64,7 @@ import { metadataSteps } from '../sr/metadata-sync.ts';
  */
 export const protocols: readonly Protocol[] = [
   { title: 'making an image', steps: makeImageSteps },
+  { title: 'growing an image', steps: growImageSteps },
   { title: 'mapping an image', steps: mapSteps },
   { title: 'unmapping an image', steps: unmapSteps },
   { title: 'sr_create', steps: srCreationSteps },
@@ -120,6 +125,9 @@ export const protocols: readonly Protocol[] = [
   { title: 'a login in the PBDs of an SR', steps: loginsSteps },
   { title: 'a login in one PBD', steps: loginSteps },
   { title: 'monitors or `target` in one PBD', steps: fieldsSteps },
+  { title: '`rbdsr fence`, one client', steps: fenceSteps },
+  { title: '`rbdsr unfence`, one client', steps: unfenceSteps },
+  { title: '`rbdsr grow`', steps: growSteps },
   { title: 'the record of 0.1.0 is brought over', steps: bringOverSteps },
   { title: '`rbdsr enable`', steps: enableSteps },
   { title: '`rbdsr repair`, where something is amiss', steps: repairSteps },

@@ -4,7 +4,7 @@ import type { AttachedSr } from './attached-sr.ts';
 import type { SrWork } from './work/work.ts';
 
 /** Stock ignores less: a device may be a little larger than its last resize asked for. Bytes. */
-const WORTH_GROWING = 100 * MiB;
+export const WORTH_GROWING = 100 * MiB;
 
 /** On the SR master: lets the volume group use an image that has been made larger. The report as it is after that. */
 export async function growVolumeGroup(work: SrWork, sr: AttachedSr, report: VgReport): Promise<VgReport> {

@@ -24,6 +24,10 @@ export class Fields {
     return asFlag(this.#method, this.#value(name), name);
   }
 
+  texts(name: string): readonly string[] {
+    return asTexts(this.#method, this.#value(name));
+  }
+
   size(name: string): number {
     return asSize(this.#method, this.#value(name), name);
   }

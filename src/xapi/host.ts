@@ -12,6 +12,57 @@ export interface HostRecord {
   readonly otherConfig: StringMap;
 }
 
+/** A host as one wants to know it before something is done to it. */
+export interface HostStanding extends HostRecord {
+  /** Whether xapi has heard of it lately. */
+  readonly isLive: boolean;
+  /** When it has heard of it last, in ms as Date counts; 0 where nobody knows. */
+  readonly heardAt: number;
+  /** Of all its networks, the management's first; as it has configured them itself. */
+  readonly addresses: readonly string[];
+}
+
+/** Every host of the pool. */
+export async function hostStandings(xapi: Xapi): Promise<HostStanding[]> {
+  const heartbeats = await heartbeatsOf(xapi);
+  const cards = await networkCards(xapi);
+  return (await allHosts(xapi)).map((host) => {
+    const own = cards.filter((card) => card.host === host.ref).flatMap(({ addresses }) => addresses);
+    const addresses = [...new Set([host.address, ...own])].filter((address) => address !== '');
+    const { isLive = false, heardAt = 0 } = heartbeats.get(host.ref) ?? {};
+    return Object.assign({}, host, { isLive, heardAt, addresses });
+  });
+}
+
+/** By the host's reference. The master notes each heartbeat (xen-api `xapi_ha.ml`, `db_gc.ml`). */
+async function heartbeatsOf(xapi: Xapi): Promise<ReadonlyMap<string, Pick<HostStanding, 'isLive' | 'heardAt'>>> {
+  const method = 'host_metrics.get_all_records';
+  const metrics = asRecords(method, await xapi.call(method), (ref, fields) => {
+    return [ref, { isLive: fields.flag('live'), heardAt: timeOf(fields.time('last_updated')) }] as const;
+  });
+  const known = new Map(metrics);
+  const hosts = 'host.get_all_records';
+  const all = asRecords(hosts, await xapi.call(hosts), (ref, fields) => [ref, fields.text('metrics')] as const);
+  return new Map(all.flatMap(([ref, own]) => (known.has(own) ? [[ref, known.get(own) ?? NEVER_HEARD] as const] : [])));
+}
+
+const NEVER_HEARD = { isLive: false, heardAt: 0 };
+
+/** "20261124T08:42:56Z". */
+function timeOf(text: string): number {
+  const time = Date.parse(text.replace(/^(\d{4})(\d{2})(\d{2})T/, '$1-$2-$3T'));
+  return Number.isNaN(time) ? 0 : time;
+}
+
+async function networkCards(xapi: Xapi): Promise<readonly { host: string; addresses: readonly string[] }[]> {
+  const method = 'PIF.get_all_records';
+  return asRecords(method, await xapi.call(method), (_ref, fields) => ({
+    host: fields.text('host'),
+    // With the length of the network's prefix: "fd00::1/64".
+    addresses: [fields.text('IP'), ...fields.texts('IPv6').map((address) => address.replace(/\/.*$/, ''))],
+  }));
+}
+
 export async function hostByUuid(xapi: Xapi, uuid: string): Promise<string> {
   return asText('host.get_by_uuid', await xapi.call('host.get_by_uuid', uuid));
 }

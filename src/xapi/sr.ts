@@ -55,6 +55,11 @@ export async function srVirtualAllocation(xapi: Xapi, ref: string): Promise<numb
   return asSize('SR.get_virtual_allocation', await xapi.call('SR.get_virtual_allocation', ref));
 }
 
+/** sr_scan and sr_update on the pool's master, which it waits for. */
+export async function scanSrByXapi(xapi: Xapi, ref: string): Promise<void> {
+  await xapi.call('SR.scan', ref);
+}
+
 /** Bytes; what is left out stays as it is. */
 export interface SrTotals {
   readonly virtualAllocation?: number;

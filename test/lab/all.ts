@@ -4,6 +4,7 @@ import { deadCluster } from './scenarios/dead-cluster.ts';
 import { disks } from './scenarios/disks.ts';
 import { failedFlush } from './scenarios/failed-flush.ts';
 import { faults } from './scenarios/faults.ts';
+import { fencing } from './scenarios/fencing/fencing.ts';
 import { foreignClients } from './scenarios/foreign-clients.ts';
 import { guests } from './scenarios/guests.ts';
 import { highAvailability } from './scenarios/ha.ts';
@@ -75,6 +76,7 @@ const SCENARIOS: readonly Scenario[] = [
   { title: 'mapping an image', declare: mapping, seconds: 240 },
   { title: 'several monitors', declare: monitors, seconds: 75 },
   { title: 'what can go wrong', declare: faults, seconds: 140, osds: 3 },
+  { title: 'fencing a host, and growing an SR', declare: fencing, seconds: 100, osds: 3 },
   { title: 'an attach without a connection', declare: quietAttach, seconds: 12 },
   { title: 'a cluster that does not answer', declare: deadCluster, seconds: 235 },
   { title: 'a header that nobody serves', declare: silentHeader, seconds: 155, osds: 2 },

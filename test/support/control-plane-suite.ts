@@ -34,6 +34,7 @@ const HOSTILE = [
   '--conf=nonexistent',
   '--version',
 ];
+const TEN_YEARS = 315_360_000;
 const soon = (): Deadline => Deadline.after(30_000);
 
 /**
@@ -260,6 +261,24 @@ export function controlPlaneSuite({ name, cluster, with: withPlane, may }: Plane
       });
       const fenced = await cluster().tool('ceph', 'osd', 'blocklist', 'ls');
       expect(fenced.includes(client)).toBe(!may.unfence);
+    });
+
+    test('all that is fenced is listed with its end, which fencing again does not change', async () => {
+      const client = '10.99.99.97:0/1';
+      await withPlane(async (plane) => {
+        const endOf = async (): Promise<string | undefined> =>
+          (await plane.fences(soon())).find((fence) => fence.client === client)?.until;
+        await cluster().tool('ceph', 'osd', 'blocklist', 'add', client, '3600');
+        const end = await endOf();
+        expect(Date.parse(end ?? '') - Date.now()).toBeGreaterThan(3_000_000);
+        await plane.fence(client, TEN_YEARS, soon());
+        expect(await endOf()).toBe(end);
+        await cluster().tool('ceph', 'osd', 'blocklist', 'rm', client);
+        expect(await endOf()).toBeUndefined();
+        await plane.fence(client, TEN_YEARS, soon());
+        expect((Date.parse((await endOf()) ?? '') - Date.now()) / 1000).toBeGreaterThan(TEN_YEARS - 3600);
+        await cluster().tool('ceph', 'osd', 'blocklist', 'rm', client);
+      });
     });
 
     test.each(['10.99.99.99', '10.99.99.99:0', '', '--help', '1/1 x'])('%j is no client to fence', async (address) => {

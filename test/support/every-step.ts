@@ -47,6 +47,7 @@ export const WALKED = {
     'a login in one PBD',
     'monitors or `target` in one PBD',
   ],
+  'test/host/fencing/every-step.test.ts': ['`rbdsr fence`, one client', '`rbdsr unfence`, one client', '`rbdsr grow`'],
   'test/unit/host/every-step.test.ts': [
     'the record of 0.1.0 is brought over',
     '`rbdsr enable`',
@@ -60,7 +61,7 @@ export const WALKED = {
     'a path is put back',
   ],
   'test/host/sm/every-sr-step.test.ts': ['mapping an image', 'unmapping an image', 'sr_create', 'sr_delete'],
-  'test/host/ceph/native-plane.test.ts': ['making an image'],
+  'test/host/ceph/native-plane.test.ts': ['making an image', 'growing an image'],
   'test/host/gc/every-step.test.ts': ['merging an inner node', 'relinking a child', 'removing garbage'],
   'test/host/gc/every-step-in-use.test.ts': ['relinking its children'],
   'test/host/lvhd/journals.test.ts': ['a journal with its value inside'],

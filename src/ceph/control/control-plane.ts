@@ -63,6 +63,32 @@ export interface Watcher {
   readonly client: number;
 }
 
+/** An entry of the cluster's list of clients that it serves nothing any more; it has no beginning and no author. */
+export interface Fence {
+  /** `10.0.0.5:0/123456789`, or `10.0.0.5:0/0` for every client of that address. */
+  readonly client: string;
+  /** When it ends, as the cluster writes it. */
+  readonly until: string;
+}
+
+/** What a fence has to keep a client from: the pools of an image and of its data, as the user may look at them. */
+export interface FenceReach {
+  readonly pools: readonly string[];
+  readonly namespace?: string;
+}
+
+/** How far the OSDs have come that serve an image. */
+export interface FenceProof {
+  /** Of the first map of OSDs that was seen with all of it. */
+  readonly epoch: number;
+  /** OSDs that have answered for everything they serve of the image's pools, by that map or a newer one. */
+  readonly answered: readonly number[];
+  /** OSDs that are up and have not answered in time: what a fenced client has sent them may still be done. */
+  readonly silent: readonly number[];
+  /** Placement groups that no OSD serves now: whoever comes to serve them knows of the fence by then. */
+  readonly unserved: number;
+}
+
 /**
  * What can be asked of a cluster and changed in it besides reading and writing an image. Mapping, attaching, scanning
  * and every VDI command do without it. Each call may fail with 'control-plane-missing' | 'control-plane-failed' |
@@ -84,7 +110,10 @@ export interface ControlPlane {
    * is there now.
    */
   createImage(spec: ImageSpec, sizeBytes: number, deadline: Deadline, layout?: ImageLayout): Promise<ImageInfo>;
-  /** Grows; done when the image has this size already, 'invalid-argument' when it is larger. */
+  /**
+   * Grows, and tells whoever has it open; also where the image has this size already, for who has not been told.
+   * 'invalid-argument' when it is larger; 'osd-unresponsive' with facts.missed, numbers of clients that say nothing.
+   */
   resizeImage(spec: ImageSpec, sizeBytes: number, deadline: Deadline): Promise<ImageInfo>;
   watchers(spec: ImageSpec, deadline: Deadline): Promise<readonly Watcher[]>;
   /**
@@ -92,9 +121,19 @@ export interface ControlPlane {
    * image where that has no fast-diff: minutes for a large one.
    */
   allocated(spec: ImageSpec, deadline: Deadline): Promise<readonly AllocatedPart[]>;
-  /** No request of this client, by its address with nonce, is served any more for so many seconds. */
+  /**
+   * No request of this client, by its address with nonce, is served any more for so many seconds; nonce 0 is all of its
+   * address. The end of one that is fenced already stays as it was. OSDs learn of it a little later: `proveFence`.
+   */
   fence(address: string, seconds: number, deadline: Deadline): Promise<void>;
   /** Needs more than profile rbd allows. */
   unfence(address: string, deadline: Deadline): Promise<void>;
+  /** All that are fenced, by whomever. */
+  fences(deadline: Deadline): Promise<readonly Fence[]>;
+  /**
+   * Waits until those fences are in the cluster's map, and whatever serves these pools goes by it: then no write that
+   * was on its way lands there any more. 'control-plane-failed' with ENOTSUP where this form cannot tell.
+   */
+  proveFence(reach: FenceReach, clients: readonly string[], deadline: Deadline): Promise<FenceProof>;
   clusterId(deadline: Deadline): Promise<string>;
 }

@@ -71,6 +71,16 @@ export function aboutPlace<E>(error: E, place: PoolPlace): E | RbdsrError {
   return new RbdsrError(error.code, { ...error.detail, todo, cause: error });
 }
 
+/** The same for who would end a fence, and uses these places besides; also what does without that capability. */
+export function aboutUnfencing(error: RbdsrError, places: readonly PoolPlace[]): RbdsrError {
+  const line = capabilityLine(String(error.detail.facts?.['user']), places, UNFENCING);
+  return new RbdsrError(error.code, {
+    ...error.detail,
+    todo: `${line} Or do without: unplug and plug the PBD on that host. What is mapped anew has a new nonce, and is not fenced.`,
+    cause: error,
+  });
+}
+
 const PROFILE = "the capability mon 'profile rbd'";
 
 /** The exact line: it sets all capabilities of a user at once, and nobody but an administrator sees which it has. */

@@ -46,19 +46,25 @@ export class OsdSession {
     this.#whereabouts = whereabouts;
   }
 
-  /** The reply, whatever its result says. 'osd-unresponsive' where none came. */
+  /**
+   * The reply, whatever its result says. 'osd-unresponsive' where none came. `notBefore`: whoever answers does so by
+   * this map of OSDs or a newer one; an OSD that has an older one waits until it has it.
+   */
   async operate(
     place: ObjectPlace,
     operations: readonly Operation[],
     access: 'read' | 'write',
     deadline: Deadline,
-  ): Promise<OperationReply> {
+    notBefore = 0,
+  ): Promise<OperationReply & { readonly osd: number }> {
     const flight = new Flight(this.#nextTid());
-    const send = async (line: OsdLine, target: Target): Promise<OperationReply> => {
+    const send = async (line: OsdLine, target: Target): Promise<OperationReply & { readonly osd: number }> => {
       const globalId = this.#globalId ?? 0n;
-      return line.operate(flight.tid, () =>
-        operationMessage(place, operations, access, { globalId, tid: flight.tid }, target, flight.nextAttempt()),
+      const sent = { ...target, epoch: Math.max(target.epoch, notBefore) };
+      const reply = await line.operate(flight.tid, () =>
+        operationMessage(place, operations, access, { globalId, tid: flight.tid }, sent, flight.nextAttempt()),
       );
+      return { ...reply, osd: target.osd };
     };
     return this.#untilAnswered(place, flight, send, deadline);
   }

@@ -49,6 +49,10 @@ export class PoolWithCluster {
   readonly cluster: Cluster;
   readonly ssh: SshHost;
   xapi!: XapiDouble;
+  /** What answers in the place of the driver: no image is mapped here. */
+  driver: (request: string) => Outcome = () => {
+    throw new Error('no driver is expected to be run');
+  };
   readonly #product = join(this.folder, 'product');
   readonly #command = join(this.folder, 'rbdsr');
   readonly #socket = join(this.folder, 'xapi');
@@ -74,8 +78,10 @@ export class PoolWithCluster {
     buildProduct(this.#product);
     place(this.#command, (path) => symlinkSync(join(this.#product, 'launcher.sh'), path));
     const uuid = randomUUID();
-    const exec = (_host: string, _program: string, argument: string): Promise<Outcome> =>
-      runProgram([join(this.#product, 'plugin.sh'), argument], { env: this.#environment });
+    const exec = async (_host: string, program: string, argument: string): Promise<Outcome> =>
+      program.startsWith('/etc/xapi.d/plugins/')
+        ? runProgram([join(this.#product, 'plugin.sh'), argument], { env: this.#environment })
+        : this.driver(argument);
     this.xapi = await startXapiDouble(
       { unixSocket: this.#socket },
       { exec },

@@ -86,6 +86,12 @@ test('ending the fence of a client takes an administrator', async () => {
   expect(await cluster.tool('ceph', 'osd', 'blocklist', 'ls')).not.toContain(client);
 });
 
+test('a range of addresses that is fenced is listed, too', async () => {
+  await cluster.tool('ceph', 'osd', 'blocklist', 'range', 'add', '10.98.0.0/16', '60');
+  const listed = await restricted().fences(soon());
+  expect(listed.map(({ client }) => client)).toEqual(expect.arrayContaining([expect.stringMatching(/^10\.98\.0\.0/)]));
+});
+
 describe('what fails is named', () => {
   test('a wrong key and an unknown user', async () => {
     const wrong = await failureOf('cluster-auth', () =>

@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process';
 import { createServer, type Server, type Socket } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -8,7 +9,7 @@ import { Deadline } from '../../../src/base/deadline.ts';
 import { Secret } from '../../../src/base/secret.ts';
 import { MiB } from '../../../src/base/units.ts';
 import { clusterAccess } from '../../../src/ceph/cluster/access.ts';
-import type { ControlPlane, ImageLayout } from '../../../src/ceph/control/control-plane.ts';
+import type { ControlPlane, FenceProof, ImageLayout } from '../../../src/ceph/control/control-plane.ts';
 import { openNativePlane } from '../../../src/ceph/control/native/native-plane.ts';
 import { sampleKey } from '../../../src/ceph/cluster/cephx-key.ts';
 import { type ChildProgram, childProgram } from '../../support/lvhd-child.ts';
@@ -305,20 +306,32 @@ describe('nothing is done twice, and nothing is left undone', () => {
     expect((await cluster.imageInfo('rbd/contested')).size).toBe(MiB);
   });
 
-  interface Making {
+  interface Changing {
+    readonly word: 'create' | 'grow';
     readonly layout: ImageLayout;
     readonly without?: readonly string[];
   }
-  const makings: readonly Making[] = [{ layout: {} }, { layout: { dataPool: 'other', objectBytes: MiB } }];
+  const walks: Readonly<Record<string, readonly Changing[]>> = {
+    'making an image': [
+      { word: 'create', layout: {} },
+      { word: 'create', layout: { dataPool: 'other', objectBytes: MiB } },
+    ],
+    'growing an image': [{ word: 'grow', layout: {} }],
+  };
   const walking = {
-    walks: { 'making an image': makings },
+    walks,
     menders: {
-      again: async (name: string, layout: ImageLayout) =>
-        as({ user: 'wide' }, (plane) => plane.createImage({ pool: 'rbd', image: name }, 3 * MiB, soon(), layout)),
+      again: async (name: string, { word, layout }: Changing) => {
+        const spec = { pool: 'rbd', image: name };
+        return as({ user: 'wide' }, (plane) =>
+          word === 'grow' ? plane.resizeImage(spec, 3 * MiB, soon()) : plane.createImage(spec, 3 * MiB, soon(), layout),
+        );
+      },
     },
     looks: {
       listed: async (name: string) => expect(await objectsOf(name)).toEqual([]),
       named: async (name: string) => expect(await objectsOf(name)).toEqual([`rbd_id.${name}`]),
+      'grown-unsaid': async (name: string) => expect((await cluster.imageInfo(`rbd/${name}`)).size).toBe(3 * MiB),
     },
   };
 
@@ -328,24 +341,51 @@ describe('nothing is done twice, and nothing is left undone', () => {
 
   test.each(killsOf('test/host/ceph/native-plane.test.ts', walking.walks))(
     '%s, killed at %s, then %s',
-    async (_title, point, mender, index, state, { layout }) => {
+    async (_title, point, mender, index, state, changing) => {
+      const { word, layout } = changing;
       const name = `killed-${state}-${index}`;
-      const rest = layout.dataPool === undefined ? [] : ['1', layout.dataPool];
-      const argv = [monitors, 'wide', keys.get('wide') ?? '', name, ...rest];
+      const rest = layout.dataPool === undefined ? [] : [layout.dataPool];
+      const argv = [monitors, 'wide', keys.get('wide') ?? '', name, '1', word, ...rest];
+      if (word === 'grow') await cluster.createImage(`rbd/${name}`, { sizeMiB: 2 });
+      await using watching = word === 'grow' ? await watchOf(name) : undefined;
       const { signal } = await child.run(argv, { RBDSR_FAULT: point });
       expect(signal).toBe('SIGKILL');
       expect(await cluster.tool('rbd', 'ls', 'rbd')).toContain(name);
-      await walking.looks[state as 'listed' | 'named'](name);
-      const made = await walking.menders[mender as 'again'](name, layout);
+      await walking.looks[state as keyof typeof walking.looks](name);
+      expect(watching?.told() ?? 0).toBe(0);
+      const made = await walking.menders[mender as 'again'](name, changing);
+      if (watching !== undefined) expect(watching.told()).toBe(1);
       expect(made).toEqual({ sizeBytes: 3 * MiB, format: 2, features: 1, objectBytes: 4 * MiB, ...wanted(layout) });
       expect((await cluster.imageInfo(`rbd/${name}`)).size).toBe(3 * MiB);
       const bench = ['--io-type', 'write', '--io-size', '4K', '--io-total', '4K', `rbd/${name}`];
       await cluster.tool('rbd', 'bench', ...bench);
+      await watching?.[Symbol.asyncDispose]();
       await cluster.removeImage(`rbd/${name}`);
     },
   );
 
   const wanted = (layout: ImageLayout) => (layout.dataPool === undefined ? {} : { ...layout, features: 0x81 });
+
+  /** `rbd watch` prints a line for each notification, after it has answered. */
+  async function watchOf(name: string): Promise<AsyncDisposable & { readonly told: () => number }> {
+    const argv = ['-c', cluster.configPath, 'watch', `rbd/${name}`];
+    const watcher = spawn('rbd', argv, { stdio: ['pipe', 'pipe', 'ignore'] });
+    let said = '';
+    watcher.stdout.on('data', (data) => (said += String(data)));
+    const ended = new Promise((resolve) => watcher.once('exit', resolve));
+    const spec = { pool: 'rbd', image: name };
+    await soon().until(
+      async () => (await as({}, (plane) => plane.watchers(spec, soon()))).length > 0 || undefined,
+      'the watcher',
+    );
+    return {
+      told: () => said.split('\n').filter((line) => line.includes('received notification')).length,
+      [Symbol.asyncDispose]: async () => {
+        watcher.stdin.end('\n');
+        await ended;
+      },
+    };
+  }
 
   /** Those that have its name, and its header. */
   async function objectsOf(name: string): Promise<readonly string[]> {
@@ -377,6 +417,54 @@ describe('nothing is done twice, and nothing is left undone', () => {
       as({}, (plane) => plane.createImage({ pool: 'rbd', image: 'headless' }, MiB, soon())),
     );
     expect(error.message).toContain(`rbd_header.${id}`);
+  });
+});
+
+describe('a fence is proven', () => {
+  const reach = { pools: ['rbd'] };
+
+  /** Of a client that need not be there. */
+  async function fenced(client: string, ms = 30_000): Promise<FenceProof> {
+    return as({}, async (plane) => {
+      await plane.fence(client, 600, soon());
+      return plane.proveFence(reach, [client], Deadline.after(ms));
+    });
+  }
+
+  test('by an answer of every OSD that serves the pool, by the map that has it', async () => {
+    const { epoch, answered, silent, unserved } = await fenced('10.99.99.96:0/1');
+    expect({ answered, silent, unserved }).toEqual({ answered: [0, 1], silent: [], unserved: 0 });
+    const before = JSON.parse(await cluster.tool('ceph', 'osd', 'dump', String(epoch), '--format', 'json')) as {
+      blocklist: Record<string, string>;
+    };
+    expect(Object.keys(before.blocklist)).toContain('10.99.99.96:0/1');
+  });
+
+  test('not while an OSD that is up says nothing, which is named', async () => {
+    cluster.daemons.signal('osd.1', 'SIGSTOP');
+    try {
+      const { answered, silent } = await fenced('10.99.99.95:0/1', 6000);
+      expect({ answered, silent }).toEqual({ answered: [0], silent: [1] });
+    } finally {
+      cluster.daemons.signal('osd.1', 'SIGCONT');
+    }
+    expect((await fenced('10.99.99.95:0/1')).silent).toEqual([]);
+  });
+
+  test('not of a client that nobody has fenced', async () => {
+    await failureOf('deadline', () =>
+      as({}, (plane) => plane.proveFence(reach, ['10.99.99.94:0/1'], Deadline.after(2000))),
+    );
+  });
+
+  test('of more than one pool, each of which the user has to be let at', async () => {
+    const apart = { pools: ['rbd', 'other'] };
+    const client = '10.99.99.93:0/1';
+    await as({}, (plane) => plane.fence(client, 600, soon()));
+    const both = await as({ user: 'admin' }, (plane) => plane.proveFence(apart, [client], soon()));
+    expect(both.silent).toEqual([]);
+    const error = await failureOf('cluster-auth', () => as({}, (plane) => plane.proveFence(apart, [client], soon())));
+    expect(error.message).toContain("osd 'profile rbd pool=other'");
   });
 });
 

@@ -142,7 +142,7 @@ describe('objects that hold anything', () => {
     let pages = 0;
     const osds = {
       // A directory ends, whatever its pages say.
-      operate: async () => ({ result: (pages += 1) > 3 ? -2 : 0, each }),
+      operate: async () => ({ osd: 0, result: (pages += 1) > 3 ? -2 : 0, each }),
       notify: async () => ({ cookie: 1, missed: [] }),
     };
     const pool = { id: 1, name: 'rbd', groups: 8, isHashKnown: true, isForImages: true, flags: [], takesData: true };

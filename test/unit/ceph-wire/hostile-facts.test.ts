@@ -33,9 +33,12 @@ type Answer = (method: string, asked: number) => { readonly result: number; read
 function objectsOf(answer: Answer): PoolObjects {
   let asked = 0;
   const osds = {
-    operate: async (_place: unknown, operations: readonly Operation[]): Promise<OperationReply> => {
+    operate: async (
+      _place: unknown,
+      operations: readonly Operation[],
+    ): Promise<OperationReply & { readonly osd: number }> => {
       const each = operations.map((operation) => answer(methodOf(operation), (asked += 1)));
-      return { result: each.find(({ result }) => result < 0)?.result ?? 0, each };
+      return { result: each.find(({ result }) => result < 0)?.result ?? 0, each, osd: 0 };
     },
     notify: async () => ({ cookie: 1, missed: [] }),
   };

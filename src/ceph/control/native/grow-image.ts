@@ -1,10 +1,21 @@
 import type { Deadline } from '../../../base/deadline.ts';
 import { RbdsrError } from '../../../base/error.ts';
+import { lastStep, type Step, step } from '../../../base/steps.ts';
+import { runSteps } from '../../../system/running-steps.ts';
 import { featureNames, shellSpec } from '../../image/features.ts';
 import { formatSpec, type ImageSpec } from '../../image/image-spec.ts';
 import { ByteWriter } from '../../wire/byte-writer.ts';
 import { type ImageHeader, rbdMethod } from './image-objects.ts';
 import type { PoolObjects } from './pool-objects.ts';
+
+/** The growing of one image, or what is left of it to do. */
+interface Growing {
+  readonly objects: PoolObjects;
+  readonly spec: ImageSpec;
+  readonly image: ImageHeader;
+  readonly sizeBytes: number;
+  readonly deadline: Deadline;
+}
 
 /**
  * Sets the size in the header, and tells everyone who has the image open to look at it again: a kernel that mapped it
@@ -13,14 +24,33 @@ import type { PoolObjects } from './pool-objects.ts';
 export async function growImage(
   objects: PoolObjects,
   spec: ImageSpec,
-  { header, format, features }: ImageHeader,
+  image: ImageHeader,
   sizeBytes: number,
   deadline: Deadline,
 ): Promise<void> {
+  const { format, features } = image;
   const names = format === 1 ? ['format 1'] : featureNames(features).filter((name) => !GROWS.includes(name));
+  if (names.length > 0 && image.sizeBytes === sizeBytes) return;
   if (names.length > 0) throw notByUs(spec, names);
-  await objects.write(header, [rbdMethod('set_size', new ByteWriter().u64(sizeBytes).done())], deadline);
-  const missed = await objects.notify(header, HEADER_UPDATE, ANSWER_SECONDS, deadline);
+  await runSteps(growImageSteps, { objects, spec, image, sizeBytes, deadline });
+}
+
+export const growImageSteps: readonly Step<Growing>[] = [
+  step('native.grow.after-size', setSize, {
+    does: "the size is set in the image's header",
+    leaves: { id: 'grown-unsaid', says: 'an image of the new size; who has it mapped sees the old one' },
+    mendedBy: { by: ['again'], says: 'the same command again, which tells them; or mapping anew' },
+    when: ({ image, sizeBytes }) => image.sizeBytes < sizeBytes,
+  }),
+  lastStep(tellWatchers, 'all who have it open are told, and have answered'),
+];
+
+async function setSize({ objects, image, sizeBytes, deadline }: Growing): Promise<void> {
+  await objects.write(image.header, [rbdMethod('set_size', new ByteWriter().u64(sizeBytes).done())], deadline);
+}
+
+async function tellWatchers({ objects, spec, image, deadline }: Growing): Promise<void> {
+  const missed = await objects.notify(image.header, HEADER_UPDATE, ANSWER_SECONDS, deadline);
   if (missed.length === 0) return;
   throw new RbdsrError('osd-unresponsive', {
     what: `image ${formatSpec(spec)} has its new size, but not every client that has it open has taken note`,

@@ -1,5 +1,5 @@
 import type { Deadline } from '../../../base/deadline.ts';
-import { hasCode, RbdsrError } from '../../../base/error.ts';
+import { RbdsrError } from '../../../base/error.ts';
 import { MiB, roundUp } from '../../../base/units.ts';
 import type { ClusterAccess } from '../../cluster/access.ts';
 import { formatMonitors } from '../../cluster/monitors.ts';
@@ -12,20 +12,23 @@ import { checkedClient, checkedLayout, refuseToShrink } from '../checked-change.
 import type {
   AllocatedPart,
   ControlPlane,
+  FenceReach,
   ImageEntry,
   ImageInfo,
   ImageLayout,
   PoolSpace,
   Watcher,
 } from '../control-plane.ts';
+import { byEitherName, decodeFences } from '../fences.ts';
 import { imageMissing, namespaceMissing } from '../missing.ts';
 import { type ClusterFacts, decodeMonitorMap } from '../monitor-map.ts';
 import { aboutNamespaces, aboutPlace, type Asker, type PoolPlace } from '../not-allowed.ts';
-import { exitErrno, refuseUnspeakable } from '../tools/ceph-tool-errors.ts';
+import { refuseUnspeakable } from '../tools/ceph-tool-errors.ts';
 import { decodeFsid } from '../tools/ceph-tool-json.ts';
 import { allocatedParts } from './allocated-parts.ts';
 import { ClusterCommands } from './cluster-commands.ts';
 import { ClusterMap } from './cluster-map.ts';
+import { FenceProving } from './fence-proving.ts';
 import { growImage } from './grow-image.ts';
 import { headerOf, type ImageHeader, listDirectory, readImageHeader, readWatchers } from './image-objects.ts';
 import { namesOfParent, readParent } from './image-parent.ts';
@@ -70,7 +73,16 @@ export function openNativePlane(access: ClusterAccess, messenger: Messenger = ei
       // The monitors take a number with a point only, and JSON.stringify writes none in a whole one.
       await blocklist(commands, { ...entry('add', address), expire: Math.ceil(seconds) + 1e-3 }, ending(deadline));
     },
-    unfence: async (address, deadline) => blocklist(commands, entry('rm', address), ending(deadline)),
+    unfence: async (address, deadline) => {
+      await blocklist(commands, entry('rm', address), ending(deadline));
+    },
+    fences: async (deadline) =>
+      decodeFences(await byEitherName((name) => commands.json({ prefix: `osd ${name} ls` }, ending(deadline)))),
+    proveFence: async (reach, clients, deadline) => {
+      const soon = ending(deadline);
+      const pools = await images.poolsOf(reach, soon);
+      return new FenceProving(commands, map, soon).prove(pools, clients);
+    },
     [Symbol.dispose]: () => {
       osds.close();
       monitors.close();
@@ -86,13 +98,10 @@ function ending(deadline: Deadline): Deadline {
 type Words = Readonly<Record<string, unknown>>;
 
 /** Clusters before 16 call it blacklist. */
-async function blocklist(commands: ClusterCommands, words: Words, deadline: Deadline): Promise<void> {
-  try {
-    await commands.ask({ prefix: 'osd blocklist', ...words, blocklistop: words['op'] }, deadline);
-  } catch (error) {
-    if (!hasCode(error, 'control-plane-failed') || exitErrno(error) !== 'EINVAL') throw error;
-    await commands.ask({ prefix: 'osd blacklist', ...words, blacklistop: words['op'] }, deadline);
-  }
+function blocklist(commands: ClusterCommands, words: Words, deadline: Deadline): Promise<string> {
+  return byEitherName((name) =>
+    commands.ask({ prefix: `osd ${name}`, ...words, [`${name}op`]: words['op'] }, deadline),
+  );
 }
 
 function entry(op: 'add' | 'rm', address: string): Words {
@@ -188,20 +197,32 @@ class NativeImages {
     const { objects, header } = await this.#open(spec, deadline);
     const size = roundUp(MiB, sizeBytes);
     refuseToShrink(spec, header.sizeBytes, size);
-    if (header.sizeBytes < size) await growImage(objects, spec, header, size, deadline);
+    await growImage(objects, spec, header, size, deadline);
     return this.info(spec, deadline);
   }
 
   async allocated(spec: ImageSpec, deadline: Deadline): Promise<readonly AllocatedPart[]> {
     const { objects, header } = await this.#open(spec, deadline);
-    const pool = header.dataPool === undefined ? undefined : await this.#map.poolById(header.dataPool, deadline);
-    const data = pool === undefined ? objects : await this.#besides(objects, pool.name, deadline);
+    const data = await this.#dataOf(objects, header, deadline);
     return allocatedParts(objects, data, spec, header, deadline);
   }
 
   async watchers(spec: ImageSpec, deadline: Deadline): Promise<readonly Watcher[]> {
     const { objects, header } = await this.#open(spec, deadline);
     return readWatchers(objects, header.header, deadline);
+  }
+
+  /** Those of an image, and besides them those of its data. */
+  async poolsOf({ pools, namespace = '' }: FenceReach, deadline: Deadline): Promise<readonly PoolObjects[]> {
+    const [pool = '', ...others] = pools;
+    const objects = await this.#objects(pool, namespace, deadline);
+    return [objects, ...(await Promise.all(others.map((other) => this.#besides(objects, other, deadline))))];
+  }
+
+  /** The objects that the image's data are in: those of its own pool, or of another. */
+  async #dataOf(objects: PoolObjects, { dataPool }: ImageHeader, deadline: Deadline): Promise<PoolObjects> {
+    const pool = dataPool === undefined ? undefined : await this.#map.poolById(dataPool, deadline);
+    return pool === undefined ? objects : this.#besides(objects, pool.name, deadline);
   }
 
   /** 'image-missing', or 'pool-missing' for a pool or a namespace. */

@@ -1,7 +1,7 @@
 import type { Deadline } from '../../../base/deadline.ts';
 import { RbdsrError } from '../../../base/error.ts';
 import { printable } from '../../image/image-spec.ts';
-import type { Operation } from '../../wire/osd-messages.ts';
+import { type Operation, statObject } from '../../wire/osd-messages.ts';
 import type { OsdSession } from '../../wire/osd-session.ts';
 import { errnoNamed } from '../tools/ceph-tool-errors.ts';
 import { type Asker, poolNotAllowed, type PoolPlace } from '../not-allowed.ts';
@@ -21,12 +21,14 @@ export class PoolObjects {
   readonly pool: PoolFacts;
   /** Empty for the default one. */
   readonly namespace: string;
+  readonly #by: ObjectsBy;
   readonly #asker: Asker;
   readonly #besides: readonly PoolPlace[];
   readonly #map: Pick<ClusterMap, 'hindrances'>;
   readonly #osds: Osds;
 
   constructor(pool: PoolFacts, namespace: string, by: ObjectsBy, besides: readonly PoolPlace[] = []) {
+    this.#by = by;
     this.pool = pool;
     this.namespace = namespace;
     this.#asker = by.asker;
@@ -56,6 +58,19 @@ export class PoolObjects {
     const hindrances = await this.#map.hindrances(this.pool, deadline);
     if (hindrances.length > 0) throw this.#hindered(hindrances);
     await this.#operate(object, operations, 'write', deadline);
+  }
+
+  /** The same by newer facts of the pool. */
+  ofPool(pool: PoolFacts): PoolObjects {
+    return new PoolObjects(pool, this.namespace, this.#by, this.#besides);
+  }
+
+  /** Which OSD has answered by this map of OSDs or a newer one, whether the object is there or not. */
+  async answeredBy(object: string, epoch: number, deadline: Deadline): Promise<number> {
+    const place = { pool: this.pool.id, namespace: this.namespace, object };
+    const { result, osd } = await this.#osds.operate(place, [statObject], 'read', deadline, epoch);
+    if (result < 0 && errnoNamed(-result) !== 'ENOENT') throw this.#refused(object, result);
+    return osd;
   }
 
   /** Tells all who watch the object; the clients that do not answer in time. */

@@ -1,5 +1,5 @@
 import type { Deadline } from '../../../base/deadline.ts';
-import { hasCode } from '../../../base/error.ts';
+import { hasCode, RbdsrError } from '../../../base/error.ts';
 import { KiB, MiB, roundUp } from '../../../base/units.ts';
 import type { ClusterAccess } from '../../cluster/access.ts';
 import {
@@ -16,6 +16,7 @@ import { CephToolRunner } from './ceph-tool-runner.ts';
 import type { CephToolOptions, CephTools } from './ceph-tool-runner.ts';
 import { checkedClient, checkedLayout, refuseToShrink } from '../checked-change.ts';
 import type { ControlPlane, ImageInfo } from '../control-plane.ts';
+import { byEitherName, decodeFences } from '../fences.ts';
 import { poolMissing } from '../missing.ts';
 import { aboutNamespaces, aboutPlace, type PoolPlace } from '../not-allowed.ts';
 import { decodeFullness, decodeUsage } from '../pool-fullness.ts';
@@ -104,18 +105,28 @@ export function controlPlaneBy(tools: CephTools): ControlPlane {
     unfence: async (address, deadline) => {
       await blocklist(tools, ['rm', checkedClient(address)], deadline);
     },
+    fences: async (deadline) => decodeFences(await blocklist(tools, ['ls', '--format', 'json'], deadline)),
+    proveFence: () => Promise.reject(notByTools()),
     clusterId: async (deadline) => decodeFsid(await tools.ceph(['fsid', '--format', 'json'], deadline)),
   };
 }
 
 /** Clusters before 16 call it blacklist. */
-async function blocklist(tools: CephTools, args: readonly string[], deadline: Deadline): Promise<void> {
-  try {
-    await tools.ceph(['osd', 'blocklist', ...args], deadline);
-  } catch (error) {
-    if (!hasCode(error, 'control-plane-failed') || exitErrno(error) !== 'EINVAL') throw error;
-    await tools.ceph(['osd', 'blacklist', ...args], deadline);
-  }
+function blocklist(tools: CephTools, args: readonly string[], deadline: Deadline): Promise<string> {
+  return byEitherName((name) =>
+    name === 'blocklist'
+      ? tools.ceph(['osd', 'blocklist', ...args], deadline)
+      : tools.ceph(['osd', 'blacklist', ...args], deadline),
+  );
+}
+
+/** They have no word for "answer me by this map". */
+function notByTools(): RbdsrError {
+  return new RbdsrError('control-plane-failed', {
+    what: 'ceph tools do not tell whether the OSDs know of a fence yet',
+    expected: 'RBDSR to ask the OSDs itself, with the key of a cephx user',
+    facts: { errno: 'ENOTSUP' },
+  });
 }
 
 /**
