@@ -83,7 +83,7 @@ const SCENARIOS: readonly Scenario[] = [
   { title: 'a table that is out of date', declare: staleTable, seconds: 25 },
   { title: 'a last flush that fails', declare: failedFlush, seconds: 20 },
   { title: 'the life of a disk', declare: disks, seconds: 225 },
-  { title: 'snapshots of a disk in use', declare: snapshots, seconds: 120 },
+  { title: 'snapshots of a disk in use', declare: snapshots, seconds: 230 },
   { title: 'disks that a host attaches without xapi', declare: highAvailability, seconds: 40 },
   { title: 'an image that others have open', declare: foreignClients, seconds: 65 },
   { title: 'broken and contested SRs', declare: brokenSrs, seconds: 235 },

@@ -1,6 +1,7 @@
 import { RbdsrError } from '../../base/error.ts';
-import { formatBytes, KiB, MiB } from '../../base/units.ts';
+import { formatBytes } from '../../base/units.ts';
 import { formatSpec, type ImageSpec } from '../image/image-spec.ts';
+import { isObjectBytes, OBJECT_BYTES } from '../image/object-bytes.ts';
 import type { ImageLayout } from './control-plane.ts';
 
 /** Without a nonce the whole host would be fenced, the clients of its other SRs included. */
@@ -13,15 +14,13 @@ export function checkedClient(address: string): string {
   });
 }
 
-/** Of the sizes that an object may have (ceph `src/librbd/internal.cc`, validate_object_order). */
+/** 'invalid-argument' where objects of an image cannot be so large. */
 export function checkedLayout(layout: ImageLayout): ImageLayout {
   const { objectBytes: bytes } = layout;
-  if (bytes === undefined || (Number.isInteger(Math.log2(bytes)) && bytes >= 4 * KiB && bytes <= 32 * MiB)) {
-    return layout;
-  }
+  if (bytes === undefined || isObjectBytes(bytes)) return layout;
   throw new RbdsrError('invalid-argument', {
     what: 'the objects of an image cannot be of this size',
-    expected: 'a power of two from 4 KiB to 32 MiB',
+    expected: OBJECT_BYTES,
     found: `${bytes} bytes`,
   });
 }

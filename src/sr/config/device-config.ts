@@ -3,8 +3,10 @@ import { isUuid } from '../../base/ids.ts';
 import { Secret } from '../../base/secret.ts';
 import { parseUser } from '../../ceph/cluster/access.ts';
 import { printable } from '../../ceph/image/image-spec.ts';
+import type { ImageLayout } from '../../ceph/control/control-plane.ts';
 import { type MapOption, parseMapOptions } from '../../ceph/krbd/map-options.ts';
 import { type MonitorAddress, parseMonitors } from '../../ceph/cluster/monitors.ts';
+import { isObjectBytes, OBJECT_BYTES } from '../../ceph/image/object-bytes.ts';
 import { parseSize } from '../../ceph/image/size-text.ts';
 import { aboutKey } from './about-key.ts';
 import { choiceOfRbd, type ImageChoice } from './image-choice.ts';
@@ -21,6 +23,8 @@ export interface DeviceConfig extends ImageChoice {
   readonly key: KeySource;
   /** Makes the image in sr_create when it is absent. */
   readonly sizeBytes?: number;
+  /** Of the image that is made. */
+  readonly layout?: ImageLayout;
   readonly options: readonly MapOption[];
   readonly allocation: 'thick' | 'thin';
 }
@@ -56,6 +60,7 @@ export function parseDeviceConfig(record: StringMap): DeviceConfig {
     key: keySource(get),
     ...choice,
     ...(size === undefined ? {} : { sizeBytes: aboutKey('size', () => parseSize(size)) }),
+    ...layoutOf(get('data_pool'), get('object_size')),
     options: aboutKey('options', () => parseMapOptions(get('options') ?? '')),
     allocation: allocation(get('allocation') ?? 'thick'),
   };
@@ -77,6 +82,23 @@ function keySource(get: (key: Key) => string | undefined): KeySource {
   }
   if (/^\/[^\0]+$/.test(value)) return { kind: 'keyring', path: value };
   throw invalid('device-config keyring is not a path', 'an absolute path', JSON.stringify(value.slice(0, 120)));
+}
+
+/** Counts where the image is made; given for one that is there, it says nothing about it. */
+function layoutOf(dataPool: string | undefined, objectSize: string | undefined): Pick<DeviceConfig, 'layout'> {
+  if (dataPool === undefined && objectSize === undefined) return {};
+  return {
+    layout: {
+      ...(dataPool === undefined ? {} : { dataPool }),
+      ...(objectSize === undefined ? {} : { objectBytes: objectBytes(objectSize) }),
+    },
+  };
+}
+
+function objectBytes(text: string): number {
+  const bytes = aboutKey('object_size', () => parseSize(text));
+  if (isObjectBytes(bytes)) return bytes;
+  throw invalid('device-config object_size is no size of objects', OBJECT_BYTES, JSON.stringify(text));
 }
 
 function allocation(value: string): 'thick' | 'thin' {

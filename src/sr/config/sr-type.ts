@@ -1,5 +1,5 @@
 import type { ClusterAccess } from '../../ceph/cluster/access.ts';
-import type { ControlPlane } from '../../ceph/control/control-plane.ts';
+import type { ControlPlane, ImageLayout } from '../../ceph/control/control-plane.ts';
 import { checkMappable, type ImageSpec } from '../../ceph/image/image-spec.ts';
 import type { Mapping } from '../../ceph/krbd/mapping.ts';
 import type { MapOption } from '../../ceph/krbd/map-options.ts';
@@ -23,6 +23,8 @@ export interface SrType {
 export interface SrConfig extends ImageChoice {
   /** Makes the image in sr_create when it is absent. */
   readonly sizeBytes?: number;
+  /** How it is made then. */
+  readonly layout?: ImageLayout;
   readonly options: readonly MapOption[];
   readonly allocation: 'thick' | 'thin';
   /** The monitors and the key to map the image with. What it reaches is reached once a call. */

@@ -1,6 +1,6 @@
 import { hasCode, RbdsrError } from '../../base/error.ts';
 import type { ControlPlane, ImageInfo, Watcher } from '../../ceph/control/control-plane.ts';
-import { checkImageFeatures } from '../../ceph/image/features.ts';
+import { checkImageFeatures, FEATURES } from '../../ceph/image/features.ts';
 import { formatSpec, type ImageSpec, sameSpec } from '../../ceph/image/image-spec.ts';
 import type { Mapping } from '../../ceph/krbd/mapping.ts';
 import { allHosts } from '../../xapi/host.ts';
@@ -17,8 +17,8 @@ export async function prepareImage(work: SrWork, config: SrConfig, spec: ImageSp
   const plane = await planeIfAny(work, config);
   if (plane === undefined) return undefined;
   work.waiting(`the cluster's answer about ${formatSpec(spec)}`);
-  const image = await imageOf(plane, config, spec, work);
   await krbdOf(work).loadModule(work.deadline);
+  const image = await imageOf(plane, config, spec, work);
   checkImageFeatures(spec, image.features, krbdOf(work).supportedFeatures());
   await refuseForeignWatchers(work, plane, spec);
   return image;
@@ -37,15 +37,17 @@ async function planeIfAny(work: SrWork, config: SrConfig): Promise<ControlPlane 
 
 async function imageOf(
   plane: ControlPlane,
-  { sizeBytes }: SrConfig,
+  { sizeBytes, layout = {} }: SrConfig,
   spec: ImageSpec,
-  { deadline }: SrWork,
+  work: SrWork,
 ): Promise<ImageInfo> {
   try {
-    return await plane.imageInfo(spec, deadline);
+    return await plane.imageInfo(spec, work.deadline);
   } catch (error) {
     if (sizeBytes === undefined || !hasCode(error, 'image-missing')) throw error;
-    return plane.createImage(spec, sizeBytes, deadline);
+    const features = FEATURES.layering + (layout.dataPool === undefined ? 0 : FEATURES['data-pool']);
+    checkImageFeatures(spec, features, krbdOf(work).supportedFeatures());
+    return plane.createImage(spec, sizeBytes, work.deadline, layout);
   }
 }
 

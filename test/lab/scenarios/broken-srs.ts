@@ -243,6 +243,26 @@ export function brokenSrs(lab: Lab): void {
     expect((await pool.cluster.imageInfo('rbd/made')).size).toBe(128 * MiB);
     expect(pool.double.offences).toEqual([]);
   });
+
+  test('data_pool= and object_size=: the data of the image that is made lie elsewhere', SLOW, async () => {
+    const pool = lab();
+    await pool.cluster.createPool('elsewhere');
+    const caps = ['mon', 'profile rbd', 'osd', 'profile rbd pool=rbd, profile rbd pool=elsewhere'];
+    const key = await pool.cluster.tool('ceph', 'auth', 'get-or-create-key', 'client.wide', ...caps);
+    const config = { ...(await configOf(pool, 'apart')), user: 'wide', password: key.trim() };
+    const { sr: made, plugErrors } = await srCreate(pool.double, {
+      type: 'rbd',
+      deviceConfig: { ...config, size: '128MiB', data_pool: 'elsewhere', object_size: '1MiB' },
+    });
+    expect(plugErrors).toEqual([]);
+    expect(await pool.cluster.imageInfo('rbd/apart')).toMatchObject({ data_pool: 'elsewhere', object_size: MiB });
+    const vdi = await vdiCreate(pool.double, { sr: made.ref, virtualSize: 2 * MiB });
+    await vdiDestroy(pool.double, vdi.ref);
+    await unplugAll(pool.double, made.ref);
+    await srDestroy(pool.double, made.ref);
+    await pool.cluster.removeImage('rbd/apart');
+    expect(pool.double.offences).toEqual([]);
+  });
 }
 
 /** The footer's copy, the header and the footer, all zero. */

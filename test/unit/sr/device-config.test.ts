@@ -24,6 +24,8 @@ test('everything there can be', () => {
     user: 'client.xen',
     password_secret: SECRET,
     size: '2TiB',
+    data_pool: 'ec data',
+    object_size: '8MiB',
     options: 'queue_depth=256,osd_request_timeout=60',
     allocation: 'thin',
     multipathing: 'true',
@@ -36,6 +38,7 @@ test('everything there can be', () => {
     user: 'xen',
     key: { kind: 'secret', uuid: SECRET },
     sizeBytes: 2 * 1024 ** 4,
+    layout: { dataPool: 'ec data', objectBytes: 8 * 1024 ** 2 },
     options: [
       { name: 'queue_depth', value: '256' },
       { name: 'osd_request_timeout', value: '60' },
@@ -46,7 +49,16 @@ test('everything there can be', () => {
 });
 
 test('an empty value counts as absent', () => {
-  expect(parseDeviceConfig({ ...LEAST, password_secret: '', pool: '', size: '' })).not.toHaveProperty('pool');
+  const empty = parseDeviceConfig({
+    ...LEAST,
+    password_secret: '',
+    pool: '',
+    size: '',
+    data_pool: '',
+    object_size: '',
+  });
+  expect(empty).not.toHaveProperty('pool');
+  expect(empty).not.toHaveProperty('layout');
 });
 
 describe('what is missing or odd is named', () => {
@@ -56,6 +68,9 @@ describe('what is missing or odd is named', () => {
     ['two keys', { ...LEAST, keyring: '/etc/k' }, 'config-invalid', /has password and keyring; expected one of/],
     ['a monitor that is none', { ...LEAST, monitors: 'a:b' }, 'config-invalid', /^device-config monitors: .*"a:b"/],
     ['a size that is none', { ...LEAST, size: 'big' }, 'config-invalid', /^device-config size: .*"big"/],
+    ['objects of no size', { ...LEAST, object_size: 'big' }, 'config-invalid', /^device-config object_size: .*"big"/],
+    ['objects of 3 MiB', { ...LEAST, object_size: '3MiB' }, 'config-invalid', /object_size .*a power of two.*"3MiB"/],
+    ['objects of 64 MiB', { ...LEAST, object_size: '64MiB' }, 'config-invalid', /from 4 KiB to 32 MiB/],
     ['an option that is ours', { ...LEAST, options: 'name=x' }, 'config-invalid', /^device-config options: /],
     ['an unknown option', { ...LEAST, options: 'foo' }, 'config-invalid', /^device-config options: .*"foo"/],
     ['a user with a comma', { ...LEAST, user: 'a,b' }, 'config-invalid', /^device-config user: .*"a,b"/],
