@@ -1,7 +1,9 @@
 import { hasCode } from '../base/error.ts';
+import { lastStep, type Step, step } from '../base/steps.ts';
 import { undo } from '../base/undo.ts';
 import { type ClusterAccess, clusterAccess } from '../ceph/cluster/access.ts';
 import { formatMonitors } from '../ceph/cluster/monitors.ts';
+import { runSteps } from '../system/running-steps.ts';
 import { undoWork } from '../sr/work/work-until.ts';
 import type { SrWork } from '../sr/work/work.ts';
 import type { Xapi } from '../xapi/client.ts';
@@ -65,24 +67,70 @@ export async function keepAccess(work: SrWork, access: ClusterAccess, facts: Kep
   const { srRef } = work.subject;
   if (srRef === undefined) return access;
   const xapi = await work.xapi();
-  const secret = await createSecret(xapi, access.key, srOf(work));
-  const claimed = await claim(xapi, srRef, secret, access, facts).catch(async (error: unknown) => {
+  const map = await srSmConfig(xapi, srRef);
+  const orphan = readKept(map) === undefined ? map[KEPT.secret] : undefined;
+  const named = orphan === undefined ? {} : { orphan };
+  const keeping: Keeping = { xapi, srRef, sr: srOf(work), access, facts, ...named };
+  try {
+    await runSteps(keepAccessSteps, keeping);
+  } catch (error) {
+    const { secret } = keeping;
+    if (secret === undefined || keeping.isFirst === true) throw error;
     return undo(error, { [`secret ${secret}`]: async () => destroySecret(await undoWork(work).xapi(), secret) });
-  });
-  if (claimed) return access;
-  await destroySecret(xapi, secret);
-  return (await keptAccess(work))?.access ?? access;
+  }
+  return keeping.isFirst === true ? access : ((await keptAccess(work))?.access ?? access);
 }
 
-async function claim(
-  xapi: Xapi,
-  srRef: string,
-  secret: string,
-  access: ClusterAccess,
-  facts: KeptFacts,
-): Promise<boolean> {
+interface Keeping {
+  readonly xapi: Xapi;
+  readonly srRef: string;
+  readonly sr: string;
+  readonly access: ClusterAccess;
+  readonly facts: KeptFacts;
+  /** A secret beside which keys are missing: what two hosts left that did this at once, one of which died. */
+  readonly orphan?: string;
+  /** Made by the first step. */
+  secret?: string;
+  /** Another host has kept something meanwhile. */
+  isLate?: boolean;
+  isFirst?: boolean;
+}
+
+export const keepAccessSteps: readonly Step<Keeping>[] = [
+  step('kept-access.after-secret', makeSecret, {
+    does: 'a xapi secret with the key of the cephx user',
+    leaves: { id: 'unnamed-secret', says: 'a secret nobody names' },
+    mendedBy: { by: ['sr_attach'], says: 'the next plug makes another; `rbdsr doctor` names it' },
+  }),
+  step('kept-access.after-orphan', nameNoOrphan, {
+    does: 'a secret that stands there although other keys are missing is named no more',
+    leaves: { id: 'orphan-unnamed', says: 'the same, and that secret without a name' },
+    mendedBy: { by: ['sr_attach'], says: 'the next plug; `rbdsr doctor` names both secrets' },
+    when: ({ orphan }) => orphan !== undefined,
+  }),
+  step('kept-access.after-facts', keepFacts, {
+    does: '`rbd_monitors`, `rbd_user`, `rbd_own_user` and, where SSH was used, `rbd_host_key`',
+    leaves: { id: 'facts-without-key', says: 'the same, and keys that do not count without a secret' },
+    mendedBy: { by: ['sr_attach'], says: 'the next plug sets them again' },
+  }),
+  lastStep(nameSecret, '`rbd_password_secret` names ours: the SR keeps all of it; where another was faster, ours goes'),
+];
+
+async function makeSecret(keeping: Keeping): Promise<void> {
+  keeping.secret = await createSecret(keeping.xapi, keeping.access.key, keeping.sr);
+}
+
+/** Before the other keys are there: with them it would count, and it may be another user's key. */
+async function nameNoOrphan({ xapi, srRef, orphan }: Keeping): Promise<void> {
+  if ((await srSmConfig(xapi, srRef))[KEPT.secret] !== orphan) return;
+  await removeMapKey(xapi, 'SR.sm_config', srRef, KEPT.secret);
+}
+
+async function keepFacts(keeping: Keeping): Promise<void> {
+  const { xapi, srRef, access, facts } = keeping;
   const map = await srSmConfig(xapi, srRef);
-  if (readKept(map) !== undefined) return false;
+  keeping.isLate = readKept(map) !== undefined;
+  if (keeping.isLate) return;
   const values = {
     [KEPT.monitors]: formatMonitors(access.monitors),
     [KEPT.user]: access.user,
@@ -90,13 +138,14 @@ async function claim(
     ...(facts.hostKey === undefined ? {} : { [KEPT.hostKey]: facts.hostKey }),
   };
   for (const [key, value] of Object.entries(values)) await setMapKey(xapi, 'SR.sm_config', srRef, key, value);
-  // A secret beside which keys are missing is what two hosts left that did this at once, one of which died.
-  const orphan = map[KEPT.secret];
-  if (orphan !== undefined && (await srSmConfig(xapi, srRef))[KEPT.secret] === orphan) {
-    await removeMapKey(xapi, 'SR.sm_config', srRef, KEPT.secret);
-    await destroySecret(xapi, orphan);
-  }
-  return addMapKey(xapi, 'SR.sm_config', srRef, KEPT.secret, secret);
+}
+
+async function nameSecret(keeping: Keeping): Promise<void> {
+  const { xapi, srRef, secret = '', isLate, orphan } = keeping;
+  keeping.isFirst = isLate !== true && (await addMapKey(xapi, 'SR.sm_config', srRef, KEPT.secret, secret));
+  if (!keeping.isFirst) await destroySecret(xapi, secret);
+  if (orphan === undefined || (await srSmConfig(xapi, srRef))[KEPT.secret] === orphan) return;
+  await destroySecret(xapi, orphan);
 }
 
 /** After an sr_create that failed: nothing is kept any more, and the secret is gone. */

@@ -1,10 +1,12 @@
 import { hasCode } from '../base/error.ts';
+import { lastStep, type Step, step } from '../base/steps.ts';
 import { undo } from '../base/undo.ts';
 import type { Secret } from '../base/secret.ts';
 import { addMapKey, removeMapKey } from '../xapi/map-keys.ts';
 import { createSecret, destroySecret, secretByUuid, setSecretValue } from '../xapi/secret.ts';
 import { srSmConfig } from '../xapi/sr.ts';
 import type { Xapi } from '../xapi/client.ts';
+import { runSteps } from '../system/running-steps.ts';
 import { undoWork } from '../sr/work/work-until.ts';
 import type { SrWork } from '../sr/work/work.ts';
 import { srOf } from '../sr/work/subject.ts';
@@ -37,8 +39,41 @@ export async function keepKey(work: SrWork, key: Secret): Promise<void> {
     await setSecretValue(xapi, uuid, key);
     return;
   }
-  if (uuid !== undefined) await removeMapKey(xapi, 'SR.sm_config', srRef, KEPT_SECRET);
-  const secret = await createSecret(xapi, key, srOf(work));
+  await runSteps(keepKeySteps, { work, xapi, srRef, key, isGone: uuid !== undefined });
+}
+
+interface Keeping {
+  readonly work: SrWork;
+  readonly xapi: Xapi;
+  readonly srRef: string;
+  readonly key: Secret;
+  /** The SR names a secret that is not there. */
+  readonly isGone: boolean;
+  /** Made by its step. */
+  secret?: string;
+}
+
+export const keepKeySteps: readonly Step<Keeping>[] = [
+  step('kept-key.after-gone', ({ xapi, srRef }) => removeMapKey(xapi, 'SR.sm_config', srRef, KEPT_SECRET), {
+    does: 'where `rbd_password_secret` names a secret that is gone: it is removed',
+    leaves: { id: 'key-of-pbds-alone', says: 'an SR that keeps no key; its PBDs have theirs' },
+    mendedBy: { by: ['sr_attach'], says: 'the next plug on the pool master' },
+    when: ({ isGone }) => isGone,
+  }),
+  step('kept-key.after-secret', makeSecret, {
+    does: 'a xapi secret with the key',
+    leaves: { id: 'unnamed-secret', says: 'the same, and a secret nobody names' },
+    mendedBy: { by: ['sr_attach'], says: 'the next plug on the pool master makes another; `rbdsr doctor` names it' },
+  }),
+  lastStep(nameSecret, '`rbd_password_secret` names it; where another host was faster it is destroyed'),
+];
+
+async function makeSecret(keeping: Keeping): Promise<void> {
+  keeping.secret = await createSecret(keeping.xapi, keeping.key, srOf(keeping.work));
+}
+
+async function nameSecret({ work, xapi, srRef, secret }: Keeping): Promise<void> {
+  if (secret === undefined) return;
   try {
     if (await addMapKey(xapi, 'SR.sm_config', srRef, KEPT_SECRET, secret)) return;
   } catch (error) {

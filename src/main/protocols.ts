@@ -7,6 +7,8 @@ import { givenToSrSteps } from '../access/change/given-to-sr.ts';
 import { retargetSteps } from '../access/change/new-monitors.ts';
 import { newUserSteps } from '../access/change/rekey-own-user.ts';
 import { switchSteps } from '../access/change/switch-user.ts';
+import { keepAccessSteps } from '../access/kept-access.ts';
+import { keepKeySteps } from '../access/kept-key.ts';
 import { fieldsSteps } from '../access/pbd-fields.ts';
 import { loginsSteps, loginSteps } from '../access/pbd-logins.ts';
 import type { Protocol } from '../base/steps.ts';
@@ -100,6 +102,8 @@ export const protocols: readonly Protocol[] = [
   { title: 'finishing a snapshot', steps: finishCloneSteps },
   { title: 'undoing a snapshot', steps: undoCloneSteps },
   { title: 'a paused disk goes on, on one host', steps: replacementSteps },
+  { title: 'an SR of the wizard keeps how it is got at', steps: keepAccessSteps },
+  { title: 'an SR of type rbd keeps its key', steps: keepKeySteps },
   { title: 'the metadata volume at sr_attach', steps: metadataSteps },
   { title: 'merging an inner node', steps: mergeSteps },
   { title: 'relinking its children', steps: [...relinkSteps, ...relinkEndSteps] },

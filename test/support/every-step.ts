@@ -47,6 +47,10 @@ export const WALKED = {
     'a login in one PBD',
     'monitors or `target` in one PBD',
   ],
+  'test/host/access/every-step-of-keeping.test.ts': [
+    'an SR of the wizard keeps how it is got at',
+    'an SR of type rbd keeps its key',
+  ],
   'test/host/fencing/every-step.test.ts': ['`rbdsr fence`, one client', '`rbdsr unfence`, one client', '`rbdsr grow`'],
   'test/unit/host/every-step.test.ts': [
     'the record of 0.1.0 is brought over',

@@ -50,7 +50,7 @@ export class PoolWithCluster {
   readonly ssh: SshHost;
   xapi!: XapiDouble;
   /** What answers in the place of the driver: no image is mapped here. */
-  driver: (request: string) => Outcome = () => {
+  driver: (request: string) => Outcome | Promise<Outcome> = () => {
     throw new Error('no driver is expected to be run');
   };
   readonly #product = join(this.folder, 'product');
@@ -105,6 +105,12 @@ export class PoolWithCluster {
     expect(said).not.toContain(PASSWORD);
     for (const { fields } of this.xapi.db.all('secret')) expect(said).not.toContain(fields['value']);
     return { code, said };
+  }
+
+  /** The driver's entry that an iSCSI SR has, in this environment; there is no kernel here to map with. */
+  drive(request: string, env: Record<string, string> = {}): Promise<Outcome> {
+    const argv = this.cluster.network.inside([join(this.#product, 'divert.py'), request]);
+    return runProgram(argv, { env: { ...this.#environment, ...env } });
   }
 
   secret(value: string): string {
