@@ -110,18 +110,21 @@ export class Lvm {
     throw lvmFailure('vg-create', `volume group ${this.vg} cannot be made on ${this.device}`, outcome);
   }
 
-  /** Removes the VG, which must hold no LV any more ('sr-not-empty'), and the PV label. */
+  /** Removes the VG, which must hold no LV any more ('sr-not-empty'); its PV stays. Done where there is none. */
   async removeVg(): Promise<void> {
     const report = await this.report();
     if (report !== undefined && report.lvs.length > 0) {
       const names = report.lvs.map((lv) => lv.name).join(', ');
       throw new RbdsrError('sr-not-empty', { what: `volume group ${this.vg} still holds ${names}` });
     }
-    if (report !== undefined) {
-      const outcome = await this.#changing('vgremove', [this.vg]);
-      if ((await labelOf(this.device))?.vgName === this.vg)
-        throw lvmFailure('lvm-delete', `volume group ${this.vg} cannot be removed`, outcome);
-    }
+    if (report === undefined) return;
+    const outcome = await this.#changing('vgremove', [this.vg]);
+    if ((await labelOf(this.device))?.vgName === this.vg)
+      throw lvmFailure('lvm-delete', `volume group ${this.vg} cannot be removed`, outcome);
+  }
+
+  /** Removes the label of a PV that is in no VG; any other stays. */
+  async removePv(): Promise<void> {
     const label = await labelOf(this.device);
     if (label === undefined || label.vgName !== undefined || label.damage !== undefined) return;
     const outcome = await this.#changing('pvremove', [this.device]);

@@ -156,7 +156,9 @@ function mappedOf({ mapped, spec }: Creation): MapResult {
 
 /** What this very call has made: xapi forgets the SR, so the image has to be as it was. */
 async function removeVolumeGroup(call: SmCall, mapping: Mapping, vg: string): Promise<void> {
-  await lvmOf(call, mapping, vg).removeVg();
+  const lvm = lvmOf(call, mapping, vg);
+  await lvm.removeVg();
+  await lvm.removePv();
   await blankMapped(call, mapping);
 }
 

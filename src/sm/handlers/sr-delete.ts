@@ -56,6 +56,11 @@ export const srDeletionSteps: readonly Step<Deletion>[] = [
       says: `${forgotten.says}: SR.destroy would attach the SR first, and there is none any more. To make another SR there, wipe the image as sr_create's refusal says`,
     },
   }),
+  step('sr-delete.after-label', ({ sr }) => sr.lvm.removePv(), {
+    does: 'the label of its physical volume is removed',
+    leaves: { id: 'image-with-remains', says: 'the same' },
+    mendedBy: forgotten,
+  }),
   step('sr-delete.after-blank', blankImage, {
     does: 'the first and last 16 MiB are zeroed',
     leaves: { id: 'image-blank-attached', says: 'a blank, mapped image' },

@@ -44,9 +44,13 @@ describe('Lvm on a loop device', () => {
     await lvm.createLv('MGT', 4 * MiB);
     await expect(lvm.removeVg()).rejects.toMatchObject({ code: 'sr-not-empty' });
     await lvm.removeLv('MGT');
+    await lvm.removePv();
+    expect(await lvm.report()).toBeDefined();
     await lvm.removeVg();
     expect(await lvm.report()).toBeUndefined();
     await lvm.removeVg();
+    await lvm.removePv();
+    await lvm.removePv();
     const io = await openBlockIo(loop.device, 'read');
     // pvremove wipes the label and leaves the text of the metadata: the device is nobody's, but not blank.
     expect(await surveyDevice(io)).toMatchObject({ kind: 'foreign', what: 'data of an unknown kind' });

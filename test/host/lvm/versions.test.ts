@@ -132,6 +132,7 @@ describe.each(VERSIONS)('LVM $version ($hosts)', (row) => {
       on(disk, 'removeLv', NAMED),
       on(blank, 'createVg'),
       on(blank, 'removeVg'),
+      on(blank, 'removePv'),
     ];
     const { results, calls } = await carryOut(version, steps, {
       disks: { [disk.device]: 'sr', [blank.device]: 'blank' },
@@ -141,7 +142,7 @@ describe.each(VERSIONS)('LVM $version ($hosts)', (row) => {
       'done',
       expect.objectContaining({ name: NAMED, sizeBytes: 16 * MiB }),
       expect.objectContaining({ name: NAMED, sizeBytes: 4 * MiB }),
-      ...Array.from({ length: 7 }, () => 'done'),
+      ...Array.from({ length: 8 }, () => 'done'),
     ]);
     // The metadata on the device say what these have done; LVM need not be asked.
     const next = calls.map((call, at) => [call, calls[at + 1] ?? ''] as const);
