@@ -184,8 +184,10 @@ export function controlPlaneSuite({ name, cluster, with: withPlane, may }: Plane
 
     test('how much a pool holds and how much more fits is told, and whether it or the cluster is full', async () => {
       await withPlane(async (plane) => {
+        // A manager tells of a pool some seconds after it has begun.
+        const used = async () => (await plane.poolSpace('rbd', soon())).usedBytes ?? 0;
+        await expect.poll(used, { timeout: 60_000 }).toBeGreaterThan(0);
         const { usedBytes = 0, freeBytes = 0, flags } = await plane.poolSpace('rbd', soon());
-        expect(usedBytes).toBeGreaterThan(0);
         expect(freeBytes).toBeGreaterThan(usedBytes);
         expect(flags).toEqual([]);
         await failureOf('pool-missing', () => plane.poolSpace('nopool', soon()));
