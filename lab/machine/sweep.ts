@@ -1,5 +1,6 @@
 import { existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { runProgram } from './program.ts';
 import { labFolder } from './project.ts';
 import { type Belonging, processStart, RUN_MARK } from './run-folder.ts';
@@ -47,10 +48,11 @@ function readLedger(path: string): Belonging[] {
 
 /**
  * How often processes are looked for, and how often in a row none must be there: one that is killed may just have
- * started another.
+ * started another, which has its mark only when it has become another program.
  */
 const LOOKS = 10;
 const QUIET_LOOKS = 2;
+const BETWEEN_LOOKS_MS = 100;
 
 async function endProcesses(find: () => Promise<readonly number[]>): Promise<void> {
   for (let quiet = 0, look = 0; quiet < QUIET_LOOKS && look < LOOKS; look += 1) {
@@ -58,6 +60,7 @@ async function endProcesses(find: () => Promise<readonly number[]>): Promise<voi
     for (const pid of pids) killNow(pid);
     await waitGone(pids);
     quiet = pids.length === 0 ? quiet + 1 : 0;
+    if (quiet < QUIET_LOOKS) await pause(BETWEEN_LOOKS_MS);
   }
 }
 
@@ -95,7 +98,7 @@ function killNow(pid: number): void {
 
 async function waitGone(pids: readonly number[]): Promise<void> {
   for (let turn = 0; turn < 100 && pids.some((pid) => processStart(pid) !== undefined); turn += 1) {
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await pause(50);
   }
 }
 

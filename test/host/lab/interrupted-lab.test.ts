@@ -121,5 +121,7 @@ test('after TERM of a vitest that nobody guards: it kills its workers before one
   const namespaces = namespacesOf(run);
   child.kill('SIGTERM');
   await expect.poll(() => existsSync(join(labFolder('runs'), run)), { timeout: 20_000 }).toBe(false);
+  // A program that was only being started then finds nothing of the run any more.
+  await expect.poll(() => commandsOf(run, namespaces), { timeout: 5000 }).toEqual([]);
   expectNothingOf(run, namespaces);
 });
