@@ -1,7 +1,6 @@
-import { withSrControlPlane } from '../access/sr-control-plane.ts';
 import type { Deadline } from '../base/deadline.ts';
-import { messageOf, RbdsrError } from '../base/error.ts';
 import type { Fence } from '../ceph/control/control-plane.ts';
+import { askEach } from './ask-each.ts';
 import type { FenceNote } from './fence-notes.ts';
 import type { UnaskedImage } from './fence-plan.ts';
 import type { PoolStanding, SrImage } from './pool-standing.ts';
@@ -34,21 +33,14 @@ interface AskedCluster {
 
 /** Of every cluster that an SR of the pool is in. */
 export async function listFences(root: string, { images }: PoolStanding, deadline: Deadline): Promise<FenceList> {
-  const asked: AskedCluster[] = [];
-  const unasked: UnaskedImage[] = [];
-  await Promise.all(
-    images.map(async (image) => {
-      try {
-        const asking = withSrControlPlane(root, image.uuid, [], deadline, async (plane) => ({
-          image,
-          cluster: await plane.clusterId(deadline),
-          fences: await plane.fences(deadline),
-        }));
-        asked.push(await deadline.race(asking, `the cluster of SR ${image.uuid}`));
-      } catch (error) {
-        if (!(error instanceof RbdsrError)) throw error;
-        unasked.push({ image, why: messageOf(error) });
-      }
+  const { answers: asked, unasked } = await askEach(
+    root,
+    images,
+    deadline,
+    async (plane, image): Promise<AskedCluster> => ({
+      image,
+      cluster: await plane.clusterId(deadline),
+      fences: await plane.fences(deadline),
     }),
   );
   const clusters = [...new Set(asked.map(({ cluster }) => cluster))].toSorted();

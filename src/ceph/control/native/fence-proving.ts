@@ -1,5 +1,6 @@
 import type { Deadline } from '../../../base/deadline.ts';
 import { hasCode, RbdsrError } from '../../../base/error.ts';
+import { inTurns } from '../../../base/in-turns.ts';
 import { objectHash, placementGroup } from '../../wire/object-hash.ts';
 import type { FenceProof } from '../control-plane.ts';
 import { isObject, number, object, parse } from '../tools/ceph-tool-json.ts';
@@ -66,34 +67,24 @@ export class FenceProving {
   /** Which OSD serves each placement group now. */
   async #place(objects: PoolObjects, byOsd: Map<number, Probe[]>): Promise<void> {
     const { pool, namespace } = objects;
-    const names = namesForGroups(namespace, pool.groups);
-    for (let first = 0; first < names.length; first += AT_ONCE) {
-      const some = names.slice(first, first + AT_ONCE);
-      const targets = await Promise.all(
-        some.map((name) => this.#map.target({ pool: pool.id, namespace, object: name }, this.#deadline)),
-      );
-      for (const [index, { osd }] of targets.entries()) {
-        if (osd < 0) this.#unserved += 1;
-        else byOsd.set(osd, [...(byOsd.get(osd) ?? []), { objects, name: some[index] ?? '' }]);
-      }
-    }
+    await inTurns(namesForGroups(namespace, pool.groups), AT_ONCE, async (name) => {
+      const { osd } = await this.#map.target({ pool: pool.id, namespace, object: name }, this.#deadline);
+      if (osd < 0) this.#unserved += 1;
+      else byOsd.set(osd, [...(byOsd.get(osd) ?? []), { objects, name }]);
+    });
   }
 
   /** One that does not answer is asked no more. */
   async #ask(osd: number, probes: readonly Probe[], epoch: number): Promise<void> {
-    for (let first = 0; first < probes.length && !this.#silent.has(osd); first += AT_ONCE) {
-      const some = probes.slice(first, first + AT_ONCE);
-      await Promise.all(
-        some.map(async ({ objects, name }) => {
-          try {
-            this.#answered.add(await objects.answeredBy(name, epoch, this.#deadline));
-          } catch (error) {
-            if (!hasCode(error, 'osd-unresponsive', 'deadline', 'monitor-unreachable', 'quorum-lost')) throw error;
-            this.#silent.add(silentOne(error, osd));
-          }
-        }),
-      );
-    }
+    await inTurns(probes, AT_ONCE, async ({ objects, name }) => {
+      if (this.#silent.has(osd)) return;
+      try {
+        this.#answered.add(await objects.answeredBy(name, epoch, this.#deadline));
+      } catch (error) {
+        if (!hasCode(error, 'osd-unresponsive', 'deadline', 'monitor-unreachable', 'quorum-lost')) throw error;
+        this.#silent.add(silentOne(error, osd));
+      }
+    });
   }
 }
 

@@ -1,5 +1,6 @@
 import type { Deadline } from '../../../base/deadline.ts';
 import { RbdsrError } from '../../../base/error.ts';
+import { inTurns } from '../../../base/in-turns.ts';
 import { MiB, roundUp } from '../../../base/units.ts';
 import type { ClusterAccess } from '../../cluster/access.ts';
 import { formatMonitors } from '../../cluster/monitors.ts';
@@ -124,22 +125,15 @@ class NativeImages {
     const objects = await this.#objects(pool, namespace, deadline);
     const names = await listDirectory(objects, deadline);
     if (names === undefined && namespace !== '') throw namespaceMissing(pool, namespace);
-    const all = [...(names ?? [])];
-    const entries: ImageEntry[] = [];
-    for (let first = 0; first < all.length; first += AT_ONCE) {
-      const some = await Promise.all(
-        all.slice(first, first + AT_ONCE).map(async ([image, id]): Promise<ImageEntry | undefined> => {
-          const header = await (id === undefined
-            ? readImageHeader(objects, image, deadline)
-            : headerOf(objects, id, deadline));
-          if (header === undefined) return undefined;
-          const spec = { pool, ...(namespace === '' ? {} : { namespace }), image };
-          return { spec, displayName: printable(image), sizeBytes: header.sizeBytes, format: header.format };
-        }),
-      );
-      entries.push(...some.filter((entry) => entry !== undefined));
-    }
-    return entries;
+    const entryOf = async ([image, id]: readonly [string, string | undefined]): Promise<ImageEntry | undefined> => {
+      const header = await (id === undefined
+        ? readImageHeader(objects, image, deadline)
+        : headerOf(objects, id, deadline));
+      if (header === undefined) return undefined;
+      const spec = { pool, ...(namespace === '' ? {} : { namespace }), image };
+      return { spec, displayName: printable(image), sizeBytes: header.sizeBytes, format: header.format };
+    };
+    return (await inTurns([...(names ?? [])], AT_ONCE, entryOf)).filter((entry) => entry !== undefined);
   }
 
   async namespaces(pool: string, deadline: Deadline): Promise<readonly string[]> {
