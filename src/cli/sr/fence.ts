@@ -2,6 +2,7 @@ import { fenceHost, type Fenced, isProven } from '../../fencing/fence-host.ts';
 import type { FencePlan } from '../../fencing/fence-plan.ts';
 import { outcomeInWords, planInWordsOf, wayBack } from '../../fencing/fence-words.ts';
 import type { CliCall } from '../cli-call.ts';
+import { deadlineMs } from '../deadline-option.ts';
 import { jsonText } from '../json.ts';
 import { printable } from '../../ceph/image/image-spec.ts';
 
@@ -25,7 +26,7 @@ export async function fence(call: CliCall, host: string, o: FenceOptions): Promi
   };
   const done = await fenceHost(
     call.root,
-    { ...wishOf(o), host, dryRun: o.dryRun === true, ms: msOf(o.deadline) },
+    { ...wishOf(o), host, dryRun: o.dryRun === true, ms: deadlineMs(o.deadline) },
     tells,
   );
   const { plan, outcomes } = done;
@@ -75,12 +76,6 @@ function asJson(done: Fenced): object {
     })),
     proven: outcomes === undefined ? undefined : isProven(done),
   };
-}
-
-/** How long all of it may take: 60 s unless given. */
-export function msOf(seconds: string | undefined): number {
-  const number = Number(seconds ?? 60);
-  return Number.isFinite(number) && number > 0 ? number * 1000 : 60_000;
 }
 
 /** Names in them are as they were found: no control character of theirs reaches a terminal. */

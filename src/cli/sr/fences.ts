@@ -4,9 +4,10 @@ import { printable } from '../../ceph/image/image-spec.ts';
 import { listFences } from '../../fencing/list-fences.ts';
 import { poolStanding } from '../../fencing/pool-standing.ts';
 import type { CliCall } from '../cli-call.ts';
+import { deadlineMs } from '../deadline-option.ts';
 import { jsonText } from '../json.ts';
 import { renderTable } from '../table.ts';
-import { msOf, printLines } from './fence.ts';
+import { printLines } from './fence.ts';
 
 /**
  * `rbdsr fences`: whom the clusters of the pool's SRs serve nothing, and until when; since when and by whom of what
@@ -16,7 +17,7 @@ export async function showFences(
   call: CliCall,
   o: { readonly json?: true; readonly deadline?: string },
 ): Promise<number> {
-  const ms = msOf(o.deadline);
+  const ms = deadlineMs(o.deadline);
   const { fences, unasked } = await withLocalXapi(
     call.root,
     async (xapi, host) => listFences(call.root, await poolStanding(xapi, host), Deadline.after(ms)),

@@ -4,8 +4,9 @@ import { growthInWords, type GrowPlan } from '../../growing/grow-plan.ts';
 import { type Grown, growSr, isGrown } from '../../growing/grow-sr.ts';
 import { unawareOf } from '../../growing/seen-sizes.ts';
 import type { CliCall } from '../cli-call.ts';
+import { deadlineMs } from '../deadline-option.ts';
 import { jsonText } from '../json.ts';
-import { msOf, printLines } from './fence.ts';
+import { printLines } from './fence.ts';
 
 export interface GrowOptions {
   readonly size: string;
@@ -23,7 +24,7 @@ export async function grow(call: CliCall, sr: string, o: GrowOptions): Promise<n
   const tells = (plan: GrowPlan): void => {
     if (!json) printLines(call, growthInWords(plan));
   };
-  const asked = { sr, wantedBytes: parseSize(o.size), dryRun: o.dryRun === true, ms: msOf(o.deadline) };
+  const asked = { sr, wantedBytes: parseSize(o.size), dryRun: o.dryRun === true, ms: deadlineMs(o.deadline) };
   const grown = await growSr(call.root, asked, tells);
   const isDone = grown.seen !== undefined;
   if (json) call.print(jsonText(asJson(grown, isDone)));

@@ -1,8 +1,9 @@
 import { unfenceHost } from '../../fencing/unfence-host.ts';
 import { unfenceInWords, type UnfencePlan } from '../../fencing/unfence-plan.ts';
 import type { CliCall } from '../cli-call.ts';
+import { deadlineMs } from '../deadline-option.ts';
 import { jsonText } from '../json.ts';
-import { msOf, printLines } from './fence.ts';
+import { printLines } from './fence.ts';
 
 export interface UnfenceOptions {
   readonly dryRun?: true;
@@ -16,7 +17,7 @@ export async function unfence(call: CliCall, host: string, o: UnfenceOptions): P
   const tells = (plan: UnfencePlan): void => {
     if (!json) printLines(call, unfenceInWords(plan));
   };
-  const asked = { host, dryRun: o.dryRun === true, ms: msOf(o.deadline) };
+  const asked = { host, dryRun: o.dryRun === true, ms: deadlineMs(o.deadline) };
   const { plan, removed } = await unfenceHost(call.root, asked, tells);
   const clients = removed.map(({ client }) => client);
   if (json) {
