@@ -1,5 +1,5 @@
 import { clusterAccess, type ClusterAccess } from '../ceph/cluster/access.ts';
-import { formatMonitors } from '../ceph/cluster/monitors.ts';
+import { formatMonitors, kernelAddresses } from '../ceph/cluster/monitors.ts';
 import { describeKeyTypes, refuseForbiddenKey } from '../ceph/control/cluster-key-types.ts';
 import { OWN_USER_PREFIX, poolsOfImage } from '../ceph/control/own-user.ts';
 import type { MonitorHost } from '../ceph/control/ssh/monitor-host.ts';
@@ -26,7 +26,7 @@ export async function askMonitor(work: SrWork, host: MonitorHost, question: Moni
   work.waiting('the monitor to name all monitors of its cluster');
   const { monitors: map, keyTypes } = await host.facts(work.deadline);
   work.log.info(`SR ${srOf(work)}: ${describeKeyTypes(keyTypes)}`);
-  const monitors = formatMonitors(map.flatMap(({ v1, v2 }) => v1 ?? v2 ?? []));
+  const monitors = formatMonitors(kernelAddresses(map));
   const hostKey = host.connection.hostKey.line;
   if (typed !== undefined) {
     const access = await typed(monitors);

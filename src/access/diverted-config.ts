@@ -1,6 +1,6 @@
 import { hasCode, messageOf, RbdsrError } from '../base/error.ts';
 import type { ClusterAccess } from '../ceph/cluster/access.ts';
-import { formatMonitor, formatMonitors } from '../ceph/cluster/monitors.ts';
+import { formatMonitor, formatMonitors, kernelAddresses } from '../ceph/cluster/monitors.ts';
 import type { ControlPlane } from '../ceph/control/control-plane.ts';
 import type { MonitorHost } from '../ceph/control/ssh/monitor-host.ts';
 import type { UserPlane } from '../ceph/control/user-plane.ts';
@@ -76,8 +76,7 @@ export class DivertedConfig implements SrConfig {
   async #byAllMonitors(work: SrWork, typed: ClusterAccess): Promise<ClusterAccess> {
     try {
       const facts = await (await this.#planeAs(work, typed)).facts(work.deadline);
-      const monitors = (facts?.monitors ?? []).flatMap(({ v1, v2 }) => v1 ?? v2 ?? []);
-      return monitors.length === 0 ? typed : { ...typed, monitors };
+      return facts === undefined ? typed : { ...typed, monitors: kernelAddresses(facts.monitors) };
     } catch (error) {
       if (!(error instanceof RbdsrError) || hasCode(error, 'cluster-auth')) throw error;
       work.log.info(`of the monitors only those that were typed are known: ${messageOf(error)}`);

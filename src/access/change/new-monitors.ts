@@ -5,7 +5,13 @@ import { lastStep, type Step, step } from '../../base/steps.ts';
 import type { ClusterAccess } from '../../ceph/cluster/access.ts';
 import type { ClusterFacts } from '../../ceph/control/monitor-map.ts';
 import type { MonitorHost } from '../../ceph/control/ssh/monitor-host.ts';
-import { formatMonitor, formatMonitors, type MonitorAddress, parseMonitors } from '../../ceph/cluster/monitors.ts';
+import {
+  formatMonitor,
+  formatMonitors,
+  kernelAddresses,
+  type MonitorAddress,
+  parseMonitors,
+} from '../../ceph/cluster/monitors.ts';
 import { noMonitorAnswers, surveyMonitors } from '../../ceph/cluster/monitor-survey.ts';
 import { resolveMonitors } from '../../ceph/cluster/resolve-monitors.ts';
 import { keepMonitors } from '../change-kept.ts';
@@ -156,7 +162,7 @@ const OWN_MS = 30_000;
 function mapOf({ monitors }: ClusterFacts, toldBy: MonitorMap['toldBy']): MonitorMap {
   return {
     toldBy,
-    chosen: monitors.flatMap(({ v1, v2 }) => v1 ?? v2 ?? []),
+    chosen: kernelAddresses(monitors),
     all: monitors.flatMap(({ v1, v2 }) =>
       [v1, v2].flatMap((address) => (address === undefined ? [] : formatMonitor(address))),
     ),

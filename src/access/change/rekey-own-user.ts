@@ -1,7 +1,7 @@
 import type { Deadline } from '../../base/deadline.ts';
 import { RbdsrError } from '../../base/error.ts';
 import { type Step, step } from '../../base/steps.ts';
-import { formatMonitors } from '../../ceph/cluster/monitors.ts';
+import { formatMonitors, kernelAddresses } from '../../ceph/cluster/monitors.ts';
 import { describeKeyTypes } from '../../ceph/control/cluster-key-types.ts';
 import type { ClusterFacts } from '../../ceph/control/monitor-map.ts';
 import { type ClusterUser, poolsOfImage } from '../../ceph/control/own-user.ts';
@@ -101,7 +101,7 @@ async function makeUser(renewing: Renewing): Promise<void> {
 
 async function keepFacts({ xapi, poolSr: { sr, kept }, host, facts }: Renewing): Promise<void> {
   if (kept === undefined) {
-    await keepMonitors(xapi, sr.ref, formatMonitors(facts.monitors.flatMap(({ v1, v2 }) => v1 ?? v2 ?? [])));
+    await keepMonitors(xapi, sr.ref, formatMonitors(kernelAddresses(facts.monitors)));
   }
   await keepHostKey(xapi, sr.ref, host.connection.hostKey.line);
 }

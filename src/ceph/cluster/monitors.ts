@@ -35,6 +35,13 @@ export function parseMonitors(text: string): readonly MonitorAddress[] {
   });
 }
 
+/** One address of each monitor, as the kernel is told: of msgr v1 where it speaks that. */
+export function kernelAddresses(
+  monitors: readonly { readonly v1?: MonitorAddress; readonly v2?: MonitorAddress }[],
+): readonly MonitorAddress[] {
+  return monitors.flatMap(({ v1, v2 }) => v1 ?? v2 ?? []);
+}
+
 /** `1.2.3.4:6789`, `[fd00::1]:6789`: as the kernel and ceph.conf want it. */
 export function formatMonitor(monitor: MonitorAddress): string {
   const host = monitor.kind === 'ipv6' ? `[${monitor.host}]` : monitor.host;

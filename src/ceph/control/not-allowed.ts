@@ -1,6 +1,6 @@
 import { hasCode, RbdsrError } from '../../base/error.ts';
 import { printable } from '../image/image-spec.ts';
-import { nameInCapability } from './own-user.ts';
+import { MAY_UNFENCE, nameInCapability } from './own-user.ts';
 
 /** Who asks, for the sentences about what is refused. */
 export interface Asker {
@@ -28,8 +28,7 @@ export function monitorNotAllowed({ user, cluster }: Asker, command: string): Rb
   });
 }
 
-/** Beside `profile rbd`, which lets a user add to the list of those that are fenced, and not take away from it. */
-const UNFENCING = 'profile rbd, allow command "osd blocklist" with blocklistop=rm';
+const UNFENCING = `profile rbd, ${MAY_UNFENCE}`;
 
 /** `besides`: what else the same user needs for what it asks. */
 export function poolNotAllowed(

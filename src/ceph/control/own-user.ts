@@ -54,14 +54,14 @@ export function leastCapabilities(pools: readonly string[]): readonly string[] {
 
 const PROFILE = 'profile rbd';
 
+/** `profile rbd` lets a client be fenced and not be let in again (ceph `src/mon/MonCap.cc`). */
+export const MAY_UNFENCE = 'allow command "osd blocklist" with blocklistop=rm';
+
 /**
- * `profile rbd` lets a client be fenced and not be let in again (ceph `src/mon/MonCap.cc`). Clusters before 16 call the
- * list a blacklist, and a cluster may be upgraded: a user has both words, of which one means nothing.
+ * Clusters before 16 call the list a blacklist, and a cluster may be upgraded: a user has both words, of which one means
+ * nothing.
  */
-const UNFENCE: readonly string[] = [
-  'allow command "osd blocklist" with blocklistop=rm',
-  'allow command "osd blacklist" with blacklistop=rm',
-];
+const UNFENCE: readonly string[] = [MAY_UNFENCE, MAY_UNFENCE.replaceAll('blocklist', 'blacklist')];
 
 function capabilities(monitors: readonly string[], pools: readonly string[]): readonly string[] {
   return ['mon', monitors.join(', '), 'osd', pools.map((pool) => `profile rbd pool=${quoted(pool)}`).join(', ')];

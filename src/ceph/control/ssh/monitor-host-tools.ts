@@ -4,7 +4,7 @@ import type { Secret } from '../../../base/secret.ts';
 import { formatTarget } from '../../../system/ssh/ssh-known-hosts.ts';
 import type { SshConnection } from '../../../system/ssh/ssh.ts';
 import { succeeded } from '../../../system/run.ts';
-import { toolCommandOf, errnoOf, toolNotAllowed } from '../tools/ceph-tool-errors.ts';
+import { toolCommandOf, errnoOf, mapRefused } from '../tools/ceph-tool-errors.ts';
 import type { ToolFailure } from '../tools/ceph-tool-errors.ts';
 import { aboutPlace } from '../not-allowed.ts';
 import { placeRefused, whatIsMissing } from '../tools/ceph-tool-missing.ts';
@@ -41,9 +41,8 @@ export class MonitorHostTools implements CephTools {
     const errno = hasCode(failure, 'control-plane-failed') ? errnoOf(call.outcome) : undefined;
     if (errno === 'EPERM') return placeRefused(subject, call);
     if (hasCode(failure, 'osd-unresponsive')) {
-      // Who may not have the map of OSDs waits for it in vain, and is refused at once where it asks for it by command.
-      const asked = await this.#run('ceph', ['osd', 'dump', '--format', 'json'], deadline);
-      return errnoOf(asked.outcome) === 'EACCES' ? aboutPlace(toolNotAllowed(asked), subject) : failure;
+      const refused = await mapRefused(this.#run('ceph', ['osd', 'dump', '--format', 'json'], deadline));
+      return refused === undefined ? failure : aboutPlace(refused, subject);
     }
     if (errno !== 'ENOENT') return aboutPlace(failure, subject);
     return whatIsMissing(subject, call, async (list) => (await this.#run('rbd', list, deadline)).outcome);

@@ -61,6 +61,15 @@ export function toolNotAllowed(failure: ToolFailure): RbdsrError {
 }
 
 /**
+ * Who may not have the map of OSDs waits for it in vain, and is refused at once where it asks for it by command: then
+ * that is why `rbd` did not end.
+ */
+export async function mapRefused(osdDump: Promise<ToolFailure>): Promise<RbdsrError | undefined> {
+  const asked = await osdDump;
+  return errnoOf(asked.outcome) === 'EACCES' ? toolNotAllowed(asked) : undefined;
+}
+
+/**
  * A key of another type than aes that the programs cannot read: those before 19.2.6, 20.2.4 and 21.2 know no other. All
  * that they say, where they log nothing, is that reading failed; a log would quote the key.
  */

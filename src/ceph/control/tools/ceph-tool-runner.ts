@@ -5,7 +5,7 @@ import { RbdsrError } from '../../../base/error.ts';
 import { runProgram, succeeded } from '../../../system/run.ts';
 import type { ClusterAccess } from '../../cluster/access.ts';
 import { keyTypeOf } from '../../cluster/cephx-key.ts';
-import { errnoOf, keyUnreadable, toolCommandOf, toolFailed, toolNotAllowed } from './ceph-tool-errors.ts';
+import { errnoOf, keyUnreadable, mapRefused, toolCommandOf, toolFailed, toolNotAllowed } from './ceph-tool-errors.ts';
 import type { ToolFailure } from './ceph-tool-errors.ts';
 import { placeRefused, whatIsMissing } from './ceph-tool-missing.ts';
 import { aboutPlace } from '../not-allowed.ts';
@@ -103,9 +103,8 @@ export class CephToolRunner implements CephTools {
     const answers = await surveyMonitors(addresses, deadline.within(LOOK_MS));
     if (!answers.some(({ state }) => state === 'msgr1' || state === 'msgr2')) return noMonitorAnswers(answers);
     if (errnoOf(failure.outcome) === 'EPERM') return toolFailed(failure);
-    // Who may not have the map of OSDs waits for it in vain, and is refused at once where it asks for it by command.
-    const asked = await this.#run('ceph', ['osd', 'dump', '--format', 'json'], deadline.within(LOOK_MS));
-    if (errnoOf(asked.outcome) === 'EACCES') return toolNotAllowed(asked);
+    const refused = await mapRefused(this.#run('ceph', ['osd', 'dump', '--format', 'json'], deadline.within(LOOK_MS)));
+    if (refused !== undefined) return refused;
     return new RbdsrError('osd-unresponsive', {
       what: `the monitors answer, but \`${failure.command}\` did not end in time`,
       expected: 'monitors in quorum, and OSDs that this host reaches',
