@@ -1,4 +1,4 @@
-import { asMap, asRecords, asText } from './_fields.ts';
+import { asMap, asRecords, asText, type Fields } from './_fields.ts';
 import type { Xapi } from './client.ts';
 import type { StringMap } from './values.ts';
 
@@ -26,27 +26,23 @@ export interface HostStanding extends HostRecord {
 export async function hostStandings(xapi: Xapi): Promise<HostStanding[]> {
   const heartbeats = await heartbeatsOf(xapi);
   const cards = await networkCards(xapi);
-  return (await allHosts(xapi)).map((host) => {
-    const own = cards.filter((card) => card.host === host.ref).flatMap(({ addresses }) => addresses);
+  return asRecords(ALL_HOSTS, await xapi.call(ALL_HOSTS), (ref, fields) => {
+    const host = hostOf(ref, fields);
+    const own = cards.filter((card) => card.host === ref).flatMap(({ addresses }) => addresses);
     const addresses = [...new Set([host.address, ...own])].filter((address) => address !== '');
-    const { isLive = false, heardAt = 0 } = heartbeats.get(host.ref) ?? {};
-    return Object.assign({}, host, { isLive, heardAt, addresses });
+    const { isLive = false, heardAt = 0 } = heartbeats.get(fields.text('metrics')) ?? {};
+    return { ...host, isLive, heardAt, addresses };
   });
 }
 
-/** By the host's reference. The master notes each heartbeat (xen-api `xapi_ha.ml`, `db_gc.ml`). */
+/** By the reference of a host's metrics. The master notes each heartbeat (xen-api `xapi_ha.ml`, `db_gc.ml`). */
 async function heartbeatsOf(xapi: Xapi): Promise<ReadonlyMap<string, Pick<HostStanding, 'isLive' | 'heardAt'>>> {
   const method = 'host_metrics.get_all_records';
   const metrics = asRecords(method, await xapi.call(method), (ref, fields) => {
     return [ref, { isLive: fields.flag('live'), heardAt: timeOf(fields.time('last_updated')) }] as const;
   });
-  const known = new Map(metrics);
-  const hosts = 'host.get_all_records';
-  const all = asRecords(hosts, await xapi.call(hosts), (ref, fields) => [ref, fields.text('metrics')] as const);
-  return new Map(all.flatMap(([ref, own]) => (known.has(own) ? [[ref, known.get(own) ?? NEVER_HEARD] as const] : [])));
+  return new Map(metrics);
 }
-
-const NEVER_HEARD = { isLive: false, heardAt: 0 };
 
 /** "20261124T08:42:56Z". */
 function timeOf(text: string): number {
@@ -72,8 +68,13 @@ export async function hostOtherConfig(xapi: Xapi, ref: string): Promise<StringMa
 }
 
 export async function allHosts(xapi: Xapi): Promise<HostRecord[]> {
-  const method = 'host.get_all_records';
-  return asRecords(method, await xapi.call(method), (ref, fields) => ({
+  return asRecords(ALL_HOSTS, await xapi.call(ALL_HOSTS), hostOf);
+}
+
+const ALL_HOSTS = 'host.get_all_records';
+
+function hostOf(ref: string, fields: Fields): HostRecord {
+  return {
     ref,
     uuid: fields.text('uuid'),
     nameLabel: fields.text('name_label'),
@@ -81,7 +82,7 @@ export async function allHosts(xapi: Xapi): Promise<HostRecord[]> {
     address: fields.text('address'),
     enabled: fields.flag('enabled'),
     otherConfig: fields.map('other_config'),
-  }));
+  };
 }
 
 /**

@@ -8,6 +8,7 @@ import { readState } from '../changing/path-state.ts';
 import type { Original, Placement, Plan } from '../changing/placement.ts';
 import { stockEntry } from './stock-entry.ts';
 import { proveStock } from './stock-proof.ts';
+import { SM_PACKAGE } from '../sm-package.ts';
 
 /**
  * Calls for SR type `lvmoiscsi` go through our dispatcher, which hands all but those with port 6789 to the stock
@@ -63,6 +64,6 @@ function kept({ state, contentAt }: Original): readonly Placement[] {
 function lostStock(): RbdsrError {
   return new RbdsrError('config-missing', {
     what: `${DIVERTED_ENTRY} is RBDSR's, and the host's own iSCSI driver that was there before is nowhere to be found`,
-    todo: "Reinstall the host's package sm (yum reinstall sm; where no package is called so, the one that rpm -qf /opt/xensource/sm names), then run rbdsr enable.",
+    todo: `Reinstall ${SM_PACKAGE}, then run rbdsr enable.`,
   });
 }

@@ -3,6 +3,7 @@ import { basename } from 'node:path';
 import { type Host, SM_DIR } from '../host.ts';
 import { readState } from '../changing/path-state.ts';
 import type { Placement, Plan, Remark } from '../changing/placement.ts';
+import { SM_PACKAGE } from '../sm-package.ts';
 
 /**
  * The RBDSR of 2015 to 2017, in Python (mstarikov/rbdsr and its forks): RBDSR.py in the SM folder, and an installer
@@ -49,7 +50,7 @@ const MOST_LINES = 60;
 
 const STILL_PATCHED = {
   what: "imports the older plug-in's RBDSR.py, which therefore stays: iSCSI SRs would not load without it",
-  todo: "reinstall the host's package sm (yum reinstall sm; where no package is called so, the one that rpm -qf /opt/xensource/sm names), then run rbdsr enable again",
+  todo: `reinstall ${SM_PACKAGE}, then run rbdsr enable again`,
 };
 
 /** What it made while it ran. */

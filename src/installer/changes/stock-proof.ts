@@ -7,6 +7,7 @@ import { isStruct } from '../../xmlrpc/value.ts';
 import type { Finding } from '../changing/finding.ts';
 import { DIVERTED_ENTRY, type Host, PRODUCT, SM_DIR } from '../host.ts';
 import { isOwnContent } from '../changing/own-content.ts';
+import { SM_PACKAGE } from '../sm-package.ts';
 
 /** Whether the stock iSCSI driver answers through an entry of ours. */
 export async function proveStock(host: Host): Promise<readonly Finding[]> {
@@ -21,7 +22,7 @@ export async function proveStock(host: Host): Promise<readonly Finding[]> {
       path: DIVERTED_ENTRY,
       state: 'changed',
       what: `does not reach the stock iSCSI driver: ${problem}`,
-      todo: "rbdsr repair; where that does not help, reinstall the host's package sm (yum reinstall sm; where no package is called so, the one that rpm -qf /opt/xensource/sm names), then rbdsr repair",
+      todo: `rbdsr repair; where that does not help, reinstall ${SM_PACKAGE}, then rbdsr repair`,
     },
   ];
 }
