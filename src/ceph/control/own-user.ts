@@ -58,8 +58,8 @@ const PROFILE = 'profile rbd';
 export const MAY_UNFENCE = 'allow command "osd blocklist" with blocklistop=rm';
 
 /**
- * Clusters before 16 call the list a blacklist, and a cluster may be upgraded: a user has both words, of which one means
- * nothing.
+ * Clusters before 16 call the list a blacklist, and a cluster may be upgraded: a user has both words, of which one
+ * means nothing.
  */
 const UNFENCE: readonly string[] = [MAY_UNFENCE, MAY_UNFENCE.replaceAll('blocklist', 'blacklist')];
 
