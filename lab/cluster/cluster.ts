@@ -141,12 +141,12 @@ export class Cluster {
   }
 
   /** The OSDs stop answering without closing a connection, like a dead network. */
-  freezeOsds(): void {
-    for (const name of this.osdNames) this.daemons.signal(name, 'SIGSTOP');
+  async freezeOsds(): Promise<void> {
+    await Promise.all(this.osdNames.map((name) => this.daemons.freeze(name)));
   }
 
   thawOsds(): void {
-    for (const name of this.osdNames) this.daemons.signal(name, 'SIGCONT');
+    for (const name of this.osdNames) this.daemons.thaw(name);
   }
 
   stopMonitor(index: number): Promise<void> {

@@ -2,7 +2,7 @@ import type { ChildProcess } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { check, startDaemon, stopDaemon } from '../machine/program.ts';
+import { check, freezeProcess, startDaemon, stopDaemon, thawProcess } from '../machine/program.ts';
 import type { NetworkNamespace } from '../machine/network-namespace.ts';
 import { type ClusterLayout, configPath, keyringPath, monitorAddresses, writeConfig } from './layout.ts';
 
@@ -12,8 +12,9 @@ export interface DaemonControl {
   start(name: string): Promise<void>;
   /** Kills it; resolves when it is gone. */
   stop(name: string): Promise<void>;
-  /** SIGSTOP and SIGCONT: it stops answering without closing a connection, like a dead network. */
-  signal(name: string, signal: 'SIGSTOP' | 'SIGCONT'): void;
+  /** It stops answering without closing a connection, like a dead network; resolves when it stands still. */
+  freeze(name: string): Promise<void>;
+  thaw(name: string): void;
 }
 
 /** The daemons of one cluster: how each comes to exist and how it is started. Each is our child and dies with us. */
@@ -51,7 +52,7 @@ export class Daemons implements DaemonControl {
   }
 
   start(name: string): Promise<void> {
-    if (!isAlive(this.#running.get(name))) {
+    if (this.#alive(name) === undefined) {
       const [kind = '', id = ''] = name.split('.');
       const argv = [`ceph-${kind}`, '-c', configPath(this.#layout), '-f', '-i', id];
       this.#running.set(name, startDaemon(this.#network.inside(argv), join(this.#layout.dir, 'log', `${name}.out`)));
@@ -68,8 +69,19 @@ export class Daemons implements DaemonControl {
     await Promise.all([...this.#running.keys()].map((name) => this.stop(name)));
   }
 
-  signal(name: string, signal: 'SIGSTOP' | 'SIGCONT'): void {
-    this.#running.get(name)?.kill(signal);
+  async freeze(name: string): Promise<void> {
+    const pid = this.#alive(name)?.pid;
+    if (pid !== undefined) await freezeProcess(pid);
+  }
+
+  thaw(name: string): void {
+    const pid = this.#alive(name)?.pid;
+    if (pid !== undefined) thawProcess(pid);
+  }
+
+  #alive(name: string): ChildProcess | undefined {
+    const child = this.#running.get(name);
+    return isAlive(child) ? child : undefined;
   }
 
   async #makeKeyring(): Promise<void> {

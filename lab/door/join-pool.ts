@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { freezeProcess, thawProcess } from '../machine/program.ts';
 import { join } from 'node:path';
 import { Cluster } from '../cluster/cluster.ts';
 import type { DaemonControl } from '../cluster/daemons.ts';
@@ -44,9 +45,11 @@ export async function joinPool(door: string): Promise<Pool> {
 }
 
 function daemonsBehind(door: string, folder: string): DaemonControl {
+  const pidOfDaemon = (name: string): number => Number(readFileSync(join(folder, `${name}.pid`), 'utf8'));
   return {
     start: (name) => ask(door, { ask: 'daemon', name, does: 'start' }),
     stop: (name) => ask(door, { ask: 'daemon', name, does: 'stop' }),
-    signal: (name, signal) => process.kill(Number(readFileSync(join(folder, `${name}.pid`), 'utf8')), signal),
+    freeze: (name) => freezeProcess(pidOfDaemon(name)),
+    thaw: (name) => thawProcess(pidOfDaemon(name)),
   };
 }

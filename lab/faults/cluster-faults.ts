@@ -14,8 +14,8 @@ export function killed(cluster: Cluster, daemon: string): Fault {
 export function frozenDaemon(cluster: Cluster, daemon: string): Fault {
   return {
     what: `${daemon} is frozen`,
-    begin: () => Promise.resolve(cluster.daemons.signal(daemon, 'SIGSTOP')),
-    end: () => Promise.resolve(cluster.daemons.signal(daemon, 'SIGCONT')),
+    begin: () => cluster.daemons.freeze(daemon),
+    end: () => Promise.resolve(cluster.daemons.thaw(daemon)),
   };
 }
 
@@ -45,6 +45,7 @@ export function quickHeartbeats(cluster: Cluster): Fault {
     ['osd_heartbeat_grace', '10'],
     ['osd_heartbeat_interval', '1'],
     ['mon_osd_min_down_reporters', '1'],
+    ['osd_pool_default_read_lease_ratio', '0.8'],
   ];
   // The daemons' own file says otherwise, and counts more than what the monitors keep.
   const all = [...cluster.monitorNames, ...cluster.osdNames];
@@ -120,10 +121,10 @@ export function unserved(cluster: Cluster, group: string): Fault {
       const from = await clean((osd) => osd !== last);
       await cluster.tool('ceph', 'osd', 'pg-upmap-items', group, String(from), String(last));
       await clean((osd) => osd === last);
-      cluster.daemons.signal(`osd.${last}`, 'SIGSTOP');
+      await cluster.daemons.freeze(`osd.${last}`);
     },
     end: async () => {
-      cluster.daemons.signal(`osd.${last}`, 'SIGCONT');
+      cluster.daemons.thaw(`osd.${last}`);
       await cluster.tryTool('ceph', 'osd', 'rm-pg-upmap-items', group);
     },
   };

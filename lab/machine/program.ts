@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { openSync } from 'node:fs';
+import { openSync, readdirSync, readFileSync } from 'node:fs';
+import { setTimeout as pause } from 'node:timers/promises';
 
 export interface Outcome {
   /** Exit code; 128 + signal number is not invented: a signal gives -1. */
@@ -51,6 +52,37 @@ export async function check(argv: readonly string[], o: ProgramOptions = {}): Pr
 export function startDaemon(argv: readonly string[], logPath: string): ChildProcess {
   const log = openSync(logPath, 'a');
   return spawn('setpriv', ['--pdeathsig', 'KILL', '--', ...argv], { stdio: ['ignore', log, log], detached: true });
+}
+
+/**
+ * Stops a process like a machine that hangs: no connection is closed. Resolves when the last of its threads stands
+ * still, which on a busy machine is later than the signal: each stops when it next has its turn.
+ */
+export async function freezeProcess(pid: number): Promise<void> {
+  process.kill(pid, 'SIGSTOP');
+  while (statesOf(pid).some((state) => !'TtZX'.includes(state))) await pause(1);
+}
+
+/** Of a program that was started; throws for one that was not. */
+export function pidOf(child: ChildProcess): number {
+  if (child.pid === undefined) throw new Error(`${child.spawnfile} was not started`);
+  return child.pid;
+}
+
+export function thawProcess(pid: number): void {
+  process.kill(pid, 'SIGCONT');
+}
+
+/** Of each thread, as in `man 5 proc`. */
+function statesOf(pid: number): readonly string[] {
+  return readdirSync(`/proc/${pid}/task`).flatMap((thread) => {
+    try {
+      const stat = readFileSync(`/proc/${pid}/task/${thread}/stat`, 'utf8');
+      return stat.slice(stat.lastIndexOf(')') + 2).slice(0, 1);
+    } catch {
+      return []; // it has ended meanwhile
+    }
+  });
 }
 
 /** Ends a daemon of ours and waits until it is gone. */

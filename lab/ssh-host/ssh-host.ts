@@ -3,7 +3,7 @@ import { mkdirSync, readdirSync, readFileSync, readlinkSync, writeFileSync } fro
 import { dirname, join } from 'node:path';
 import type { Cluster } from '../cluster/cluster.ts';
 import type { NetworkNamespace } from '../machine/network-namespace.ts';
-import { check, startDaemon, stopDaemon } from '../machine/program.ts';
+import { check, freezeProcess, pidOf, startDaemon, stopDaemon, thawProcess } from '../machine/program.ts';
 import type { RunFolder } from '../machine/run-folder.ts';
 import { accountFiles, KEY_FOLDER, type SshAccount } from './accounts.ts';
 
@@ -91,12 +91,12 @@ export class SshHost {
   }
 
   /** sshd stops answering without closing a connection. */
-  freeze(): void {
-    this.#sshd.kill('SIGSTOP');
+  freeze(): Promise<void> {
+    return freezeProcess(pidOf(this.#sshd));
   }
 
   thaw(): void {
-    this.#sshd.kill('SIGCONT');
+    thawProcess(pidOf(this.#sshd));
   }
 
   /** Ends sshd and what runs on behalf of those who logged in. */

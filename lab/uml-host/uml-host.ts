@@ -5,6 +5,7 @@ import type { Guest } from '../hosts/guest.ts';
 import { Host } from '../hosts/host.ts';
 import type { Links } from '../hosts/links.ts';
 import type { NetworkNamespace } from '../machine/network-namespace.ts';
+import { freezeProcess, thawProcess } from '../machine/program.ts';
 import type { RunFolder } from '../machine/run-folder.ts';
 import { bootUml, type UmlMachine, type UmlRunning } from './boot.ts';
 import { linksOf, makeLinks } from './links.ts';
@@ -83,15 +84,11 @@ export class UmlHost extends Host {
   }
 
   freeze(): Promise<void> {
-    return this.#signal('SIGSTOP');
+    return freezeProcess(this.#kernelPid());
   }
 
   thaw(): Promise<void> {
-    return this.#signal('SIGCONT');
-  }
-
-  #signal(signal: NodeJS.Signals): Promise<void> {
-    process.kill(this.#kernelPid(), signal);
+    thawProcess(this.#kernelPid());
     return Promise.resolve();
   }
 

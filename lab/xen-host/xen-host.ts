@@ -2,7 +2,7 @@ import type { AgentLink } from '../hosts/agent-link.ts';
 import type { Guest, GuestOptions } from '../hosts/guest.ts';
 import { Host } from '../hosts/host.ts';
 import type { NetworkNamespace } from '../machine/network-namespace.ts';
-import { stopDaemon } from '../machine/program.ts';
+import { freezeProcess, pidOf, stopDaemon, thawProcess } from '../machine/program.ts';
 import type { RunFolder } from '../machine/run-folder.ts';
 import { type Booted, type BootOptions, bootDom0 } from './boot.ts';
 import { PvGuest } from './guest.ts';
@@ -59,12 +59,11 @@ export class XenHost extends Host {
   }
 
   freeze(): Promise<void> {
-    this.#booted.qemu.kill('SIGSTOP');
-    return Promise.resolve();
+    return freezeProcess(pidOf(this.#booted.qemu));
   }
 
   thaw(): Promise<void> {
-    this.#booted.qemu.kill('SIGCONT');
+    thawProcess(pidOf(this.#booted.qemu));
     return Promise.resolve();
   }
 }

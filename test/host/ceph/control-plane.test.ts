@@ -129,7 +129,7 @@ describe('what fails is named', () => {
   });
 
   test('OSDs that do not answer', async () => {
-    cluster.freezeOsds();
+    await cluster.freezeOsds();
     try {
       const error = await failureOf('osd-unresponsive', () =>
         restricted().imageInfo({ pool: 'rbd', image: 'made' }, Deadline.after(8000)),

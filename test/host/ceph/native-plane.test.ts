@@ -193,18 +193,18 @@ describe('what fails on the way', () => {
   test('a monitor that freezes, before it is asked and after', async () => {
     await as({}, async (plane) => {
       await plane.listPools(soon());
-      cluster.daemons.signal('mon.a', 'SIGSTOP');
+      await cluster.daemons.freeze('mon.a');
       try {
         expect((await plane.imageInfo(spec, Deadline.after(8000))).sizeBytes).toBe(20 * MiB);
         expect(await as({}, (other) => other.clusterId(Deadline.after(3000)))).toBe(cluster.fsid);
       } finally {
-        cluster.daemons.signal('mon.a', 'SIGCONT');
+        cluster.daemons.thaw('mon.a');
       }
     });
   });
 
   test('OSDs that do not answer', async () => {
-    cluster.freezeOsds();
+    await cluster.freezeOsds();
     try {
       const error = await failureOf('osd-unresponsive', () =>
         as({}, (plane) => plane.imageInfo(spec, Deadline.after(5000))),
@@ -441,12 +441,12 @@ describe('a fence is proven', () => {
   });
 
   test('not while an OSD that is up says nothing, which is named', async () => {
-    cluster.daemons.signal('osd.1', 'SIGSTOP');
+    await cluster.daemons.freeze('osd.1');
     try {
       const { answered, silent } = await fenced('10.99.99.95:0/1', 6000);
       expect({ answered, silent }).toEqual({ answered: [0], silent: [1] });
     } finally {
-      cluster.daemons.signal('osd.1', 'SIGCONT');
+      cluster.daemons.thaw('osd.1');
     }
     expect((await fenced('10.99.99.95:0/1')).silent).toEqual([]);
   });

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { freezeProcess, pidOf, thawProcess } from '../../../lab/machine/program.ts';
 import { stringOf } from '../../../lab/xapi-double/database.ts';
 import { FencedPool, THERE } from './fenced-pool.ts';
 
@@ -37,7 +38,7 @@ describe('rbdsr fence', () => {
     const mine = await fenced.sr('mine');
     await using client = await fenced.client('taken');
     await using frozen = await fenced.client('taken');
-    frozen.process.kill('SIGSTOP');
+    await freezeProcess(pidOf(frozen.process));
     const { code, said } = await rbdsr('fence', stringOf(fenced.beta, 'uuid'));
     expect(said).toContain('Not seen: rbd/mine');
     // Of the other SR nobody can say that beta does not use it.
@@ -55,7 +56,7 @@ describe('rbdsr fence', () => {
     expect(fenced.notes(mine.row)).toEqual([]);
     // Its next write fails, and so does what the frozen one sends after the fence.
     expect(await client.ended).not.toBe(0);
-    frozen.process.kill('SIGCONT');
+    thawProcess(pidOf(frozen.process));
     expect(await frozen.ended).not.toBe(0);
     fenced.forget(mine.row);
     fenced.forget(row);
@@ -64,7 +65,7 @@ describe('rbdsr fence', () => {
   test('again is the same, and asks for the proof once more, unless the host may have come back meanwhile', async () => {
     const { row } = await fenced.sr('again');
     await using client = await fenced.client('again');
-    client.process.kill('SIGSTOP');
+    await freezeProcess(pidOf(client.process));
     expect((await rbdsr('fence', 'beta')).code).toBe(0);
     const { code, said } = await rbdsr('fence', 'beta');
     expect(code).toBe(0);
@@ -104,7 +105,7 @@ describe('rbdsr fence', () => {
       sm_config: { [`host_${fenced.beta.ref}`]: 'RW' },
     });
     await using client = await fenced.client('used');
-    client.process.kill('SIGSTOP');
+    await freezeProcess(pidOf(client.process));
     fenced.betaIsLive = true;
     const used = await rbdsr('fence', 'beta');
     expect(used.code).toBe(1);
@@ -148,7 +149,7 @@ describe('rbdsr fences and unfence', () => {
   test('what we did is told with since when and by whom; what others did is not ours', async () => {
     const { row } = await fenced.sr('told');
     await using client = await fenced.client('told');
-    client.process.kill('SIGSTOP');
+    await freezeProcess(pidOf(client.process));
     await fenced.pool.cluster.tool('ceph', 'osd', 'blocklist', 'add', '10.97.0.1:0/7', '600');
     await rbdsr('fence', 'beta');
     const { code, said } = await rbdsr('fences');
@@ -163,7 +164,7 @@ describe('rbdsr fences and unfence', () => {
   test('a user who may not is given the line that lets it, and what does without; the line is right', async () => {
     const { row, user } = await fenced.sr('caged');
     await using client = await fenced.client('caged');
-    client.process.kill('SIGSTOP');
+    await freezeProcess(pidOf(client.process));
     await rbdsr('fence', 'beta');
     const refused = await rbdsr('unfence', 'beta');
     expect(refused.code).toBe(1);

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { freezeProcess, pidOf } from '../../../lab/machine/program.ts';
 import { setTimeout as pause } from 'node:timers/promises';
 import { stringOf } from '../../../lab/xapi-double/database.ts';
 import { MiB } from '../../../src/base/units.ts';
@@ -33,7 +34,7 @@ async function begun(words: (uuid: string) => readonly string[]): Promise<Case> 
   const mon = 'profile rbd, allow command "osd blocklist" with blocklistop=rm';
   const { uuid, row } = await fenced.sr(image, { mon });
   const client = await fenced.client(image);
-  client.process.kill('SIGSTOP');
+  await freezeProcess(pidOf(client.process));
   const driven: string[] = [];
   fenced.pool.driver = (request) => {
     driven.push(/<name>command<\/name>\s*<value>(?:<string>)?([a-z_]+)/.exec(request)?.[1] ?? 'unknown');

@@ -1,4 +1,5 @@
 import { appendFileSync, existsSync, mkdirSync } from 'node:fs';
+import { freezeProcess, thawProcess } from '../../../lab/machine/program.ts';
 import { dirname } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { mapOf, type Row, stringOf } from '../../../lab/xapi-double/database.ts';
@@ -46,12 +47,12 @@ test('nor does one that comes back after its answer was given, when xapi has end
   await Deadline.after(8000).until(marked, 'the marks of the activation');
   const worker = lockHolder(`${pool.root(1)}/var/lock/sm/${stringOf(vdi, 'uuid')}/vdi`)?.pid ?? 0;
   // As good as one that the kernel does not let go.
-  process.kill(worker, 'SIGSTOP');
+  await freezeProcess(worker);
   onTestFinished(() => void (existsSync(`/proc/${worker}`) && process.kill(worker, 'SIGKILL')));
   await answer;
   expect(marksOf(vdi)).toHaveLength(2);
   const sessions = double.sessions.size;
-  process.kill(worker, 'SIGCONT');
+  thawProcess(worker);
   await Deadline.after(20_000).until(() => (marksOf(vdi).length === 0 ? true : undefined), 'the marks to go');
   const ended = (): true | undefined => (existsSync(`/proc/${worker}`) ? undefined : true);
   await Deadline.after(20_000).until(ended, 'the worker to end');

@@ -249,7 +249,7 @@ describe('where nobody answers', () => {
   });
 
   test('an sshd that is frozen, and the next one that is not', async () => {
-    strict.freeze();
+    await strict.freeze();
     try {
       const dead = { host: ADDRESS, port: 2222 };
       await failureOf('monitor-unreachable', () => connectSsh(options({ targets: [dead], deadline: soon(1500) })));

@@ -454,7 +454,7 @@ describe('many answers, each its own', () => {
   });
 
   test('OSDs that do not answer', async () => {
-    cluster.freezeOsds();
+    await cluster.freezeOsds();
     try {
       await using host = await monitor('free');
       await failureOf('osd-unresponsive', () => host.imageInfo({ pool: 'rbd', image: 'made' }, soon(3000)));

@@ -104,7 +104,7 @@ export function deadCluster(lab: Lab): void {
     await withDeadline(pool, async () => {
       const call = failsInTime(vdiCreate(pool.double, { sr: sr.ref, virtualSize: 16 * MiB, nameLabel: 'cut' }));
       await waitsFor(pool, 'LVM to make');
-      pool.cluster.freezeOsds();
+      await pool.cluster.freezeOsds();
       expect(await call).toMatch(WAITED);
       await noLauncherIsLeft(pool);
     });
@@ -118,7 +118,7 @@ export function deadCluster(lab: Lab): void {
     await withDeadline(pool, async () => {
       const call = failsInTime(pbdPlug(pool.double, pbd));
       await waitsFor(pool, 'LVM to read');
-      pool.cluster.freezeOsds();
+      await pool.cluster.freezeOsds();
       expect(await call).toMatch(WAITED);
       await noLauncherIsLeft(pool);
     });

@@ -22,7 +22,7 @@ const SLACK_SECONDS = 15;
  */
 export function withFrozenOsds(pool: Pool, work: () => Promise<void>): Promise<void> {
   return withDeadline(pool, async () => {
-    pool.cluster.freezeOsds();
+    await pool.cluster.freezeOsds();
     await work();
   });
 }

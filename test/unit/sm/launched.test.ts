@@ -1,4 +1,5 @@
 import { existsSync, readdirSync } from 'node:fs';
+import { thawProcess } from '../../../lab/machine/program.ts';
 import { join } from 'node:path';
 import { expect, test, vi } from 'vitest';
 import { Deadline } from '../../../src/base/deadline.ts';
@@ -29,7 +30,7 @@ test('a worker that cannot answer: the launcher says what it waits for, and the 
   expect(existsSync(`/proc/${worker}`)).toBe(true);
 
   await lock.release();
-  process.kill(worker, 'SIGCONT');
+  thawProcess(worker);
   await vi.waitFor(() => expect(existsSync(`/proc/${worker}`)).toBe(false), { timeout: 10_000 });
   expect(readdirSync(join(root, 'run/calls'))).toEqual([]);
 });

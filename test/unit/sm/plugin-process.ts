@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { freezeProcess } from '../../../lab/machine/program.ts';
 import {
   existsSync,
   mkdirSync,
@@ -122,7 +123,7 @@ export async function stopWorkerAt(root: string, lockPath: string): Promise<numb
     expect(late).toContain(`for the lock ${lockPath}`);
     return Number(/Its process (\d+) stays/.exec(late)?.[1]);
   }, 10_000);
-  process.kill(worker, 'SIGSTOP');
+  await freezeProcess(worker);
   onTestFinished(() => void (existsSync(`/proc/${worker}`) && process.kill(worker, 'SIGKILL')));
   return worker;
 }
