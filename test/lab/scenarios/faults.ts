@@ -81,7 +81,7 @@ ls /run/in-memory 2>/dev/null || true`);
     for (const daemon of lab().cluster.osdNames) await begin(frozenDaemon(lab().cluster, daemon));
     const waiter = host.exec(['dd', 'if=/dev/rbd0', 'of=/dev/null', 'iflag=direct', 'count=1']);
     const told = expect(waiter).rejects.toThrow('went off');
-    await host.shell('until grep -q '[r]bd0' /proc/*/cmdline 2>/dev/null; do sleep 0.1; done');
+    await host.shell('until grep -q "[r]bd0" /proc/*/cmdline 2>/dev/null; do sleep 0.1; done');
     const off = await begin(poweredOff(host));
     await told;
     expect(host.isOn).toBe(false);
