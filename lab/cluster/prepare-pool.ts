@@ -59,7 +59,8 @@ async function laggyGroups(cluster: Tools): Promise<readonly string[]> {
   return groups.map(({ pgid }) => pgid);
 }
 
-async function stateOf(cluster: Tools): Promise<string> {
+/** What `ceph` tells of a cluster that does not do what it should. */
+export async function stateOf(cluster: Tools): Promise<string> {
   const asked = [['status'], ['osd', 'dump'], ['pg', 'dump', 'pgs_brief']].map(async (args) => {
     const { stdout, stderr } = await cluster.tryTool('ceph', '--connect-timeout', '10', ...args);
     return `ceph ${args.join(' ')}:\n${stdout}${stderr}`;

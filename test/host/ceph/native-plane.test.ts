@@ -3,6 +3,7 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Cluster } from '../../../lab/cluster/cluster.ts';
+import { stateOf } from '../../../lab/cluster/prepare-pool.ts';
 import { RunFolder } from '../../../lab/machine/run-folder.ts';
 import { sweepDeadRuns, sweepRun } from '../../../lab/machine/sweep.ts';
 import { Deadline } from '../../../src/base/deadline.ts';
@@ -223,24 +224,13 @@ describe('what fails on the way', () => {
       for (const name of cluster.osdNames) await cluster.daemons.stop(name);
       const making = plane.createImage({ pool: 'rbd', image: 'survivor' }, MiB, Deadline.after(90_000));
       for (const name of cluster.osdNames) await cluster.daemons.start(name);
-      const over = new AbortController();
-      const peering = peerAgain(over.signal);
-      expect((await making.finally(() => over.abort())).sizeBytes).toBe(MiB);
-      await peering;
+      const made = await making.catch(async (cause: unknown) => {
+        throw new Error(`the cluster:\n${await stateOf(cluster)}`, { cause });
+      });
+      expect(made.sizeBytes).toBe(MiB);
     });
     expect((await cluster.imageInfo('rbd/survivor')).size).toBe(MiB);
   });
-
-  /**
-   * A group of one copy may wait for good for its own lease, in 16.2 (lab/cluster/prepare-pool.ts). Not before those
-   * of a busy machine have had the time to come up: whoever is said to be down begins anew.
-   */
-  async function peerAgain(over: AbortSignal): Promise<void> {
-    while (!over.aborted) {
-      await pause(25_000, undefined, { signal: over }).catch(() => undefined);
-      if (!over.aborted) await cluster.tryTool('ceph', 'osd', 'down', 'all');
-    }
-  }
 
   test('tickets and logins that are over after ten seconds are renewed', async () => {
     for (const life of ['auth_service_ticket_ttl', 'auth_mon_ticket_ttl']) {
