@@ -1,5 +1,7 @@
 import { spawn } from 'node:child_process';
 import { createServer, type Server, type Socket } from 'node:net';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Cluster } from '../../../lab/cluster/cluster.ts';
@@ -225,7 +227,10 @@ describe('what fails on the way', () => {
       const making = plane.createImage({ pool: 'rbd', image: 'survivor' }, MiB, Deadline.after(90_000));
       for (const name of cluster.osdNames) await cluster.daemons.start(name);
       const made = await making.catch(async (cause: unknown) => {
-        throw new Error(`the cluster:\n${await stateOf(cluster)}`, { cause });
+        const logs = cluster.osdNames.map((name) =>
+          readFileSync(join(cluster.layout.dir, 'log', `${name}.log`), 'utf8'),
+        );
+        throw new Error([await stateOf(cluster), ...logs.map((log) => log.slice(-4000))].join('\n'), { cause });
       });
       expect(made.sizeBytes).toBe(MiB);
     });
