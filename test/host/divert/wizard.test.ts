@@ -1,107 +1,50 @@
 import { execFileSync } from 'node:child_process';
-import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { randomUUID } from 'node:crypto';
-import { tmpdir } from 'node:os';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { Cluster } from '../../../lab/cluster/cluster.ts';
-import { runProgram } from '../../../lab/machine/program.ts';
-import { RunFolder } from '../../../lab/machine/run-folder.ts';
-import { sweepDeadRuns, sweepRun } from '../../../lab/machine/sweep.ts';
 import { SshHost } from '../../../lab/ssh-host/ssh-host.ts';
 import { mapOf } from '../../../lab/xapi-double/database.ts';
-import type { XapiDouble } from '../../../lab/xapi-double/double.ts';
-import { srCreate, srProbe } from '../../../lab/xapi-double/sr-operations.ts';
-import { startXapiDouble } from '../../../lab/xapi-double/start.ts';
-import { XapiError } from '../../../lab/xapi-double/xapi-error.ts';
-import { xenOrchestraLuns, xenOrchestraSrs, xenOrchestraTargets } from '../../support/wizard-clients/xen-orchestra.ts';
-import { xenCenterLuns, xenCenterTargets } from '../../support/wizard-clients/xencenter.ts';
 import { MiB } from '../../../src/base/units.ts';
 import { sampleKey } from '../../../src/ceph/cluster/cephx-key.ts';
 import { kernelTraits } from '../../../src/ceph/krbd/kernel-traits.ts';
+import { place } from '../../support/folder-host.ts';
 import { CephOfToday } from '../../support/stand-ins/ceph-of-today.ts';
-import { buildProduct, place, placeHost } from '../../support/folder-host.ts';
+import { xenCenterLuns, xenCenterTargets } from '../../support/wizard-clients/xencenter.ts';
+import { xenOrchestraLuns, xenOrchestraSrs, xenOrchestraTargets } from '../../support/wizard-clients/xen-orchestra.ts';
+import { failure } from '../../support/xapi-failure.ts';
+import { listOf, WIZARD_CLIENTS, WizardPool } from './wizard-pool.ts';
 
-// The first three steps of the "New iSCSI SR" wizard, as XenCenter and Xen Orchestra take them: the built product
-// behind the dispatcher, xapi's double, a real monitor and a real SSH server. Nothing is mapped in them, so no host
-// kernel is needed.
+// The first three steps of the "New iSCSI SR" wizard, as XenCenter and Xen Orchestra take them with a sudoer's login,
+// against a real SSH server.
 
 const PASSWORD = 'c0rrect horse';
 
-let run: RunFolder;
-let cluster: Cluster;
+let pool: WizardPool;
 let ssh: SshHost;
-let xapi: XapiDouble;
-const folder = mkdtempSync(join(tmpdir(), 'rbdsr-wizard-'));
-const root = join(folder, 'host');
 
 beforeAll(async () => {
-  await sweepDeadRuns();
-  run = RunFolder.create();
-  cluster = await Cluster.start(run, { name: 'wizard' });
-  ssh = await SshHost.start(run, cluster, {
+  pool = await WizardPool.make('wizard');
+  ssh = await SshHost.start(pool.run, pool.cluster, {
     users: [
       { name: 'xen', password: PASSWORD, sudo: 'password' },
       { name: 'none', password: PASSWORD, sudo: 'none' },
     ],
   });
-  await cluster.createPool('other');
-  await cluster.tool('ceph', 'osd', 'pool', 'create', 'unmarked', '1');
-  for (const name of ['b', 'a', 'has space']) await cluster.createImage(`rbd/${name}`, { sizeMiB: 64 });
-  const product = join(folder, 'product');
-  buildProduct(product);
-  place(join(product, 'stock/LVMoISCSISR'), (path) => writeFileSync(path, '#!/bin/sh\necho stock\n'));
-  chmodSync(join(product, 'stock/LVMoISCSISR'), 0o755);
-  const uuid = randomUUID();
-  const env = { RBDSR_ROOT: root, RBDSR_HOME: product, RBDSR_RUN: join(root, 'run') };
-  const exec = (_host: string, _program: string, argument: string) =>
-    runProgram(cluster.network.inside([join(product, 'divert.py'), argument]), { env });
-  const socket = join(folder, 'xapi');
-  xapi = await startXapiDouble({ unixSocket: socket }, { exec }, { profileId: '8.3b', hosts: [{ uuid }] });
-  placeHost(root, uuid, socket);
-  const capabilities = ['SR_PROBE', 'VDI_CREATE'];
-  xapi.db.create('SM', { type: 'lvmoiscsi', driver_filename: '/opt/xensource/sm/LVMoISCSISR', capabilities });
 });
 
 afterAll(async () => {
-  await xapi?.close();
   await ssh?.stop();
-  await cluster?.destroy();
-  await sweepRun(run.id);
-  rmSync(folder, { recursive: true, force: true });
+  await pool?.destroy();
 });
 
 function fields(more: Record<string, string> = {}): Record<string, string> {
   return { target: ssh.address, port: '6789', chapuser: 'xen', chappassword: PASSWORD, ...more };
 }
 
-async function failure(work: Promise<unknown>): Promise<XapiError> {
-  const error = await work.then(
-    (value) => new Error(`it succeeded: ${String(value)}`),
-    (reason: unknown) => reason,
-  );
-  if (error instanceof XapiError) return error;
-  throw error;
-}
-
-/** What a client finds in the fourth element of the error: xapi's third parameter. */
-function listOf(error: XapiError, number: number): string {
-  expect(error.backendNumber, error.message).toBe(number);
-  return error.description[3] ?? '';
-}
-
-/** Xen Orchestra probes; XenCenter creates an SR that is not meant to come about. */
-const CLIENTS = {
-  'Xen Orchestra': (config: Record<string, string>) => srProbe(xapi, { type: 'lvmoiscsi', deviceConfig: config }),
-  XenCenter: (config: Record<string, string>) =>
-    srCreate(xapi, { type: 'lvmoiscsi', deviceConfig: config, nameLabel: '__gui__' }),
-} as const;
-
-const log = (): string => readFileSync(join(root, 'var/log/SMlog'), 'utf8');
-
-describe.each(Object.entries(CLIENTS))('%s', (_client, ask) => {
+describe.each(WIZARD_CLIENTS)('%s', (client) => {
   test('lists the pools for RBD images', async () => {
-    const xml = listOf(await failure(ask(fields())), 96);
+    const xml = listOf(await failure(pool.clients[client](fields())), 96);
     const iqns = ['other', 'rbd'];
     expect(xenCenterTargets(xml).map(({ iqn, port, address }) => ({ iqn, port, address }))).toEqual(
       iqns.map((iqn) => ({ iqn, port: 6789, address: ssh.address })),
@@ -110,13 +53,13 @@ describe.each(Object.entries(CLIENTS))('%s', (_client, ask) => {
   });
 
   test('lists the images of a pool that can be mapped', async () => {
-    const xml = listOf(await failure(ask(fields({ targetIQN: 'rbd' }))), 107);
+    const xml = listOf(await failure(pool.clients[client](fields({ targetIQN: 'rbd' }))), 107);
     expect(xenCenterLuns(xml).map(({ scsiId, size }) => ({ scsiId, size }))).toEqual([
       { scsiId: 'a', size: 64n << 20n },
       { scsiId: 'b', size: 64n << 20n },
     ]);
     expect(xenOrchestraLuns(xml).map(({ scsiId }) => scsiId)).toEqual(['a', 'b']);
-    expect(log()).toContain('"has space" is not listed');
+    expect(pool.log()).toContain('"has space" is not listed');
   });
 
   test.each([
@@ -129,51 +72,51 @@ describe.each(Object.entries(CLIENTS))('%s', (_client, ask) => {
     ['a pool without images', { targetIQN: 'other' }, 19, /pool other has no image/],
     ['a pool that is not there', { targetIQN: 'absent' }, 19, /absent/],
   ])('%s', async (_what, more, number, says) => {
-    const error = await failure(ask(fields(more)));
+    const error = await failure(pool.clients[client](fields(more)));
     expect(error.backendNumber, error.message).toBe(number);
     expect(error.message).toMatch(says);
     expect(error.message).not.toContain(PASSWORD);
   });
 
   test('leaves no record, no secret of its PBDs and no password in the log', async () => {
-    for (const kind of ['SR', 'PBD', 'VDI'] as const) expect(xapi.db.all(kind)).toEqual([]);
-    expect(log()).not.toContain(PASSWORD);
-    expect(log()).toContain('SHA256:');
+    for (const kind of ['SR', 'PBD', 'VDI'] as const) expect(pool.xapi.db.all(kind)).toEqual([]);
+    expect(pool.log()).not.toContain(PASSWORD);
+    expect(pool.log()).toContain('SHA256:');
   });
 });
 
 test("a discovery by SR.create leaves no secret behind but the client's own", async () => {
-  const before = xapi.db.all('secret').length;
-  await failure(CLIENTS.XenCenter(fields()));
+  const before = pool.xapi.db.all('secret').length;
+  await failure(pool.clients.XenCenter(fields()));
   // The one that xapi made of the password that was sent is the client's to destroy.
-  expect(xapi.db.all('secret').length - before).toBeLessThanOrEqual(1);
+  expect(pool.xapi.db.all('secret').length - before).toBeLessThanOrEqual(1);
 });
 
 test('a discovery with a cephx user and its key leaves nothing in xapi either', async () => {
-  const secretsOf = (): unknown[] => xapi.db.all('secret').map(({ fields }) => fields['value']);
-  const key = await cluster.userKey('admin');
-  const [monitor = ''] = cluster.monitors;
+  const secretsOf = (): unknown[] => pool.xapi.db.all('secret').map(({ fields }) => fields['value']);
+  const key = await pool.cluster.userKey('admin');
+  const [monitor = ''] = pool.cluster.monitors;
   const typed = { target: monitor.replace(/:6789$/, ''), port: '6789', chapuser: 'client.admin', chappassword: key };
   const before = secretsOf().filter((value) => value === key).length;
   for (const [more, number] of [
     [{}, 96],
     [{ targetIQN: 'rbd' }, 107],
   ] as const) {
-    listOf(await failure(CLIENTS.XenCenter({ ...typed, ...more })), number);
+    listOf(await failure(pool.clients.XenCenter({ ...typed, ...more })), number);
   }
   // The client's own, one a call, as xapi made them of the password that was sent.
   expect(secretsOf().filter((value) => value === key).length - before).toBeLessThanOrEqual(2);
-  expect(xapi.db.all('secret').filter((secret) => 'rbdsr' in mapOf(secret, 'other_config'))).toEqual([]);
+  expect(pool.xapi.db.all('secret').filter((secret) => 'rbdsr' in mapOf(secret, 'other_config'))).toEqual([]);
 });
 
 test('monitors whose sshd has another port', async () => {
   const users = [{ name: 'far', password: PASSWORD, sudo: 'password' as const }];
-  const far = await SshHost.start(run, cluster, { name: 'other-port', port: 2222, users });
-  const conf = join(root, 'etc/rbdsr/rbdsr.conf');
+  const far = await SshHost.start(pool.run, pool.cluster, { name: 'other-port', port: 2222, users });
+  const conf = join(pool.root, 'etc/rbdsr/rbdsr.conf');
   try {
-    expect((await failure(CLIENTS.XenCenter(fields({ chapuser: 'far' })))).backendNumber).toBe(68);
+    expect((await failure(pool.clients.XenCenter(fields({ chapuser: 'far' })))).backendNumber).toBe(68);
     place(conf, (path) => writeFileSync(path, 'ssh_port = 2222\n'));
-    expect(listOf(await failure(CLIENTS.XenCenter(fields({ chapuser: 'far' }))), 96)).toContain('rbd');
+    expect(listOf(await failure(pool.clients.XenCenter(fields({ chapuser: 'far' }))), 96)).toContain('rbd');
   } finally {
     rmSync(conf, { force: true });
     await far.stop();
@@ -181,14 +124,15 @@ test('monitors whose sshd has another port', async () => {
 });
 
 describe('a cluster of today', () => {
-  const conf = join(root, 'etc/rbdsr/rbdsr.conf');
+  let conf: string;
   let today: SshHost;
   let ceph: CephOfToday;
 
   beforeAll(async () => {
-    ceph = new CephOfToday(run.folder('ceph-of-today'));
+    conf = join(pool.root, 'etc/rbdsr/rbdsr.conf');
+    ceph = new CephOfToday(pool.run.folder('ceph-of-today'));
     const users = [{ name: 'xen', password: PASSWORD, sudo: 'password' as const }];
-    today = await SshHost.start(run, cluster, { name: 'today', port: 2424, users, ceph: ceph.program });
+    today = await SshHost.start(pool.run, pool.cluster, { name: 'today', port: 2424, users, ceph: ceph.program });
     place(conf, (path) => writeFileSync(path, 'ssh_port = 2424\n'));
   });
 
@@ -197,11 +141,11 @@ describe('a cluster of today', () => {
     await today?.stop();
   });
 
-  test.skipIf(kernelTraits().aes256k).each(Object.entries(CLIENTS))(
+  test.skipIf(kernelTraits().aes256k).each(WIZARD_CLIENTS)(
     'that allows no key of use to this host says so to %s in the first step, and how it would',
-    async (_client, ask) => {
+    async (client) => {
       ceph.allow('aes256k');
-      const error = await failure(ask(fields()));
+      const error = await failure(pool.clients[client](fields()));
       expect(error.backendNumber, error.message).toBe(448);
       expect(error.message).toContain('ceph mon set auth_allowed_ciphers aes,aes256k');
       expect(error.message).toContain('CVE-2025-30156');
@@ -210,24 +154,24 @@ describe('a cluster of today', () => {
 
   test('that allows aes is listed, and the log says what it allows', async () => {
     ceph.allow('aes', 'aes256k');
-    expect(listOf(await failure(CLIENTS.XenCenter(fields())), 96)).toContain('rbd');
-    expect(log()).toContain('allows cephx keys of type aes and aes256k');
+    expect(listOf(await failure(pool.clients.XenCenter(fields())), 96)).toContain('rbd');
+    expect(pool.log()).toContain('allows cephx keys of type aes and aes256k');
   });
 
   test('makes a key of type aes for an SR, which goes with the SR that could not be made', async () => {
     // There is no kernel here to map with: sr_create fails after the user was made.
     ceph.allow('aes', 'aes256k');
-    await failure(CLIENTS.XenCenter(fields({ targetIQN: 'rbd', SCSIid: 'a' })));
+    await failure(pool.clients.XenCenter(fields({ targetIQN: 'rbd', SCSIid: 'a' })));
     expect(ceph.calls.filter((call) => call.includes('get-or-create'))).toEqual([
       expect.stringMatching(/^auth get-or-create --key-type aes client[.]rbdsr-/),
     ]);
     expect(ceph.calls.filter((call) => call.startsWith('auth rm client.rbdsr-'))).toHaveLength(1);
-    expect(await cluster.tool('ceph', 'auth', 'ls')).not.toContain('client.rbdsr-');
+    expect(await pool.cluster.tool('ceph', 'auth', 'ls')).not.toContain('client.rbdsr-');
   });
 
   test.skipIf(kernelTraits().aes256k)('whose user was typed with a key of no use: nobody is asked', async () => {
     const chappassword = sampleKey('aes256k').reveal();
-    const error = await failure(CLIENTS.XenCenter(fields({ chapuser: 'client.typed', chappassword })));
+    const error = await failure(pool.clients.XenCenter(fields({ chapuser: 'client.typed', chappassword })));
     expect(error.backendNumber, error.message).toBe(448);
     expect(error.message).toContain('ceph auth rotate --key-type aes client.typed');
     expect(error.message).not.toContain(chappassword.slice(12));
@@ -236,7 +180,7 @@ describe('a cluster of today', () => {
 
 describe('the third step', () => {
   const probe = (image: string): Promise<string> =>
-    CLIENTS['Xen Orchestra'](fields({ targetIQN: 'rbd', SCSIid: image }));
+    pool.clients['Xen Orchestra'](fields({ targetIQN: 'rbd', SCSIid: image }));
 
   test('an empty image holds no SR', async () => {
     expect(xenOrchestraSrs(await probe('a'))).toEqual([]);
@@ -278,19 +222,19 @@ describe('the third step', () => {
   });
 
   test('creates no cephx user', async () => {
-    expect(await cluster.tool('ceph', 'auth', 'ls')).not.toContain('client.rbdsr-');
+    expect(await pool.cluster.tool('ceph', 'auth', 'ls')).not.toContain('client.rbdsr-');
   });
 });
 
 /** As the product makes one, and then `more` happens to it. Answers the file it was made in. */
 async function imageWithVolumeGroup(image: string, vg: string, more = ''): Promise<string> {
-  const file = join(folder, `${image}.img`);
+  const file = join(pool.folder, `${image}.img`);
   const script = `truncate -s 64M "$1"; loop=$(losetup -f --show "$1")
     trap 'losetup -d $loop' EXIT
     common="--driverloaded n --config devices{scan=[\\"/dev\\"]filter=[\\"a|^$loop$|\\",\\"r|.*|\\"]use_devicesfile=0}"
     lvm vgcreate -q $common --dataalignment 4m --metadatasize 10m "$2" $loop
     ${more}`;
   execFileSync('sh', ['-efc', script, 'sh', file, vg], { stdio: 'pipe' });
-  await cluster.tool('rbd', 'import', '--no-progress', '--image-feature', 'layering', file, `rbd/${image}`);
+  await pool.cluster.tool('rbd', 'import', '--no-progress', '--image-feature', 'layering', file, `rbd/${image}`);
   return file;
 }
