@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Deadline } from '../../../src/base/deadline.ts';
 import { RbdsrError } from '../../../src/base/error.ts';
-import { srUuid, vdiUuid } from '../../../src/base/ids.ts';
+import { srUuid } from '../../../src/base/ids.ts';
 import {
   activateChain,
   type ActivationWorld,
@@ -12,8 +12,8 @@ import {
 } from '../../../src/lvhd/chain-activation.ts';
 import type { VdiNode } from '../../../src/lvhd/lv-table.ts';
 import { RefCounts } from '../../../src/lvhd/refcount.ts';
+import { id, node } from './vdi-node.ts';
 
-const id = (n: number) => vdiUuid(`00000000-0000-4000-8000-${String(n).padStart(12, '0')}`);
 let folder = '';
 let counts: RefCounts;
 beforeEach(() => {
@@ -48,19 +48,8 @@ function host(refused = '') {
     },
     forCleanUp: () => lvm,
   };
-  const node = (n: number): VdiNode => ({
-    uuid: id(n),
-    kind: 'vhd',
-    lvName: `lv${n}`,
-    lvSizeBytes: 1,
-    virtualSizeBytes: 1,
-    hidden: false,
-    lvReadOnly: false,
-    active: active.has(`lv${n}`),
-    open: false,
-    old: false,
-  });
-  return { active, calls, world: { lvm, counts }, chain: (...ns: number[]) => ns.map(node) };
+  const volume = (n: number): VdiNode => node(n, { lvName: `lv${n}`, active: active.has(`lv${n}`) });
+  return { active, calls, world: { lvm, counts }, chain: (...ns: number[]) => ns.map(volume) };
 }
 
 describe('chain activation', () => {

@@ -3,10 +3,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { Deadline } from '../../../src/base/deadline.ts';
-import { srUuid, vdiUuid } from '../../../src/base/ids.ts';
+import { srUuid } from '../../../src/base/ids.ts';
 import { type ReplacementWorld, replaceChain } from '../../../src/lvhd/chain-replacement.ts';
 import type { VdiNode } from '../../../src/lvhd/lv-table.ts';
 import { RefCounts } from '../../../src/lvhd/refcount.ts';
+import { node } from './vdi-node.ts';
 
 // A guest waits for every command of LVM: one makes all active that is new to its disk.
 
@@ -23,37 +24,24 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-function node(n: number, active: boolean): VdiNode {
-  return {
-    uuid: vdiUuid(`00000000-0000-4000-8000-00000000000${n}`),
-    kind: 'vhd',
-    lvName: `lv${n}`,
-    lvSizeBytes: 1,
-    virtualSizeBytes: 1,
-    hidden: false,
-    lvReadOnly: false,
-    active,
-    open: false,
-    old: false,
-  };
-}
+const volume = (n: number, active: boolean): VdiNode => node(n, { lvName: `lv${n}`, active });
 
 const countsOf = (nodes: readonly VdiNode[]): readonly number[] => nodes.map(({ uuid }) => counts.read(uuid).normal);
 
 test('the leaf and a new base are made active in one command, and the base is counted; what was there is left alone', async () => {
-  const [leaf, base, root] = [node(1, false), node(2, false), node(3, true)];
+  const [leaf, base, root] = [volume(1, false), volume(2, false), volume(3, true)];
   counts.get(root.uuid, 'normal');
   counts.get(leaf.uuid, 'binary');
   await replaceChain(world, [leaf, base, root]);
   expect(commands).toEqual(['lv2 lv1']);
   expect(countsOf([leaf, base, root])).toEqual([0, 1, 1]);
-  await replaceChain(world, [node(1, true), node(2, true), root]);
+  await replaceChain(world, [volume(1, true), volume(2, true), root]);
   expect(commands).toEqual(['lv2 lv1', 'lv1']);
   expect(countsOf([leaf, base, root])).toEqual([0, 1, 1]);
 });
 
 test('an ancestor that is active and that nobody counts, or counted and not active, may have a table of another time', async () => {
-  const [leaf, base, root] = [node(1, false), node(2, true), node(3, false)];
+  const [leaf, base, root] = [volume(1, false), volume(2, true), volume(3, false)];
   counts.get(root.uuid, 'normal');
   await replaceChain(world, [leaf, base, root]);
   expect(commands).toEqual(['lv3 lv2 lv1']);

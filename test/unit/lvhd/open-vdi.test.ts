@@ -1,32 +1,14 @@
 import { expect, test } from 'vitest';
 import { RbdsrError } from '../../../src/base/error.ts';
-import { type VdiUuid, vdiUuid } from '../../../src/base/ids.ts';
 import { MiB } from '../../../src/base/units.ts';
-import type { VdiNode } from '../../../src/lvhd/lv-table.ts';
 import { openVdi } from '../../../src/lvhd/open-vdi.ts';
 import { VdiTree } from '../../../src/lvhd/tree.ts';
 import { createVhd } from '../../../src/vhd/image/create.ts';
 import { createChild } from '../../../src/vhd/image/create-child.ts';
 import { memoryIo } from '../../support/lvhd-memory-io.ts';
+import { id, node } from './vdi-node.ts';
 
-const id = (n: number): VdiUuid => vdiUuid(`00000000-0000-4000-8000-${String(n).padStart(12, '0')}`);
 const made = { virtualSizeBytes: 4 * MiB, timestamp: 0 };
-
-function node(n: number, parent?: number): VdiNode {
-  return {
-    uuid: id(n),
-    kind: 'vhd',
-    lvName: `VHD-${id(n)}`,
-    lvSizeBytes: 8 * MiB,
-    virtualSizeBytes: 4 * MiB,
-    hidden: n !== 3,
-    ...(parent === undefined ? {} : { parentUuid: id(parent) }),
-    lvReadOnly: false,
-    active: false,
-    open: false,
-    old: false,
-  };
-}
 
 /** A leaf over two ancestors; opening the n-th of them fails, or its header cannot be read. */
 async function chain(fault?: { readonly at: number; readonly how: 'open' | 'header' }) {
@@ -47,7 +29,10 @@ async function chain(fault?: { readonly at: number; readonly how: 'open' | 'head
     open.add(name);
     return { ...io, close: async () => void open.delete(name) };
   };
-  const tree = new VdiTree([node(1), node(2, 1), node(3, 2)]);
+  const of = { virtualSizeBytes: made.virtualSizeBytes };
+  const bases = { ...of, hidden: true };
+  const nodes = [node(1, bases), node(2, { ...bases, parentUuid: id(1) }), node(3, { ...of, parentUuid: id(2) })];
+  const tree = new VdiTree(nodes);
   return { open, opening: () => openVdi(tree, id(3), openLv) };
 }
 

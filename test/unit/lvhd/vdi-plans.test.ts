@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { vdiUuid } from '../../../src/base/ids.ts';
 import { GiB, MiB } from '../../../src/base/units.ts';
+import { node } from './vdi-node.ts';
 import type { VdiNode } from '../../../src/lvhd/lv-table.ts';
 import { VdiTree } from '../../../src/lvhd/tree.ts';
 import { checkPlan, planVdi } from '../../../src/lvhd/ops/vdi-create.ts';
@@ -20,20 +21,9 @@ function vg(freeBytes: number, lvs: VgReport['lvs'] = []): VgReport {
   return { name: 'VG', uuid: 'u', sizeBytes, freeBytes, extentSizeBytes: 4 * MiB, partial: false, pvs: [], lvs };
 }
 
-function node(changes: Partial<VdiNode> = {}): VdiNode {
-  return {
-    uuid,
-    kind: 'vhd',
-    lvName: `VHD-${uuid}`,
-    lvSizeBytes: 1032 * MiB,
-    virtualSizeBytes: GiB,
-    hidden: false,
-    lvReadOnly: false,
-    active: false,
-    open: false,
-    old: false,
-    ...changes,
-  };
+/** A thick disk of 1 GiB. */
+function disk(changes: Partial<VdiNode> = {}): VdiNode {
+  return node(1, { uuid, lvName: `VHD-${uuid}`, lvSizeBytes: 1032 * MiB, virtualSizeBytes: GiB, ...changes });
 }
 
 describe('a new disk', () => {
@@ -68,18 +58,18 @@ describe('a new disk', () => {
 
 describe('growing', () => {
   it('a thick disk gets a full volume, a thin one keeps its own', () => {
-    expect(planResize(node(), 10 * GiB, 'thick')).toEqual({
+    expect(planResize(disk(), 10 * GiB, 'thick')).toEqual({
       virtualSizeBytes: 10 * GiB,
       lvSizeBytes: 10_268 * MiB,
     });
-    expect(planResize(node({ lvSizeBytes: 8 * MiB }), 10 * GiB, 'thin')?.lvSizeBytes).toBe(8 * MiB);
-    expect(planResize(node({ kind: 'aio', lvSizeBytes: GiB }), GiB + 1, 'thick')?.lvSizeBytes).toBe(GiB + 4 * MiB);
+    expect(planResize(disk({ lvSizeBytes: 8 * MiB }), 10 * GiB, 'thin')?.lvSizeBytes).toBe(8 * MiB);
+    expect(planResize(disk({ kind: 'aio', lvSizeBytes: GiB }), GiB + 1, 'thick')?.lvSizeBytes).toBe(GiB + 4 * MiB);
   });
 
   it('the same size is nothing to do, a smaller one is refused', () => {
-    expect(planResize(node(), GiB, 'thick')).toBeUndefined();
-    expect(() => planResize(node(), GiB - 1, 'thick')).toThrow(expect.objectContaining({ code: 'vdi-size' }));
-    expect(() => planResize(node(), 2 * GiB, 'thick', 2 * GiB - 1)).toThrow(
+    expect(planResize(disk(), GiB, 'thick')).toBeUndefined();
+    expect(() => planResize(disk(), GiB - 1, 'thick')).toThrow(expect.objectContaining({ code: 'vdi-size' }));
+    expect(() => planResize(disk(), 2 * GiB, 'thick', 2 * GiB - 1)).toThrow(
       expect.objectContaining({ code: 'vdi-size' }),
     );
   });
@@ -87,11 +77,11 @@ describe('growing', () => {
 
 describe('deleting', () => {
   it('is refused for a base and for a disk that is open', () => {
-    const child = node({ uuid: other, lvName: `VHD-${other}`, parentUuid: uuid });
+    const child = disk({ uuid: other, lvName: `VHD-${other}`, parentUuid: uuid });
     const refused = (code: string) => expect.objectContaining({ code });
-    expect(() => checkDeletable(node(), new VdiTree([node(), child]))).toThrow(refused('vdi-delete'));
-    const open = node({ open: true });
+    expect(() => checkDeletable(disk(), new VdiTree([disk(), child]))).toThrow(refused('vdi-delete'));
+    const open = disk({ open: true });
     expect(() => checkDeletable(open, new VdiTree([open]))).toThrow(refused('vdi-in-use'));
-    checkDeletable(child, new VdiTree([node(), child]));
+    checkDeletable(child, new VdiTree([disk(), child]));
   });
 });
