@@ -72,7 +72,8 @@ async function runProject(name) {
     return { failures: [] };
   }
   const report = join(reports, `${name}.json`);
-  const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`];
+  const atOnce = `--reporter=${join(project, 'scripts/failures-at-once.mjs')}`;
+  const reporters = ['--reporter=default', atOnce, '--reporter=json', `--outputFile.json=${report}`];
   const projects = (PROJECTS[name] ?? [name]).flatMap((one) => ['--project', one]);
   const vitest = [join(project, 'node_modules/.bin/vitest'), 'run', ...projects, ...reporters];
   const guard = ['scripts/run-ts.mjs', 'lab/run-guard.ts'];

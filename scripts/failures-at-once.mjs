@@ -1,0 +1,17 @@
+/**
+ * Tells of a test that fails when it fails, with all that its errors say. Vitest's own reporter tells at the end of an
+ * hour, and not at all of a run that is interrupted. (https://vitest.dev/api/advanced/reporters)
+ */
+export default class FailuresAtOnce {
+  onTestCaseResult(testCase) {
+    const { state, errors } = testCase.result();
+    if (state !== 'failed') return;
+    const where = `${testCase.module.relativeModuleId}: ${testCase.fullName}`;
+    process.stdout.write(`\nfailed just now: ${where}\n${(errors ?? []).map(textOf).join('\n')}\n`);
+  }
+}
+
+function textOf({ message, stack, diff, cause }) {
+  const reason = cause === undefined ? [] : [`because of ${cause.message === undefined ? cause : textOf(cause)}`];
+  return [stack ?? message, ...(diff === undefined ? [] : [diff]), ...reason].join('\n');
+}
