@@ -17,6 +17,11 @@ export function encodeAddressList(type: number, address: PeerAddress): Buffer {
   return new ByteWriter().u8(LIST_FORM).u32(1).raw(encodeEntityAddress(type, address)).done();
 }
 
+/** The same daemon in the same life, however its host is written. */
+export function isSameAddress(one: PeerAddress, other: PeerAddress): boolean {
+  return encodeEntityAddress(ADDRESS_TYPE.any, one).equals(encodeEntityAddress(ADDRESS_TYPE.any, other));
+}
+
 /** In either form: to a peer without MSG_ADDR2 it is nonce and a whole `struct sockaddr_storage`. */
 export function decodeEntityAddress(read: ByteReader): PeerAddress {
   const form = read.u8('form of an address');

@@ -1,4 +1,4 @@
-import type { RbdsrError } from '../../base/error.ts';
+import { RbdsrError } from '../../base/error.ts';
 import { Authorizer, type Ticket } from './cephx-authorizer.ts';
 import type { Connection, WireMessage, Messenger, Patience, PeerAddress } from './connection.ts';
 import { MESSAGE } from './mon-messages.ts';
@@ -52,6 +52,12 @@ export class OsdLine {
 
   close(): void {
     this.#connection?.close();
+  }
+
+  /** Closes it; whoever waits for an answer on it asks again elsewhere. */
+  leave(): void {
+    this.close();
+    this.#fail(new RbdsrError('monitor-unreachable', { what: 'the OSD has another address by now' }));
   }
 
   #receive(message: WireMessage): void {

@@ -3,6 +3,7 @@ import type { Deadline } from '../../base/deadline.ts';
 import { hasCode, RbdsrError } from '../../base/error.ts';
 import { printable } from '../image/image-spec.ts';
 import type { Messenger, PeerAddress } from './connection.ts';
+import { isSameAddress } from './entity-address.ts';
 import type { MonitorSession } from './monitor-session.ts';
 import { OsdLine } from './osd-line.ts';
 import {
@@ -34,7 +35,7 @@ export class OsdSession {
   readonly #monitors: Pick<MonitorSession, 'ticket'>;
   readonly #messenger: Messenger;
   readonly #whereabouts: Whereabouts;
-  readonly #lines = new Map<number, Promise<OsdLine>>();
+  readonly #lines = new Map<number, KnownLine>();
   /** Of the first login: a later one is another client to the monitors, and operations stay the first one's. */
   #globalId: bigint | undefined;
   #tid = 0;
@@ -86,7 +87,7 @@ export class OsdSession {
 
   close(): void {
     this.#over.abort();
-    for (const opening of this.#lines.values()) {
+    for (const { opening } of this.#lines.values()) {
       void opening.then(
         (line) => line.close(),
         () => undefined,
@@ -119,6 +120,7 @@ export class OsdSession {
             line.forget(flight.tid),
           );
           if (outcome !== MOVED) return outcome;
+          this.#whereabouts.doubt();
           continue;
         } catch (error) {
           if (!hasCode(error, 'monitor-unreachable', 'deadline')) throw error;
@@ -156,24 +158,30 @@ export class OsdSession {
   }
 
   async #line(osd: number, deadline: Deadline): Promise<OsdLine> {
+    const peer = await this.#whereabouts.address(osd, deadline);
+    if (peer === undefined) throw new RbdsrError('monitor-unreachable', { what: `osd.${osd} is down` });
     const known = this.#lines.get(osd);
-    if (known !== undefined) {
-      const line = await known;
+    if (known !== undefined && isSameAddress(known.peer, peer)) {
+      const line = await known.opening;
       if (!line.isLost) return line;
       if (this.#lines.get(osd) === known) this.#lines.delete(osd);
       return this.#line(osd, deadline);
     }
-    const opening = this.#open(osd, deadline);
-    this.#lines.set(osd, opening);
+    // Its former life may have gone without a word.
+    known?.opening.then(
+      (line) => line.leave(),
+      () => undefined,
+    );
+    const opening = this.#open(osd, peer, deadline);
+    const opened = { peer, opening };
+    this.#lines.set(osd, opened);
     opening.catch(() => {
-      if (this.#lines.get(osd) === opening) this.#lines.delete(osd);
+      if (this.#lines.get(osd) === opened) this.#lines.delete(osd);
     });
     return opening;
   }
 
-  async #open(osd: number, deadline: Deadline): Promise<OsdLine> {
-    const peer = await this.#whereabouts.address(osd, deadline);
-    if (peer === undefined) throw new RbdsrError('monitor-unreachable', { what: `osd.${osd} is down` });
+  async #open(osd: number, peer: PeerAddress, deadline: Deadline): Promise<OsdLine> {
     let isRefused = false;
     for (;;) {
       const shown = await this.#monitors.ticket(isRefused, deadline);
@@ -199,6 +207,12 @@ function notYet(osd: number, error: RbdsrError): RbdsrError {
     what: `osd.${osd} refuses a ticket that the monitors have just given: ${error.message}`,
     cause: error,
   });
+}
+
+/** With the life of the OSD that it is to. */
+interface KnownLine {
+  readonly peer: PeerAddress;
+  readonly opening: Promise<OsdLine>;
 }
 
 /** One operation for as long as it takes. */

@@ -17,6 +17,8 @@ interface Sent {
   readonly identity: string;
   readonly epoch: number;
   readonly isRetry: boolean;
+  /** Of the OSD, as its address has it. */
+  readonly life: number;
 }
 
 const place = { pool: 1, namespace: '', object: 'rbd_directory' };
@@ -41,12 +43,14 @@ function session(
 ) {
   const all: Sent[] = [];
   let asked = 0;
+  /** How often the addresses were doubted: each time the OSDs have been started anew, without a word. */
+  let lives = 1;
   const messenger: Messenger = {
     toMonitor: () => Promise.reject(new Error('no monitor')),
-    toOsd: async ({ host }, _authorizer, receiver) => ({
+    toOsd: async ({ host, nonce }, _authorizer, receiver) => ({
       send: (message) => {
         if (message.type !== MESSAGE.osdOperation) return;
-        const sent = sentOf(host, message);
+        const sent = { ...sentOf(host, message), life: nonce };
         all.push(sent);
         queueMicrotask(() => react(sent, all.length, receiver, message));
       },
@@ -55,8 +59,8 @@ function session(
   };
   const whereabouts = {
     target: async () => targets[Math.min(asked, targets.length - 1)] ?? OLD,
-    address: async (osd: number) => ({ host: `osd.${osd}`, port: 6801, nonce: 1 }),
-    doubt: (about?: unknown) => void (asked += about === undefined ? 0 : 1),
+    address: async (osd: number) => ({ host: `osd.${osd}`, port: 6801, nonce: lives }),
+    doubt: (about?: unknown) => void (about === undefined ? (lives += 1) : (asked += 1)),
   };
   const osds = new OsdSession(monitors(), messenger, whereabouts);
   return { all, operate: (ms = 8000) => osds.operate(place, [statObject], 'write', Deadline.after(ms)) };
@@ -93,6 +97,21 @@ test('to another primary in a new epoch', async () => {
   expect(new Set(all.map(({ identity }) => identity)).size).toBe(1);
 });
 
+test('to the same primary in its next life, of whose end nothing was heard', async () => {
+  const { all, operate } = session(
+    ({ life }, _turn, receiver, message) => {
+      if (life > 1) receiver.message(answered(message));
+    },
+    [OLD, { ...OLD, epoch: 11 }],
+  );
+  expect((await operate()).result).toBe(0);
+  expect(all.map(({ osd, epoch, isRetry, life }) => [osd, epoch, isRetry, life])).toEqual([
+    ['osd.0', 10, false, 1],
+    ['osd.0', 11, true, 2],
+  ]);
+  expect(new Set(all.map(({ identity }) => identity)).size).toBe(1);
+});
+
 test('at the end of a backoff, which is acknowledged', async () => {
   const { all, operate } = session(
     (_sent, turn, receiver, message) => {
@@ -119,7 +138,7 @@ test('two operations are two, and one without an answer is not sent again where 
   expect(new Set(all.map(({ identity }) => identity)).size).toBe(2);
 });
 
-function sentOf(osd: string, { front, tid }: WireMessage): Sent {
+function sentOf(osd: string, { front, tid }: WireMessage): Omit<Sent, 'life'> {
   const read = new ByteReader(front, 'an operation');
   read.versioned('placement group');
   read.skip(4, 'hash');

@@ -5,6 +5,7 @@ import type { ByteStream } from '../byte-stream.ts';
 import { type Authorizer, SERVICE } from '../cephx-authorizer.ts';
 import { CEPHX, CLIENT } from '../cephx-login.ts';
 import { CLIENT_FEATURES, featuresMissing } from '../client-features.ts';
+import { decodeEntityAddress, isSameAddress } from '../entity-address.ts';
 import type { PeerAddress } from '../connection.ts';
 import { formatPeer, peerLost } from '../peer-failure.ts';
 import { ADDRESS_BYTES, BANNER, encodeAddress, TAG } from './frames.ts';
@@ -20,7 +21,8 @@ export async function connectV1(
   authorizer?: Authorizer,
 ): Promise<void> {
   await greet(stream, peer);
-  await stream.read(2 * ADDRESS_BYTES);
+  const addresses = await stream.read(2 * ADDRESS_BYTES);
+  if (authorizer !== undefined) expectPeer(peer, new ByteReader(addresses, 'the greeting of a daemon'));
   stream.write(
     new ByteWriter()
       .raw(Buffer.from(BANNER))
@@ -45,6 +47,23 @@ export async function connectV1(
     proof = authorizer.answer(shown.rest());
   }
 }
+
+/**
+ * OSDs that start anew may have each other's ports, and one that is asked for what another serves says nothing. A
+ * daemon may not know yet at which address it is reached (kernel `net/ceph/messenger_v1.c`, process_banner).
+ */
+function expectPeer(peer: PeerAddress, read: ByteReader): void {
+  const found = decodeEntityAddress(read);
+  const host = isAnyAddress(found.host) ? peer.host : found.host;
+  if (isSameAddress({ ...found, host }, peer)) return;
+  throw new RbdsrError('monitor-unreachable', {
+    what: `${formatPeer(peer)} is another daemon of Ceph than the one that was looked for`,
+    expected: `${formatPeer(peer)}/${peer.nonce}`,
+    found: `${formatPeer(found)}/${found.nonce}`,
+  });
+}
+
+const isAnyAddress = (host: string): boolean => host === '0.0.0.0' || host === '::';
 
 /** "ceph v027": then the peer goes on; "ceph v2": it would wait for another greeting. */
 async function greet(stream: ByteStream, peer: PeerAddress): Promise<void> {
