@@ -76,5 +76,5 @@ function osds(numbers: readonly number[]): string {
 export function wayBack(host: string, wholeAddress: boolean): string {
   return wholeAddress
     ? `Host ${host} reaches the cluster again after: rbdsr unfence ${host}`
-    : `When host ${host} is well again: unplug and plug its PBDs, or reboot it where disks of theirs are in use. What is mapped anew is a new client, which is not fenced; \`rbdsr unfence\` is not needed.`;
+    : `When host ${host} is well again: shut down what uses disks of theirs, then unplug and plug its PBDs. What is mapped anew is a new client, which is not fenced; \`rbdsr unfence\` is not needed.`;
 }

@@ -17,6 +17,9 @@ export interface ActivationWorld extends DeactivationWorld {
   };
 }
 
+/** What of a volume it takes to let it go. */
+export type ChainVolume = Pick<VdiNode, 'uuid' | 'lvName' | 'active'>;
+
 /**
  * Makes every volume of a chain (leaf first) active on this host: all or none. The ancestors are counted before the
  * leaf, whose count is set last: what a crash leaves is an ancestor that stays active too long, never one that goes
@@ -58,7 +61,10 @@ export function forCleanUp({ lvm, counts }: ActivationWorld): DeactivationWorld 
  * ancestor that LVM does not let go stays, counted, and keeps no other: the disk is in use no more once its leaf is
  * released. Answers those that stay.
  */
-export async function deactivateChain(world: DeactivationWorld, chain: readonly VdiNode[]): Promise<readonly Held[]> {
+export async function deactivateChain(
+  world: DeactivationWorld,
+  chain: readonly ChainVolume[],
+): Promise<readonly Held[]> {
   const [leaf, ...ancestors] = chain;
   if (leaf === undefined) return [];
   const counted = world.counts.read(leaf.uuid).binary === 1;
@@ -85,12 +91,12 @@ export interface Held {
 
 /** A volume of a chain, as what it is counted. */
 interface Place {
-  readonly node: VdiNode;
+  readonly node: ChainVolume;
   readonly as: 'ancestor' | 'leaf';
 }
 
-const asAncestor = (node: VdiNode): Place => ({ node, as: 'ancestor' });
-const asLeaf = (node: VdiNode): Place => ({ node, as: 'leaf' });
+const asAncestor = (node: ChainVolume): Place => ({ node, as: 'ancestor' });
+const asLeaf = (node: ChainVolume): Place => ({ node, as: 'leaf' });
 const COUNTED = { ancestor: 'normal', leaf: 'binary' } as const;
 
 /** The making active of one volume. */

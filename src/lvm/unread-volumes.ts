@@ -30,6 +30,6 @@ export function unreadVolumes(
 }
 
 /** By device-mapper alone. 'device-busy' where somebody has it open. */
-export async function letUnreadGo(vg: string, { name }: UnreadVolume, deadline: Deadline): Promise<void> {
+export async function letUnreadGo(vg: string, { name }: Pick<UnreadVolume, 'name'>, deadline: Deadline): Promise<void> {
   await lvNodeGone(vg, name, deadline);
 }

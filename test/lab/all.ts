@@ -4,6 +4,7 @@ import { deadCluster } from './scenarios/dead-cluster.ts';
 import { disks } from './scenarios/disks.ts';
 import { failedFlush } from './scenarios/failed-flush.ts';
 import { faults } from './scenarios/faults.ts';
+import { fencedDisks } from './scenarios/fencing/fenced-disks.ts';
 import { fencing } from './scenarios/fencing/fencing.ts';
 import { foreignClients } from './scenarios/foreign-clients.ts';
 import { guests } from './scenarios/guests.ts';
@@ -77,6 +78,7 @@ const SCENARIOS: readonly Scenario[] = [
   { title: 'several monitors', declare: monitors, seconds: 75 },
   { title: 'what can go wrong', declare: faults, seconds: 140, osds: 3 },
   { title: 'fencing a host, and growing an SR', declare: fencing, seconds: 100, osds: 3 },
+  { title: 'disks in use on a host that is fenced', declare: fencedDisks, seconds: 60, osds: 3 },
   { title: 'an attach without a connection', declare: quietAttach, seconds: 12 },
   { title: 'a cluster that does not answer', declare: deadCluster, seconds: 235 },
   { title: 'a header that nobody serves', declare: silentHeader, seconds: 155, osds: 2 },

@@ -109,7 +109,7 @@ function refused(mapping: Mapping, cause: RbdsrError): RbdsrError {
     expected: 'one read of 4 KiB to be answered',
     found: cause.message,
     todo: `The kernel's log says more: dmesg. A cephx user must be allowed to use the image's pool and, where \`rbd info\` shows a data_pool, that one too: osd 'profile rbd pool=POOL, profile rbd pool=DATA'.`,
-    facts: { device: mapping.device },
+    facts: { device: mapping.device, errno: cause.detail.facts?.['errno'] ?? 'unknown' },
     cause,
   });
 }

@@ -17,7 +17,7 @@ import { holdDevice } from '../../sr/held-device.ts';
 import { growVolumeGroup } from '../../sr/grow-volume-group.ts';
 import { configOf, type Handler, type SmCall } from '../handler.ts';
 import { krbdOf } from '../../sr/image/krbd-of-host.ts';
-import { mapForCall } from '../../sr/image/map-sr-image.ts';
+import { mapAnew } from '../../sr/image/map-anew.ts';
 import { prepareMetadata } from '../../sr/metadata-sync.ts';
 import { unitReply } from '../protocol/reply.ts';
 import { fsidKeys, fsidOf } from '../../sr/config/fsid-key.ts';
@@ -43,7 +43,7 @@ export const handler: Handler = async (call) => {
   const wasAttached = before !== undefined && krbdOf(call).find(spec, before.fsid) !== undefined;
 
   const access = await config.access(call);
-  const { mapping, isNew } = await mapForCall(call, access, config, spec, fsid === undefined ? {} : { fsid });
+  const { mapping, isNew } = await mapAnew(call, uuid, access, config, spec, fsid === undefined ? {} : { fsid });
   const allocation = allocationOf(known.smConfig, config.allocation);
   const { sr, letGo } = holdDevice(call, attachedSr(call, uuid, mapping, { spec, allocation }));
   const vdis = new VdiRecords();

@@ -4,7 +4,7 @@ import { configOf, type Handler } from '../handler.ts';
 import { structReply } from '../protocol/reply.ts';
 import { imageSpecOf, type SrConfig } from '../../sr/config/sr-type.ts';
 import { attachTarget } from '../../sr/disk/vdi-target.ts';
-import { mapForCall } from '../../sr/image/map-sr-image.ts';
+import { mapAnew } from '../../sr/image/map-anew.ts';
 import { srOf, vdiOf } from '../../sr/work/subject.ts';
 import type { SrWork } from '../../sr/work/work.ts';
 
@@ -34,7 +34,7 @@ async function attachForConfig(work: SrWork, config: SrConfig): Promise<Attached
   const uuid = srOf(work);
   const spec = imageSpecOf(config);
   const access = await config.access(work);
-  const { mapping } = await mapForCall(work, access, config, spec);
+  const { mapping } = await mapAnew(work, uuid, access, config, spec, {});
   return attachedSr(work, uuid, mapping, { spec, allocation: config.allocation });
 }
 

@@ -1,13 +1,16 @@
-import { RbdsrError } from '../../base/error.ts';
+import { hasCode, messageOf, RbdsrError } from '../../base/error.ts';
 import type { SrUuid, VdiUuid } from '../../base/ids.ts';
 import { lastStep, type Step, step } from '../../base/steps.ts';
 import { deactivateChain } from '../../lvhd/chain-activation.ts';
 import type { VdiNode } from '../../lvhd/lv-table.ts';
+import { lvName } from '../../lvhd/names.ts';
 import type { VdiTree } from '../../lvhd/tree.ts';
+import { letUnreadGo } from '../../lvm/unread-volumes.ts';
 import { runSteps } from '../../system/running-steps.ts';
 import type { StringMap } from '../../xapi/values.ts';
 import type { AttachedSr } from '../attached-sr.ts';
 import { marksGo, releaseAbandonedClaim } from '../hosts/host-keys.ts';
+import { isImageRefused, isRefused, unreadVolumeOf } from '../image/refused-image.ts';
 import { readDisk } from '../read-disks.ts';
 import type { SrWork } from '../work/work.ts';
 import { giveBackRoom } from './vdi-room.ts';
@@ -83,15 +86,21 @@ export const releaseSteps: readonly Step<Release>[] = [
   lastStep(removeMark, 'the mark goes, and `activating` where a crash had left it'),
 ];
 
-async function endService({ work, uuid, vdi }: Detaching): Promise<void> {
+async function endService({ work, uuid, sr, vdi }: Detaching): Promise<void> {
   work.waiting(`the data path of VDI ${vdi} to end`);
-  await dataPathOf(work).deactivate({ sr: uuid, vdi }, work.deadline);
+  try {
+    await dataPathOf(work).deactivate({ sr: uuid, vdi }, work.deadline);
+  } catch (error) {
+    const isLoss = sr !== undefined && hasCode(error, 'io') && (await isImageRefused(work, sr));
+    throw isLoss ? lostToFence(sr, vdi, error) : error;
+  }
 }
 
 async function deactivateVolumes(detaching: Detaching): Promise<void> {
   const { work, sr, vdi } = detaching;
   if (sr === undefined) return;
-  const { tree } = await readDisk(work, sr, vdi);
+  const tree = await treeUnlessRefused(work, sr, vdi);
+  if (tree === undefined) return deactivateUnread(work, sr, vdi);
   const chain = tree.knownChain(vdi);
   const [leaf] = chain;
   if (leaf === undefined) return;
@@ -101,6 +110,39 @@ async function deactivateVolumes(detaching: Detaching): Promise<void> {
     work.log.warn(`VDI ${vdi} is released, and ${lvName} stays active, until the SR is detached: ${error.message}`);
   }
   if (whole) detaching.whole = chain;
+}
+
+async function treeUnlessRefused(work: SrWork, sr: AttachedSr, vdi: VdiUuid): Promise<VdiTree | undefined> {
+  try {
+    return (await readDisk(work, sr, vdi)).tree;
+  } catch (error) {
+    if (!isRefused(error)) throw error;
+    work.log.warn(
+      `VDI ${vdi}: the cluster answers ${sr.mapping.device} with errors, as that of a host that is fenced. Its volume is let go without LVM, which would read it; others that it hangs on stay active, until the SR is detached: ${messageOf(error)}`,
+    );
+    return undefined;
+  }
+}
+
+/** Which other volumes it hangs on stands where nothing can be read. */
+async function deactivateUnread(work: SrWork, sr: AttachedSr, vdi: VdiUuid): Promise<void> {
+  const found = unreadVolumeOf(sr, vdi);
+  if (found?.openers !== undefined) {
+    throw new RbdsrError('device-busy', { what: `${found.name} is still in use on this host`, found: found.openers });
+  }
+  const name = found?.name ?? lvName('vhd', vdi);
+  const { counts } = activationWorld(work, sr);
+  const lvm = { deactivate: (): Promise<void> => letUnreadGo(sr.vg, { name }, work.deadline) };
+  await deactivateChain({ lvm, counts }, [{ uuid: vdi, lvName: name, active: found !== undefined }]);
+}
+
+function lostToFence({ uuid, mapping }: AttachedSr, vdi: VdiUuid, cause: RbdsrError): RbdsrError {
+  return new RbdsrError('io', {
+    ...cause.detail,
+    what: `the last writes of VDI ${vdi} are lost: the cluster answers ${mapping.device} with errors, as that of a host that is fenced`,
+    todo: `Check what is on the disk before it is used. Deactivating again releases it, without a reboot; then unplug and plug the PBD of SR ${uuid} on this host, which maps the image anew.`,
+    cause,
+  });
 }
 
 /**

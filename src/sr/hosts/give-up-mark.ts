@@ -8,6 +8,7 @@ import { vdiByUuid, vdiRecord } from '../../xapi/vdi.ts';
 import { type AttachedSr, attachedSr } from '../attached-sr.ts';
 import { notedSr } from '../open-attached-sr.ts';
 import { lateWriter } from '../work/late-writers.ts';
+import { isRefused, unreadVolumeOf } from '../image/refused-image.ts';
 import { readDisk } from '../read-disks.ts';
 import { isGivenBack } from '../disk/vdi-room.ts';
 import { detachTarget, releaseMark } from '../disk/let-go.ts';
@@ -92,9 +93,15 @@ async function hasUsers(work: SrWork, disk: MarkedDisk, sr: AttachedSr | undefin
   if ((await dataPathOf(work).status(disk, work.deadline)) !== undefined) return true;
   // Without the record of the attach a volume may be active all the same.
   if (sr === undefined) return NAMES.some((kind) => existsSync(lvPath(vgName(disk.sr), lvName(kind, vdi))));
-  const node = (await readDisk(work, sr, vdi)).tree.find(vdi);
-  // Whether another driver has its own disk in use cannot be told from here.
-  return node?.kind === 'foreign' || node?.open === true;
+  try {
+    const node = (await readDisk(work, sr, vdi)).tree.find(vdi);
+    // Whether another driver has its own disk in use cannot be told from here.
+    return node?.kind === 'foreign' || node?.open === true;
+  } catch (error) {
+    // A fenced host reads nothing any more, and need not.
+    if (isRefused(error)) return unreadVolumeOf(sr, vdi)?.openers !== undefined;
+    throw error;
+  }
 }
 
 const NAMES = ['vhd', 'aio'] as const;

@@ -40,6 +40,7 @@ async function reportUnlessRefused(work: SrWork, sr: AttachedSr): Promise<VgRepo
 }
 
 async function letVolumesGo(work: SrWork, sr: AttachedSr): Promise<void> {
+  await endCollector(work, sr.uuid);
   const volumes = unreadVolumes(sr.mapping, sr.vg);
   const busy = volumes.filter(({ openers }) => openers !== undefined);
   if (busy.length > 0) throw inUse(sr, busy.length, busy.map(({ name, openers }) => `${name} (${openers})`).join(', '));

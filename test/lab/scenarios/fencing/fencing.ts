@@ -1,28 +1,24 @@
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { frozenDaemon } from '../../../../lab/faults/cluster-faults.ts';
 import { frozen } from '../../../../lab/faults/host-faults.ts';
-import { DRIVER } from '../../../../lab/hosts/install.ts';
 import type { Outcome } from '../../../../lab/machine/program.ts';
-import { type Row, stringOf } from '../../../../lab/xapi-double/database.ts';
 import { pbdPlug, pbdUnplug } from '../../../../lab/xapi-double/pbd-operations.ts';
 import { failure } from '../../../support/xapi-failure.ts';
 import { type Lab, makeSr } from '../../scenario.ts';
 import { OneSector } from './late-writes.ts';
+import { OtherHost } from './other-host.ts';
 import { LVM_CONFIG } from '../storage.ts';
 
 const MAY_UNFENCE = 'profile rbd, allow command "osd blocklist" with blocklistop=rm';
 
 /** What an operator does on the bad day, on hosts whose kernel has the image mapped. */
 export function fencing(lab: Lab): void {
-  const rows: Row[] = [];
+  let other: OtherHost;
   let sr: Awaited<ReturnType<typeof makeSr>>;
 
   beforeAll(async () => {
-    const { double, cluster, hosts } = lab();
-    for (const [index, host] of hosts.entries()) {
-      const there = host.links?.cluster.there ?? '';
-      rows.push(double.db.create('PIF', { host: lab().hostRef(index), device: 'eth1', IP: there }));
-    }
+    const { cluster } = lab();
+    other = new OtherHost(lab);
     // A busy machine needs more than the 30 s after which a frozen host is forgotten.
     await cluster.tool('ceph', 'config', 'set', 'osd', 'osd_client_watch_timeout', '600');
     await cluster.tool(
@@ -36,38 +32,21 @@ export function fencing(lab: Lab): void {
       'profile rbd pool=rbd',
     );
     sr = await makeSr(lab(), 'fenced', 512, { user: 'fencer', password: await cluster.userKey('fencer') });
-    live(false);
+    other.live = false;
   });
   afterEach(() => lab().faults.endAll());
   afterAll(async () => {
-    live(true);
-    for (const { ref } of rows) lab().double.db.destroy('PIF', ref);
+    await other.end();
     await lab().cluster.tool('ceph', 'config', 'rm', 'osd', 'osd_client_watch_timeout');
-    await lab().cluster.tool('ceph', 'osd', 'blocklist', 'clear');
   });
 
-  /** What xapi knows of the second host. */
-  function live(is: boolean): void {
-    const { db } = lab().double;
-    const row = db.get('host', lab().hostRef(1));
-    db.get('host_metrics', stringOf(row, 'metrics')).fields['live'] = is;
-  }
-
-  const rbdsr = (...args: readonly string[]): Promise<Outcome> =>
-    lab()
-      .host(0)
-      .exec([DRIVER, ...args], { timeoutMs: 300_000 });
+  const rbdsr = (...args: readonly string[]): Promise<Outcome> => other.rbdsr(...args);
   const sector = new OneSector(lab);
-
-  const plug = (host: number): string =>
-    lab()
-      .double.db.where('PBD', 'SR', sr.ref)
-      .find(({ fields }) => fields['host'] === lab().hostRef(host))?.ref ?? '';
 
   /** Unplugged and plugged, as the command says. */
   async function mappedAnew(): Promise<void> {
-    await pbdUnplug(lab().double, plug(1));
-    await pbdPlug(lab().double, plug(1));
+    await pbdUnplug(lab().double, other.plug(sr.ref));
+    await pbdPlug(lab().double, other.plug(sr.ref));
   }
 
   test('without a fence, what a frozen host has not written yet lands when it thaws', async () => {
@@ -119,12 +98,12 @@ export function fencing(lab: Lab): void {
   });
 
   test('a whole address keeps the host out until it is taken back', async () => {
-    await pbdUnplug(lab().double, plug(1));
-    await failure(pbdPlug(lab().double, plug(1)));
+    await pbdUnplug(lab().double, other.plug(sr.ref));
+    await failure(pbdPlug(lab().double, other.plug(sr.ref)));
     const { code, stdout, stderr } = await rbdsr('unfence', lab().host(1).uuid);
     expect(stdout + stderr).toContain(`${lab().host(1).links?.cluster.there ?? ''}:0/0`);
     expect(code).toBe(0);
-    await pbdPlug(lab().double, plug(1));
+    await pbdPlug(lab().double, other.plug(sr.ref));
     expect((await sector.put('back', 1)).code).toBe(0);
   });
 
