@@ -78,7 +78,7 @@ const SCENARIOS: readonly Scenario[] = [
   { title: 'several monitors', declare: monitors, seconds: 75 },
   { title: 'what can go wrong', declare: faults, seconds: 140, osds: 3 },
   { title: 'fencing a host, and growing an SR', declare: fencing, seconds: 100, osds: 3 },
-  { title: 'disks in use on a host that is fenced', declare: fencedDisks, seconds: 60, osds: 3 },
+  { title: 'disks in use on a host that is fenced', declare: fencedDisks, seconds: 100, osds: 3 },
   { title: 'an attach without a connection', declare: quietAttach, seconds: 12 },
   { title: 'a cluster that does not answer', declare: deadCluster, seconds: 235 },
   { title: 'a header that nobody serves', declare: silentHeader, seconds: 155, osds: 2 },

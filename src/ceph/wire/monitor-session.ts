@@ -148,7 +148,6 @@ export class MonitorSession {
     const answers = [...this.#heard.values()];
     const living = answers.filter(({ state }) => state === 'msgr1' || state === 'msgr2');
     if (living.length === 0) return noMonitorAnswers(answers);
-    if (living.every(({ state }) => state === 'msgr2')) return onlyV2(living);
     const names = living.map(({ monitor }) => formatMonitor(monitor)).join(', ');
     return new RbdsrError('quorum-lost', {
       what: `the monitors at ${names} greet, but serve nobody: they are not in quorum`,
@@ -157,17 +156,6 @@ export class MonitorSession {
       facts: { monitors: names },
     });
   }
-}
-
-/** Such a port has no other answer, and a cluster without the other port no other. */
-function onlyV2(answers: readonly MonitorAnswer[]): RbdsrError {
-  const names = answers.map(({ monitor }) => formatMonitor(monitor)).join(', ');
-  return new RbdsrError('cluster-incompatible', {
-    what: `the monitors at ${names} speak messenger v2 alone, which RBDSR does not speak itself`,
-    expected: 'messenger v1, port 6789',
-    todo: 'Name the port of messenger v1; or ceph tools on this host, or a sudoer of a monitor by SSH, do without.',
-    facts: { monitors: names },
-  });
 }
 
 /** What one monitor may take to let us in, and to answer a command while there are others to ask. */

@@ -29,7 +29,7 @@ export function peerStateOf(error: unknown): { readonly state: PeerState; readon
 
 const SAID: Readonly<Record<PeerState, string>> = {
   msgr1: 'greets as a Ceph daemon and then does not go on',
-  msgr2: 'speaks messenger v2 of Ceph alone',
+  msgr2: 'greets as a Ceph daemon and then does not go on',
   silent: 'accepts connections but says nothing',
   foreign: 'is not Ceph',
   unreachable: 'does not answer',

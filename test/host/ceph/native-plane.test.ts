@@ -182,6 +182,16 @@ describe('what answers is told apart', () => {
     expect(error.message).toContain('messenger v2 alone');
   });
 
+  test.each([
+    ['v1', 'ceph v027'],
+    ['v2', 'ceph v2\n'],
+  ])('what greets as messenger %s and goes no further, as a daemon that stands still', async (_version, greeting) => {
+    await using server = await listener((socket) => void socket.write(greeting));
+    const asked = as({ monitors: `127.0.0.1:${server.port}` }, (plane) => plane.listPools(Deadline.after(4000)));
+    const error = await failureOf('quorum-lost', () => asked);
+    expect(error.message).toContain(`127.0.0.1:${server.port} greet, but serve nobody`);
+  });
+
   test('one living monitor among dead, silent and foreign ones is enough', async () => {
     await using silent = await listener(() => undefined);
     await using foreign = await listener((socket) => void socket.end('no\n'));

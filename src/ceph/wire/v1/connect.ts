@@ -68,12 +68,21 @@ const isAnyAddress = (host: string): boolean => host === '0.0.0.0' || host === '
 /** "ceph v027": then the peer goes on; "ceph v2": it would wait for another greeting. */
 async function greet(stream: ByteStream, peer: PeerAddress): Promise<void> {
   const start = (await stream.read('ceph v2\n'.length)).toString('latin1');
-  if (start === 'ceph v2\n') throw peerLost(peer, 'msgr2', 'msgr v2');
+  if (start === 'ceph v2\n') throw onlyV2(peer);
   const banner = /^ceph v0[0-9]$/.test(start) ? start + (await stream.read(1)).toString('latin1') : start;
   if (!/^ceph v0[0-9]{2}$/.test(banner)) {
     throw peerLost(peer, 'foreign', JSON.stringify(banner + stream.unread.toString('latin1').slice(0, 16)));
   }
   if (banner !== BANNER) throw peerLost(peer, 'msgr1', banner);
+}
+
+/** Such a port has no other answer. */
+function onlyV2(peer: PeerAddress): RbdsrError {
+  return new RbdsrError('cluster-incompatible', {
+    what: `${formatPeer(peer)} speaks messenger v2 alone`,
+    expected: 'messenger v1, port 6789',
+    todo: 'Name the port of messenger v1.',
+  });
 }
 
 const REPLY_BYTES = 26;

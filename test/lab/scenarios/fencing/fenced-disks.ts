@@ -27,12 +27,13 @@ export function fencedDisks(lab: Lab): void {
   let read: Row;
   let elsewhere: Row;
   let device: string;
+  let block = 0;
   let deviceElsewhere: string;
 
   beforeAll(async () => {
     other = new OtherHost(lab);
     sr = await makeSr(lab(), 'let-go', 512);
-    const create = (): Promise<Row> => vdiCreate(lab().double, { sr: sr.ref, virtualSize: 8 * MiB });
+    const create = (): Promise<Row> => vdiCreate(lab().double, { sr: sr.ref, virtualSize: 16 * MiB });
     [written, read, elsewhere] = [await create(), await create(), await create()];
     // From here on it hangs on a base.
     await vdiDestroy(lab().double, (await vdiClone(lab().double, written.ref)).ref);
@@ -41,6 +42,7 @@ export function fencedDisks(lab: Lab): void {
   beforeEach(async () => {
     await attach(lab(), FENCED, read, false);
     device = await attach(lab(), FENCED, written);
+    block += 1;
     expect(await write(FENCED, device)).toBe(0);
     other.live = false;
     const fence = await other.rbdsr('fence', lab().host(FENCED).uuid, '--although-in-use');
@@ -72,15 +74,15 @@ export function fencedDisks(lab: Lab): void {
     return [HERE, FENCED].filter((host) => keys.includes(`host_${lab().hostRef(host)}`));
   }
 
-  /** A block that no flush has put on the disk yet; the exit code. */
+  /** For the first time to a block of the VHD, whose place in it is on the disk with the next flush; the exit code. */
   async function write(host: number, path: string): Promise<number> {
-    const script = `dd if=/dev/urandom of=${path} bs=4096 count=1 oflag=direct conv=notrunc 2>/dev/null`;
+    const script = `dd if=/dev/urandom of=${path} bs=2M count=1 seek=${block} oflag=direct conv=notrunc 2>/dev/null`;
     return (await lab().host(host).exec(['/bin/sh', '-c', script])).code;
   }
 
   const deactivated = (vdi: Row): Promise<void> => vdiDeactivate(lab().double, lab().hostRef(FENCED), vdi.ref);
   const activatedHere = (vdi: Row): Promise<void> =>
-    vdiActivate(lab().double, lab().hostRef(HERE), vdi.ref, { writable: false });
+    vdiActivate(lab().double, lab().hostRef(HERE), vdi.ref, { writable: true });
 
   /** All that is left, as a PBD.unplug does. */
   async function letGo(): Promise<void> {
@@ -117,7 +119,8 @@ export function fencedDisks(lab: Lab): void {
   });
 
   test('what nothing has open there is given up to another host; the rest of it is let go as before', async () => {
-    await on(FENCED, `pkill -KILL -f '^rbdsr nbd ${stringOf(read, 'uuid')}'`);
+    const state = `/var/run/rbdsr/nbd/${stringOf(read, 'uuid')}.json`;
+    await on(FENCED, `kill -KILL "$(sed 's/.*"pid":\\([0-9]*\\).*/\\1/' ${state})"`);
     await activatedHere(read);
     expect(marksOf(read)).toEqual([HERE]);
     await vdiDeactivate(lab().double, lab().hostRef(HERE), read.ref);
