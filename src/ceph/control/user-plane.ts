@@ -23,8 +23,9 @@ export interface UserPlaneOptions extends CephToolOptions {
 
 /**
  * This process speaks to the cluster itself, once it has been let in. Only where it cannot (a key of another type than
- * aes, a cluster that wants messages signed or has messenger v2.0 alone), and for what it leaves to librbd, ceph tools
- * of this host are asked, if it has any. 'cluster-incompatible' where nobody can; else what ControlPlane names.
+ * aes, a cluster that wants messages signed and has messenger v1 alone, or that has v2.0 alone), and for what it leaves
+ * to librbd, ceph tools of this host are asked, if it has any. 'cluster-incompatible' where nobody can; else what
+ * ControlPlane names.
  */
 export async function openUserPlane(
   access: ClusterAccess,

@@ -171,11 +171,11 @@ export function cephxRefused(user: string, status: number): RbdsrError {
  */
 function methodRefused(user: string): RbdsrError {
   return new RbdsrError('cluster-incompatible', {
-    what: `the monitors do not let client.${user} log in by cephx at all: the cluster wants every message signed, which RBDSR does not do, or has no cephx`,
+    what: `the monitors do not let client.${user} log in by cephx at all: the cluster wants every message of messenger v1 signed, which RBDSR does not do, or has no cephx`,
     expected: 'auth_client_required cephx, and no signatures of messages of v1',
     found: 'EOPNOTSUPP',
-    todo: 'On a monitor: `ceph config set global cephx_require_signatures false`, and the same for cephx_service_require_signatures; or ceph tools or SSH do without.',
-    facts: { user },
+    todo: 'On a monitor: `ceph config set global cephx_require_signatures false`, and the same for cephx_service_require_signatures; or `ceph mon enable-msgr2`; or ceph tools or SSH do without.',
+    facts: { user, isSignatureWanted: true },
   });
 }
 

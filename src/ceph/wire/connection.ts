@@ -21,6 +21,8 @@ export interface PeerAddress {
   readonly port: number;
   /** 0 of a monitor; an OSD has another each time it starts. */
   readonly nonce: number;
+  /** Where it listens for messenger v2, where that is known and this is for v1. */
+  readonly forV2?: PeerAddress;
 }
 
 /** What becomes of what a connection hears. Neither function throws. */

@@ -1,5 +1,8 @@
 import { setTimeout as pause } from 'node:timers/promises';
+import { hasCode } from '../../base/error.ts';
 import { ByteStream } from './byte-stream.ts';
+import { Authorizer } from './cephx-authorizer.ts';
+import { isSignatureWanted } from './client-features.ts';
 import type { Connection, Messenger, Patience, PeerAddress, Receiver } from './connection.ts';
 import { type OpeningConnection, openConnection } from './open-connection.ts';
 import { peerLost } from './peer-failure.ts';
@@ -8,20 +11,27 @@ import { V2Connection } from './v2/messenger-v2.ts';
 
 /**
  * Whichever of both messengers the peer greets with. A monitor is looked for at the other one's usual port too, so that
- * it is found whichever was typed; of an OSD the monitors have said where it listens for what.
+ * it is found whichever was typed; of an OSD the monitors have said where it listens for what. Who greets with v1 and
+ * then wants signed messages is asked by v2, where it has that.
  */
 export const eitherMessenger: Messenger = {
   toMonitor: (peer, login, receiver, within) =>
-    open(peer, USUAL_PORTS.get(peer.port), receiver, within, (connection) => connection.logIn(login)),
-  toOsd: (peer, authorizer, receiver, within) =>
-    open(peer, undefined, receiver, within, (connection) => connection.showTicket(authorizer)),
+    open(withUsualPort(peer), USUAL_PORTS.get(peer.port), receiver, within, (connection) => connection.logIn(login)),
+  toOsd: (peer, { globalId, ticket }, receiver, within) =>
+    open(peer, undefined, receiver, within, (connection) => connection.showTicket(new Authorizer(globalId, ticket))),
 };
 
 /** Of a monitor: that of v1, that of v2, each beside the other. */
+const V1_PORT = 6789;
+const V2_PORT = 3300;
 const USUAL_PORTS: ReadonlyMap<number, number> = new Map([
-  [6789, 3300],
-  [3300, 6789],
+  [V1_PORT, V2_PORT],
+  [V2_PORT, V1_PORT],
 ]);
+
+function withUsualPort(peer: PeerAddress): PeerAddress {
+  return peer.port === V1_PORT || peer.port === V2_PORT ? { ...peer, forV2: { ...peer, port: V2_PORT } } : peer;
+}
 
 async function open(
   peer: PeerAddress,
@@ -30,11 +40,32 @@ async function open(
   within: Patience,
   introduce: (connection: OpeningConnection) => Promise<void>,
 ): Promise<Connection> {
-  const { isV2, ...greeted } = await firstToGreet(peer, otherPort, within);
-  const connection = isV2
-    ? new V2Connection(greeted.peer, undefined, greeted.stream)
-    : new V1Connection(greeted.peer, greeted.stream);
-  return openConnection(connection, receiver, within, introduce);
+  const greeted = await firstToGreet(peer, otherPort, within);
+  try {
+    return await openConnection(spokenTo(greeted), receiver, within, introduce);
+  } catch (error) {
+    if (peer.forV2 === undefined || !isSignatureWanted(error)) throw error;
+    return byV2(peer.forV2, receiver, within, introduce, error);
+  }
+}
+
+function spokenTo({ isV2, peer, stream }: Greeted): OpeningConnection {
+  return isV2 ? new V2Connection(peer, undefined, stream) : new V1Connection(peer, stream);
+}
+
+/** Where v2 leads nowhere, why v1 did not is what counts. */
+async function byV2(
+  peer: PeerAddress,
+  receiver: Receiver,
+  within: Patience,
+  introduce: (connection: OpeningConnection) => Promise<void>,
+  refusal: unknown,
+): Promise<Connection> {
+  try {
+    return await openConnection(new V2Connection(peer), receiver, within, introduce);
+  } catch (error) {
+    throw hasCode(error, 'monitor-unreachable', 'cluster-incompatible') ? refusal : error;
+  }
 }
 
 interface Greeted {

@@ -2,10 +2,10 @@ import type { SrUuid } from '../../base/ids.ts';
 import type { ClusterAccess } from '../../ceph/cluster/access.ts';
 import type { ImageSpec } from '../../ceph/image/image-spec.ts';
 import type { MapResult } from '../../ceph/krbd/map-image.ts';
+import { RefCounts } from '../../lvhd/refcount.ts';
 import { attachedSr } from '../attached-sr.ts';
 import type { SrConfig } from '../config/sr-type.ts';
 import type { SrWork } from '../work/work.ts';
-import { activationWorld } from '../disk/vdi-target.ts';
 import { krbdOf } from './krbd-of-host.ts';
 import { mapForCall } from './map-sr-image.ts';
 import { isRefused } from './refused-image.ts';
@@ -32,7 +32,9 @@ export async function mapAnew(
     work.log.warn(`SR ${uuid}: the cluster answers ${refused.device} with errors: it is unmapped, and mapped anew`);
     const old = attachedSr(work, uuid, refused, { spec, allocation: 'thick' });
     await releaseImage(work, old);
-    activationWorld(work, old).counts.reset();
+    const { lockDir, smRunDir } = work.profile.paths;
+    const places = { root: `${smRunDir}/refcount`, lockRoot: lockDir };
+    new RefCounts(uuid, { deadline: work.deadline, places }).reset();
     return mapForCall(work, access, config, spec, more);
   }
 }

@@ -4,12 +4,15 @@ import type { MessengerVersions } from '../../../lab/cluster/layout.ts';
 import { RunFolder } from '../../../lab/machine/run-folder.ts';
 import { sweepDeadRuns, sweepRun } from '../../../lab/machine/sweep.ts';
 import { Deadline } from '../../../src/base/deadline.ts';
+import { type Log, silentLog } from '../../../src/base/log.ts';
 import { Secret } from '../../../src/base/secret.ts';
 import { MiB } from '../../../src/base/units.ts';
 import { clusterAccess } from '../../../src/ceph/cluster/access.ts';
 import type { ControlPlane } from '../../../src/ceph/control/control-plane.ts';
 import { openNativePlane } from '../../../src/ceph/control/native/native-plane.ts';
+import { openUserPlane, type UserPlane, type UserPlaneOptions } from '../../../src/ceph/control/user-plane.ts';
 import type { Messenger } from '../../../src/ceph/wire/connection.ts';
+import { eitherMessenger } from '../../../src/ceph/wire/either-messenger.ts';
 import { messengerV1 } from '../../../src/ceph/wire/v1/messenger-v1.ts';
 import { messengerV2 } from '../../../src/ceph/wire/v2/messenger-v2.ts';
 import { controlPlaneSuite } from '../../support/control-plane-suite.ts';
@@ -22,6 +25,7 @@ const soon = (): Deadline => Deadline.after(30_000);
 
 let cluster: Cluster;
 let userKey: string;
+let runFolder: string;
 
 /** The daemons of this cluster listen for these alone while the tests of one `describe` run. */
 function onClusterWith(messengers: MessengerVersions): void {
@@ -31,6 +35,7 @@ function onClusterWith(messengers: MessengerVersions): void {
   beforeAll(async () => {
     await sweepDeadRuns();
     run = RunFolder.create();
+    runFolder = run.path;
     cluster = await Cluster.start(run, { name: `msgr-${messengers}`, messengers });
     userKey = (await cluster.createUser('xen', ['rbd'])).key;
     leave = enterNetwork(cluster.network.name);
@@ -41,6 +46,23 @@ function onClusterWith(messengers: MessengerVersions): void {
     await cluster.destroy();
     await sweepRun(run.id);
   });
+}
+
+/** While the tests of one `describe` run. */
+function wantingSignatures(): void {
+  beforeAll(() => signatures('true'));
+  afterAll(() => signatures('false'));
+
+  /** A monitor looks when it starts; an OSD is told. */
+  async function signatures(value: 'true' | 'false'): Promise<void> {
+    for (const setting of ['cephx_require_signatures', 'cephx_service_require_signatures']) {
+      await cluster.tool('ceph', 'config', 'set', 'global', setting, value);
+      for (const name of cluster.osdNames) await cluster.tool('ceph', 'tell', name, 'config', 'set', setting, value);
+    }
+    await cluster.stopMonitor(0);
+    await cluster.startMonitor(0);
+    await cluster.tool('ceph', 'mon', 'stat');
+  }
 }
 
 interface Asking {
@@ -146,6 +168,38 @@ describe('a cluster with messenger v2 alone', () => {
 describe('a cluster with messenger v1 alone', () => {
   onClusterWith('v1');
 
+  describe('which wants every message of it signed', () => {
+    wantingSignatures();
+
+    async function opened<T>(work: (plane: UserPlane) => Promise<T>, where: Partial<UserPlaneOptions> = {}) {
+      const access = clusterAccess({ monitors: ADDRESS, user: 'xen', key: new Secret(userKey) });
+      using plane = await openUserPlane(access, { runDir: runFolder, log: silentLog, ...where }, soon());
+      return await work(plane);
+    }
+
+    test('is asked by ceph tools, and the log says why', async () => {
+      const said: string[] = [];
+      const log: Log = { ...silentLog, info: (message) => said.push(message) };
+      await opened(
+        async (plane) => {
+          expect(plane.by).toBe('ceph tools');
+          expect(await plane.clusterId(soon())).toBe(cluster.fsid);
+          expect((await plane.listPools(soon())).map(({ name }) => name)).toContain('rbd');
+          expect(await plane.facts(soon())).toBeUndefined();
+        },
+        { log },
+      );
+      expect(said).toEqual([
+        expect.stringMatching(/by ceph tools of this host: .*wants every message of messenger v1 signed/),
+      ]);
+    });
+
+    test('is refused by name on a host without ceph tools', async () => {
+      const error = await failureOf('cluster-incompatible', () => opened(async () => undefined, { searchPath: [] }));
+      expect(error.message).toContain('cephx_require_signatures false');
+    });
+  });
+
   test.each(TYPED)('is found by %s, and serves', (monitors) =>
     makeAndRead({ monitors }, `typed-${TYPED.indexOf(monitors)}`),
   );
@@ -162,6 +216,30 @@ describe('a cluster with messenger v1 alone', () => {
 
 describe('a cluster with both messengers', () => {
   onClusterWith('both');
+
+  describe('which wants every message of v1 signed', () => {
+    wantingSignatures();
+
+    test.each(TYPED)('is found by %s, and serves by v2', (monitors) =>
+      makeAndRead({ monitors }, `unsigned-${TYPED.indexOf(monitors)}`),
+    );
+
+    test('its OSDs want it too, which is named to who speaks v1 alone', async () => {
+      const messenger: Messenger = {
+        toMonitor: (...call) => eitherMessenger.toMonitor(...call),
+        toOsd: (...call) => messengerV1.toOsd(...call),
+      };
+      const image = { pool: 'rbd', image: 'unsigned-0' };
+      const error = await failureOf('cluster-incompatible', () =>
+        as({ messenger }, (plane) => plane.watchers(image, soon())),
+      );
+      expect(error.message).toContain('wants every message of messenger v1 signed');
+    });
+
+    test('a wrong key is told apart', async () => {
+      await failureOf('cluster-auth', () => as({ key: OTHER_KEY }, (plane) => plane.clusterId(soon())));
+    });
+  });
 
   test.each(TYPED)('is found by %s, and serves', (monitors) =>
     makeAndRead({ monitors }, `typed-${TYPED.indexOf(monitors)}`),

@@ -93,31 +93,3 @@ describe('what is left to librbd', () => {
     expect((await cluster.imageInfo('rbd/object-map')).size).toBe(12 * MiB);
   });
 });
-
-describe('a cluster that wants every message signed', () => {
-  beforeAll(() => signatures('true'));
-  afterAll(() => signatures('false'));
-
-  async function signatures(value: 'true' | 'false'): Promise<void> {
-    await cluster.tool('ceph', 'config', 'set', 'global', 'cephx_require_signatures', value);
-    await cluster.tool('ceph', 'config', 'set', 'global', 'cephx_service_require_signatures', value);
-    await cluster.stopMonitor(0);
-    await cluster.startMonitor(0);
-    await cluster.tool('ceph', 'mon', 'stat');
-  }
-
-  test('is asked by ceph tools, and the log says why', async () => {
-    await opened(async (plane) => {
-      expect(plane.by).toBe('ceph tools');
-      expect(await plane.clusterId(soon())).toBe(cluster.fsid);
-      expect((await plane.listPools(soon())).map(({ name }) => name)).toContain('rbd');
-      expect(await plane.facts(soon())).toBeUndefined();
-    });
-    expect(said).toEqual([expect.stringMatching(/by ceph tools of this host: .*wants every message signed/)]);
-  });
-
-  test('is refused by name on a host without ceph tools', async () => {
-    const error = await failureOf('cluster-incompatible', () => opened(async () => undefined, 'tools'));
-    expect(error.message).toContain('cephx_require_signatures false');
-  });
-});

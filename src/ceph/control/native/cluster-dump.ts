@@ -60,10 +60,12 @@ function poolOf(pool: Readonly<Record<string, unknown>>): PoolFacts {
 function addressOf(osd: Readonly<Record<string, unknown>>): PeerAddress | undefined {
   const vector = isObject(osd['public_addrs']) ? osd['public_addrs']['addrvec'] : undefined;
   if (!Array.isArray(vector)) return parseEntityAddress(string(osd, 'public_addr', COMMAND));
-  const addresses = list(vector, COMMAND);
-  const chosen = ['v1', 'v2'].map((type) => addresses.find((address) => address['type'] === type)).find(Boolean);
-  if (chosen === undefined) return undefined;
-  return parseEntityAddress(`${string(chosen, 'addr', COMMAND)}/${number(chosen, 'nonce', COMMAND)}`);
+  const [v1, v2] = ['v1', 'v2'].map((type) => {
+    const found = list(vector, COMMAND).find((address) => address['type'] === type);
+    if (found === undefined) return undefined;
+    return parseEntityAddress(`${string(found, 'addr', COMMAND)}/${number(found, 'nonce', COMMAND)}`);
+  });
+  return v1 === undefined || v2 === undefined ? (v1 ?? v2) : { ...v1, forV2: v2 };
 }
 
 /** `ceph osd map`: `raw_pgid` has the whole hash, `pgid` the placement group. */
