@@ -18,16 +18,22 @@ export function isRefused(error: unknown): boolean {
 
 const REFUSALS = ['EIO', 'ESHUTDOWN'];
 
-/** The same by a look of its own, at the beginning of the image. */
-export async function isImageRefused(work: SrWork, { mapping }: AttachedSr): Promise<boolean> {
+/**
+ * The same by a look of its own, at the beginning of the image. What does not answer soon is none: whoever asks has
+ * something else to tell.
+ */
+export async function isImageRefused(work: SrWork, { uuid, mapping }: AttachedSr): Promise<boolean> {
+  const patience = work.deadline.within(Math.min(LOOK_MS, work.deadline.leftMs / 2));
+  const look = (): Promise<number> => openBlockIo(mapping.device, 'read').then(readOnce);
   try {
-    const look = openBlockIo(mapping.device, 'read').then(readOnce);
-    await work.deadline.race(look, `a read of 4 KiB from ${mapping.device}`);
+    await work.reading(uuid, () => patience.race(look(), `a read of 4 KiB from ${mapping.device}`), { whole: false });
     return false;
   } catch (error) {
     return isRefused(error);
   }
 }
+
+const LOOK_MS = 5000;
 
 /**
  * The volume of a disk of such an image, where it is active here: by its name, for its header cannot be read. Another
