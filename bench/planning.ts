@@ -17,11 +17,11 @@ export const planningBench: Bench = {
   async run() {
     const nodes = Array.from({ length: DISKS }, (_, index) => nodeOf(index));
     const activeOn = new Map(nodes.filter((_, index) => index % IN_TREE === IN_TREE - 1).map(inUse));
-    const room = { parentLvSizeBytes: 8 * MiB, growsByBytes: 0, neededBytes: 4 * MiB };
+    const room = { parentLvSizeBytes: 8 * MiB, growsByBytes: 0, neededBytes: 4 * MiB, copiesBytes: 0 };
     const samples: number[] = [];
     for (let round = 0; round < ROUNDS; round += 1) {
       const started = performance.now();
-      const known = { nodes, journals: [], activeOn, kept: new Map(), freeBytes: 1000 * MiB };
+      const known = { nodes, journals: [], activeOn, kept: new Map(), notFolded: new Map(), freeBytes: 1000 * MiB };
       const { steps } = planCollection(new Forest(known), () => room);
       samples.push(performance.now() - started);
       if (steps.length === 0) throw new Error('nothing is planned');

@@ -4,6 +4,7 @@ import { RbdsrError } from '../base/error.ts';
 import type { SrUuid } from '../base/ids.ts';
 import type { Log } from '../base/log.ts';
 import { thisHost } from '../dom0/this-host.ts';
+import { forbidsFolding } from '../sr/disk/not-folded.ts';
 import { becomeCollector, takeOrder } from '../sr/work/collector-lock.ts';
 import { openWork } from '../sr/work/open-work.ts';
 import { updateSrTotals } from '../sr/sr-totals.ts';
@@ -82,11 +83,11 @@ async function openWorld(root: string, uuid: SrUuid, { log, progress }: Followin
   const login: Login = (deadline) => loginXapi({ socketPath: profile.paths.xapiSocket, deadline });
   const xapi = await login(Deadline.after(ASK_MS));
   try {
-    const refs = await refsOf(xapi, uuid, inventory.hostUuid);
+    const { folds, ...refs } = await refsOf(xapi, uuid, inventory.hostUuid);
     const subject = { srUuid: uuid, srMaster: true, ...refs };
     const deadline = Deadline.after(ENDLESS_MS);
     const { work } = openWork({ subject, title: 'gc', profile, settings, deadline, log, waiting: () => {} });
-    return { world: new SrWorld(work, login, progress), work, login };
+    return { world: new SrWorld(work, login, { progress, folds }), work, login };
   } finally {
     await xapi.logout();
   }
@@ -96,7 +97,7 @@ async function refsOf(
   xapi: OwnXapi,
   uuid: SrUuid,
   hostUuid: string,
-): Promise<{ readonly srRef: string; readonly hostRef: string }> {
+): Promise<{ readonly srRef: string; readonly hostRef: string; readonly folds: boolean }> {
   const [srRef, hostRef] = [await srByUuid(xapi, uuid), await hostByUuid(xapi, hostUuid)];
   const { otherConfig } = await srRecord(xapi, srRef);
   for (const key of ['gc', 'coalesce']) {
@@ -107,6 +108,6 @@ async function refsOf(
       todo: `xe sr-param-remove uuid=${uuid} param-name=other-config param-key=${key}`,
     });
   }
-  if ((await poolMaster(xapi)) === hostRef) return { srRef, hostRef };
+  if ((await poolMaster(xapi)) === hostRef) return { srRef, hostRef, folds: !forbidsFolding(otherConfig) };
   throw new RbdsrError('not-master', { what: 'an SR is collected by the pool master', todo: 'Run this there.' });
 }

@@ -1,13 +1,14 @@
 import { hasCode, messageOf, RbdsrError } from '../base/error.ts';
 import type { VdiUuid } from '../base/ids.ts';
-import { deleteNode } from './delete-node.ts';
+import { deleteNode, deleteSetAside } from './delete-node.ts';
+import { foldLeaf } from './fold-leaf.ts';
 import type { Forest } from './forest.ts';
 import { mergeInner } from './merge-inner.ts';
 import { roomOfPair } from './pair-room.ts';
 import { planCollection } from './plan.ts';
 import { planInWords } from './plan-in-words.ts';
 import { relinkChildren } from './relink.ts';
-import type { MergeRoom } from './room.ts';
+import { type MergeRoom, NO_ROOM } from './room.ts';
 import type { GcPlan, GcStep } from './step.ts';
 import type { CollectorWorld } from './world.ts';
 
@@ -30,7 +31,7 @@ export async function collect(world: CollectorWorld, tells: (line: string) => vo
   const tried = new Set<string>();
   for (;;) {
     const plan = await planNow(world);
-    const next = plan.steps.find((step) => !('waitsFor' in step) && !tried.has(idOf(step)));
+    const next = plan.steps.find((step) => !tried.has(idOf(step)));
     if (next === undefined) return { done, failed, left: plan };
     tried.add(idOf(next));
     const [words = ''] = planInWords({ steps: [next], left: [] });
@@ -60,7 +61,7 @@ export function planNow(world: CollectorWorld): Promise<GcPlan> {
 async function roomsOf(world: CollectorWorld, forest: Forest): Promise<ReadonlyMap<VdiUuid, MergeRoom>> {
   const rooms = new Map<VdiUuid, MergeRoom>();
   for (const step of planCollection(forest, () => NO_ROOM).steps) {
-    if (step.kind !== 'coalesce') continue;
+    if (!('room' in step)) continue;
     try {
       rooms.set(step.node.uuid, await roomOfPair(world, step));
     } catch (error) {
@@ -71,19 +72,43 @@ async function roomsOf(world: CollectorWorld, forest: Forest): Promise<ReadonlyM
   return rooms;
 }
 
-const NO_ROOM: MergeRoom = { parentLvSizeBytes: 0, growsByBytes: 0, neededBytes: 0 };
-
 /** False where a disk is about to come into use. */
 async function perform(world: CollectorWorld, step: GcStep): Promise<boolean> {
   const { uuid } = step.node;
-  if (step.kind !== 'delete') mustHoldBack(world, uuid);
-  if (step.kind === 'delete') await deleteNode(world, uuid);
-  else if (step.kind === 'relink') return relinkChildren(world, uuid);
-  else if (step.kind === 'coalesce') {
-    await mergeInner(world, uuid, step.into.uuid);
-    return relinkChildren(world, uuid);
+  switch (step.kind) {
+    case 'delete':
+      await deleteNode(world, uuid);
+      return true;
+    case 'delete-aside':
+      await deleteSetAside(world, uuid);
+      return true;
+    case 'relink':
+      mustHoldBack(world, uuid);
+      return relinkChildren(world, uuid);
+    case 'coalesce':
+      mustHoldBack(world, uuid);
+      await mergeInner(world, uuid, step.into.uuid);
+      return relinkChildren(world, uuid);
+    case 'leaf-base':
+      // What becomes a base is merged as an inner node.
+      mustHoldBack(world, uuid);
+      return makeBase(world, uuid);
+    case 'leaf-coalesce':
+      return foldLeaf(world, uuid, step.into.uuid);
+    default:
+      return step satisfies never;
   }
-  return true;
+}
+
+/** With an empty leaf on it, which is merged when the base is. False where a host has come to use the disk. */
+async function makeBase(world: CollectorWorld, leaf: VdiUuid): Promise<boolean> {
+  return world.locked(async (found) => {
+    const rooms = await roomsOf(world, found.forest);
+    const { steps } = planCollection(found.forest, ({ uuid }) => rooms.get(uuid));
+    if (!steps.some(({ kind, node }) => kind === 'leaf-base' && node.uuid === leaf)) return false;
+    await world.makeBase(leaf, found);
+    return true;
+  });
 }
 
 /** Before anything is copied: what could not be relinked would only take room. */

@@ -31,6 +31,19 @@ export async function deleteNode(world: CollectorWorld, uuid: VdiUuid): Promise<
   });
 }
 
+/**
+ * Removes the leaf that stock has set aside of a disk: its volume alone, for all records with that uuid are the disk's.
+ * 'vdi-unavailable' where it is no garbage any more.
+ */
+export async function deleteSetAside(world: CollectorWorld, uuid: VdiUuid): Promise<void> {
+  await world.locked(async ({ forest }) => {
+    const { steps } = planCollection(forest, () => undefined);
+    const found = steps.find(({ kind, node }) => kind === 'delete-aside' && node.uuid === uuid);
+    if (found === undefined) throw new RbdsrError('vdi-unavailable', { what: `of VDI ${uuid} nothing is set aside` });
+    await world.lvm.removeLv(found.node.lvName);
+  });
+}
+
 const goesOn: Mending = { by: ['again'], says: 'the next collection goes on' };
 
 export const removalOfNodeSteps: readonly Step<Removal>[] = [

@@ -12,6 +12,8 @@ export interface KnownOfDisks {
   readonly activeOn: ReadonlyMap<string, readonly string[]>;
   /** Disks that the collector leaves alone, and why. */
   readonly kept: ReadonlyMap<string, string>;
+  /** Leaves that are not to be merged, and why. */
+  readonly notFolded: ReadonlyMap<string, string>;
   /** Bytes that no volume has. */
   readonly freeBytes: number;
 }

@@ -76,6 +76,26 @@ export async function letGo(work: SrWork, disks: readonly VdiUuid[]): Promise<vo
   for (const { ref } of await recordsOf(undoing, disks)) await removeMapKey(xapi, MAP, ref, RELINKING);
 }
 
+/** Of one that no host has; on hosts of every version. False, and no key is left, where one has it, or is about to. */
+export async function holdUnused(work: SrWork, disk: VdiUuid): Promise<boolean> {
+  const xapi = await work.xapi();
+  for (const { ref } of await recordsOf(work, [disk])) {
+    // One that is there already is of a disk whose guest waits.
+    if (!(await addMapKey(xapi, MAP, ref, PAUSED, 'true'))) return false;
+    // A host marks the disk before it looks for our key: whoever is not seen by now waits for it.
+    if (!isInUse(await vdiSmConfig(xapi, ref))) continue;
+    await removeMapKey(xapi, MAP, ref, PAUSED);
+    return false;
+  }
+  return true;
+}
+
+export async function freeUnused(work: SrWork, disk: VdiUuid): Promise<void> {
+  const undoing = undoWork(work);
+  const xapi = await undoing.xapi();
+  for (const { ref } of await recordsOf(undoing, [disk])) await removeMapKey(xapi, MAP, ref, PAUSED);
+}
+
 function isInUse(smConfig: StringMap): boolean {
   return activeHosts(smConfig).length > 0 || Object.hasOwn(smConfig, ACTIVATING);
 }

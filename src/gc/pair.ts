@@ -2,6 +2,8 @@ import { RbdsrError } from '../base/error.ts';
 import type { VdiUuid } from '../base/ids.ts';
 import { type DrivenVdi, isDriven, type VdiNode } from '../lvhd/lv-table.ts';
 import type { Forest } from './forest.ts';
+import { planCollection } from './plan.ts';
+import { NO_ROOM } from './room.ts';
 import { whyTreeStays } from './untouchable.ts';
 
 /** A hidden node, and the parent that gets its contents. */
@@ -31,6 +33,20 @@ export function onlyPairNow(forest: Forest, node: VdiUuid, into: VdiUuid): Pair 
   if (others.length > 0) throw changed(node, into, `${others.map(nameOf).join(', ')} beside it`);
   if (forest.hasJournal(into, 'relink')) throw changed(node, into, `a parent that is about to go`);
   return pair;
+}
+
+/**
+ * A leaf that no host has, and the hidden parent on which nothing else hangs, as they are now. 'vdi-unavailable' where
+ * they are no such two any more.
+ */
+export function leafPairNow(forest: Forest, leaf: VdiUuid, into: VdiUuid): Pair {
+  const { steps } = planCollection(forest, () => NO_ROOM);
+  const found = steps.find(({ kind, node }) => kind === 'leaf-coalesce' && node.uuid === leaf);
+  if (found?.kind === 'leaf-coalesce' && found.into.uuid === into) return found;
+  throw new RbdsrError('vdi-unavailable', {
+    what: `VDI ${leaf} is not to be merged into ${into} any more`,
+    expected: 'a leaf in use nowhere that is all that hangs on a hidden parent',
+  });
 }
 
 function nameOf({ lvName }: VdiNode): string {

@@ -1,4 +1,5 @@
 import { formatBytes } from '../base/units.ts';
+import type { MergeRoom } from './room.ts';
 import type { GcPlan, GcStep } from './step.ts';
 
 /** A line for each step, and for each node that stays. */
@@ -10,7 +11,6 @@ export function planInWords({ steps, left }: GcPlan): string[] {
 }
 
 function behind(step: GcStep): string {
-  if ('waitsFor' in step) return ` (${step.waitsFor})`;
   if (!('usedOn' in step) || step.usedOn.length === 0) return '';
   return ` (in use: for a moment guests wait, on ${step.usedOn.join(', ')})`;
 }
@@ -19,17 +19,21 @@ function doing(step: GcStep): string {
   const { lvName } = step.node;
   switch (step.kind) {
     case 'delete':
+    case 'delete-aside':
       return `delete ${lvName}`;
     case 'relink':
       return `relink what hangs on ${lvName} to ${step.into.lvName}`;
+    case 'leaf-base':
+      return `make a base of what ${lvName} holds (${formatBytes(step.room.copiesBytes)}), to merge that into ${step.into.lvName}`;
     case 'leaf-coalesce':
-      return `merge the leaf ${lvName} into ${step.into.lvName}`;
-    case 'coalesce': {
-      const { growsByBytes } = step.room;
-      const grows = growsByBytes === 0 ? '' : `, which grows by ${formatBytes(growsByBytes)}`;
-      return `merge ${lvName} into ${step.into.lvName}${grows}`;
-    }
+      return `merge the leaf ${lvName} into ${step.into.lvName}${growing(step.room)}`;
+    case 'coalesce':
+      return `merge ${lvName} into ${step.into.lvName}${growing(step.room)}`;
     default:
       return step satisfies never;
   }
+}
+
+function growing({ growsByBytes }: MergeRoom): string {
+  return growsByBytes === 0 ? '' : `, which grows by ${formatBytes(growsByBytes)}`;
 }

@@ -1,6 +1,6 @@
 import type { VdiNode } from '../lvhd/lv-table.ts';
 import type { Forest } from './forest.ts';
-import { isGarbage } from './garbage.ts';
+import { isGarbage, planSetAside } from './garbage.ts';
 import { planMerge } from './merges.ts';
 import type { GcPlan, GcStep, NodeThatStays, RoomOf } from './step.ts';
 import { whyTreeStays } from './untouchable.ts';
@@ -27,11 +27,23 @@ export function planCollection(forest: Forest, roomOf: RoomOf): GcPlan {
       else left.push(plan);
     }
   }
+  for (const node of forest.known.nodes.filter(({ old }) => old)) {
+    const plan = planSetAside(forest, node);
+    if (plan?.kind === 'leave') left.push(plan);
+    else if (plan !== undefined) steps.push(plan);
+  }
   for (const node of forest.circles) left.push({ kind: 'leave', node, why: 'its chain comes back to itself' });
   return { steps: steps.toSorted((a, b) => ORDER[a.kind] - ORDER[b.kind]), left };
 }
 
-const ORDER: Readonly<Record<GcStep['kind'], number>> = { relink: 0, delete: 1, coalesce: 2, 'leaf-coalesce': 3 };
+const ORDER: Readonly<Record<GcStep['kind'], number>> = {
+  relink: 0,
+  'delete-aside': 1,
+  delete: 1,
+  coalesce: 2,
+  'leaf-base': 3,
+  'leaf-coalesce': 3,
+};
 
 function planDeletion(forest: Forest, node: VdiNode, staying: ReadonlySet<VdiNode>): GcStep | NodeThatStays {
   const hosts = forest.hostsBelow(node.uuid);

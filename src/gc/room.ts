@@ -1,5 +1,5 @@
-import { SECTOR } from '../base/units.ts';
-import { fullVhdLvSize, lvSize, SMALL_LV_SIZE, VHD_BLOCK } from '../lvhd/sizes.ts';
+import { MiB, SECTOR } from '../base/units.ts';
+import { EMPTY_VHD_LV_SIZE, fullVhdLvSize, lvSize, SMALL_LV_SIZE, VHD_BLOCK } from '../lvhd/sizes.ts';
 import { countOnes } from '../vhd/format/bits.ts';
 import { FOOTER_BYTES } from '../vhd/format/footer.ts';
 import { nextBlockSector, physicalSize, SR_BLOCK } from '../vhd/format/places.ts';
@@ -28,7 +28,12 @@ export interface MergeRoom {
   readonly growsByBytes: number;
   /** That, and the journals that are there at one time: of the merge, and of the growing. */
   readonly neededBytes: number;
+  /** The blocks that have something to copy. */
+  readonly copiesBytes: number;
 }
+
+/** What is copied of a leaf while nobody can use it (sm `cleanup.py`, `LIVE_LEAF_COALESCE_MAX_SIZE`). */
+export const FOLDED_AT_ONCE_BYTES = 20 * MiB;
 
 /**
  * As stock computes it (sm cleanup.py, `_calcExtraSpaceNeeded`): the full volume of a disk with the blocks of both. A
@@ -42,7 +47,22 @@ export function mergeRoom({ childBlocks, parent }: MergeSizes): MergeRoom {
     parentLvSizeBytes: parent.lvSizeBytes + growsByBytes,
     growsByBytes,
     neededBytes: growsByBytes + SMALL_LV_SIZE * journals,
+    copiesBytes: countOnes(childBlocks) * VHD_BLOCK,
   };
+}
+
+/**
+ * What it takes to make a base of a leaf with an empty leaf on it, and then to merge that base: never more than by the
+ * formula of stock (sm `cleanup.py`, `_gcLoop`: what the merge takes, and the leaf as large as what it holds). Pure.
+ */
+export function roomByBase(
+  leaf: { readonly lvSizeBytes: number; readonly virtualSizeBytes: number },
+  { growsByBytes, copiesBytes }: MergeRoom,
+): number {
+  const full = fullVhdLvSize(leaf.virtualSizeBytes);
+  const newLeaf = leaf.lvSizeBytes >= full ? full : EMPTY_VHD_LV_SIZE;
+  const base = Math.min(leaf.lvSizeBytes, fullVhdLvSize(copiesBytes));
+  return newLeaf + base - leaf.lvSizeBytes + growsByBytes + 2 * SMALL_LV_SIZE;
 }
 
 function wantedOf(childBlocks: Uint8Array, parent: ParentSizes): number {
@@ -66,3 +86,6 @@ const BLOCK_STRIDE = VHD_BLOCK + 4096;
 function either(a: Uint8Array, b: Uint8Array): Uint8Array {
   return Uint8Array.from({ length: Math.max(a.length, b.length) }, (_, i) => (a[i] ?? 0) | (b[i] ?? 0));
 }
+
+/** Of a merge whose block tables nobody has read. */
+export const NO_ROOM: MergeRoom = { parentLvSizeBytes: 0, growsByBytes: 0, neededBytes: 0, copiesBytes: 0 };

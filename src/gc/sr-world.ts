@@ -13,7 +13,10 @@ import type { AttachedSr } from '../sr/attached-sr.ts';
 import { PLUGIN } from '../sr/hosts/plugin-name.ts';
 import { activeHosts } from '../sr/hosts/host-keys.ts';
 import { endRelinking } from '../sr/hosts/relinking-keys.ts';
+import { whyNotFolded } from '../sr/disk/not-folded.ts';
 import { resumeLeftPaused } from '../sr/disk/paused.ts';
+import { recordMerged } from '../sr/disk/record-merged.ts';
+import { takeSnapshot } from '../sr/disk/take-snapshot.ts';
 import { reportOf, withMetadata } from '../sr/read-sr.ts';
 import { recoverIfMaster } from '../sr/recovered-sr.ts';
 import { withSrLock } from '../sr/work/sr-lock.ts';
@@ -23,11 +26,12 @@ import type { OwnXapi } from '../xapi/client.ts';
 import { isGone } from '../xapi/failure.ts';
 import { callPlugin } from '../xapi/host.ts';
 import { setMapKey } from '../xapi/map-keys.ts';
-import { forgetVdi, vdiByUuid, vdiSmConfig, vdisOfSr } from '../xapi/vdi.ts';
+import { forgetVdi, vdiByUuid, vdiRecord, vdiSmConfig, vdisOfSr } from '../xapi/vdi.ts';
 import { attachedWith } from './attached-with.ts';
 import { Forest } from './forest.ts';
-import { disksInUse, goOn, holdBack, letGo } from './leaves-in-use.ts';
+import { disksInUse, freeUnused, goOn, holdBack, holdUnused, letGo } from './leaves-in-use.ts';
 import { othersRest } from './others-rest.ts';
+import type { Pair } from './pair.ts';
 import { releasedEverywhere } from './released-everywhere.ts';
 import { isAbortAsked, RightToWrite } from './right-to-write.ts';
 import type { StockLock } from './stock-lock.ts';
@@ -53,14 +57,21 @@ export class SrWorld implements CollectorWorld {
   readonly #given: SrWork;
   readonly #login: Login;
   readonly #right: RightToWrite;
+  /** Whether the SR lets leaves be merged. */
+  readonly #folds: boolean;
   /** Of the lock that is held, or was. */
   #work: SrWork;
   #sr: AttachedSr;
   #hasResumed = false;
   #stock: StockLock | undefined;
 
-  constructor(given: SrWork, login: Login, progress: (done: number, all: number) => void) {
+  constructor(
+    given: SrWork,
+    login: Login,
+    { progress, folds }: { readonly progress: (done: number, all: number) => void; readonly folds: boolean },
+  ) {
     this.#given = given;
+    this.#folds = folds;
     this.#login = login;
     this.progress = progress;
     this.canHoldBack = given.profile.activatingKey;
@@ -112,11 +123,30 @@ export class SrWorld implements CollectorWorld {
   readonly goOn = (disks: readonly VdiUuid[]): Promise<void> => goOn(this.#work, this.#sr, disks);
   readonly letGo = (disks: readonly VdiUuid[]): Promise<void> => letGo(this.#work, disks);
 
+  readonly holdLeaf = (leaf: VdiUuid): Promise<boolean> => holdUnused(this.#work, leaf);
+  readonly letLeafGo = (leaf: VdiUuid): Promise<void> => freeUnused(this.#work, leaf);
+
   readonly othersRest = (node: VdiUuid): Promise<void> =>
     this.#connected(Deadline.after(LOOK_MS), (work) => othersRest(work, node));
 
   readonly releasedEverywhere = (node: VdiUuid): Promise<void> =>
     this.#connected(Deadline.after(RELEASE_MS), (work) => releasedEverywhere(work, node));
+
+  /** HA waits for the lock of the SR meanwhile. */
+  readonly releasedSoon = (node: VdiUuid): Promise<void> =>
+    this.#connected(Deadline.after(LOOK_MS), (work) => releasedEverywhere(work, node));
+
+  readonly makeBase = async (leaf: VdiUuid, { report, forest }: FoundSr): Promise<void> => {
+    const xapi = await this.#work.xapi();
+    const record = await vdiRecord(xapi, await vdiByUuid(xapi, leaf));
+    const order = { record, as: 'snapshot', mode: 'internal' } as const;
+    await takeSnapshot(this.#work, this.#sr, { report, tree: forest.links }, order);
+  };
+
+  readonly recordFolded = async ({ node, into }: Pair): Promise<void> => {
+    if (into.kind === 'aio') await withMetadata(this.#sr, (mgt) => mgt.updateVdi(node.uuid, { vdiType: 'aio' }));
+    await this.#withRecord(node.uuid, (ref) => recordMerged(this.#work, ref, into));
+  };
 
   /** Every host that uses any disk of the SR: which hang on the node is not asked, and one that needs none says so. */
   readonly refreshBelow = async (node: VdiUuid): Promise<void> => {
@@ -193,12 +223,17 @@ export class SrWorld implements CollectorWorld {
       // Once: a host that is silent would be waited for each time.
       if (!this.#hasResumed) await resumeLeftPaused(work, sr, records, report);
       this.#hasResumed = true;
+      const notFolded = records.flatMap((record) => {
+        const why = this.#folds ? whyNotFolded(record) : 'leaf-coalesce=false in SR.other_config';
+        return why === undefined ? [] : [[record.uuid, why] as const];
+      });
       const kept = records.flatMap(({ uuid, type }) => (type in KEPT ? [[uuid, KEPT[type] ?? ''] as const] : []));
       const forest = new Forest({
         nodes,
         journals: listJournals(report),
         activeOn: await disksInUse(work, records),
         kept: new Map(kept),
+        notFolded: new Map(notFolded),
         freeBytes: report.freeBytes,
       });
       return { report, forest };

@@ -19,7 +19,19 @@ export type GcStep = { readonly why: string } & (
       readonly room: MergeRoom;
       readonly usedOn: readonly string[];
     }
-  | { readonly kind: 'leaf-coalesce'; readonly node: DrivenVdi; readonly into: DrivenVdi; readonly waitsFor: string }
+  | {
+      /** What a leaf holds becomes a base of its own below it, too large to be merged while nobody can use the disk. */
+      readonly kind: 'leaf-base';
+      readonly node: DrivenVdi;
+      readonly into: DrivenVdi;
+      readonly room: MergeRoom;
+    }
+  | { readonly kind: 'leaf-coalesce'; readonly node: DrivenVdi; readonly into: DrivenVdi; readonly room: MergeRoom }
+  | {
+      /** A leaf that stock has set aside and merged: the disk is whole without it. */
+      readonly kind: 'delete-aside';
+      readonly node: DrivenVdi;
+    }
 );
 
 /** A node that could be collected but for this. */

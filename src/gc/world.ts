@@ -2,6 +2,7 @@ import type { VdiUuid } from '../base/ids.ts';
 import type { Volumes } from '../lvhd/volumes.ts';
 import type { VgReport } from '../lvm/report.ts';
 import type { Forest } from './forest.ts';
+import type { Pair } from './pair.ts';
 
 /** An SR under its lock, as it is at this moment. */
 export interface FoundSr {
@@ -46,6 +47,18 @@ export interface CollectorWorld extends Volumes {
    * its volume is not active there any more.
    */
   readonly releasedEverywhere: (node: VdiUuid) => Promise<void>;
+  /**
+   * Under the SR's lock, of a disk that no host has: keeps it from coming into use, on hosts of every version. False,
+   * and nothing is kept, where a host has it, or is about to.
+   */
+  readonly holdLeaf: (leaf: VdiUuid) => Promise<boolean>;
+  readonly letLeafGo: (leaf: VdiUuid) => Promise<void>;
+  /** As `releasedEverywhere`, of what nobody can begin to use, under the SR's lock: nobody is waited for long. */
+  readonly releasedSoon: (node: VdiUuid) => Promise<void>;
+  /** Under the SR's lock: what a leaf holds becomes a base, and it an empty child of that (src/sr/disk). */
+  readonly makeBase: (leaf: VdiUuid, found: FoundSr) => Promise<void>;
+  /** The records of a disk that has got the volume of its parent: its kind, its size, and what it hangs on. */
+  readonly recordFolded: (pair: Pair) => Promise<void>;
   /** xapi's record of a disk names its new parent. */
   readonly recordParent: (disk: VdiUuid, parent: VdiUuid) => Promise<void>;
   readonly forgetMetadata: (node: VdiUuid) => Promise<void>;

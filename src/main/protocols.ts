@@ -18,6 +18,7 @@ import { fenceSteps } from '../fencing/carry-out.ts';
 import { unfenceSteps } from '../fencing/unfence-host.ts';
 import { growSteps } from '../growing/grow-sr.ts';
 import { removalOfNodeSteps } from '../gc/delete-node.ts';
+import { foldEndSteps, foldSteps, holdLeafSteps } from '../gc/fold-leaf.ts';
 import { mergeSteps } from '../gc/merge-inner.ts';
 import { linkSteps, relinkEndSteps, relinkSteps } from '../gc/relink.ts';
 import { mapSteps } from '../ceph/krbd/map-image.ts';
@@ -38,6 +39,7 @@ import { activationSteps, deactivationSteps } from '../lvhd/chain-activation.ts'
 import { replacementSteps } from '../lvhd/chain-replacement.ts';
 import { endTrackingSteps } from '../lvhd/ops/end-tracking.ts';
 import { finishCloneSteps, undoCloneSteps } from '../lvhd/ops/recover-clone.ts';
+import { finishLeafSteps, takeOverSteps, undoLeafSteps } from '../lvhd/ops/recover-leaf.ts';
 import { inflateSteps, undoInflateSteps } from '../lvhd/ops/inflate.ts';
 import { volumeSteps } from '../lvhd/ops/vdi-create.ts';
 import { resizeSteps } from '../lvhd/ops/vdi-resize.ts';
@@ -109,6 +111,9 @@ export const protocols: readonly Protocol[] = [
   { title: 'relinking its children', steps: [...relinkSteps, ...relinkEndSteps] },
   { title: 'relinking a child', steps: linkSteps },
   { title: 'removing garbage', steps: removalOfNodeSteps },
+  { title: 'merging a leaf', steps: [...holdLeafSteps, ...foldSteps, ...takeOverSteps, ...foldEndSteps] },
+  { title: 'undoing the merging of a leaf', steps: undoLeafSteps },
+  { title: 'finishing the merging of a leaf', steps: finishLeafSteps },
   { title: 'vdi_activate', steps: [...claimSteps, ...targetSteps, ...activeSteps] },
   { title: 'vdi_deactivate', steps: [...detachSteps, ...releaseSteps] },
   { title: 'activating a chain', steps: [...activationSteps.ancestor, ...activationSteps.leaf] },

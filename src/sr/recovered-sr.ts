@@ -57,10 +57,13 @@ export async function recoverIfMaster(work: SrWork, sr: AttachedSr, report: VgRe
   await resumeThose(
     work,
     sr,
-    done.flatMap(({ type, vdi, failure }) => (type === 'clone' && failure === undefined ? [vdi] : [])),
+    done.flatMap(({ type, vdi, failure }) => (PAUSING.includes(type) && failure === undefined ? [vdi] : [])),
   );
   return done.some(({ failure }) => failure === undefined);
 }
+
+/** Journals of operations in which a disk is paused. */
+const PAUSING: readonly string[] = ['clone', 'leaf'];
 
 /** Disks whose guests wait for what was cut short: its journal is gone by now. */
 async function resumeThose(work: SrWork, sr: AttachedSr, vdis: readonly VdiUuid[]): Promise<void> {

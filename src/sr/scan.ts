@@ -64,7 +64,7 @@ export async function scanSr(work: SrWork, sr: AttachedSr, known: KnownOfSr = {}
   await endRelinking(work, records);
   const left = content === undefined ? report : await finishDeletions(work, sr, report, tree, records);
   const visible = tree.nodes.filter(({ hidden }) => !hidden);
-  if (isCollectable(tree, report)) await wakeAtEnd(work);
+  if (isCollectable(tree, report, records)) await wakeAtEnd(work);
   await updateSrTotals(work, left, { total: visible.reduce((sum, { lvSizeBytes }) => sum + lvSizeBytes, 0) });
 }
 

@@ -46,6 +46,11 @@ export class Fields {
     return this.#record[name] === undefined ? false : this.flag(name);
   }
 
+  /** Empty where this version of xapi has no such field. */
+  textIfPresent(name: string): string {
+    return this.#record[name] === undefined ? '' : this.text(name);
+  }
+
   #value(name: string): XmlRpcValue {
     const value = this.#record[name];
     if (value !== undefined) return value;

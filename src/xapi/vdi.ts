@@ -29,6 +29,10 @@ export interface VdiRecord {
   readonly metadataOfPool: string;
   /** False before 7.3, which has no such field. */
   readonly cbtEnabled: boolean;
+  /** `persist`, or `reset`: what was written goes when its VM starts. */
+  readonly onBoot: string;
+  /** Whether hosts may keep what they have read of its parent on a disk of their own. */
+  readonly allowCaching: boolean;
 }
 
 export async function vdiByUuid(xapi: Xapi, uuid: string): Promise<string> {
@@ -179,5 +183,7 @@ function readVdi(ref: string, fields: Fields): VdiRecord {
     snapshotOf: fields.text('snapshot_of'),
     metadataOfPool: fields.text('metadata_of_pool'),
     cbtEnabled: fields.flagIfPresent('cbt_enabled'),
+    onBoot: fields.textIfPresent('on_boot'),
+    allowCaching: fields.flagIfPresent('allow_caching'),
   };
 }

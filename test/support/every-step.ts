@@ -67,6 +67,11 @@ export const WALKED = {
   'test/host/sm/every-sr-step.test.ts': ['mapping an image', 'unmapping an image', 'sr_create', 'sr_delete'],
   'test/host/ceph/native-plane.test.ts': ['making an image', 'growing an image'],
   'test/host/gc/every-step.test.ts': ['merging an inner node', 'relinking a child', 'removing garbage'],
+  'test/host/gc/every-step-of-leaf.test.ts': [
+    'merging a leaf',
+    'undoing the merging of a leaf',
+    'finishing the merging of a leaf',
+  ],
   'test/host/gc/every-step-in-use.test.ts': ['relinking its children'],
   'test/host/lvhd/journals.test.ts': ['a journal with its value inside'],
 } as const satisfies Readonly<Record<string, readonly string[]>>;

@@ -16,17 +16,6 @@ export function cloneValue({ base, copy = '' }: Pick<CloneJournal, 'base'> & { r
   return `${base}_${copy}`;
 }
 
-/** What undoing is to restore, behind the value: it is believed of this very base only. */
-export function cloneNote(base: VdiUuid, lvSizeBytes: number): string {
-  return `rbdsr ${base} ${lvSizeBytes}`;
-}
-
-/** What such a note says, bytes; undefined for anything else. */
-export function sizeNoted(note: string, base: VdiUuid): number | undefined {
-  const [, size] = new RegExp(`^rbdsr ${base} ([1-9][0-9]{0,15})$`).exec(note) ?? [];
-  return size === undefined ? undefined : Number(size);
-}
-
 /** 'journal' for a value that is none. */
 export function cloneJournal(entry: JournalEntry, value: string): CloneJournal {
   const [base = '', copy = '', ...more] = value.split('_');

@@ -30,7 +30,7 @@ const KINDS: Readonly<Record<string, JournalKind>> = {
   inflate: { operation: 'growing the volume', recover: undoGrowing },
   jvhd: { operation: 'the journalled resize' },
   clone: { operation: 'a snapshot or clone', recover: recoverSnapshot },
-  leaf: { operation: 'merging the leaf' },
+  leaf: { operation: 'merging the leaf', recover: recoverLeafMerge },
   coalesce: { operation: 'merging the inner node', isCollectors: true },
   relink: { operation: 'relinking the children', isCollectors: true },
   zero: { operation: 'zeroing the grown raw parent' },
@@ -51,6 +51,11 @@ export function kindOf({ type }: Pick<JournalEntry, 'type'>): JournalKind {
 /** Loaded where there is one. */
 async function recoverSnapshot(volumes: Volumes, report: VgReport, entry: JournalEntry): Promise<readonly string[]> {
   return (await import('../ops/recover-clone.ts')).recoverClone(volumes, report, entry);
+}
+
+/** Loaded where there is one. */
+async function recoverLeafMerge(volumes: Volumes, report: VgReport, entry: JournalEntry): Promise<readonly string[]> {
+  return (await import('../ops/recover-leaf.ts')).recoverLeaf(volumes, report, entry);
 }
 
 /** A volume that is gone, and one that has its old size, are done. */

@@ -1,9 +1,9 @@
 import type { VdiUuid } from '../../base/ids.ts';
 import { dmName } from '../../lvm/dm-name.ts';
-import { existingLv, type LvReport, type VgReport } from '../../lvm/report.ts';
+import { existingLv, lvNamed, type LvReport, type VgReport } from '../../lvm/report.ts';
 import type { NewParent } from '../../vhd/image/create-child.ts';
 import type { VdiNode } from '../lv-table.ts';
-import { HIDDEN_TAG, type VdiKind } from '../names.ts';
+import { HIDDEN_TAG, lvName, type VdiKind } from '../names.ts';
 import { withVhd } from '../open-vhd.ts';
 import type { Volumes } from '../volumes.ts';
 import { deflatedLv, deflatedSize } from './inflate.ts';
@@ -13,6 +13,13 @@ export interface BaseVolume {
   readonly uuid: VdiUuid;
   readonly kind: VdiKind;
   readonly lvName: string;
+}
+
+/** The volume of that name, a VHD or a raw one; not what a merge of a leaf has set aside. Pure. */
+export function volumeOf(report: VgReport, uuid: VdiUuid): BaseVolume | undefined {
+  const kinds: readonly VdiKind[] = ['vhd', 'aio'];
+  const kind = kinds.find((one) => lvNamed(report, lvName(one, uuid)) !== undefined);
+  return kind === undefined ? undefined : { uuid, kind, lvName: lvName(kind, uuid) };
 }
 
 /** The report as it is after a rename that succeeded, without asking LVM again. Pure. */

@@ -1,17 +1,17 @@
 import { hasCode, RbdsrError } from '../../base/error.ts';
-import type { VdiUuid } from '../../base/ids.ts';
 import { lastStep, type Mending, type Step, step } from '../../base/steps.ts';
 import { lvNamed, type LvReport, type VgReport } from '../../lvm/report.ts';
 import { runSteps } from '../../system/running-steps.ts';
 import { checkVhd } from '../../vhd/check/check.ts';
 import { type JournalEntry, readJournalNote, readJournalValue } from '../journal/journal.ts';
-import { type CloneJournal, cloneJournal, sizeNoted } from '../journal/clone-journal.ts';
-import { lvName, type VdiKind } from '../names.ts';
+import { type CloneJournal, cloneJournal } from '../journal/clone-journal.ts';
+import { sizeNoted } from '../journal/size-note.ts';
+import { lvName } from '../names.ts';
 import { openVhd, withVhd } from '../open-vhd.ts';
 import { fullVhdLvSize, SMALL_LV_SIZE } from '../sizes.ts';
 import type { Volumes } from '../volumes.ts';
 import { inflate } from './inflate.ts';
-import { type BaseVolume, setHidden } from './new-base.ts';
+import { type BaseVolume, setHidden, volumeOf } from './new-base.ts';
 
 /**
  * Finishes a snapshot or clone that was cut short, or undoes it, whoever had begun it. Finished where the new leaf is
@@ -25,7 +25,7 @@ export async function recoverClone(
 ): Promise<readonly string[]> {
   const read = (name: string) => volumes.openLv(name, 'read', lvNamed(report, name));
   const journal = cloneJournal(entry, await readJournalValue(entry, read));
-  const base = baseIn(report, journal.base);
+  const base = volumeOf(report, journal.base);
   if (base === undefined) {
     refuseNothingLeft(report, entry);
     return [];
@@ -150,12 +150,6 @@ async function isWhole(volumes: Volumes, report: VgReport, name: string): Promis
   } finally {
     await io.close();
   }
-}
-
-function baseIn(report: VgReport, uuid: VdiUuid): BaseVolume | undefined {
-  const kinds: readonly VdiKind[] = ['vhd', 'aio'];
-  const kind = kinds.find((one) => lvNamed(report, lvName(one, uuid)) !== undefined);
-  return kind === undefined ? undefined : { uuid, kind, lvName: lvName(kind, uuid) };
 }
 
 /** Before the rename, and after it was taken back, the disk is there under its own name. */

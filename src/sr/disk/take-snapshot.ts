@@ -4,9 +4,10 @@ import { type VdiUuid, vdiUuid } from '../../base/ids.ts';
 import { type Mending, type Step, step } from '../../base/steps.ts';
 import { undo } from '../../base/undo.ts';
 import { volumesByExtents } from '../../lvhd/extent-open.ts';
-import { cloneNote, cloneValue } from '../../lvhd/journal/clone-journal.ts';
+import { cloneValue } from '../../lvhd/journal/clone-journal.ts';
 import type { JournalEntry } from '../../lvhd/journal/journal.ts';
 import { createJournal, removeJournal } from '../../lvhd/journal/journals.ts';
+import { sizeNote } from '../../lvhd/journal/size-note.ts';
 import type { DrivenVdi } from '../../lvhd/lv-table.ts';
 import type { VdiMetadata } from '../../lvhd/metadata/record.ts';
 import { lvName } from '../../lvhd/names.ts';
@@ -261,7 +262,7 @@ async function noteDown(taking: Taking): Promise<void> {
     type: 'clone',
     id: source.uuid,
     value: cloneValue({ base: base.uuid }),
-    note: cloneNote(base.uuid, source.lvSizeBytes),
+    note: sizeNote(base.uuid, source.lvSizeBytes),
   });
 }
 

@@ -18,7 +18,14 @@ export function worldOf(sr: OpenSr, active: readonly string[] = []): CollectorWo
       const { freeBytes } = report;
       return work({
         report,
-        forest: new Forest({ nodes, journals: listJournals(report), activeOn, kept: new Map(), freeBytes }),
+        forest: new Forest({
+          nodes,
+          journals: listJournals(report),
+          activeOn,
+          kept: new Map(),
+          notFolded: new Map(),
+          freeBytes,
+        }),
       });
     },
     mayWrite: async () => true,
@@ -29,6 +36,11 @@ export function worldOf(sr: OpenSr, active: readonly string[] = []): CollectorWo
     goOn: nothing,
     letGo: nothing,
     releasedEverywhere: nothing,
+    holdLeaf: async () => true,
+    letLeafGo: nothing,
+    releasedSoon: nothing,
+    makeBase: nothing,
+    recordFolded: nothing,
     recordParent: nothing,
     forgetMetadata: nothing,
     forgetRecord: nothing,

@@ -160,7 +160,7 @@ describe.each(STOCK_ARCHIVES)('the stock SRs of %s', (archive) => {
       const report = await sr.report();
       const types = Object.keys(image.state.journals).map((name) => name.split('_')[0] ?? '');
       const journal =
-        Object.keys(image.state.journals).find((name) => !/^(inflate|clone|coalesce|relink)_/.test(name)) ?? '';
+        Object.keys(image.state.journals).find((name) => !/^(inflate|clone|leaf|coalesce|relink)_/.test(name)) ?? '';
       if (journal === '') expect(() => refuseUnfinished(report)).not.toThrow();
       else
         expect(() => refuseUnfinished(report)).toThrow(
@@ -170,11 +170,11 @@ describe.each(STOCK_ARCHIVES)('the stock SRs of %s', (archive) => {
     },
   );
 
-  const cloning = images.filter(([, image]) =>
-    Object.keys(image.state.journals).some((name) => name.startsWith('clone_')),
+  const renaming = images.filter(([, image]) =>
+    Object.keys(image.state.journals).some((name) => /^(clone|leaf)_/.test(name)),
   );
-  it.runIf(cloning.length > 0).each(cloning)(
-    '%s: the snapshot is finished or undone, and every disk holds what it held',
+  it.runIf(renaming.length > 0).each(renaming)(
+    '%s: the snapshot, or the merging of a leaf, is finished or undone, and every disk holds what it held',
     async (_name, image) => {
       await using sr = await open(image.file, image.sr);
       await recoverJournals({ ...sr, refreshElsewhere: async () => undefined }, await sr.report());

@@ -15,8 +15,8 @@ import type { VdiNode } from '../../../src/lvhd/lv-table.ts';
  *       inner hidden adds 8
  *         disk on alpha,beta
  *
- * `adds`: MiB that its blocks take in its parent. `on`: hosts. Also: journal TYPE, kept, unreadable, foreign, old,
- * open, size MiB, orphan, under NAME.
+ * `adds`: MiB that its blocks take in its parent. `on`: hosts. Also: journal TYPE, kept, alone (not to
+ * be folded), unreadable, foreign, old, open, size MiB, orphan, under NAME.
  */
 export function planOf(text: string, freeMiB = 1000): string[] {
   const { known, names, adds } = forestOf(text, freeMiB);
@@ -35,6 +35,7 @@ export function forestOf(text: string, freeMiB = 1000) {
     journals: [] as JournalEntry[],
     activeOn: new Map<string, readonly string[]>(),
     kept: new Map<string, string>(),
+    notFolded: new Map<string, string>(),
     freeBytes: freeMiB * MiB,
   };
   const adds = new Map<string, number>();
@@ -55,6 +56,7 @@ export function forestOf(text: string, freeMiB = 1000) {
       if (word === 'journal') known.journals.push(journalOf(words[i + 1] ?? '', uuid));
     const hosts = after('on');
     if (hosts !== undefined) known.activeOn.set(uuid, hosts.split(','));
+    if (words.includes('alone')) known.notFolded.set(uuid, 'leaf-coalesce=false in its other_config');
     if (words.includes('kept')) known.kept.set(uuid, 'it is a disk of HA');
     adds.set(uuid, Number(after('adds') ?? 0));
   }
@@ -96,5 +98,10 @@ function roomFor(addsMiB: number): ReturnType<typeof mergeRoom> {
   const childBlocks = Buffer.alloc(addsMiB / 2, 0x80);
   const parent = { kind: 'vhd', lvSizeBytes: 8 * MiB, blocks: Buffer.alloc(0), physicalSizeBytes: 4_329_472 } as const;
   const { growsByBytes } = mergeRoom({ childBlocks, parent });
-  return { parentLvSizeBytes: 8 * MiB + growsByBytes, growsByBytes, neededBytes: growsByBytes + 8 * MiB };
+  return {
+    parentLvSizeBytes: 8 * MiB + growsByBytes,
+    growsByBytes,
+    neededBytes: growsByBytes + 8 * MiB,
+    copiesBytes: addsMiB * MiB,
+  };
 }

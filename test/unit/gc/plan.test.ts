@@ -1,5 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { planOf } from './forest-in-text.ts';
+import { Forest } from '../../../src/gc/forest.ts';
+import { planCollection } from '../../../src/gc/plan.ts';
+import { planInWords } from '../../../src/gc/plan-in-words.ts';
+import { forestOf, planOf } from './forest-in-text.ts';
 
 describe('what the collector plans', () => {
   it('nothing, where every hidden node has two children', () => {
@@ -45,14 +48,59 @@ base hidden
     ]);
   });
 
-  it('a leaf alone on its base, which takes what this release has not', () => {
+  it('a leaf alone on its base, which makes them one volume', () => {
     expect(
       planOf(`
 base hidden
-  disk`),
-    ).toEqual([
-      'merge the leaf VHD-disk into VHD-base: VHD-disk is all that hangs on VHD-base (this release merges no leaf)',
+  disk adds 8`),
+    ).toEqual(['merge the leaf VHD-disk into VHD-base, which grows by 8 MiB: VHD-disk is all that hangs on VHD-base']);
+  });
+
+  it('the same into a raw base', () => {
+    expect(
+      planOf(`
+base raw hidden
+  disk adds 8`),
+    ).toEqual(['merge the leaf VHD-disk into LV-base, which grows by 8 MiB: VHD-disk is all that hangs on LV-base']);
+  });
+
+  it('a leaf with more than is merged while nobody can use the disk: a base of it, which is merged as any other', () => {
+    const leaf = (mib: number): string => `
+base hidden
+  disk adds ${mib}`;
+    expect(planOf(leaf(20))[0]).toMatch(/^merge the leaf VHD-disk into VHD-base/);
+    expect(planOf(leaf(22))).toEqual([
+      'make a base of what VHD-disk holds (22 MiB), to merge that into VHD-base: VHD-disk is all that hangs on VHD-base',
     ]);
+  });
+
+  it('a leaf that a host has, or that is not to be merged, stays as it is', () => {
+    expect(
+      planOf(`
+base hidden
+  used on alpha
+base2 hidden
+  kept alone
+base3 hidden
+  open open
+base4 raw hidden size 32
+  large size 64`),
+    ).toEqual([
+      'leave VHD-used: a leaf is merged while no host has it, and it is in use on alpha',
+      'leave VHD-kept: leaf-coalesce=false in its other_config',
+      'leave VHD-open: a leaf is merged while no host has it, and it is open on this one',
+      'leave VHD-large: it is larger than its raw parent LV-base4',
+    ]);
+  });
+
+  it('a leaf for which there is no room, also not for its base', () => {
+    const leaf = (mib: number): string => `
+base hidden
+  disk size 256 adds ${mib}`;
+    expect(planOf(leaf(16), 23)).toEqual(['leave VHD-disk: merging it takes 24 MiB, and 23 MiB are free']);
+    expect(planOf(leaf(16), 24)).toHaveLength(1);
+    // An empty leaf on a base as large as what it holds, of a volume of 256 MiB; and the growing of the parent.
+    expect(planOf(leaf(100), 10)).toEqual([expect.stringMatching(/^make a base of what VHD-disk holds/)]);
   });
 
   it('the tallest tree is merged first, and in it the lowest node', () => {
@@ -198,8 +246,29 @@ base hidden
   inner hidden
     a
     b
-    leaf old hidden`),
+    leaf old`),
     ).toEqual(['leave VHD-inner: a leaf is being merged: VHD-OLD_leaf']);
+  });
+
+  it('one that stock had hidden, and forgotten its journal, is garbage beside its disk', () => {
+    const set = (disk: string, aside: string): string[] => {
+      const { known, names } = forestOf(`${disk}\n${aside}`);
+      const [first, second] = known.nodes;
+      const nodes = first && second ? [first, { ...second, uuid: first.uuid }] : [];
+      const journals = known.journals.map((entry) => ({ ...entry, id: first?.uuid ?? entry.id }));
+      return planInWords(planCollection(new Forest({ ...known, nodes, journals }), () => undefined)).map((line) =>
+        line.replaceAll(/0{8}-0{4}-4000-8000-([0-9]{12})/g, (_, digits: string) => names[Number(digits)] ?? 'nobody'),
+      );
+    };
+    expect(set('disk', 'aside old hidden')).toEqual([
+      'delete VHD-OLD_aside: a merge has set it aside, and VHD-disk is whole without it',
+    ]);
+    expect(set('disk on alpha', 'aside old hidden')).toEqual([
+      'leave VHD-OLD_aside: VHD-disk is whole without it, but in use on alpha',
+    ]);
+    expect(set('disk', 'aside old')).toEqual([]);
+    expect(set('disk unreadable', 'aside old hidden')).toEqual([]);
+    expect(set('disk', 'aside old hidden journal leaf')).toEqual([]);
   });
 });
 

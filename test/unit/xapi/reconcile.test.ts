@@ -46,6 +46,8 @@ function record(uuid: string, o: Partial<VdiRecord> = {}): VdiRecord {
     snapshotOf: NULL_REF,
     metadataOfPool: NULL_REF,
     cbtEnabled: false,
+    onBoot: 'persist',
+    allowCaching: false,
     ...o,
   };
 }

@@ -74,6 +74,8 @@ test.each(['6.5', '7.0', '7.3', 'master'] as const)(
       snapshotOf: NULL_REF,
       metadataOfPool: NULL_REF,
       cbtEnabled: false,
+      onBoot: 'persist',
+      allowCaching: false,
     });
     const changes = {
       virtualSize: 2 ** 41,
