@@ -10,8 +10,8 @@ const BESIDE_A_KEPT_LAB = process.env['RBDSR_LAB'] === undefined ? [] : ['test/l
 const SHARED_PRODUCT = 'test/support/shared-product-setup.ts';
 
 /**
- * Three places to run a test, cheapest first (docs/architecture.md, "Where a test runs"):
- * unit: pure or one process; host: real LVM, real Ceph and loop devices on this machine; lab and xen: whole hosts.
+ * Three places to run a test, cheapest first (docs/architecture.md, "Where a test runs"): unit: pure or one process;
+ * host and histories: real LVM, real Ceph and loop devices on this machine; lab and xen: whole hosts.
  */
 export default defineConfig({
   test: {
@@ -44,6 +44,15 @@ export default defineConfig({
           fileParallelism: false,
           sequence: { groupOrder: 1 },
           testTimeout: 120_000,
+          hookTimeout: 180_000,
+        },
+      },
+      {
+        // Random stories on real LVM, and faults that they find.
+        test: {
+          name: 'histories',
+          include: ['test/histories/**/*.test.ts'],
+          globalSetup: SHARED_PRODUCT,
           hookTimeout: 180_000,
         },
       },

@@ -5,7 +5,7 @@ import { factorOf } from '../lab/machine/machine-speed.mjs';
 const SLOWEST = 10;
 
 /** Seconds. Together with set-up they stay below the 35 minutes that a whole run may take. */
-export const SHARES = { check: 60, unit: 240, host: 720, lab: 1020 };
+export const SHARES = { check: 60, unit: 240, host: 680, histories: 40, lab: 1020 };
 
 /**
  * The table of parts that ran, `{ name, seconds, tests: [{ name, seconds }] }` each, as lines. A part over its share is
@@ -20,7 +20,7 @@ export function sharesTable(parts, nodeMs) {
   const head = `node -e 0: ${nodeMs.toFixed(0)} ms, so a factor of ${factor.toFixed(2)} on every share`;
   const lines = rows.map(
     ({ name, seconds, share, over, tests }) =>
-      `${name.padEnd(6)} ${wide(seconds)} s of ${wide(share)} s   ${String(tests.length).padStart(5)} tests${over ? '   over its share' : ''}`,
+      `${name.padEnd(9)} ${wide(seconds)} s of ${wide(share)} s   ${String(tests.length).padStart(5)} tests${over ? '   over its share' : ''}`,
   );
   return [head, ...lines, ...rows.filter(({ over }) => over).flatMap(slowestOf)];
 }

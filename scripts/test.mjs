@@ -1,7 +1,7 @@
-// `npm test [-- PART...]`: set-up, the checks, then the tests, cheapest first; parts are check, unit, host and lab, all
-// unless named. Whatever fails, the rest still runs. What failed is named once more at the end, since the parts print a
-// great deal in between, and so is a part that took more than its share. The last line of standard output is `N passed,
-// N failed, N skipped`; each check counts as one.
+// `npm test [-- PART...]`: set-up, the checks, then the tests, cheapest first; parts are check, unit, host, histories
+// and lab, all unless named. Whatever fails, the rest still runs. What failed is named once more at the end, since the
+// parts print a great deal in between, and so is a part that took more than its share. The last line of standard output
+// is `N passed, N failed, N skipped`; each check counts as one.
 import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { constants, tmpdir } from 'node:os';
@@ -11,7 +11,7 @@ import { project, setUp } from './setup.mjs';
 import { bareNodeMs } from '../lab/machine/machine-speed.mjs';
 import { sharesTable } from './test-shares.mjs';
 
-const PARTS = ['check', 'unit', 'host', 'lab'];
+const PARTS = ['check', 'unit', 'host', 'histories', 'lab'];
 /** Of vitest, where a part is more than one. */
 const PROJECTS = { host: ['host', 'sweep'], lab: ['lab', 'xen'] };
 const GRACE_MS = 20_000;

@@ -45,11 +45,11 @@ export function heldBackBy(smConfig: StringMap, activatingKey: boolean): string 
 }
 
 /**
- * `activating` that no host bears: of an activate that died before it had tagged the VDI. One that lives does so within
- * a call to xapi, so that it is believed for a while. Pure.
+ * `activating` is believed for a while, as a collector does: of an activate that lives the tag is there by then, which
+ * is what counts from then on, and that of one that died nobody takes away while another host has the VDI. Pure.
  */
-export function isAbandoned(smConfig: StringMap, seenForMs: number): boolean {
-  return seenForMs > BELIEVED_MS && activeHosts(smConfig).length === 0;
+export function isAbandoned(seenForMs: number): boolean {
+  return seenForMs > BELIEVED_MS;
 }
 
 /**
@@ -72,7 +72,7 @@ export async function tryClaim(
   const own = before[PREFIX + hostRefOf(work)];
   const isNew = own === undefined;
   // Our own key beside it is left by a call of ours that died: nobody else activates under this host's lock of the VDI.
-  const takesOver = !isNew || isAbandoned(before, waitedMs);
+  const takesOver = !isNew || isAbandoned(waitedMs);
   const claim: Claiming = { work, xapi, own, value: writable ? 'RW' : 'RO', takesOver, activating: 'unknown' };
   try {
     await runSteps(claimSteps, claim);

@@ -85,6 +85,15 @@ describe('the mark of a host that has nothing of the disk open goes, and the com
     expect(message).toMatch(/lvchange|logical volume/);
     expect(marksOf(vdi)).toEqual([]);
   });
+
+  test('vdi_activate for reading, where another host reads, and a third has died with "activating"', async () => {
+    const vdi = await markedDisk();
+    vdi.fields['sm_config'] = { [`host_${host(1).ref}`]: 'RO', activating: 'True' };
+    // It waits 15 s for the mark of who has left that.
+    const { message } = await failure(vdiActivate(pool.double, host(0).ref, vdi.ref, { writable: false }));
+    expect(message).toMatch(/lvchange|logical volume/);
+    expect(marksOf(vdi)).toEqual([`host_${host(1).ref}`]);
+  });
 });
 
 describe.each([

@@ -57,11 +57,27 @@ function asItIs() {
 /** A loop device takes one run of extents; that it was asked for is not kept, so that the volume can grow. */
 function inOnePiece() {
   const [command, ...rest] = argv;
-  const made = lvm([command, '--alloc', 'contiguous', ...rest]);
   const name = argv[argv.indexOf('-n') + 1];
   const config = argv[argv.indexOf('--config') + 1];
+  const made = lvm([command, '--alloc', 'contiguous', ...rest, ...freePlace(config)]);
   if (made.status === 0) lvm(['lvchange', '--config', config, '--alloc', 'inherit', `${argv.at(-1)}/${name}`]);
   return made;
+}
+
+/** The first extents of as many as volumes are to lie apart, none of which is taken; nothing where all are. */
+function freePlace(config) {
+  if (!existsSync(`${folder}/apart`)) return [];
+  const apart = Number(readFileSync(`${folder}/apart`, 'utf8'));
+  const rows = segments(config, ['vg_name', 'pv_name', 'lv_name', 'pvseg_start', 'pvseg_size', 'vg_extent_size']);
+  const ofGroup = rows.filter(([vg]) => vg === argv.at(-1));
+  const [, pv] = ofGroup[0] ?? [];
+  if (pv === undefined) return [];
+  const each = apart / Number(ofGroup[0][5]);
+  const end = Math.max(...ofGroup.map(([, , , start, size]) => Number(start) + Number(size)));
+  const taken = ofGroup.filter(([, , lv]) => lv !== '').map((row) => [Number(row[3]), Number(row[3]) + Number(row[4])]);
+  for (let first = 0; first + each <= end; first += each)
+    if (!taken.some(([from, to]) => from < first + each && to > first)) return [`${pv}:${first}-${first + each - 1}`];
+  return [];
 }
 
 /** Letters 5 and 6 of lv_attr: a for active, o for open. */
@@ -100,15 +116,19 @@ function change(how, path) {
   }
 }
 
+/** The values of these fields, a row for each run of extents of the physical volume. */
+function segments(config, fields) {
+  const format = ['--noheadings', '--nosuffix', '--units', 'b', '--separator', '|', '-o', fields.join(',')];
+  return lvm(['pvs', '--config', config, ...format])
+    .stdout.split('\n')
+    .map((line) => line.trim().split('|'));
+}
+
 function tableOf(path) {
   const [vg, lv] = path.split('/');
   const fields = ['vg_name', 'lv_name', 'pv_name', 'pe_start', 'pvseg_start', 'vg_extent_size', 'seg_size'];
   const config = argv[argv.indexOf('--config') + 1];
-  const format = ['--noheadings', '--nosuffix', '--units', 'b', '--separator', '|', '-o', fields.join(',')];
-  const rows = lvm(['pvs', '--config', config, ...format])
-    .stdout.split('\n')
-    .map((line) => line.trim().split('|'))
-    .filter(([ofVg, ofLv]) => ofVg === vg && ofLv === lv);
+  const rows = segments(config, fields).filter(([ofVg, ofLv]) => ofVg === vg && ofLv === lv);
   if (rows.length !== 1) fail(5, `  ${path} has ${rows.length} runs of extents; a loop device takes one`);
   const [, , pv, start, extent, extentSize, size] = rows[0];
   const offset = Number(start) + Number(extent) * Number(extentSize);

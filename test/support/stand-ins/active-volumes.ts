@@ -10,9 +10,10 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { basename, join } from 'node:path';
+import { PROJECT_ROOT } from '../../../lab/machine/project.ts';
 import type { LoopPool } from '../loop-pool.ts';
 
-const PROGRAM = `${import.meta.dirname}/active-volumes.mjs`;
+const PROGRAM = join(PROJECT_ROOT, 'test/support/stand-ins/active-volumes.mjs');
 /** In the folder of each host of a LoopPool. */
 const FOLDER = 'volumes';
 
@@ -25,10 +26,16 @@ export class ActiveVolumes implements Disposable {
   readonly prefix: readonly string[];
   readonly #roots: readonly string[];
 
-  constructor(pool: LoopPool) {
+  /**
+   * `apartBytes`: new volumes lie so far apart, where there is room, so that one that grows does so in one piece, which
+   * is all that a loop device can show.
+   */
+  constructor(pool: LoopPool, o: { readonly apartBytes?: number } = {}) {
     const { vg } = pool.sr.lvm;
     this.#roots = [0, 1].map((index) => pool.root(index));
     for (const root of this.#roots) placeStandIns(root, vg, pool.loop.device);
+    if (o.apartBytes !== undefined)
+      for (const root of this.#roots) writeFileSync(join(root, FOLDER, 'apart'), String(o.apartBytes));
     this.prefix = ['unshare', '-m', 'sh', '-c', MOUNTS, 'sh', vg];
   }
 
