@@ -50,6 +50,11 @@ export class Guest {
     return Buffer.concat(pieces);
   }
 
+  /** Something that it has asked is not known to be on the disk. */
+  get waits(): boolean {
+    return this.#asked.length > 0;
+  }
+
   leave(): void {
     this.#client.socket.destroy();
   }

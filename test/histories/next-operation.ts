@@ -19,6 +19,7 @@ const WEIGHTS: Readonly<Record<Verb, number>> = {
   write: 24,
   scan: 4,
   replug: 2,
+  reboot: 3,
   collect: 10,
 };
 const DRAWS = 200;
@@ -122,6 +123,7 @@ const DETAILS: Readonly<Record<Verb, (draw: Draw) => Partial<Operation>>> = {
   write: ({ random, model }) => placeIn(random, random.oneOf(model.all().filter((one) => writers(one).length > 0))),
   scan: () => ({}),
   replug: ({ random }) => ({ host: random.below(HOSTS) }),
+  reboot: ({ random }) => ({ host: random.below(HOSTS) }),
   collect: () => ({}),
 };
 

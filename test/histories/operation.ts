@@ -30,6 +30,7 @@ export const VERBS = [
   'write',
   'scan',
   'replug',
+  'reboot',
   'collect',
 ] as const;
 export type Verb = (typeof VERBS)[number];

@@ -81,6 +81,8 @@ export class History {
         return this.#scan(operation);
       case 'replug':
         return this.hosts.replug(operation.host ?? 0);
+      case 'reboot':
+        return this.#reboot(operation.host ?? 0);
       case 'collect':
         return this.#collect(operation);
     }
@@ -243,6 +245,19 @@ export class History {
     await this.#settle();
     // A plug-in that dies of it keeps a disk from going on, until the next scan.
     if (counts.kills === kills) model.isUnsettled = false;
+  }
+
+  /** What was asked and not answered, or not flushed, may be lost: not while a guest waits, and all is flushed. */
+  async #reboot(host: number): Promise<void> {
+    const used = this.model.all().filter(({ uses }) => uses.has(host));
+    if (used.some((disk) => this.guest(disk, host)?.waits === true)) return;
+    for (const disk of used) if (!this.#isPaused(disk)) await this.guest(disk, host)?.flush();
+    for (const disk of used) {
+      this.guest(disk, host)?.leave();
+      this.#guests.delete(`${disk.name}@${host}`);
+      disk.uses.delete(host);
+    }
+    await this.hosts.reboot(host);
   }
 
   async #collect(operation: Operation): Promise<void> {

@@ -37,6 +37,7 @@ const RULES: Readonly<Record<Verb, Rule>> = {
   write: ofDisk((disk, operation) => writers(disk).length > 0 && isWithin(disk, operation)),
   scan: always,
   replug: always,
+  reboot: always,
   collect: always,
 };
 

@@ -1,9 +1,10 @@
 import { execFile } from 'node:child_process';
-import { existsSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { mapOf, type Row, stringOf } from '../../lab/xapi-double/database.ts';
 import { pbdPlug } from '../../lab/xapi-double/pbd-operations.ts';
 import { pbdOn } from '../../lab/xapi-double/driver.ts';
+import { toolstackStarts } from '../../lab/xapi-double/toolstack.ts';
 import type { VdiUuid } from '../../src/base/ids.ts';
 import { Deadline } from '../../src/base/deadline.ts';
 import { MiB } from '../../src/base/units.ts';
@@ -110,6 +111,23 @@ export class TwoHosts {
     await this.started(() => pbdPlug(this.pool.double, pbd.ref));
   }
 
+  /** It dies, with all that runs there and all that it keeps in memory, and starts again. */
+  async reboot(index: number): Promise<void> {
+    const { double } = this.pool;
+    await this.#endServers(index);
+    this.volumes.forget(index);
+    const root = this.pool.root(index);
+    for (const name of ['var/run', 'var/lock', 'run']) rmSync(join(root, name), { recursive: true, force: true });
+    for (const { ref } of double.db
+      .all('VBD')
+      .filter((vbd) => double.attachedOn.get(vbd.ref) === this.hostRef(index))) {
+      double.attachedOn.delete(ref);
+      double.db.destroy('VBD', ref);
+    }
+    toolstackStarts(double, this.hostRef(index));
+    await this.replug(index);
+  }
+
   async sight(): Promise<Sight> {
     const { sr } = this.pool;
     const report = await sr.report();
@@ -124,21 +142,23 @@ export class TwoHosts {
     };
   }
 
-  /** The NBD servers of a host. */
-  serversOn(index: number): readonly number[] {
+  /** Also of a history that went wrong: guests are gone, and what served them goes. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const index of [0, 1]) await this.#endServers(index);
+    this.volumes[Symbol.dispose]();
+    await this.pool[Symbol.asyncDispose]();
+  }
+
+  async #endServers(index: number): Promise<void> {
+    for (const pid of this.#serversOn(index)) process.kill(pid, 'SIGKILL');
+    const none = (): true | undefined => (this.#serversOn(index).length === 0 ? true : undefined);
+    await Deadline.after(ENDING_MS).until(none, 'NBD servers to end');
+  }
+
+  #serversOn(index: number): readonly number[] {
     const folder = join(this.pool.root(index), 'var/run/rbdsr/nbd');
     const names = existsSync(folder) ? readdirSync(folder) : [];
     return names.filter((name) => name.endsWith('.lock')).flatMap((name) => lockHolder(join(folder, name))?.pid ?? []);
-  }
-
-  /** Also of a history that went wrong: guests are gone, and what served them goes. */
-  async [Symbol.asyncDispose](): Promise<void> {
-    for (const index of [0, 1]) for (const pid of this.serversOn(index)) process.kill(pid, 'SIGKILL');
-    const none = (): true | undefined =>
-      [0, 1].every((index) => this.serversOn(index).length === 0) ? true : undefined;
-    await Deadline.after(ENDING_MS).until(none, 'NBD servers to end');
-    this.volumes[Symbol.dispose]();
-    await this.pool[Symbol.asyncDispose]();
   }
 }
 

@@ -40,7 +40,10 @@ function leftOn(hosts: TwoHosts, index: number): string[] {
   const root = hosts.pool.root(index);
   const counts = `${root}/var/run/sm/refcount/lvm-${hosts.srUuid}`;
   return [
-    ...hosts.volumes.on(index).map((name) => `${name} is active on host ${index}`),
+    ...hosts.volumes
+      .on(index)
+      .filter((name) => name !== 'MGT')
+      .map((name) => `${name} is active on host ${index}`),
     ...filesIn(counts).map((name) => `${name} is counted on host ${index}`),
     ...filesIn(`${root}/var/run/rbdsr/nbd`)
       .filter((name) => /\.(json|sock|ctl)$/.test(name))
