@@ -28,6 +28,8 @@ export interface Telling {
   readonly tells?: ((line: string) => void) | undefined;
   /** False: it stops when the story is over, and nothing is looked at any more. */
   readonly endsWell?: boolean;
+  /** Somebody has interrupted it: the pool is taken down after the operation that is under way. */
+  readonly isInterrupted?: (() => boolean) | undefined;
 }
 
 /** A history of so many operations, all of which the seed decides: the allocation of the SR, too. */
@@ -54,7 +56,7 @@ function allocationOf(seed: number): 'thin' | 'thick' {
 
 async function tell(
   allocation: 'thin' | 'thick',
-  { counts, plant, tells, endsWell = true }: Telling,
+  { counts, plant, tells, endsWell = true, isInterrupted = () => false }: Telling,
   next: (model: Model) => Operation | undefined,
 ): Promise<Outcome> {
   const story: Operation[] = [];
@@ -64,6 +66,7 @@ async function tell(
   const history = new History(hosts, new Model(), counts);
   try {
     for (let operation = next(history.model); operation !== undefined; operation = next(history.model)) {
+      if (isInterrupted()) return { story };
       story.push(operation);
       tells?.(operationText(operation));
       await history.perform(operation);
@@ -71,7 +74,7 @@ async function tell(
       if (operation.verb === 'scan' && isQuiet(history.model)) await checkWhole(history);
     }
     isAtEnd = true;
-    if (endsWell) {
+    if (endsWell && !isInterrupted()) {
       tells?.('the end');
       await endWell(history);
     }

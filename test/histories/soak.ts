@@ -34,7 +34,10 @@ const until = Deadline.after(numberOf('minutes', values.minutes) * MINUTE_MS);
 const counts = new Counts();
 const started = performance.now();
 let histories = 0;
+const interruption = new AbortController();
 let said = started;
+
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => interruption.abort());
 
 // One product for all of them.
 const folder = mkdtempSync(join(tmpdir(), 'rbdsr-soak-'));
@@ -49,8 +52,13 @@ try {
 async function soak(): Promise<boolean> {
   say(`Histories of ${operations} operations, from seed ${firstSeed} on.`);
   let wrong = 0;
-  for (let seed = firstSeed; !until.expired; seed += 1) {
-    const outcome = await randomHistory(seed, operations, { counts, tells: (line) => follow(seed, line) });
+  const { signal } = interruption;
+  const isInterrupted = (): boolean => signal.aborted;
+  for (let seed = firstSeed; !until.expired && !signal.aborted; seed += 1) {
+    const tells = (line: string): void => follow(seed, line);
+    const outcome = await randomHistory(seed, operations, { counts, tells, isInterrupted }).catch(orInterrupted);
+    // Of one that is interrupted nobody knows: on a terminal its drivers were, too.
+    if (signal.aborted) break;
     histories += 1;
     if (outcome.difference === undefined) continue;
     wrong += 1;
@@ -61,6 +69,11 @@ async function soak(): Promise<boolean> {
   }
   say(`${figures()}; ${wrong === 0 ? 'all went well' : `${wrong} went wrong`}`);
   return wrong === 0;
+}
+
+function orInterrupted(error: unknown): Outcome {
+  if (interruption.signal.aborted) return { story: [] };
+  throw error;
 }
 
 async function tellAgain(story: readonly Operation[]): Promise<boolean> {
