@@ -168,7 +168,7 @@ export class History {
   }
 
   async #resize(operation: Operation, disk: Disk): Promise<void> {
-    const { hosts, model } = this;
+    const { hosts } = this;
     const bytes = (operation.mib ?? 0) * MiB;
     const done = await this.#orKilled(operation, () => vdiResize(hosts.pool.double, this.#row(disk).ref, bytes));
     if (done === undefined) {
@@ -176,8 +176,15 @@ export class History {
       disk.grownTo = bytes;
     } else {
       disk.fate = 'stays';
-      model.grow(disk, Number(done.fields['virtual_size']));
+      await this.#grow(disk, Number(done.fields['virtual_size']));
     }
+  }
+
+  /** What a raw disk holds where it has grown nobody says. */
+  async #grow(disk: Disk, bytes: number): Promise<void> {
+    const before = disk.content.length;
+    this.model.grow(disk, bytes);
+    if (disk.isRaw) (await (await this.hosts.sight()).read(disk.uuid)).copy(disk.content, before, before);
   }
 
   async #attach(operation: Operation, disk: Disk): Promise<void> {
@@ -365,7 +372,7 @@ export class History {
         const size = Number(row.fields['virtual_size']);
         if (size !== disk.content.length && size !== Math.ceil((disk.grownTo ?? 0) / BLOCK) * BLOCK)
           throw new Difference(`disk ${disk.name} was to grow to ${disk.grownTo} bytes, and has ${size}`);
-        model.grow(disk, size);
+        await this.#grow(disk, size);
       }
       disk.fate = 'stays';
     }

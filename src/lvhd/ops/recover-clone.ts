@@ -6,7 +6,7 @@ import { checkVhd } from '../../vhd/check/check.ts';
 import { type JournalEntry, readJournalNote, readJournalValue } from '../journal/journal.ts';
 import { type CloneJournal, cloneJournal } from '../journal/clone-journal.ts';
 import { sizeNoted } from '../journal/size-note.ts';
-import { lvName } from '../names.ts';
+import { lvName, unfinishedLvName } from '../names.ts';
 import { openVhd, withVhd } from '../open-vhd.ts';
 import { fullVhdLvSize, SMALL_LV_SIZE } from '../sizes.ts';
 import type { Volumes } from '../volumes.ts';
@@ -90,9 +90,9 @@ export const undoCloneSteps: readonly Step<Recovering>[] = [
  * The volumes that stock, or we, had made for this alone. A whole disk among them is empty: nobody was told of it.
  */
 async function removeChildren({ volumes, report, journal }: Recovering): Promise<void> {
-  const names = [journal.source, ...(journal.copy === undefined ? [] : [journal.copy])].map((vdi) =>
-    lvName('vhd', vdi),
-  );
+  const made = [journal.source, ...(journal.copy === undefined ? [] : [journal.copy])];
+  // What of the leaf has no name yet would be in the way of the next snapshot's leaf, which has the same uuid.
+  const names = made.flatMap((vdi) => [lvName('vhd', vdi), unfinishedLvName(vdi)]);
   await volumes.lvm.removeLvs(names.filter((name) => lvNamed(report, name) !== undefined));
 }
 

@@ -178,9 +178,9 @@ const looks: Readonly<Record<string, Look>> = {
   'copy-recorded': are({ ...based, copy: true, xapi: 'disk on base, copy' }),
   'clone-unmarked': are({ ...cloning, disk: 'leaf', base: 'deflated' }),
   'clone-marked': are({ ...cloning, disk: 'leaf', base: 'hidden' }),
-  'base-alone': are({ ...cloning, unnamed: 'vhd', base: 'deflated' }),
-  'base-shown': are({ ...cloning, unnamed: 'vhd', base: 'deflated' }),
-  'base-of-old-size': are({ ...cloning, unnamed: 'vhd', base: 'full' }),
+  'base-alone': are({ ...cloning, unnamed: 'none', base: 'deflated' }),
+  'base-shown': are({ ...cloning, unnamed: 'none', base: 'deflated' }),
+  'base-of-old-size': are({ ...cloning, unnamed: 'none', base: 'full' }),
 };
 
 /** The disks, and the bases that only a collector would remove. */
@@ -212,6 +212,13 @@ test.each(killsOf(TEST, walks))(
     await clear();
   },
 );
+
+test('killed while the new leaf has no name yet, then the same again', async () => {
+  await aDisk(6 * MiB);
+  await made.killedAt('vdi-create.after-lv', snapshotIt);
+  await snapshotIt();
+  expect((await read()).equals(content)).toBe(true);
+});
 
 test('every protocol has a walk, every step that is mended a command for it, every state a look, and none more', () => {
   expectAllWalked(TEST, { walks, menders, looks });
