@@ -15,11 +15,11 @@ export function buildProduct(folder: string): void {
 }
 
 /** A host of XCP-ng 8.3 that is a folder: its inventory, an empty log, the way to xapi. */
-export function placeHost(root: string, uuid: string, xapiSocket: string): void {
+export function placeHost(root: string, uuid: string, xapiSocket: string, at = '/var/lib/xcp/xapi'): void {
   const files = {
     'etc/xensource-inventory': `PRODUCT_VERSION='8.3.0'\nINSTALLATION_UUID='${uuid}'\n`,
     'var/log/SMlog': '',
   };
   for (const [path, text] of Object.entries(files)) place(join(root, path), (at) => writeFileSync(at, text));
-  place(join(root, 'var/lib/xcp/xapi'), (at) => symlinkSync(xapiSocket, at));
+  place(join(root, at), (path) => symlinkSync(xapiSocket, path));
 }

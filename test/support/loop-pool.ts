@@ -1,4 +1,6 @@
 import { execFile, execFileSync } from 'node:child_process';
+import { hostProfile, type ProfileId } from '../../src/dom0/host-profile.ts';
+import { parseHostSettings } from '../../src/dom0/host-settings.ts';
 import { mkdtempSync, readFileSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
 import { randomUUID } from 'node:crypto';
 import { tmpdir } from 'node:os';
@@ -83,6 +85,8 @@ export interface LoopPoolOptions {
    * nobody else has the device open. Nothing is plugged then.
    */
   readonly mapped?: boolean;
+  /** The version of both hosts and of the toolstack, which have our own data path all the same; default 8.3b. */
+  readonly profile?: ProfileId;
 }
 
 export async function loopPool({
@@ -91,6 +95,7 @@ export async function loopPool({
   srUuid = randomUUID(),
   mapped = true,
   plug = mapped,
+  profile = '8.3b',
   ...o
 }: LoopPoolOptions = {}): Promise<LoopPool> {
   const folder = mkdtempSync(join(tmpdir(), 'rbdsr-pool-'));
@@ -110,7 +115,7 @@ export async function loopPool({
     if (!mapped) await sr[Symbol.asyncDispose]();
 
     const hosts = [randomUUID(), randomUUID()].map((uuid) => ({ uuid, root: join(folder, uuid.slice(0, 8)) }));
-    for (const { root } of hosts) placeSettings(root);
+    for (const { root } of hosts) placeSettings(root, profile);
     const image = { device: loop.device, attributes: attributesOf(loop.device) };
     const krbd = mapped ? undefined : await krbdStandIn(hosts[0]?.root ?? '', image);
     if (krbd === undefined) for (const { root } of hosts) placeMapping(root, image);
@@ -140,9 +145,10 @@ export async function loopPool({
       },
     };
     const socket = join(folder, 'xapi');
-    const double = await startXapiDouble({ unixSocket: socket }, port, { profileId: '8.3b', hosts });
+    const double = await startXapiDouble({ unixSocket: socket }, port, { profileId: profile, hosts });
     undo.unshift(() => double.close());
-    for (const { uuid, root } of hosts) placeHost(root, uuid, socket);
+    const { xapiSocket } = hostProfile(profile, parseHostSettings('', 'no file')).paths;
+    for (const { uuid, root } of hosts) placeHost(root, uuid, socket, xapiSocket);
 
     await registerDriver(double, DRIVER);
     const deviceConfig = { monitors, pool: 'xen', image: 'sr1', user: 'xen', password: CEPHX_KEY, ...o };
@@ -192,9 +198,9 @@ export async function loopPool({
   }
 }
 
-function placeSettings(root: string): void {
+function placeSettings(root: string, profile: ProfileId): void {
   const files = {
-    '/etc/rbdsr/rbdsr.conf': 'profile = 8.3b\ndatapath = nbd\ndeadline = 60\ncollect = by-hand\n',
+    '/etc/rbdsr/rbdsr.conf': `profile = ${profile}\ndatapath = nbd\ndeadline = 60\ncollect = by-hand\n`,
     '/etc/lvm/master/lvm.conf': 'global { activation = 0 }\n',
   };
   for (const [path, text] of Object.entries(files)) place(root + path, (at) => writeFileSync(at, text));

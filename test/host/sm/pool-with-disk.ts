@@ -17,7 +17,7 @@ import { openVdi } from '../../../src/lvhd/open-vdi.ts';
 import { VdiTree } from '../../../src/lvhd/tree.ts';
 import { checkVhd } from '../../../src/vhd/check/check.ts';
 import { killedAt } from '../../support/killed-at.ts';
-import { type LoopPool, loopPool } from '../../support/loop-pool.ts';
+import { type LoopPool, type LoopPoolOptions, loopPool } from '../../support/loop-pool.ts';
 
 /** A pool with one disk whose content is known, for tests that kill the driver and then ask whether all is well. */
 export class PoolWithDisk {
@@ -29,8 +29,8 @@ export class PoolWithDisk {
     this.pool = pool;
   }
 
-  static async make(): Promise<PoolWithDisk> {
-    const made = new PoolWithDisk(await loopPool());
+  static async make(o: Pick<LoopPoolOptions, 'profile'> = {}): Promise<PoolWithDisk> {
+    const made = new PoolWithDisk(await loopPool(o));
     made.kept = await made.create({ virtualSize: 8 * MiB, nameLabel: 'kept' });
     await using disk = await made.#open('write');
     await disk.write(0, made.#content);

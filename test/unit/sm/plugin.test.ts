@@ -22,6 +22,8 @@ const CAPABILITIES = [
   'VDI_ATTACH',
   'VDI_DETACH',
   'VDI_GENERATE_CONFIG',
+  'VDI_CLONE',
+  'VDI_SNAPSHOT',
   'VDI_RESIZE',
   'ATOMIC_PAUSE',
   'VDI_UPDATE',
@@ -54,7 +56,7 @@ describe.each(PROFILE_IDS.map((id) => ({ id, version: HOSTS[id].version })))(
         copyright: expect.any(String),
         driver_version: '1.0',
         required_api_version: '1.0',
-        capabilities: CAPABILITIES,
+        capabilities: id === '6.5' ? CAPABILITIES.filter((name) => !/CLONE|SNAPSHOT/.test(name)) : CAPABILITIES,
       });
       const names = [...stdout.matchAll(/^<name>(.*)<\/name>$/gm)].map(([, name]) => name).slice(0, 8);
       expect(names).toEqual([
