@@ -6,9 +6,23 @@ export default class FailuresAtOnce {
   onTestCaseResult(testCase) {
     const { state, errors } = testCase.result();
     if (state !== 'failed') return;
-    const where = `${testCase.module.relativeModuleId}: ${testCase.fullName}`;
-    process.stdout.write(`\nfailed just now: ${where}\n${(errors ?? []).map(textOf).join('\n')}\n`);
+    tell(`${testCase.module.relativeModuleId}: ${testCase.fullName}`, errors ?? []);
   }
+
+  /** What is done before and after the tests of a `describe`. */
+  onTestSuiteResult(suite) {
+    tell(`${suite.module.relativeModuleId}: ${suite.fullName}`, suite.errors());
+  }
+
+  /** What is done before and after all tests of a file, and the file itself. */
+  onTestModuleEnd(module) {
+    tell(module.relativeModuleId, module.errors());
+  }
+}
+
+function tell(where, errors) {
+  if (errors.length === 0) return;
+  process.stdout.write(`\nfailed just now: ${where}\n${errors.map(textOf).join('\n')}\n`);
 }
 
 function textOf({ message, stack, diff, cause }) {
