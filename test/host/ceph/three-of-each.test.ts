@@ -90,7 +90,8 @@ describe.each([0, 1, 2])('monitor %i of three', (index) => {
     as(itFirst(), async (plane) => {
       await plane.listPools(patiently());
       await without(how, name(), async () => {
-        const fsid = await as(itFirst(), (other) => other.clusterId(Deadline.after(WITHOUT_ONE_MS)));
+        const newcomer = () => as(itFirst(), (other) => other.clusterId(Deadline.after(WITHOUT_ONE_MS)));
+        const fsid = await unlessTheyElect(newcomer);
         expect(fsid).toBe(cluster.fsid);
         await everything(plane);
       });
