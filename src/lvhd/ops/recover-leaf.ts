@@ -46,7 +46,7 @@ export async function recoverLeaf(volumes: Volumes, report: VgReport, entry: Jou
 }
 
 const goesOn: Mending = {
-  by: ['sr_scan', 'again'],
+  by: ['sr_scan'],
   says: 'the next command on the SR master that changes metadata goes on',
 };
 
