@@ -117,7 +117,7 @@ export const foldSteps: readonly Step<Folding>[] = [
     leaves: { id: 'fold-shown', says: 'two volumes that show the same, and the journal' },
     mendedBy: undone,
   }),
-  step('fold.removed', ({ world, pair }) => world.lvm.removeLv(pair.node.lvName), {
+  step('fold.removed', removeLeaf, {
     does: '`lvremove` of the leaf',
     leaves: { id: 'fold-removed', says: 'the disk under the name of the parent, and the journal' },
     mendedBy: finished,
@@ -217,10 +217,28 @@ async function refuseDamaged({ openLv }: CollectorWorld, { node, into }: Pair): 
   }
 }
 
-async function showParent({ world, pair, report }: Folding): Promise<void> {
+async function showParent(folding: Folding): Promise<void> {
+  await mustGoOn(folding);
+  const { world, pair, report } = folding;
   const { lvName } = pair.into;
   if (lvNamed(report, lvName)?.readOnly === true) await world.lvm.setPermission(lvName, 'rw');
   await setHidden(world, (await world.lvm.report()) ?? report, pair.into, false);
+}
+
+async function removeLeaf(folding: Folding): Promise<void> {
+  await mustGoOn(folding);
+  await folding.world.lvm.removeLv(folding.pair.node.lvName);
+}
+
+/**
+ * The copying may have waited for the cluster, and a new master may have undone all of this meanwhile: then the leaf is
+ * in use again, and has what the parent has not.
+ */
+async function mustGoOn(folding: Folding): Promise<void> {
+  const { world, journal } = folding;
+  const now = await world.lvm.report();
+  const isNoted = journal !== undefined && lvNamed(now, journal.lvName) !== undefined;
+  if (!isNoted || !(await world.mayWrite())) throw stopped(folding);
 }
 
 async function forgetFolding({ world, journal }: Folding): Promise<void> {
