@@ -63,6 +63,10 @@ export class SrWorld implements CollectorWorld {
   #work: SrWork;
   #sr: AttachedSr;
   #hasResumed = false;
+  /** Of the lock that is held. */
+  #until: Deadline | undefined;
+  /** What was done under a lock took longer than that was held: until this process ends, nobody else may begin. */
+  #isLate = false;
   #stock: StockLock | undefined;
 
   constructor(
@@ -104,6 +108,7 @@ export class SrWorld implements CollectorWorld {
           this.#connected(deadline, async (work) => {
             this.#work = work;
             this.#sr = attachedWith(work);
+            this.#until = deadline;
             await this.#mustBeOurs();
             return action(await this.#find());
           }),
@@ -113,6 +118,9 @@ export class SrWorld implements CollectorWorld {
         // Whoever has the lock may wait for this collector to end.
         if (this.#isEnded()) throw error;
         await pause(RETRY_MS);
+      } finally {
+        this.#isLate ||= this.#until?.expired === true;
+        this.#until = undefined;
       }
     }
   };
@@ -189,7 +197,9 @@ export class SrWorld implements CollectorWorld {
     }
   }
 
+  /** Every command of this host waits for a late writer, also those that an end of this collector calls on it for. */
   #isEnded(): boolean {
+    if (this.#isLate || this.#until?.expired === true) return true;
     return this.#stock !== undefined && (!this.#stock.isHeld || isAbortAsked(this.#given));
   }
 
