@@ -1,12 +1,12 @@
 import { RbdsrError } from '../base/error.ts';
 import type { VdiUuid } from '../base/ids.ts';
 import { settled } from '../base/settle.ts';
+import { hostsWithSr } from '../sr/hosts/hosts-with-sr.ts';
 import { whereHostIsSilent } from '../sr/hosts/marked-hosts.ts';
 import { PLUGIN } from '../sr/hosts/plugin-name.ts';
 import { hostRefOf, srOf } from '../sr/work/subject.ts';
 import type { SrWork } from '../sr/work/work.ts';
 import { callPlugin, type HostRecord } from '../xapi/host.ts';
-import { hostsWithSr } from './hosts-with-sr.ts';
 
 /**
  * Every host that has the SR lets the volume of a node go on which nothing hangs, whoever had a disk on it in use:

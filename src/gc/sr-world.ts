@@ -10,6 +10,7 @@ import { readVdiNodes } from '../lvhd/lv-table.ts';
 import type { Lvm } from '../lvm/lvm.ts';
 import type { LvReport } from '../lvm/report.ts';
 import type { AttachedSr } from '../sr/attached-sr.ts';
+import { othersRest } from '../sr/hosts/others-rest.ts';
 import { PLUGIN } from '../sr/hosts/plugin-name.ts';
 import { activeHosts } from '../sr/hosts/host-keys.ts';
 import { endRelinking } from '../sr/hosts/relinking-keys.ts';
@@ -30,7 +31,6 @@ import { forgetVdi, vdiByUuid, vdiRecord, vdiSmConfig, vdisOfSr } from '../xapi/
 import { attachedWith } from './attached-with.ts';
 import { Forest } from './forest.ts';
 import { disksInUse, freeUnused, goOn, holdBack, holdUnused, letGo } from './leaves-in-use.ts';
-import { othersRest } from './others-rest.ts';
 import type { Pair } from './pair.ts';
 import { releasedEverywhere } from './released-everywhere.ts';
 import { isAbortAsked, RightToWrite } from './right-to-write.ts';

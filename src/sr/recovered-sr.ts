@@ -1,3 +1,4 @@
+import { hasCode } from '../base/error.ts';
 import { volumesByExtents } from '../lvhd/extent-open.ts';
 import { listJournals } from '../lvhd/journal/journal.ts';
 import { kindOf } from '../lvhd/journal/kinds.ts';
@@ -8,6 +9,7 @@ import { isGone } from '../xapi/failure.ts';
 import { vdiByUuid, vdiSmConfig } from '../xapi/vdi.ts';
 import type { AttachedSr } from './attached-sr.ts';
 import { reportOf, type SrNodes } from './read-sr.ts';
+import { workUntil } from './work/work-until.ts';
 import type { SrWork } from './work/work.ts';
 
 /**
@@ -45,6 +47,7 @@ export async function recoverIfMaster(work: SrWork, sr: AttachedSr, report: VgRe
         const { refreshElsewhere } = await import('./hosts/master-plugin.ts');
         await refreshElsewhere(work, sr.uuid, lvNames);
       },
+      othersRest: (vdi) => doOthersRest(work, vdi),
     },
     report,
   );
@@ -60,6 +63,21 @@ export async function recoverIfMaster(work: SrWork, sr: AttachedSr, report: VgRe
     done.flatMap(({ type, vdi, failure }) => (PAUSING.includes(type) && failure === undefined ? [vdi] : [])),
   );
   return done.some(({ failure }) => failure === undefined);
+}
+
+/** HA waits for the lock of the SR meanwhile. */
+const ASK_MS = 10_000;
+
+async function doOthersRest(work: SrWork, vdi: VdiUuid): Promise<boolean> {
+  const { othersRest } = await import('./hosts/others-rest.ts');
+  try {
+    await othersRest(workUntil(work, work.deadline.within(ASK_MS)), vdi);
+    return true;
+  } catch (error) {
+    if (!hasCode(error, 'lock-busy')) throw error;
+    work.log.warn(`VDI ${vdi} keeps its size: ${error.message}`);
+    return false;
+  }
 }
 
 /** Journals of operations in which a disk is paused. */

@@ -3,7 +3,7 @@ import type { VgReport } from '../../lvm/report.ts';
 import { lvNamed } from '../../lvm/report.ts';
 import { lvName } from '../names.ts';
 import { undoInflate } from '../ops/inflate.ts';
-import type { Volumes } from '../volumes.ts';
+import type { RecoveredVolumes, Volumes } from '../volumes.ts';
 import { type JournalEntry, readJournalValue } from './journal.ts';
 
 /** An operation that a journal notes down. */
@@ -14,7 +14,7 @@ export interface JournalKind {
    * Undoes or finishes what was cut short; the journal goes afterwards. Answers the volumes whose size or place has
    * changed, so that other hosts reload them. Absent: this release cannot, and refuses to change the SR's metadata.
    */
-  readonly recover?: (volumes: Volumes, report: VgReport, entry: JournalEntry) => Promise<readonly string[]>;
+  readonly recover?: (world: RecoveredVolumes, report: VgReport, entry: JournalEntry) => Promise<readonly string[]>;
   /**
    * Every disk reads as it did in each state of it: it keeps no command from changing other disks, and the collector
    * goes on with it (src/gc). It may be at work, too.
@@ -54,7 +54,11 @@ async function recoverSnapshot(volumes: Volumes, report: VgReport, entry: Journa
 }
 
 /** Loaded where there is one. */
-async function recoverLeafMerge(volumes: Volumes, report: VgReport, entry: JournalEntry): Promise<readonly string[]> {
+async function recoverLeafMerge(
+  volumes: RecoveredVolumes,
+  report: VgReport,
+  entry: JournalEntry,
+): Promise<readonly string[]> {
   return (await import('../ops/recover-leaf.ts')).recoverLeaf(volumes, report, entry);
 }
 

@@ -1,12 +1,12 @@
 import { hasCode, RbdsrError } from '../../base/error.ts';
 import type { VdiUuid } from '../../base/ids.ts';
 import type { VgReport } from '../../lvm/report.ts';
-import type { Volumes } from '../volumes.ts';
+import type { RecoveredVolumes } from '../volumes.ts';
 import { type JournalEntry, listJournals } from './journal.ts';
 import { removeJournal } from './journals.ts';
 import { inOrder, type JournalKind, kindOf } from './kinds.ts';
 
-export interface RecoveryWorld extends Volumes {
+export interface RecoveryWorld extends RecoveredVolumes {
   /**
    * Called for each LV whose size changed, before its journal goes: other hosts of the pool must reload it if it is
    * active there.

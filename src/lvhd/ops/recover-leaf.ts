@@ -9,7 +9,7 @@ import { sizeNoted } from '../journal/size-note.ts';
 import { lvName, oldLvName } from '../names.ts';
 import { withVhd } from '../open-vhd.ts';
 import { fullVhdLvSize, SMALL_LV_SIZE } from '../sizes.ts';
-import type { Volumes } from '../volumes.ts';
+import type { RecoveredVolumes, Volumes } from '../volumes.ts';
 import { inflate } from './inflate.ts';
 import { setHidden, shrinkBase, volumeOf } from './new-base.ts';
 
@@ -20,6 +20,8 @@ export interface LeafMerge {
   readonly parent: VdiUuid;
   /** Bytes that the volume of the leaf had; undefined where the journal is stock's. */
   readonly sizeBefore: number | undefined;
+  /** Whether nobody else may write to the parent any more; absent where that is known. */
+  readonly othersRest?: () => Promise<boolean>;
 }
 
 /**
@@ -28,11 +30,16 @@ export interface LeafMerge {
  * each state; finished where the parent has taken its name. Stock sets a leaf aside before that; ours removes it,
  * once the parent has all, which the note in its journal says. Answers the volume that hosts may have an old table of.
  */
-export async function recoverLeaf(volumes: Volumes, report: VgReport, entry: JournalEntry): Promise<readonly string[]> {
+export async function recoverLeaf(
+  volumes: RecoveredVolumes,
+  report: VgReport,
+  entry: JournalEntry,
+): Promise<readonly string[]> {
   const read = (name: string) => volumes.openLv(name, 'read', lvNamed(report, name));
   const parent = leafParent(entry, await readJournalValue(entry, read));
   const sizeBefore = sizeNoted(await readJournalNote(entry, read), parent);
-  const merge: LeafMerge = { volumes, leaf: entry.id, parent, sizeBefore };
+  const othersRest = async (): Promise<boolean> => (await volumes.othersRest?.(parent)) ?? true;
+  const merge: LeafMerge = { volumes, leaf: entry.id, parent, sizeBefore, othersRest };
   const isThere = {
     leaf: volumeOf(report, entry.id) !== undefined,
     aside: lvNamed(report, oldLvName('vhd', entry.id)) !== undefined,
@@ -72,7 +79,7 @@ export const undoLeafSteps: readonly Step<LeafMerge>[] = [
     mendedBy: goesOn,
   }),
   step('undo-leaf.parent-shrunk', shrinkParent, {
-    does: 'the parent gives back what it does not use, as above',
+    does: 'the parent gives back what it does not use, as above, unless a collector of another host may still write there',
     leaves: { id: 'parent-shrunk', says: 'the same, with a parent that is as large as it needs' },
     mendedBy: goesOn,
   }),
@@ -127,9 +134,11 @@ async function hideParent(merge: LeafMerge): Promise<void> {
   if (parent !== undefined) await setHidden(merge.volumes, report, parent, true);
 }
 
+/** What a former master still writes, once the cluster answers it again, would be written into another disk. */
 async function shrinkParent(merge: LeafMerge): Promise<void> {
   const report = await reportNow(merge);
-  if (volumeOf(report, merge.parent)?.kind === 'vhd') await shrinkBase(merge.volumes, report, merge.parent);
+  if (volumeOf(report, merge.parent)?.kind !== 'vhd') return;
+  if ((await merge.othersRest?.()) !== false) await shrinkBase(merge.volumes, report, merge.parent);
 }
 
 /** Ours has its size still. */

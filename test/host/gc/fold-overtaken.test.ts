@@ -10,8 +10,8 @@ import { VdiTree } from '../../../src/lvhd/tree.ts';
 import { type OpenSr, openSr, sha256Of, unpackVectors, vectorImages } from '../../support/lvhd-vectors.ts';
 import { worldOf } from './vector-world.ts';
 
-// The cluster keeps the last block of a leaf waiting; meanwhile the pool gets another master, which undoes the merge and
-// lets a guest have the disk. The leaf is never removed then.
+// The cluster keeps the last block of a leaf waiting; meanwhile the pool gets another master, which undoes the merge
+// and lets a guest have the disk. The leaf is never removed then.
 
 const image = vectorImages('killed-leaf')['pre-leaf'];
 const leaf = vdiUuid(image?.vdis['x'] ?? '');

@@ -55,6 +55,5 @@ test('what takes longer than the lock of the SR is held is the last thing that a
   await it.gc();
   const nodes = await it.nodes();
   expect(nodes.map(({ lvName }) => lvName).toSorted()).toEqual(pairs.map(({ leaf }) => `VHD-${leaf}`).toSorted());
-  for (const { leaf } of pairs)
-    await it.readsAs({ ground: leaf, parent: leaf, other: leaf, leaf, shown }, nodes);
+  for (const { leaf } of pairs) await it.readsAs({ ground: leaf, parent: leaf, other: leaf, leaf, shown }, nodes);
 });

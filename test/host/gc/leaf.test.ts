@@ -11,6 +11,7 @@ import { openVdi } from '../../../src/lvhd/open-vdi.ts';
 import { openVhd } from '../../../src/lvhd/open-vhd.ts';
 import { VdiTree } from '../../../src/lvhd/tree.ts';
 import { changedBy, makeLog } from '../../support/cbt-logs.ts';
+import { OtherHolder } from '../../support/stock-locks.ts';
 import { makeLinks } from './chain-in-pool.ts';
 import { type LeafChain, LeafInPool } from './leaf-in-pool.ts';
 
@@ -176,6 +177,23 @@ test('a leaf that holds much becomes a base first, which is merged as any other,
   await it.readsAs({ ...made, leaf, shown }, nodes);
   await it.scan();
   expect(it.records().map((row) => stringOf(row, 'uuid'))).toEqual([leaf]);
+});
+
+test('a former master that may still write into the parent: what it was given stays with it', async () => {
+  const { parent } = made;
+  await it.gc([], { RBDSR_FAULT: 'fold.grown' });
+  const bytesOf = async (): Promise<number | undefined> =>
+    (await lvs()).find(({ name }) => name === `VHD-${parent}`)?.sizeBytes;
+  expect(await bytesOf()).toBe(DEFLATED);
+  {
+    await using _late = await OtherHolder.of(`${it.pool.root(1)}/var/run/rbdsr/late/${it.srUuid}.lock`, 'shared');
+    await it.scan();
+    expect([await it.journals(), await bytesOf()]).toEqual([[], DEFLATED]);
+    await it.readsAs(made, await it.nodes());
+    expect(it.smConfig(made.leaf)).not.toHaveProperty('paused');
+  }
+  expect((await it.gc()).output).toContain('1 done, 0 not.');
+  await it.isFolded(made, FULL);
 });
 
 test('a raw disk that had been snapshotted is raw again once its snapshot is gone', async () => {

@@ -1,7 +1,7 @@
-import { srRefOf } from '../sr/work/subject.ts';
-import type { SrWork } from '../sr/work/work.ts';
-import { allHosts, type HostRecord } from '../xapi/host.ts';
-import { allPbds } from '../xapi/pbd.ts';
+import { srRefOf } from '../work/subject.ts';
+import type { SrWork } from '../work/work.ts';
+import { allHosts, type HostRecord } from '../../xapi/host.ts';
+import { allPbds } from '../../xapi/pbd.ts';
 
 /** The hosts of the pool that have the SR plugged. */
 export async function hostsWithSr(work: SrWork): Promise<readonly HostRecord[]> {

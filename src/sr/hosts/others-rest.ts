@@ -1,10 +1,10 @@
-import { RbdsrError } from '../base/error.ts';
-import type { VdiUuid } from '../base/ids.ts';
-import { whereHostIsSilent } from '../sr/hosts/marked-hosts.ts';
-import { PLUGIN } from '../sr/hosts/plugin-name.ts';
-import { hostRefOf, srOf } from '../sr/work/subject.ts';
-import type { SrWork } from '../sr/work/work.ts';
-import { callPlugin, type HostRecord } from '../xapi/host.ts';
+import { RbdsrError } from '../../base/error.ts';
+import type { VdiUuid } from '../../base/ids.ts';
+import { whereHostIsSilent } from './marked-hosts.ts';
+import { PLUGIN } from './plugin-name.ts';
+import { hostRefOf, srOf } from '../work/subject.ts';
+import type { SrWork } from '../work/work.ts';
+import { callPlugin, type HostRecord } from '../../xapi/host.ts';
 import { hostsWithSr } from './hosts-with-sr.ts';
 
 /** 'lock-busy' where a collector of another host with the SR is alive, or where that host does not say. */
