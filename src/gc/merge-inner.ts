@@ -63,11 +63,8 @@ export const mergeSteps: readonly Step<Merging>[] = [
 ];
 
 async function note({ world, node, into }: Merging): Promise<void> {
-  const isOthers = await world.locked(async ({ forest }) => {
-    onlyPairNow(forest, node, into);
-    return forest.hasJournal(node, 'coalesce');
-  });
-  if (isOthers) await world.othersRest(node);
+  // Also where no journal says so: that of a leaf that was being merged into the same parent goes when it is undone.
+  await world.othersRest(node);
   await world.locked(async ({ report, forest }) => {
     onlyPairNow(forest, node, into);
     if (forest.hasJournal(node, 'coalesce')) return;

@@ -223,6 +223,18 @@ test.each(['coalesce.noted', 'relink.names-written'])(
   },
 );
 
+test('nor is a merge begun that another one may still write into, although no journal says so', async () => {
+  const path = `${pool.root(1)}/var/run/rbdsr/late/${srUuid()}.lock`;
+  mkdirSync(dirname(path), { recursive: true });
+  {
+    await using _lock = await takeRecordLock(path, { wait: false, deadline: Deadline.after(1000) });
+    expect(await gc()).toMatchObject({ code: 1, stdout: expect.stringContaining('may still write into what') });
+    expect(listJournals(await pool.sr.report())).toEqual([]);
+  }
+  expect((await gc()).code).toBe(0);
+  await isMerged();
+});
+
 test('the SR is left alone on another host, beside another collector, and where its administrator says so', async () => {
   expect(await gc([], 1)).toMatchObject({ code: 1, stderr: expect.stringContaining('collected by the pool master') });
   const folder = `${pool.root(0)}/var/lock/sm/${srUuid()}`;
