@@ -33,7 +33,7 @@ export interface RunOptions {
 /**
  * Runs a program without a shell, in a process group of its own. Never throws for how the program ends. Shortly before
  * the deadline the group gets SIGTERM, then SIGKILL; at the deadline the outcome is 'timeout' even if the program sits
- * in the kernel and cannot die.
+ * in the kernel and cannot die. Behind the deadline it is not started.
  */
 export function runProgram(program: string, args: readonly string[], options: RunOptions): Promise<RunOutcome> {
   const started = nowMs();
@@ -47,6 +47,11 @@ export function runProgram(program: string, args: readonly string[], options: Ru
       resolve({ program, args, end, stdout: stdout.text(), stderr: stderr.text(), durationMs });
     };
     let timers: NodeJS.Timeout[] = [];
+    // A process that was stopped meanwhile, and has lost its locks, would start what is not to happen any more.
+    if (options.deadline.expired) {
+      finish({ kind: 'timeout' });
+      return;
+    }
     let child: ChildProcessByStdio<Writable, Readable, Readable>;
     try {
       child = spawn(program, args, { stdio: 'pipe', detached: true, env: { ...FIXED_ENVIRONMENT, ...options.env } });

@@ -61,6 +61,16 @@ test('kills the whole group of a program that ignores SIGTERM', async () => {
   rmSync(folder, { recursive: true });
 });
 
+test('starts nothing behind the deadline', async () => {
+  const folder = mkdtempSync(`${tmpdir()}/rbdsr-run-`);
+  const running = runProgram('touch', [`${folder}/started`], { deadline: Deadline.after(0) });
+  // Whoever is stopped again right there kills it in vain.
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 500);
+  expect((await running).end).toEqual({ kind: 'timeout' });
+  expect(existsSync(`${folder}/started`)).toBe(false);
+  rmSync(folder, { recursive: true });
+});
+
 test('does not wait for a daemon that keeps the pipes', async () => {
   const outcome = await runProgram('sh', ['-c', 'sleep 30 & echo $!'], { deadline: Deadline.after(25_000) });
   expect(outcome.end).toEqual({ kind: 'exit', code: 0 });
