@@ -245,9 +245,12 @@ async function forgetFolding({ world, journal }: Folding): Promise<void> {
   if (journal !== undefined) await removeJournal(world.lvm, journal);
 }
 
-/** As a command that finds the journal would. */
+/** As a command that finds the journal would; that of a new master will. */
 async function takeBack({ world, journal, report }: Folding): Promise<void> {
   if (journal === undefined) return;
+  if (!(await world.isMaster())) {
+    throw new RbdsrError('not-master', { what: 'it is left to the new master', found: journal.lvName });
+  }
   const lvm = world.lvm.forCleanUp();
   const now = (await lvm.report()) ?? report;
   if (lvNamed(now, journal.lvName) === undefined) return;

@@ -27,6 +27,7 @@ import type { OwnXapi } from '../xapi/client.ts';
 import { isGone } from '../xapi/failure.ts';
 import { callPlugin } from '../xapi/host.ts';
 import { setMapKey } from '../xapi/map-keys.ts';
+import { poolMaster } from '../xapi/pool.ts';
 import { forgetVdi, vdiByUuid, vdiRecord, vdiSmConfig, vdisOfSr } from '../xapi/vdi.ts';
 import { attachedWith } from './attached-with.ts';
 import { Forest } from './forest.ts';
@@ -133,6 +134,9 @@ export class SrWorld implements CollectorWorld {
 
   readonly holdLeaf = (leaf: VdiUuid): Promise<boolean> => holdUnused(this.#work, leaf);
   readonly letLeafGo = (leaf: VdiUuid): Promise<void> => freeUnused(this.#work, leaf);
+
+  readonly isMaster = (): Promise<boolean> =>
+    this.#connected(Deadline.after(LOOK_MS), async (work) => (await poolMaster(await work.xapi())) === hostRefOf(work));
 
   readonly othersRest = (node: VdiUuid): Promise<void> =>
     this.#connected(Deadline.after(LOOK_MS), (work) => othersRest(work, node));

@@ -22,6 +22,8 @@ export interface CollectorWorld extends Volumes {
    * Asked before each block; cheap.
    */
   readonly mayWrite: (node?: VdiUuid) => Promise<boolean>;
+  /** Also where an end is asked for: whether what was begun may be taken back by this host. */
+  readonly isMaster: () => Promise<boolean>;
   /**
    * Before what another collector has begun is gone on with. 'lock-busy' where one of another host is alive, or where
    * nobody can tell: a master that was frozen writes on when it thaws.

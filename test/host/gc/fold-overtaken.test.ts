@@ -3,6 +3,7 @@ import { vdiUuid } from '../../../src/base/ids.ts';
 import { foldLeaf } from '../../../src/gc/fold-leaf.ts';
 import type { CollectorWorld } from '../../../src/gc/world.ts';
 import { listJournals } from '../../../src/lvhd/journal/journal.ts';
+import { recoverJournals } from '../../../src/lvhd/journal/recover.ts';
 import { readVdiNodes } from '../../../src/lvhd/lv-table.ts';
 import { openVdi } from '../../../src/lvhd/open-vdi.ts';
 import { openVhd } from '../../../src/lvhd/open-vhd.ts';
@@ -54,6 +55,14 @@ async function isWhole(): Promise<void> {
 }
 
 it('another master, which has not yet come to it', async () => {
+  const world = { ...(await worldWith(async () => false)), isMaster: async () => false };
+  await expect(foldLeaf(world, leaf, parent)).rejects.toMatchObject({ code: 'vdi-unavailable' });
+  expect(listJournals(await sr.report()).map(({ type }) => type)).toEqual(['leaf']);
+  await recoverJournals({ ...sr, refreshElsewhere: async () => undefined }, await sr.report());
+  await isWhole();
+});
+
+it('somebody who asks for an end', async () => {
   const world = await worldWith(async () => false);
   await expect(foldLeaf(world, leaf, parent)).rejects.toMatchObject({ code: 'vdi-unavailable' });
   await isWhole();

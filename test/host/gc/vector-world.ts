@@ -29,6 +29,7 @@ export function worldOf(sr: OpenSr, active: readonly string[] = []): CollectorWo
       });
     },
     mayWrite: async () => true,
+    isMaster: async () => true,
     othersRest: nothing,
     refreshBelow: nothing,
     canHoldBack: true,
