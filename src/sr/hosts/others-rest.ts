@@ -1,5 +1,6 @@
 import { RbdsrError } from '../../base/error.ts';
 import type { VdiUuid } from '../../base/ids.ts';
+import { settled } from '../../base/settle.ts';
 import { whereHostIsSilent } from './marked-hosts.ts';
 import { PLUGIN } from './plugin-name.ts';
 import { hostRefOf, srOf } from '../work/subject.ts';
@@ -9,7 +10,8 @@ import { hostsWithSr } from './hosts-with-sr.ts';
 
 /** 'lock-busy' where a collector of another host with the SR is alive, or where that host does not say. */
 export async function othersRest(work: SrWork, node: VdiUuid): Promise<void> {
-  for (const host of await hostsWithSr(work)) if (host.ref !== hostRefOf(work)) await mustRest(work, host, node);
+  const others = (await hostsWithSr(work)).filter(({ ref }) => ref !== hostRefOf(work));
+  await settled(others.map((host) => mustRest(work, host, node)));
 }
 
 async function mustRest(work: SrWork, host: HostRecord, node: VdiUuid): Promise<void> {

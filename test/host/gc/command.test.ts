@@ -235,6 +235,19 @@ test('nor is a merge begun that another one may still write into, although no jo
   await isMerged();
 });
 
+test('nor is a node deleted that a collector on another host may write into', async () => {
+  await gc([], 0, { RBDSR_FAULT: 'collect.metadata' });
+  const path = `${pool.root(1)}/var/run/rbdsr/gc/${srUuid()}.lock`;
+  mkdirSync(dirname(path), { recursive: true });
+  {
+    await using _lock = await takeRecordLock(path, { wait: false, deadline: Deadline.after(1000) });
+    expect(await gc()).toMatchObject({ code: 1, stdout: expect.stringContaining('not done: delete') });
+    expect((await tree()).find(INNER)).toBeDefined();
+  }
+  expect((await gc()).code).toBe(0);
+  await isMerged();
+});
+
 test('the SR is left alone on another host, beside another collector, and where its administrator says so', async () => {
   expect(await gc([], 1)).toMatchObject({ code: 1, stderr: expect.stringContaining('collected by the pool master') });
   const folder = `${pool.root(0)}/var/lock/sm/${srUuid()}`;
