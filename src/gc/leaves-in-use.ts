@@ -9,7 +9,7 @@ import type { SrWork } from '../sr/work/work.ts';
 import { isGone } from '../xapi/failure.ts';
 import { allHosts } from '../xapi/host.ts';
 import { addMapKey, removeMapKey } from '../xapi/map-keys.ts';
-import { vdiByUuid, type VdiRecord, vdiSmConfig } from '../xapi/vdi.ts';
+import { isPluggedIn, vdiByUuid, type VdiRecord, vdiSmConfig } from '../xapi/vdi.ts';
 import type { StringMap } from '../xapi/values.ts';
 
 const MAP = 'VDI.sm_config';
@@ -83,7 +83,7 @@ export async function holdUnused(work: SrWork, disk: VdiUuid): Promise<boolean> 
     // One that is there already is of a disk whose guest waits.
     if (!(await addMapKey(xapi, MAP, ref, PAUSED, 'true'))) return false;
     // A host marks the disk before it looks for our key: whoever is not seen by now waits for it.
-    if (!isInUse(await vdiSmConfig(xapi, ref))) continue;
+    if (!isInUse(await vdiSmConfig(xapi, ref)) && !(await isPluggedIn(xapi, ref))) continue;
     await removeMapKey(xapi, MAP, ref, PAUSED);
     return false;
   }

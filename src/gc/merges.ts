@@ -63,6 +63,12 @@ function planLeaf(forest: Forest, { node, into }: Pair, roomOf: RoomOf, why: str
     };
   if (node.open)
     return { kind: 'leave', node, why: 'a leaf is merged while no host has it, and it is open on this one' };
+  if (node.virtualSizeBytes < into.virtualSizeBytes)
+    return {
+      kind: 'leave',
+      node,
+      why: `it is smaller than its parent ${into.lvName}, the rest of which it would show`,
+    };
   const isLarge = ({ copiesBytes }: MergeRoom): boolean => copiesBytes > FOLDED_AT_ONCE_BYTES;
   const needs = (room: MergeRoom): number => (isLarge(room) ? roomByBase(node, room) : room.neededBytes);
   const room = roomFor(forest, { node, into }, roomOf, needs);

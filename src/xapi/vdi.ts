@@ -1,5 +1,5 @@
 import { XmlRpcDateTime, type XmlRpcValue } from '../xmlrpc/value.ts';
-import { asMap, asRecords, asText, Fields } from './_fields.ts';
+import { asMap, asTexts, asRecords, asText, Fields } from './_fields.ts';
 import type { Xapi } from './client.ts';
 import { isGone } from './failure.ts';
 import { NEVER, NULL_REF, type StringMap } from './values.ts';
@@ -51,6 +51,13 @@ export async function vdisOfSr(xapi: Xapi, srRef: string): Promise<VdiRecord[]> 
 
 export async function vdiSmConfig(xapi: Xapi, ref: string): Promise<StringMap> {
   return asMap('VDI.get_sm_config', await xapi.call('VDI.get_sm_config', ref));
+}
+
+/** Whether a VM has it plugged in, also one that moves from host to host and has it active on neither right now. */
+export async function isPluggedIn(xapi: Xapi, ref: string): Promise<boolean> {
+  for (const vbd of asTexts('VDI.get_VBDs', await xapi.call('VDI.get_VBDs', ref)))
+    if ((await xapi.call('VBD.get_currently_attached', vbd)) === true) return true;
+  return false;
 }
 
 /** A new VDI record; what is left out has xapi's default. */

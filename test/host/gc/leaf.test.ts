@@ -98,6 +98,21 @@ test('what is to stay as it is stays, and why is said', async () => {
   expect(it.smConfig(leaf)).toEqual(smConfig);
 });
 
+test('a disk that a VM has plugged in stays, although no host has it active: the VM may be on its way to another', async () => {
+  const { leaf } = made;
+  const before = await lvs();
+  const smConfig = it.smConfig(leaf);
+  const { db } = it.pool.double;
+  const vbd = db.create('VBD', { VDI: it.record(leaf)?.ref ?? '', currently_attached: true });
+  await it.gc();
+  expect(await lvs()).toEqual(before);
+  expect(it.smConfig(leaf)).toEqual(smConfig);
+  vbd.fields['currently_attached'] = false;
+  expect((await it.gc()).output).toContain('1 done, 0 not.');
+  db.destroy('VBD', vbd.ref);
+  await it.isFolded(made, FULL);
+});
+
 test('a host that does not say that it has let the volumes go: nothing has changed, and the disk can be used', async () => {
   const before = await lvs();
   const smConfig = it.smConfig(made.leaf);

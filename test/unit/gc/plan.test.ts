@@ -84,12 +84,15 @@ base2 hidden
 base3 hidden
   open open
 base4 raw hidden size 32
-  large size 64`),
+  large size 64
+base5 hidden size 64
+  small size 32`),
     ).toEqual([
       'leave VHD-used: a leaf is merged while no host has it, and it is in use on alpha',
       'leave VHD-kept: leaf-coalesce=false in its other_config',
       'leave VHD-open: a leaf is merged while no host has it, and it is open on this one',
       'leave VHD-large: it is larger than its raw parent LV-base4',
+      'leave VHD-small: it is smaller than its parent VHD-base5, the rest of which it would show',
     ]);
   });
 
