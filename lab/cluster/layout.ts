@@ -43,12 +43,6 @@ export function monitorAddresses({ messengers }: ClusterLayout, { address }: Mon
   return `[${[...v2, ...v1].join(',')}]`;
 }
 
-/**
- * How long a placement group that begins anew may have to wait for what the one before it was allowed to read, in
- * seconds: 0.8 of the grace, which is 20 s, unless somebody says otherwise.
- */
-const READ_LEASE_S = 16;
-
 /** Writes ceph.conf and makes the folders it names. */
 export function writeConfig(layout: ClusterLayout): void {
   const { dir, socketDir, fsid, monitors, messengers } = layout;
@@ -102,7 +96,6 @@ osd_memory_target = 1073741824
 osd_class_dir = /usr/lib/x86_64-linux-gnu/rados-classes
 osd_max_backfills = 1
 osd_heartbeat_grace = 600
-osd_pool_default_read_lease_ratio = ${READ_LEASE_S / 600}
 mon_osd_report_timeout = 900
 `,
   );

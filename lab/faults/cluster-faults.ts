@@ -45,7 +45,6 @@ export function quickHeartbeats(cluster: Cluster): Fault {
     ['osd_heartbeat_grace', '10'],
     ['osd_heartbeat_interval', '1'],
     ['mon_osd_min_down_reporters', '1'],
-    ['osd_pool_default_read_lease_ratio', '0.8'],
   ];
   // The daemons' own file says otherwise, and counts more than what the monitors keep.
   const all = [...cluster.monitorNames, ...cluster.osdNames];
