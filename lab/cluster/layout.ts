@@ -43,7 +43,10 @@ export function monitorAddresses({ messengers }: ClusterLayout, { address }: Mon
   return `[${[...v2, ...v1].join(',')}]`;
 }
 
-/** Writes ceph.conf and makes the folders it names. */
+/**
+ * Writes ceph.conf and makes the folders it names. OSDs that are all said to be down come back at once: none waits
+ * until it has heard of the others, nor counts how often that was said of it.
+ */
 export function writeConfig(layout: ClusterLayout): void {
   const { dir, socketDir, fsid, monitors, messengers } = layout;
   mkdirSync(join(dir, 'log'), { recursive: true });
@@ -96,6 +99,8 @@ osd_memory_target = 1073741824
 osd_class_dir = /usr/lib/x86_64-linux-gnu/rados-classes
 osd_max_backfills = 1
 osd_heartbeat_grace = 600
+osd_heartbeat_min_healthy_ratio = 0
+osd_max_markdown_count = 1000
 mon_osd_report_timeout = 900
 `,
   );

@@ -70,10 +70,13 @@ export async function endsInTime(call: Promise<unknown>): Promise<string | undef
   return error?.message;
 }
 
-/** Nothing that xapi waits for is left on the host: no launcher, no timer of one. */
+/**
+ * Nothing that xapi waits for is left on the host: no launcher, no timer of one. One that has answered ends a moment
+ * later.
+ */
 export async function noLauncherIsLeft(pool: Pool, host = 0): Promise<void> {
-  const { stdout } = await pool.host(host).exec(['pgrep', '-af', `^/bin/sh ${DRIVER}`]);
-  expect(stdout).toBe('');
+  const launchers = async () => (await pool.host(host).exec(['pgrep', '-af', `^/bin/sh ${DRIVER}`])).stdout;
+  await expect.poll(launchers, { timeout: 5000, interval: 200 }).toBe('');
 }
 
 /**
