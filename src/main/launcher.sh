@@ -113,8 +113,8 @@ worker=$!
 # The timer looks whether the worker has named its deadline after 1, 2, 4, 8 ... seconds, sleeps what is left of it once it has, and sends
 # SIGALRM to this process, provided that this process is still its parent: a number may have got another owner by then.
 (
-  # $! is the worker until there has been a sleep.
-  trap '[ "$!" = "$worker" ] || { kill "$!"; wait "$!"; }; exit 0' TERM
+  # $! is the worker until there has been a sleep. One that has just been begun is this shell still, and would lose a SIGTERM.
+  trap '[ "$!" = "$worker" ] || { kill -9 "$!"; wait "$!"; }; exit 0' TERM
   elapsed=0
   while [ -d "$call" ]; do
     limit=
