@@ -58,10 +58,14 @@ export function planNow(world: CollectorWorld): Promise<GcPlan> {
   });
 }
 
-async function roomsOf(world: CollectorWorld, forest: Forest): Promise<ReadonlyMap<VdiUuid, MergeRoom>> {
+async function roomsOf(
+  world: CollectorWorld,
+  forest: Forest,
+  only?: VdiUuid,
+): Promise<ReadonlyMap<VdiUuid, MergeRoom>> {
   const rooms = new Map<VdiUuid, MergeRoom>();
   for (const step of planCollection(forest, () => NO_ROOM).steps) {
-    if (!('room' in step)) continue;
+    if (!('room' in step) || (only !== undefined && only !== step.node.uuid)) continue;
     try {
       rooms.set(step.node.uuid, await roomOfPair(world, step));
     } catch (error) {
@@ -103,7 +107,8 @@ async function perform(world: CollectorWorld, step: GcStep): Promise<boolean> {
 /** With an empty leaf on it, which is merged when the base is. False where a host has come to use the disk. */
 async function makeBase(world: CollectorWorld, leaf: VdiUuid): Promise<boolean> {
   return world.locked(async (found) => {
-    const rooms = await roomsOf(world, found.forest);
+    // Of no other: everybody waits for the lock.
+    const rooms = await roomsOf(world, found.forest, leaf);
     const { steps } = planCollection(found.forest, ({ uuid }) => rooms.get(uuid));
     if (!steps.some(({ kind, node }) => kind === 'leaf-base' && node.uuid === leaf)) return false;
     await world.makeBase(leaf, found);

@@ -44,6 +44,15 @@ export class RefCounts {
     this.#deadline = options.deadline;
   }
 
+  /** Where this host keeps them. */
+  static ofHost(
+    { smRunDir, lockDir }: { readonly smRunDir: string; readonly lockDir: string },
+    sr: SrUuid,
+    deadline: Deadline,
+  ): RefCounts {
+    return new RefCounts(sr, { deadline, places: { root: `${smRunDir}/refcount`, lockRoot: lockDir } });
+  }
+
   /** The same for undoing what went wrong (Deadline.forCleanUp). */
   forCleanUp(): RefCounts {
     return new RefCounts(this.#sr, { deadline: this.#deadline.forCleanUp(), places: this.#places });

@@ -8,6 +8,7 @@ import { ByteWriter } from './byte-writer.ts';
 import { Authorizer, SERVICE, type Ticket } from './cephx-authorizer.ts';
 import { decrypt, encrypt } from './cephx-cipher.ts';
 import { readCephxKey, readTickets } from './cephx-tickets.ts';
+import { WITHOUT_SIGNATURES } from './client-features.ts';
 
 /** Of the two methods of authentication: cephx (ceph `src/include/ceph_fs.h`, CEPH_AUTH_CEPHX). */
 export const CEPHX = 2;
@@ -174,7 +175,7 @@ function methodRefused(user: string): RbdsrError {
     what: `the monitors do not let client.${user} log in by cephx at all: the cluster wants every message of messenger v1 signed, which RBDSR does not do, or has no cephx`,
     expected: 'auth_client_required cephx, and no signatures of messages of v1',
     found: 'EOPNOTSUPP',
-    todo: 'On a monitor: `ceph config set global cephx_require_signatures false`, and the same for cephx_service_require_signatures; or `ceph mon enable-msgr2`; or ceph tools or SSH do without.',
+    todo: WITHOUT_SIGNATURES,
     facts: { user, isSignatureWanted: true },
   });
 }

@@ -19,12 +19,14 @@ export function featuresMissing(at: string, missing: bigint): RbdsrError {
       ? `the cluster at ${at} wants every message of messenger v1 signed, which RBDSR does not do`
       : `the cluster at ${at} wants of its clients what RBDSR does not do`,
     found: `feature bits ${bits.join(', ')}`,
-    todo: isSignature
-      ? 'On a monitor: `ceph config set global cephx_require_signatures false`, and the same for cephx_service_require_signatures; or `ceph mon enable-msgr2`; or ceph tools or SSH do without.'
-      : 'Ceph tools on this host, or a sudoer of a monitor by SSH, do without.',
+    todo: isSignature ? WITHOUT_SIGNATURES : 'Ceph tools on this host, or a sudoer of a monitor by SSH, do without.',
     facts: { missing: bits.join(','), isSignatureWanted: isSignature },
   });
 }
+
+/** What makes such a cluster let us in all the same. */
+export const WITHOUT_SIGNATURES =
+  'On a monitor: `ceph config set global cephx_require_signatures false`, and the same for cephx_service_require_signatures; or `ceph mon enable-msgr2`; or ceph tools or SSH do without.';
 
 /** Whether a daemon has refused messenger v1 because it wants its messages signed; v2 has another way to prove them. */
 export function isSignatureWanted(error: unknown): boolean {

@@ -19,6 +19,8 @@ export function encodeAddressList(type: number, address: PeerAddress): Buffer {
 
 /** The same daemon in the same life, however its host is written. */
 export function isSameAddress(one: PeerAddress, other: PeerAddress): boolean {
+  // Every operation asks, mostly of what was said once.
+  if (one === other) return true;
   return encodeEntityAddress(ADDRESS_TYPE.any, one).equals(encodeEntityAddress(ADDRESS_TYPE.any, other));
 }
 

@@ -22,10 +22,7 @@ export function hostPartOf(
   volumes: readonly string[],
   deadline: Deadline,
 ): HostPart {
-  const counts = new RefCounts(sr, {
-    deadline,
-    places: { root: `${paths.smRunDir}/refcount`, lockRoot: paths.lockDir },
-  });
+  const counts = RefCounts.ofHost(paths, sr, deadline);
   const keyring = readIfExists(`${keyringFolder(paths.root)}/${sr}.keyring`);
   const openers = volumes.flatMap((lv) => {
     const who = describeOpeners(openersOf(`${paths.root}/dev/mapper/${dmName(vgName(sr), lv)}`));

@@ -98,12 +98,9 @@ function allocationOf(smConfig: Readonly<Record<string, string>>, configured: 't
  * `reset_sr`).
  */
 async function forgetLastAttach(call: SmCall, sr: AttachedSr, vdis: VdiRecords): Promise<void> {
-  const { lockDir, smRunDir } = call.profile.paths;
-  new RefCounts(sr.uuid, {
-    deadline: call.deadline,
-    places: { root: `${smRunDir}/refcount`, lockRoot: lockDir },
-  }).reset();
-  new IpcFlags(sr.uuid, `${smRunDir}/ipc`).clearAll();
+  const { paths } = call.profile;
+  RefCounts.ofHost(paths, sr.uuid, call.deadline).reset();
+  new IpcFlags(sr.uuid, `${paths.smRunDir}/ipc`).clearAll();
   await clearStaleHostKeys(call, sr.uuid, vdis);
 }
 

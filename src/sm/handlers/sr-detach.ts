@@ -16,10 +16,7 @@ export const handler: Handler = async (call) => {
   const { paths } = call.profile;
   const sr = await findAttachedSr(call, () => configOf(call));
   if (sr !== undefined) await releaseImage(call, sr);
-  new RefCounts(uuid, {
-    deadline: call.deadline,
-    places: { root: `${paths.smRunDir}/refcount`, lockRoot: paths.lockDir },
-  }).reset();
+  RefCounts.ofHost(paths, uuid, call.deadline).reset();
   new IpcFlags(uuid, `${paths.smRunDir}/ipc`).clearAll();
   removeAttachedRecord(paths, uuid);
   return unitReply;

@@ -172,9 +172,7 @@ function refuseJournalled(report: VgReport, vdi: VdiUuid): void {
 }
 
 export function activationWorld(work: SrWork, sr: AttachedSr): ActivationWorld {
-  const { smRunDir, lockDir } = work.profile.paths;
-  const places = { root: `${smRunDir}/refcount`, lockRoot: lockDir };
-  return { lvm: sr.lvm, counts: new RefCounts(sr.uuid, { deadline: work.deadline, places }) };
+  return { lvm: sr.lvm, counts: RefCounts.ofHost(work.profile.paths, sr.uuid, work.deadline) };
 }
 
 /** Our NBD server is the bundle beside this one. */

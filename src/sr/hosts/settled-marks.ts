@@ -37,9 +37,7 @@ export async function whyUnsettled(work: SrWork, sr: SrUuid, vdis: readonly VdiU
  * not the function, is believed.
  */
 export async function refuseUnsettled(work: SrWork, sr: SrUuid, vdi: VdiUuid): Promise<void> {
-  const { smRunDir, lockDir } = work.profile.paths;
-  const places = { root: `${smRunDir}/refcount`, lockRoot: lockDir };
-  if (new RefCounts(sr, { deadline: work.deadline, places }).read(vdi).binary === 1) return;
+  if (RefCounts.ofHost(work.profile.paths, sr, work.deadline).read(vdi).binary === 1) return;
   const why = await whyUnsettled(work, sr, [vdi]);
   if (why === undefined || !mayStillRun(why)) return;
   throw new RbdsrError('vdi-unavailable', {

@@ -32,9 +32,7 @@ export async function mapAnew(
     work.log.warn(`SR ${uuid}: the cluster answers ${refused.device} with errors: it is unmapped, and mapped anew`);
     const old = attachedSr(work, uuid, refused, { spec, allocation: 'thick' });
     await releaseImage(work, old);
-    const { lockDir, smRunDir } = work.profile.paths;
-    const places = { root: `${smRunDir}/refcount`, lockRoot: lockDir };
-    new RefCounts(uuid, { deadline: work.deadline, places }).reset();
+    RefCounts.ofHost(work.profile.paths, uuid, work.deadline).reset();
     return mapForCall(work, access, config, spec, more);
   }
 }
