@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { statFields } from '../lab/machine/process-stat.ts';
 import { Deadline } from '../src/base/deadline.ts';
 import { MiB } from '../src/base/units.ts';
 import { runChecked } from '../src/system/run.ts';
@@ -92,8 +93,7 @@ function childrenOf(pid: number): number[] {
 }
 
 function parentOf(pid: string): number {
-  const stat = read(`/proc/${pid}/stat`);
-  return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]);
+  return Number(statFields(`/proc/${pid}/stat`)?.[1] ?? '');
 }
 
 function read(path: string): string {

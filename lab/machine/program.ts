@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { openSync, readdirSync, readFileSync } from 'node:fs';
+import { openSync, readdirSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
+import { statFields } from './process-stat.ts';
 
 export interface Outcome {
   /** Exit code; 128 + signal number is not invented: a signal gives -1. */
@@ -76,12 +77,8 @@ export function thawProcess(pid: number): void {
 /** Of each thread, as in `man 5 proc`. */
 function statesOf(pid: number): readonly string[] {
   return readdirSync(`/proc/${pid}/task`).flatMap((thread) => {
-    try {
-      const stat = readFileSync(`/proc/${pid}/task/${thread}/stat`, 'utf8');
-      return stat.slice(stat.lastIndexOf(')') + 2).slice(0, 1);
-    } catch {
-      return []; // it has ended meanwhile
-    }
+    const [state] = statFields(`/proc/${pid}/task/${thread}/stat`) ?? [];
+    return state ?? []; // it has ended meanwhile
   });
 }
 

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import { appendFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { statFields } from './process-stat.ts';
 import { labFolder } from './project.ts';
 
 /** Something of the machine that outlives our process unless it is taken down. */
@@ -88,11 +89,6 @@ export const RUN_MARK = 'RBDSR_LAB_RUN';
  * When a process started, in clock ticks since boot: with the pid it names a process for ever (proc(5), stat field 22).
  */
 export function processStart(pid: number): string | undefined {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    return fields[0] === 'Z' ? undefined : fields[19];
-  } catch {
-    return undefined;
-  }
+  const [state, ...rest] = statFields(`/proc/${pid}/stat`) ?? [];
+  return state === 'Z' ? undefined : rest[18];
 }

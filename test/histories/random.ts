@@ -1,17 +1,16 @@
-/** Numbers that look random, the same for the same seed (mulberry32). */
+import { mulberry32 } from '../support/mulberry32.ts';
+
+/** Numbers that look random, the same for the same seed. */
 export class Random {
-  #state: number;
+  readonly #next: () => number;
 
   constructor(seed: number) {
-    this.#state = seed >>> 0;
+    this.#next = mulberry32(seed);
   }
 
   /** From 0 to `below`, without that. */
   below(below: number): number {
-    this.#state = (this.#state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(this.#state ^ (this.#state >>> 15), this.#state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) % below;
+    return this.#next() % below;
   }
 
   /** Undefined of none. */

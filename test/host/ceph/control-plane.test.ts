@@ -2,9 +2,7 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { Cluster } from '../../../lab/cluster/cluster.ts';
-import { RunFolder } from '../../../lab/machine/run-folder.ts';
-import { sweepDeadRuns, sweepRun } from '../../../lab/machine/sweep.ts';
+import type { Cluster } from '../../../lab/cluster/cluster.ts';
 import { Deadline } from '../../../src/base/deadline.ts';
 import { Secret } from '../../../src/base/secret.ts';
 import { MiB } from '../../../src/base/units.ts';
@@ -16,34 +14,30 @@ import { parseMonitors } from '../../../src/ceph/cluster/monitors.ts';
 import { controlPlaneAccounts } from '../../support/control-plane-accounts.ts';
 import { controlPlaneSuite } from '../../support/control-plane-suite.ts';
 import { failureOf } from '../../support/expect-error.ts';
-import { enterNetwork } from './inside-network.ts';
+import { ClusterHere } from './cluster-here.ts';
 
 const OTHER_KEY = 'AQD4T2FmAAAAABAAB0cl3lu9dHQZwSYx1MD9XA==';
 const soon = (): Deadline => Deadline.after(30_000);
 
-let run: RunFolder;
+let here: ClusterHere;
 let cluster: Cluster;
-let leave: () => void;
 let monitors: string;
 let userKey: string;
 const runDir = mkdtempSync(join(tmpdir(), 'rbdsr-ceph-run-'));
 
 beforeAll(async () => {
-  await sweepDeadRuns();
-  run = RunFolder.create();
-  cluster = await Cluster.start(run, { name: 'cephtools' });
+  here = await ClusterHere.start({ name: 'cephtools' });
+  ({ cluster } = here);
   await cluster.createPool('other');
   await cluster.tool('ceph', 'osd', 'pool', 'create', 'unmarked', '1');
   const user = await cluster.createUser('xen', ['rbd']);
   userKey = user.key;
   monitors = cluster.monitors.join(',');
-  leave = enterNetwork(cluster.network.name);
+  here.enter();
 });
 
 afterAll(async () => {
-  leave();
-  await cluster.destroy();
-  await sweepRun(run.id);
+  await here.end();
   rmSync(runDir, { recursive: true });
 });
 

@@ -1,8 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { Cluster } from '../../../lab/cluster/cluster.ts';
+import type { Cluster } from '../../../lab/cluster/cluster.ts';
 import type { MessengerVersions } from '../../../lab/cluster/layout.ts';
-import { RunFolder } from '../../../lab/machine/run-folder.ts';
-import { sweepDeadRuns, sweepRun } from '../../../lab/machine/sweep.ts';
 import { Deadline } from '../../../src/base/deadline.ts';
 import { type Log, silentLog } from '../../../src/base/log.ts';
 import { Secret } from '../../../src/base/secret.ts';
@@ -17,7 +15,7 @@ import { messengerV1 } from '../../../src/ceph/wire/v1/messenger-v1.ts';
 import { messengerV2 } from '../../../src/ceph/wire/v2/messenger-v2.ts';
 import { controlPlaneSuite } from '../../support/control-plane-suite.ts';
 import { failureOf } from '../../support/expect-error.ts';
-import { enterNetwork } from './inside-network.ts';
+import { ClusterHere } from './cluster-here.ts';
 
 const OTHER_KEY = 'AQD4T2FmAAAAABAAB0cl3lu9dHQZwSYx1MD9XA==';
 const ADDRESS = '10.66.0.1';
@@ -29,23 +27,17 @@ let runFolder: string;
 
 /** The daemons of this cluster listen for these alone while the tests of one `describe` run. */
 function onClusterWith(messengers: MessengerVersions): void {
-  let run: RunFolder;
-  let leave: () => void;
+  let here: ClusterHere;
 
   beforeAll(async () => {
-    await sweepDeadRuns();
-    run = RunFolder.create();
-    runFolder = run.path;
-    cluster = await Cluster.start(run, { name: `msgr-${messengers}`, messengers });
+    here = await ClusterHere.start({ name: `msgr-${messengers}`, messengers });
+    ({ cluster } = here);
+    runFolder = here.run.path;
     userKey = (await cluster.createUser('xen', ['rbd'])).key;
-    leave = enterNetwork(cluster.network.name);
+    here.enter();
   });
 
-  afterAll(async () => {
-    leave();
-    await cluster.destroy();
-    await sweepRun(run.id);
-  });
+  afterAll(() => here.end());
 }
 
 /** While the tests of one `describe` run. */

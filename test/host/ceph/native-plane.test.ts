@@ -4,10 +4,8 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { Cluster } from '../../../lab/cluster/cluster.ts';
+import type { Cluster } from '../../../lab/cluster/cluster.ts';
 import { stateOf } from '../../../lab/cluster/prepare-pool.ts';
-import { RunFolder } from '../../../lab/machine/run-folder.ts';
-import { sweepDeadRuns, sweepRun } from '../../../lab/machine/sweep.ts';
 import { Deadline } from '../../../src/base/deadline.ts';
 import { Secret } from '../../../src/base/secret.ts';
 import { MiB } from '../../../src/base/units.ts';
@@ -22,23 +20,21 @@ import { controlPlaneAccounts } from '../../support/control-plane-accounts.ts';
 import { controlPlaneSuite } from '../../support/control-plane-suite.ts';
 import { expectAllWalked, killsOf } from '../../support/every-step.ts';
 import { failureOf } from '../../support/expect-error.ts';
-import { enterNetwork } from './inside-network.ts';
+import { ClusterHere } from './cluster-here.ts';
 
 const OTHER_KEY = 'AQD4T2FmAAAAABAAB0cl3lu9dHQZwSYx1MD9XA==';
 const soon = (): Deadline => Deadline.after(30_000);
 
-let run: RunFolder;
+let here: ClusterHere;
 let cluster: Cluster;
-let leave: () => void;
 let monitors: string;
 let child: ChildProgram;
 const keys = new Map<string, string>();
 let accounts = 0;
 
 beforeAll(async () => {
-  await sweepDeadRuns();
-  run = RunFolder.create();
-  cluster = await Cluster.start(run, { name: 'native', monitors: 3, osds: 2 });
+  here = await ClusterHere.start({ name: 'native', monitors: 3, osds: 2 });
+  ({ cluster } = here);
   await cluster.createPool('other');
   await cluster.tool('ceph', 'osd', 'pool', 'create', 'unmarked', '1');
   keys.set('xen', (await cluster.createUser('xen', ['rbd'])).key);
@@ -46,14 +42,12 @@ beforeAll(async () => {
   keys.set('admin', await cluster.userKey('admin'));
   monitors = cluster.monitors.join(',');
   child = await childProgram(`${import.meta.dirname}/native-child.ts`);
-  leave = enterNetwork(cluster.network.name);
+  here.enter();
 });
 
 afterAll(async () => {
-  leave();
   child[Symbol.dispose]();
-  await cluster.destroy();
-  await sweepRun(run.id);
+  await here.end();
 });
 
 interface Asking {

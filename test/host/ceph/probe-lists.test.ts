@@ -1,37 +1,31 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { Cluster } from '../../../lab/cluster/cluster.ts';
-import { RunFolder } from '../../../lab/machine/run-folder.ts';
-import { sweepDeadRuns, sweepRun } from '../../../lab/machine/sweep.ts';
+import type { Cluster } from '../../../lab/cluster/cluster.ts';
 import { MiB } from '../../../src/base/units.ts';
 import { decodeResponse } from '../../../src/xmlrpc/decode.ts';
 import { usePlugin } from '../../unit/sm/plugin-process.ts';
 import { requestText } from '../../unit/sm/request-text.ts';
-import { enterNetwork } from './inside-network.ts';
+import { ClusterHere } from './cluster-here.ts';
 
 // What `xe sr-probe type=rbd` shows of a real cluster before an image is named.
 
 const plugin = usePlugin();
-let run: RunFolder;
+let here: ClusterHere;
 let cluster: Cluster;
-let leave: () => void;
 
 beforeAll(async () => {
-  await sweepDeadRuns();
-  run = RunFolder.create();
-  cluster = await Cluster.start(run, { name: 'probe' });
+  here = await ClusterHere.start({ name: 'probe' });
+  ({ cluster } = here);
   await cluster.tool('rbd', 'namespace', 'create', 'rbd/team-b');
   await cluster.createImage('rbd/a<b>', { sizeMiB: 8 });
   await cluster.createImage('rbd/team-b/theirs', { sizeMiB: 9 });
   await cluster.createOldImage('rbd/old', { sizeMiB: 10 });
-  leave = enterNetwork(cluster.network.name);
+  here.enter();
 });
 
 afterAll(async () => {
-  leave();
-  await cluster.destroy();
-  await sweepRun(run.id);
+  await here.end();
 });
 
 async function probed(user: string, more: Readonly<Record<string, string>>): Promise<unknown> {

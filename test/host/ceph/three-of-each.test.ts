@@ -1,8 +1,6 @@
 import { connect, createServer, type Socket } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { Cluster } from '../../../lab/cluster/cluster.ts';
-import { RunFolder } from '../../../lab/machine/run-folder.ts';
-import { sweepDeadRuns, sweepRun } from '../../../lab/machine/sweep.ts';
+import type { Cluster } from '../../../lab/cluster/cluster.ts';
 import { Deadline } from '../../../src/base/deadline.ts';
 import { hasCode, messageOf } from '../../../src/base/error.ts';
 import { Secret } from '../../../src/base/secret.ts';
@@ -11,7 +9,7 @@ import { clusterAccess } from '../../../src/ceph/cluster/access.ts';
 import type { ControlPlane } from '../../../src/ceph/control/control-plane.ts';
 import { openNativePlane } from '../../../src/ceph/control/native/native-plane.ts';
 import { failureOf } from '../../support/expect-error.ts';
-import { enterNetwork } from './inside-network.ts';
+import { ClusterHere } from './cluster-here.ts';
 
 // Three monitors and three OSDs, each of which dies, and freezes, while everything that a control plane does goes on.
 
@@ -21,28 +19,24 @@ const patiently = (): Deadline => Deadline.after(60_000);
 /** What one monitor may cost, and time for the next to answer. */
 const WITHOUT_ONE_MS = 2000 + 2500;
 
-let run: RunFolder;
+let here: ClusterHere;
 let cluster: Cluster;
 let key: string;
-let leave: () => void;
 let made = 0;
 
 beforeAll(async () => {
-  await sweepDeadRuns();
-  run = RunFolder.create();
-  cluster = await Cluster.start(run, { name: 'three', monitors: 3, osds: 3 });
+  here = await ClusterHere.start({ name: 'three', monitors: 3, osds: 3 });
+  ({ cluster } = here);
   // Seconds: what a leader that is gone costs is the cluster's affair.
   for (const patience of ['mon_lease', 'mon_election_timeout'])
     await cluster.tool('ceph', 'config', 'set', 'mon', patience, '2');
   await cluster.createPool(POOL, { copies: 3 });
   key = (await cluster.createUser('xen', [POOL])).key;
-  leave = enterNetwork(cluster.network.name);
+  here.enter();
 });
 
 afterAll(async () => {
-  leave();
-  await cluster.destroy();
-  await sweepRun(run.id);
+  await here.end();
 });
 
 /** The first of `monitors` is asked first. */

@@ -1,7 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { Cluster } from '../../../lab/cluster/cluster.ts';
-import { RunFolder } from '../../../lab/machine/run-folder.ts';
-import { sweepDeadRuns, sweepRun } from '../../../lab/machine/sweep.ts';
+import type { Cluster } from '../../../lab/cluster/cluster.ts';
 import { Deadline } from '../../../src/base/deadline.ts';
 import { type Log, silentLog } from '../../../src/base/log.ts';
 import { Secret } from '../../../src/base/secret.ts';
@@ -10,38 +8,34 @@ import { type ClusterAccess, clusterAccess } from '../../../src/ceph/cluster/acc
 import { sampleKey } from '../../../src/ceph/cluster/cephx-key.ts';
 import { openUserPlane, type UserPlane } from '../../../src/ceph/control/user-plane.ts';
 import { failureOf } from '../../support/expect-error.ts';
-import { enterNetwork } from './inside-network.ts';
+import { ClusterHere } from './cluster-here.ts';
 
 // Who speaks to the cluster: this process, and ceph tools only where it cannot.
 
 const soon = (): Deadline => Deadline.after(30_000);
 
-let run: RunFolder;
+let here: ClusterHere;
 let cluster: Cluster;
-let leave: () => void;
 let access: ClusterAccess;
 let said: string[] = [];
 const log: Log = { ...silentLog, info: (message) => said.push(message) };
 
 beforeAll(async () => {
-  await sweepDeadRuns();
-  run = RunFolder.create();
-  cluster = await Cluster.start(run, { name: 'user' });
+  here = await ClusterHere.start({ name: 'user' });
+  ({ cluster } = here);
   const { key } = await cluster.createUser('xen', ['rbd']);
   access = clusterAccess({ monitors: cluster.monitors.join(','), user: 'xen', key: new Secret(key) });
-  leave = enterNetwork(cluster.network.name);
+  here.enter();
 });
 
 afterAll(async () => {
-  leave();
-  await cluster.destroy();
-  await sweepRun(run.id);
+  await here.end();
 });
 
 /** `without`: on a host that has no ceph tools. */
 async function opened<T>(work: (plane: UserPlane) => Promise<T>, without?: 'tools', as = access): Promise<T> {
   said = [];
-  const where = { runDir: run.path, log, ...(without === undefined ? {} : { searchPath: [] }) };
+  const where = { runDir: here.run.path, log, ...(without === undefined ? {} : { searchPath: [] }) };
   using plane = await openUserPlane(as, where, soon());
   return await work(plane);
 }

@@ -3,23 +3,22 @@ import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'vitest';
-import { Cluster } from '../../../lab/cluster/cluster.ts';
+import type { Cluster } from '../../../lab/cluster/cluster.ts';
 import { runProgram } from '../../../lab/machine/program.ts';
-import { RunFolder } from '../../../lab/machine/run-folder.ts';
-import { sweepDeadRuns, sweepRun } from '../../../lab/machine/sweep.ts';
+import type { RunFolder } from '../../../lab/machine/run-folder.ts';
 import type { XapiDouble } from '../../../lab/xapi-double/double.ts';
 import { srCreate, srProbe } from '../../../lab/xapi-double/sr-operations.ts';
 import { startXapiDouble } from '../../../lab/xapi-double/start.ts';
 import type { XapiError } from '../../../lab/xapi-double/xapi-error.ts';
 import { buildProduct, place, placeHost } from '../../support/folder-host.ts';
+import { ClusterHere } from '../ceph/cluster-here.ts';
 
 /**
  * What the first three steps of the "New iSCSI SR" wizard take: the built product behind the dispatcher, xapi's double
  * and a real cluster of some pools and images. Nothing is mapped in them, so no host kernel is needed.
  */
 export class WizardPool {
-  readonly run: RunFolder;
-  readonly cluster: Cluster;
+  readonly #here: ClusterHere;
   readonly xapi: XapiDouble;
   readonly folder: string;
   /** Xen Orchestra probes; XenCenter creates an SR that is not meant to come about. */
@@ -28,9 +27,8 @@ export class WizardPool {
     XenCenter: (deviceConfig: Record<string, string>) => ReturnType<typeof srCreate>;
   }>;
 
-  private constructor(run: RunFolder, cluster: Cluster, folder: string, xapi: XapiDouble) {
-    this.run = run;
-    this.cluster = cluster;
+  private constructor(here: ClusterHere, folder: string, xapi: XapiDouble) {
+    this.#here = here;
     this.folder = folder;
     this.xapi = xapi;
     const asked = { type: 'lvmoiscsi' };
@@ -41,14 +39,21 @@ export class WizardPool {
   }
 
   static async make(name: string, o: { readonly monitors?: number } = {}): Promise<WizardPool> {
-    await sweepDeadRuns();
-    const run = RunFolder.create();
-    const cluster = await Cluster.start(run, { name, ...o });
+    const here = await ClusterHere.start({ name, ...o });
+    const { cluster } = here;
     await cluster.createPool('other');
     await cluster.tool('ceph', 'osd', 'pool', 'create', 'unmarked', '1');
     for (const image of ['b', 'a', 'has space']) await cluster.createImage(`rbd/${image}`, { sizeMiB: 64 });
     const folder = mkdtempSync(join(tmpdir(), `rbdsr-${name}-`));
-    return new WizardPool(run, cluster, folder, await doubleOf(cluster, folder));
+    return new WizardPool(here, folder, await doubleOf(cluster, folder));
+  }
+
+  get run(): RunFolder {
+    return this.#here.run;
+  }
+
+  get cluster(): Cluster {
+    return this.#here.cluster;
   }
 
   /** Of the host that is a folder. */
@@ -62,8 +67,7 @@ export class WizardPool {
 
   async destroy(): Promise<void> {
     await this.xapi.close();
-    await this.cluster.destroy();
-    await sweepRun(this.run.id);
+    await this.#here.end();
     rmSync(this.folder, { recursive: true, force: true });
   }
 }

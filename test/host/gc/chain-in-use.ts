@@ -1,9 +1,7 @@
-import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { expect } from 'vitest';
-import { mapOf, type Row, stringOf } from '../../../lab/xapi-double/database.ts';
+import { mapOf } from '../../../lab/xapi-double/database.ts';
 import { srScan } from '../../../lab/xapi-double/sr-operations.ts';
 import { vdiActivate, vdiDeactivate } from '../../../lab/xapi-double/vdi-operations.ts';
 import { type VdiUuid, vdiUuid } from '../../../src/base/ids.ts';
@@ -19,15 +17,10 @@ import { type LoopPool, loopPool } from '../../support/loop-pool.ts';
 import { ActiveVolumes } from '../../support/stand-ins/active-volumes.ts';
 import { NbdTestClient } from '../../unit/datapath/nbd-test-client.ts';
 import { DISK_BYTES, makeChain } from './chain-in-pool.ts';
+import { CollectedSr, type GcEnd } from './collected-sr.ts';
 
 const id = (n: number): VdiUuid => vdiUuid(`0000000${n}-1111-4222-8333-0123456789ab`);
 export const [BASE, INNER, MIDDLE, FIRST, SECOND] = [id(1), id(2), id(3), id(4), id(5)];
-
-export interface End {
-  readonly code: number;
-  readonly output: string;
-  readonly signal: string | undefined;
-}
 
 /** Where guests write; the chain has content before and behind it. */
 const AT = 5 * MiB;
@@ -44,14 +37,13 @@ interface Guest {
  * A pool of two hosts on which guests are: a chain of three hidden nodes below two disks, the first in use on the
  * master, the second on the other host. The second hangs on the node that is merged by way of a hidden node.
  */
-export class ChainInUse {
-  readonly pool: LoopPool;
+export class ChainInUse extends CollectedSr {
   readonly volumes: ActiveVolumes;
   guests: readonly Guest[] = [];
   readonly #shown: Map<VdiUuid, Buffer>;
 
   private constructor(pool: LoopPool, shown: ReadonlyMap<VdiUuid, Buffer>) {
-    this.pool = pool;
+    super(pool);
     this.volumes = new ActiveVolumes(pool);
     this.#shown = new Map(shown);
     for (const index of [0, 1]) {
@@ -100,35 +92,8 @@ export class ChainInUse {
     return this.pool.startedBy(this.volumes.prefix, call);
   }
 
-  gc(environment: Readonly<Record<string, string>> = {}, args: readonly string[] = []): Promise<End> {
-    const [program = '', ...prefix] = this.volumes.prefix;
-    const argv = [...prefix, process.execPath, join(this.pool.product, 'cli.cjs'), 'gc', this.srUuid, ...args];
-    const env = { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', RBDSR_ROOT: this.pool.root(0), ...environment };
-    return this.started(
-      () =>
-        new Promise((resolve) => {
-          execFile(program, argv, { env }, (error, stdout, stderr) => {
-            const code = error === null ? 0 : Number(error.code);
-            resolve({ code, output: stdout + stderr, signal: error?.signal ?? undefined });
-          });
-        }),
-    );
-  }
-
-  get srUuid(): string {
-    return stringOf(this.pool.double.db.get('SR', this.pool.srRef), 'uuid');
-  }
-
-  records(): Row[] {
-    return this.pool.double.db.where('VDI', 'SR', this.pool.srRef);
-  }
-
-  record(uuid: VdiUuid): Row | undefined {
-    return this.records().find((row) => stringOf(row, 'uuid') === uuid);
-  }
-
-  smConfig(uuid: VdiUuid): Readonly<Record<string, string>> {
-    return mapOf(this.record(uuid) as Row, 'sm_config');
+  gc(environment: Readonly<Record<string, string>> = {}, args: readonly string[] = []): Promise<GcEnd> {
+    return this.started(() => this.runGc(args, { environment, prefix: this.volumes.prefix }));
   }
 
   /** Which guests' disks are paused, by what their servers say, and by xapi. */

@@ -1,8 +1,7 @@
-import { execFile } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname } from 'node:path';
 import { afterAll, beforeEach, expect, test } from 'vitest';
-import { mapOf, type Row, stringOf } from '../../../lab/xapi-double/database.ts';
+import { mapOf, type Row } from '../../../lab/xapi-double/database.ts';
 import { srScan } from '../../../lab/xapi-double/sr-operations.ts';
 import { vdiCreate, vdiDestroy } from '../../../lab/xapi-double/vdi-operations.ts';
 import { Deadline } from '../../../src/base/deadline.ts';
@@ -17,6 +16,7 @@ import { takeRecordLock } from '../../../src/system/locks/record-lock.ts';
 import { checkVhd } from '../../../src/vhd/check/check.ts';
 import { type LoopPool, loopPool } from '../../support/loop-pool.ts';
 import { DISK_BYTES, makeChain } from './chain-in-pool.ts';
+import { CollectedSr, type GcEnd } from './collected-sr.ts';
 
 // `rbdsr gc` on the master of a pool: a chain of two hidden nodes, with two disks.
 
@@ -51,27 +51,11 @@ beforeEach(async () => {
 });
 afterAll(() => pool[Symbol.asyncDispose]());
 
-interface End {
-  readonly code: number;
-  readonly stdout: string;
-  readonly stderr: string;
-  readonly signal: string | undefined;
-}
-
-function gc(args: readonly string[] = [], host = 0, environment = {}): Promise<End> {
-  const argv = [join(pool.product, 'cli.cjs'), 'gc', srUuid(), ...args];
-  const env = { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', RBDSR_ROOT: pool.root(host), ...environment };
-  return new Promise((resolve) => {
-    execFile(process.execPath, argv, { env }, (error, stdout, stderr) => {
-      const code = error === null ? 0 : Number(error.code);
-      resolve({ code, stdout, stderr, signal: error?.signal ?? undefined });
-    });
-  });
-}
-
-const srUuid = (): string => stringOf(pool.double.db.get('SR', pool.srRef), 'uuid');
-const records = (): Row[] => pool.double.db.where('VDI', 'SR', pool.srRef);
-const recordOf = (uuid: VdiUuid): Row | undefined => records().find((row) => stringOf(row, 'uuid') === uuid);
+const gc = (args: readonly string[] = [], host = 0, environment = {}): Promise<GcEnd> =>
+  new CollectedSr(pool).runGc(args, { host, environment });
+const srUuid = (): string => new CollectedSr(pool).srUuid;
+const records = (): Row[] => new CollectedSr(pool).records();
+const recordOf = (uuid: VdiUuid): Row | undefined => new CollectedSr(pool).record(uuid);
 const parentOf = (uuid: VdiUuid): unknown => mapOf(recordOf(uuid) as Row, 'sm_config')['vhd-parent'];
 
 async function tree(): Promise<VdiTree> {

@@ -1,8 +1,5 @@
-import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { join } from 'node:path';
 import { expect } from 'vitest';
-import { mapOf, type Row, stringOf } from '../../../lab/xapi-double/database.ts';
 import { srScan } from '../../../lab/xapi-double/sr-operations.ts';
 import { type VdiUuid, vdiUuid } from '../../../src/base/ids.ts';
 import { MiB } from '../../../src/base/units.ts';
@@ -13,14 +10,9 @@ import { openVdi } from '../../../src/lvhd/open-vdi.ts';
 import { VdiTree } from '../../../src/lvhd/tree.ts';
 import { checkVhd } from '../../../src/vhd/check/check.ts';
 import { killedAt } from '../../support/killed-at.ts';
-import { type LoopPool, loopPool, type LoopPoolOptions } from '../../support/loop-pool.ts';
+import { loopPool, type LoopPoolOptions } from '../../support/loop-pool.ts';
 import { makeLinks } from './chain-in-pool.ts';
-
-export interface GcEnd {
-  readonly code: number;
-  readonly output: string;
-  readonly signal: string | undefined;
-}
+import { CollectedSr, type GcEnd } from './collected-sr.ts';
 
 /** What every disk is to hold, and the four nodes. */
 export interface LeafChain {
@@ -42,13 +34,7 @@ const EMPTY = {
 } as const;
 
 /** A pool of two hosts in whose SR a leaf is all that hangs on a hidden parent, which hangs on a base of two disks. */
-export class LeafInPool {
-  readonly pool: LoopPool;
-
-  private constructor(pool: LoopPool) {
-    this.pool = pool;
-  }
-
+export class LeafInPool extends CollectedSr {
   static async make(options: LoopPoolOptions = {}): Promise<LeafInPool> {
     return new LeafInPool(await loopPool({ sizeBytes: 256 * MiB, ...options }));
   }
@@ -102,30 +88,7 @@ export class LeafInPool {
   }
 
   gc(args: readonly string[] = [], environment: Readonly<Record<string, string>> = {}): Promise<GcEnd> {
-    const argv = [join(this.pool.product, 'cli.cjs'), 'gc', this.srUuid, ...args];
-    const env = { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', RBDSR_ROOT: this.pool.root(0), ...environment };
-    return new Promise((resolve) => {
-      execFile(process.execPath, argv, { env }, (error, stdout, stderr) => {
-        const code = error === null ? 0 : Number(error.code);
-        resolve({ code, output: stdout + stderr, signal: error?.signal ?? undefined });
-      });
-    });
-  }
-
-  get srUuid(): string {
-    return stringOf(this.pool.double.db.get('SR', this.pool.srRef), 'uuid');
-  }
-
-  records(): Row[] {
-    return this.pool.double.db.where('VDI', 'SR', this.pool.srRef);
-  }
-
-  record(uuid: VdiUuid): Row | undefined {
-    return this.records().find((row) => stringOf(row, 'uuid') === uuid);
-  }
-
-  smConfig(uuid: VdiUuid): Readonly<Record<string, string>> {
-    return mapOf(this.record(uuid) as Row, 'sm_config');
+    return this.runGc(args, { environment });
   }
 
   async nodes(): Promise<readonly VdiNode[]> {

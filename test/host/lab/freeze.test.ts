@@ -1,8 +1,8 @@
 import { spawn } from 'node:child_process';
-import { readFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { Deadline } from '../../../src/base/deadline.ts';
+import { statFields } from '../../../lab/machine/process-stat.ts';
 import { freezeProcess, pidOf, thawProcess } from '../../../lab/machine/program.ts';
 
 /** Four threads that are never idle, in a process that is on a busy machine by that alone. */
@@ -13,11 +13,7 @@ for (let i = 0; i < 4; i += 1) new Worker('for (;;);', { eval: true });
 
 /** What its threads have been given of the processors so far, in ticks (`man 5 proc`, utime and stime). */
 function ticksOf(pid: number): number {
-  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-  const [user, system] = stat
-    .slice(stat.lastIndexOf(')') + 2)
-    .split(' ')
-    .slice(11, 13);
+  const [user, system] = statFields(`/proc/${pid}/stat`)?.slice(11, 13) ?? [];
   return Number(user) + Number(system);
 }
 

@@ -1,33 +1,27 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { Cluster } from '../../../lab/cluster/cluster.ts';
-import { RunFolder } from '../../../lab/machine/run-folder.ts';
-import { sweepDeadRuns, sweepRun } from '../../../lab/machine/sweep.ts';
+import type { Cluster } from '../../../lab/cluster/cluster.ts';
 import { MiB } from '../../../src/base/units.ts';
 import type { Picture } from '../../../src/picture/picture.ts';
 import { usePlugin } from '../../unit/sm/plugin-process.ts';
-import { enterNetwork } from '../ceph/inside-network.ts';
+import { ClusterHere } from '../ceph/cluster-here.ts';
 import { hostWithStockSr } from '../lvhd/stock-sr-host.ts';
 
 const OBJECT = 4 * MiB;
 const plugin = usePlugin();
-let run: RunFolder;
+let here: ClusterHere;
 let cluster: Cluster;
-let leave: () => void;
 
 beforeAll(async () => {
-  await sweepDeadRuns();
-  run = RunFolder.create();
-  cluster = await Cluster.start(run, { name: 'picture' });
+  here = await ClusterHere.start({ name: 'picture' });
+  ({ cluster } = here);
   await cluster.createPool('xen');
-  leave = enterNetwork(cluster.network.name);
+  here.enter();
 });
 
 afterAll(async () => {
-  leave();
-  await cluster.destroy();
-  await sweepRun(run.id);
+  await here.end();
 });
 
 /** The objects of an image that an import makes: those that are not all zeroes. */

@@ -32,7 +32,7 @@ export class PoolWithDisk {
   static async make(o: Pick<LoopPoolOptions, 'profile'> = {}): Promise<PoolWithDisk> {
     const made = new PoolWithDisk(await loopPool(o));
     made.kept = await made.create({ virtualSize: 8 * MiB, nameLabel: 'kept' });
-    await using disk = await made.#open('write');
+    await using disk = await made.open(made.kept, 'write');
     await disk.write(0, made.#content);
     return made;
   }
@@ -97,7 +97,7 @@ export class PoolWithDisk {
     expect(problems).toEqual([]);
     // A disk that a scan has found has no record there: `rbdsr mgt rebuild` makes one.
     expect(disks.map((row) => stringOf(row, 'uuid'))).toEqual(expect.arrayContaining(vdis.map(({ uuid }) => uuid)));
-    await using disk = await this.#open('read');
+    await using disk = await this.open(this.kept, 'read');
     expect((await disk.read(0, this.#content.length)).equals(this.#content)).toBe(true);
     expect(double.offences).toEqual([]);
   }
@@ -106,10 +106,11 @@ export class PoolWithDisk {
     await this.pool[Symbol.asyncDispose]();
   }
 
-  async #open(mode: 'read' | 'write'): Promise<BlockIo & AsyncDisposable> {
+  /** As the SR's device holds it. */
+  async open(row: Row, mode: 'read' | 'write'): Promise<BlockIo & AsyncDisposable> {
     const { sr } = this.pool;
     const tree = new VdiTree(await readVdiNodes(await sr.report(), sr.pvIo));
-    const io = await openVdi(tree, vdiUuid(stringOf(this.kept, 'uuid')), sr.openLv, mode);
+    const io = await openVdi(tree, vdiUuid(stringOf(row, 'uuid')), sr.openLv, mode);
     return Object.assign(io, { [Symbol.asyncDispose]: () => io.close() });
   }
 }

@@ -3,10 +3,9 @@ import { expect, test } from 'vitest';
 import { vdiSnapshot } from '../../../lab/xapi-double/vdi-operations.ts';
 import { MiB } from '../../../src/base/units.ts';
 import { PROFILE_IDS } from '../../../src/dom0/host-profile.ts';
-import { openVdi } from '../../../src/lvhd/open-vdi.ts';
 import { stepsOf } from '../../support/every-step.ts';
 import { PoolWithDisk } from '../sm/pool-with-disk.ts';
-import { expectAgreement, treeOf, uuidOf } from './agreement.ts';
+import { expectAgreement } from './agreement.ts';
 
 // What lets a version announce snapshots: on its profile, and with xapi as it has it, a snapshot is killed after each
 // of its steps, one after the other on the same disk, and the next scan mends. What is left after each, and what else
@@ -26,20 +25,16 @@ test.each(OTHERS)('on %s snapshots are announced, and one killed at any step lea
   const [driver] = pool.double.db.all('SM');
   expect(driver?.fields['capabilities']).toEqual(expect.arrayContaining(['VDI_CLONE', 'VDI_SNAPSHOT']));
   const disk = await made.create({ virtualSize: 8 * MiB });
-  const open = async (access: 'read' | 'write') => {
-    const io = await openVdi(await treeOf(pool), uuidOf(disk), pool.sr.openLv, access);
-    return Object.assign(io, { [Symbol.asyncDispose]: () => io.close() });
-  };
   for (const point of POINTS) {
     const content = randomBytes(3 * MiB);
     {
-      await using io = await open('write');
+      await using io = await made.open(disk, 'write');
       await io.write(MiB, content);
     }
     await made.killedAt(point, () => vdiSnapshot(pool.double, disk.ref));
     await made.scan();
     await expectAgreement(pool, { scanned: true });
-    await using io = await open('read');
+    await using io = await made.open(disk, 'read');
     expect((await io.read(MiB, content.length)).equals(content), point).toBe(true);
   }
 });

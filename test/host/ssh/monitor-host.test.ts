@@ -5,10 +5,8 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { Cluster } from '../../../lab/cluster/cluster.ts';
+import type { Cluster } from '../../../lab/cluster/cluster.ts';
 import { runProgram } from '../../../lab/machine/program.ts';
-import { RunFolder } from '../../../lab/machine/run-folder.ts';
-import { sweepDeadRuns, sweepRun } from '../../../lab/machine/sweep.ts';
 import { SshHost } from '../../../lab/ssh-host/ssh-host.ts';
 import { Deadline } from '../../../src/base/deadline.ts';
 import { silentLog } from '../../../src/base/log.ts';
@@ -22,24 +20,22 @@ import { parseMonitors } from '../../../src/ceph/cluster/monitors.ts';
 import { controlPlaneAccounts } from '../../support/control-plane-accounts.ts';
 import { controlPlaneSuite } from '../../support/control-plane-suite.ts';
 import { failureOf } from '../../support/expect-error.ts';
-import { enterNetwork } from '../ceph/inside-network.ts';
+import { ClusterHere } from '../ceph/cluster-here.ts';
 import { sudoersOfDocument } from './sudoers-document.ts';
 
 const PASSWORD = "p'w $HOME";
 const soon = (ms = 30_000): Deadline => Deadline.after(ms);
 
-let run: RunFolder;
+let here: ClusterHere;
 let cluster: Cluster;
-let leave: () => void;
 let address: string;
 const hosts = new Map<string, SshHost>();
 const folder = mkdtempSync(join(tmpdir(), 'rbdsr-ssh-'));
 const keyFile = join(folder, 'id_ed25519');
 
 beforeAll(async () => {
-  await sweepDeadRuns();
-  run = RunFolder.create();
-  cluster = await Cluster.start(run, { name: 'sshceph', monitors: 2 });
+  here = await ClusterHere.start({ name: 'sshceph', monitors: 2 });
+  ({ cluster } = here);
   await cluster.createPool('other');
   await cluster.createPool('with space');
   await cluster.tool('ceph', 'osd', 'pool', 'create', 'unmarked', '1');
@@ -54,7 +50,10 @@ beforeAll(async () => {
     { name: 'earlier', password: PASSWORD, sudo: 'none', sudoers: earlierSudoers() },
   ] as const;
   const start = async (name: string, port: number, more: object = {}): Promise<void> => {
-    hosts.set(name, await SshHost.start(run, cluster, { users: people, name, port, hostKeys: ['ed25519'], ...more }));
+    hosts.set(
+      name,
+      await SshHost.start(here.run, cluster, { users: people, name, port, hostKeys: ['ed25519'], ...more }),
+    );
   };
   await start('monitor', 22);
   await start('no-ceph', 23, { hideCeph: 'absent' });
@@ -62,15 +61,14 @@ beforeAll(async () => {
   await start('no-keyring', 25, { hideKeyring: true });
   await start('forced', 26, { sshdConfig: ['ForceCommand echo no shell for you'] });
   expect(spawnSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', keyFile]).status).toBe(0);
-  leave = enterNetwork(cluster.network.name);
+  here.enter();
   address = hosts.get('monitor')?.address ?? '';
 });
 
 afterAll(async () => {
-  leave();
+  here.leave();
   for (const host of hosts.values()) await host.stop();
-  await cluster.destroy();
-  await sweepRun(run.id);
+  await here.end();
   rmSync(folder, { recursive: true });
 });
 
@@ -122,7 +120,7 @@ describe.each(['root', 'asks', 'noisy'])('as %s', (user) => {
 
   test('the beginning of an image, whatever its size', async () => {
     const content = randomBytes(3 * MiB);
-    const file = join(run.path, `content-of-${user}`);
+    const file = join(here.run.path, `content-of-${user}`);
     writeFileSync(file, content);
     await cluster.tool('rbd', 'import', '--no-progress', file, `rbd/read-${user}`);
     await using host = await monitor(user);
@@ -195,7 +193,7 @@ describe('what the monitor tells', () => {
     expect(await fenced()).toContain(client);
     await plane.unfence(client, soon());
     expect(await fenced()).not.toContain(client);
-    const keyring = join(run.path, 'fences.keyring');
+    const keyring = join(here.run.path, 'fences.keyring');
     writeFileSync(keyring, `[client.rbdsr-fences]\n\tkey = ${own.key.reveal()}\n`);
     const argv = ['ceph', '-c', cluster.configPath, '-n', 'client.rbdsr-fences', '-k', keyring];
     const tried = async (...words: string[]): Promise<string> =>

@@ -5,18 +5,10 @@ import { Deadline } from '../../../src/base/deadline.ts';
 import { Authorizer } from '../../../src/ceph/wire/cephx-authorizer.ts';
 import { messengerV1 } from '../../../src/ceph/wire/v1/messenger-v1.ts';
 import { failureOf } from '../../support/expect-error.ts';
+import { TICKET } from './sample-ticket.ts';
 
 // OSDs that are started anew take the ports that are free, also each other's; one that is asked for what another
 // serves drops it without a word. Two real ones do so in test/host/ceph/native-plane.test.ts.
-
-const ticket = {
-  service: 4,
-  sessionKey: Buffer.alloc(16),
-  secretId: 1n,
-  sealed: Buffer.alloc(0),
-  expiresAtMs: 1e9,
-  renewAtMs: 1e9,
-};
 
 /** As a daemon of messenger v1 greets: who it is, and who is seen. */
 function greeting(host: readonly number[], port: number, nonce: number): Buffer {
@@ -44,7 +36,7 @@ async function toldBy(greets: (port: number) => Buffer, nonce: number) {
     const peer = { host: '127.0.0.1', port: (server.address() as AddressInfo).port, nonce };
     const receiver = { message: () => undefined, closed: () => undefined };
     const within = { deadline: Deadline.after(2000) };
-    const open = (): Promise<unknown> => messengerV1.toOsd(peer, new Authorizer(1n, ticket), receiver, within);
+    const open = (): Promise<unknown> => messengerV1.toOsd(peer, new Authorizer(1n, TICKET), receiver, within);
     return { error: await failureOf('monitor-unreachable', open), told: () => told };
   } finally {
     server.close();

@@ -1,3 +1,4 @@
+import { mulberry32 } from '../../support/mulberry32.ts';
 import { expect } from 'vitest';
 import { RbdsrError } from '../../../src/base/error.ts';
 
@@ -34,13 +35,8 @@ export function changed(original: Buffer, next: (below: number) => number): Buff
   return bytes;
 }
 
-/** mulberry32: the same numbers for the same seed. */
+/** The same numbers for the same seed. */
 export function random(seed: number): (below: number) => number {
-  let state = seed;
-  return (below) => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) % below;
-  };
+  const next = mulberry32(seed);
+  return (below) => next() % below;
 }

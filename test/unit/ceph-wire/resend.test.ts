@@ -8,6 +8,7 @@ import { statObject, type Target } from '../../../src/ceph/wire/osd-messages.ts'
 import { OsdSession } from '../../../src/ceph/wire/osd-session.ts';
 import { peerLost } from '../../../src/ceph/wire/peer-failure.ts';
 import { failureOf } from '../../support/expect-error.ts';
+import { TICKET } from './sample-ticket.ts';
 
 // Messengers that do what an OSD may do to an operation that has no answer yet. Each time it is sent again it has to be
 // the same to the OSD: the real one answers from its log then (test/host/ceph/native-plane.test.ts).
@@ -22,19 +23,10 @@ interface Sent {
 }
 
 const place = { pool: 1, namespace: '', object: 'rbd_directory' };
-const ticket = {
-  service: 4,
-  sessionKey: Buffer.alloc(16),
-  secretId: 1n,
-  sealed: Buffer.alloc(0),
-  expiresAtMs: 1e9,
-  renewAtMs: 1e9,
-};
-
 /** Each login is another client, as after a monitor was lost. */
 function monitors() {
   let globalId = 4100n;
-  return { ticket: async () => ({ globalId: (globalId += 1n), ticket }) };
+  return { ticket: async () => ({ globalId: (globalId += 1n), ticket: TICKET }) };
 }
 
 function session(

@@ -1,18 +1,16 @@
-/** Numbers that a seed decides, the same everywhere and always (Mulberry32). */
+import { mulberry32 } from '../../../support/mulberry32.ts';
+
+/** Numbers that a seed decides, the same everywhere and always. */
 export class Random {
-  #state: number;
+  readonly #next: () => number;
 
   constructor(seed: number) {
-    this.#state = seed >>> 0;
+    this.#next = mulberry32(seed);
   }
 
   /** A whole number from 0 to below `end`, which is at most 2^32. */
   below(end: number): number {
-    this.#state = (this.#state + 0x6d2b79f5) >>> 0;
-    let mixed = this.#state;
-    mixed = Math.imul(mixed ^ (mixed >>> 15), mixed | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return Math.floor((((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32) * end);
+    return Math.floor((this.#next() / 2 ** 32) * end);
   }
 
   pick<T>(choices: readonly T[]): T {
