@@ -6,8 +6,9 @@ import type { HostSettings } from './host-settings.ts';
 import type { Inventory } from './inventory.ts';
 
 /**
- * Everything that differs between host versions, one row each, so that nothing else asks which version it is. Sources:
- * the sm and xapi trees of each release (xapi-project/sm, xcp-ng/sm, xapi-project/xen-api).
+ * Everything that differs between host versions for the driver, one row each, so that nothing else asks which version
+ * it is; for the installer: host-versions.ts. Sources: the sm and xapi trees of each release (xapi-project/sm,
+ * xcp-ng/sm, xapi-project/xen-api).
  */
 export interface HostProfile {
   readonly id: ProfileId;
